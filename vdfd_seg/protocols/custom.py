@@ -1,0 +1,63 @@
+"""Protocols over a user's own data, written out in the config."""
+
+from collections.abc import Sequence
+
+from vdfd_seg.errors import InputError
+from vdfd_seg.protocols.protocol import Protocol, Task
+from vdfd_seg.protocols.splits import task_name
+
+
+def custom(
+    classes: Sequence[str],
+    tasks: Sequence[dict | Sequence[str]],
+    name: str = "custom",
+    dataset: str = "custom",
+    scenario: str = "class",
+    **rules,
+) -> Protocol:
+    """A protocol whose tasks are listed by class name, or by domain (folder) name.
+
+    Args:
+        classes: All class names; a class's position is its id in the masks.
+        tasks: For each task the names of its classes (``scenario="class"``) or
+            of its domains (``"domain"``): a list of names, or a dict of the
+            fields of :class:`Task`.
+        name: The protocol's name.
+        dataset: The data set's name.
+        scenario: ``"class"`` or ``"domain"``.
+        **rules: Further fields of :class:`Protocol`.
+
+    Raises:
+        InputError: For a task that is neither a list of names nor a dict of
+            Task's fields, or a protocol that breaks a rule of Protocol.
+    """
+    built = []
+    for number, task in enumerate(tasks):
+        if isinstance(task, dict):
+            unknown = set(task) - {"name", "classes", "domains"}
+            if unknown:
+                raise InputError(f"protocol '{name}': task {number} has unknown keys {unknown}.")
+            names = task.get("classes") or task.get("domains") or ()
+            fields = {k: tuple(v) for k, v in task.items() if k != "name"}
+            built.append(Task(task.get("name", task_name(names)), **fields))
+        elif isinstance(task, str):
+            raise InputError(f"protocol '{name}': task {number} must be a list of names.")
+        else:
+            key = "classes" if scenario == "class" else "domains"
+            built.append(Task(task_name(task), **{key: tuple(task)}))
+    if scenario == "domain":
+        if built:
+            built[0] = Task(built[0].name, tuple(classes), built[0].domains)
+        rules = {"background": None, "unseen": "ignore", "setting": None, **rules}
+    elif "background" not in rules and "background" not in classes:
+        rules = {"background": None, "unseen": "ignore", **rules}
+    palette = tuple(tuple(colour) for colour in rules.pop("palette", ()))
+    return Protocol(
+        name=name,
+        dataset=dataset,
+        scenario=scenario,
+        classes=tuple(classes),
+        tasks=tuple(built),
+        palette=palette,
+        **rules,
+    )

@@ -1,0 +1,237 @@
+"""Tasks and protocols: what is learned when, as plain objects."""
+
+import hashlib
+import json
+from collections import Counter
+from dataclasses import asdict, dataclass
+
+from vdfd_seg.errors import InputError
+
+SCENARIOS = ("class", "domain")
+SETTINGS = ("overlap", "disjoint")
+UNSEEN_RULES = ("background", "ignore")
+AVERAGES = ("present", "all")
+DOMAIN_SPLITS = ("clean", "published")
+IGNORE_INDEX = 255
+UNKNOWN = -1
+
+
+@dataclass(frozen=True)
+class Task:
+    """One step of a protocol.
+
+    Attributes:
+        name: A short name for tables and logs.
+        classes: Names of the classes the task introduces. The background
+            belongs to the first task. Domain-incremental: every class belongs
+            to the first task and later tasks introduce none.
+        domains: Names of the domains whose images the task holds
+            (domain-incremental only), for instance the cities of Cityscapes.
+    """
+
+    name: str
+    classes: tuple[str, ...] = ()
+    domains: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A list of tasks over one data set, and every rule that changes a result.
+
+    Labels are numbered by order of appearance: the classes of task 0 first, in
+    the order given, then those of task 1, and so on.
+
+    Attributes:
+        name: The protocol's name, for instance ``"10-5"``.
+        dataset: The data set's name, for instance ``"VOC"``.
+        scenario: ``"class"`` or ``"domain"`` incremental.
+        classes: All class names of the data set; a class's position is its id
+            in the masks.
+        tasks: The tasks, in order.
+        background: The class that stands for everything not learned yet, or
+            None where the data set has none.
+        setting: Class-incremental only. ``"overlap"``: a step trains on every
+            image with a pixel of one of its classes; ``"disjoint"``: on those
+            of them without classes of later tasks. Both mask old and future
+            classes to the background (MiB, Cermelli et al., CVPR 2020).
+        unseen: What becomes of classes not learned yet at test time:
+            ``"background"`` (PLOP, RCIL) or ``"ignore"`` (MiB).
+        average: A mean IoU is over the classes ``"present"`` in the test
+            images (PLOP, RCIL) or over ``"all"`` classes seen.
+        validation: Share of the training images held out for tuning, in
+            [0, 1). Chosen by a hash of each image's name, so adding images
+            moves no other image.
+        domain_split: Domain-incremental only: how the images of a domain are
+            divided, see :mod:`vdfd_seg.datasets.selection`. None when the
+            data set comes with its own test images.
+        test_share: Share of test images under ``domain_split``.
+        palette: One RGB colour a class, in the order of ``classes``.
+
+    Raises:
+        InputError: For a class named twice or unknown to the data set, an
+            unknown rule, a share out of range, or no tasks.
+    """
+
+    name: str
+    dataset: str
+    scenario: str
+    classes: tuple[str, ...]
+    tasks: tuple[Task, ...]
+    background: str | None = "background"
+    setting: str | None = "overlap"
+    unseen: str = "background"
+    average: str = "present"
+    validation: float = 0.0
+    domain_split: str | None = None
+    test_share: float = 0.2
+    palette: tuple[tuple[int, int, int], ...] = ()
+
+    def __post_init__(self):
+        self._check_rules()
+        if not self.tasks:
+            raise InputError(f"protocol '{self.name}': has no tasks; list at least one.")
+        self._check_names("class", self.classes, [t.classes for t in self.tasks])
+        if self.scenario == "class":
+            for task in self.tasks:
+                if not task.classes:
+                    raise InputError(f"protocol '{self.name}': task '{task.name}' has no classes.")
+            first = self.tasks[0].classes
+            if self.background is not None and (not first or first[0] != self.background):
+                raise InputError(
+                    f"protocol '{self.name}': the background class '{self.background}' must be "
+                    f"the first class of the first task; set background=None if there is none."
+                )
+        else:
+            self._check_names("domain", None, [t.domains for t in self.tasks])
+            for task in self.tasks:
+                if not task.domains:
+                    raise InputError(f"protocol '{self.name}': task '{task.name}' has no domains.")
+
+    def _check_rules(self):
+        choices = [("scenario", SCENARIOS), ("unseen", UNSEEN_RULES), ("average", AVERAGES)]
+        if self.scenario == "class":
+            choices.append(("setting", SETTINGS))
+        if self.domain_split is not None:
+            choices.append(("domain_split", DOMAIN_SPLITS))
+        for key, valid in choices:
+            if getattr(self, key) not in valid:
+                raise InputError(
+                    f"protocol '{self.name}': {key}={getattr(self, key)!r} is not one of {valid}."
+                )
+        for key in ("validation", "test_share"):
+            if not 0 <= getattr(self, key) < 1:
+                raise InputError(f"protocol '{self.name}': {key} must be in [0, 1).")
+        if self.unseen == "background" and self.background is None and self.scenario == "class":
+            raise InputError(
+                f"protocol '{self.name}': unseen='background' needs a background class; "
+                f"use unseen='ignore'."
+            )
+
+    def _check_names(self, kind, known, groups):
+        counts = Counter(name for group in groups for name in group)
+        repeated = [name for name, count in counts.items() if count > 1]
+        if repeated:
+            raise InputError(
+                f"protocol '{self.name}': {kind} '{repeated[0]}' is named more than once; "
+                f"each {kind} belongs to one task."
+            )
+        unknown = [name for name in counts if known is not None and name not in known]
+        if unknown:
+            raise InputError(
+                f"protocol '{self.name}': {kind} '{unknown[0]}' is not one of the data set's: "
+                f"{', '.join(known)}."
+            )
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """Class names in the order of the network's outputs after the last task."""
+        return tuple(name for task in self.tasks for name in task.classes)
+
+    def num_classes(self, step: int) -> int:
+        """Number of classes the network tells apart after ``step``."""
+        return sum(len(task.classes) for task in self.tasks[: step + 1])
+
+    def num_old(self, step: int) -> int:
+        """Number of classes known before ``step``; 0 at the first step."""
+        return self.num_classes(step - 1) if step else 0
+
+    def classes_seen(self, step: int) -> tuple[str, ...]:
+        """Names of the classes known after ``step``, in label order."""
+        return self.label_names[: self.num_classes(step)]
+
+    def task_labels(self, step: int) -> range:
+        """Labels (output channels) that ``step`` introduces.
+
+        Domain-incremental: all labels, whatever the step.
+        """
+        if self.scenario == "domain":
+            return range(self.num_classes(0))
+        return range(self.num_old(step), self.num_classes(step))
+
+    def mask_ids(self, names) -> tuple[int, ...]:
+        """Ids in the masks of the classes named."""
+        return tuple(self.classes.index(name) for name in names)
+
+    def foreground_ids(self, steps) -> tuple[int, ...]:
+        """Mask ids of the classes of ``steps``, without the background."""
+        names = [n for s in steps for n in self.tasks[s].classes if n != self.background]
+        return self.mask_ids(names)
+
+    def label_map(self, visible: range, rest: str) -> tuple[int, ...]:
+        """Lookup table from mask value to label.
+
+        Args:
+            visible: Labels that keep their number.
+            rest: What every other class of the data set becomes:
+                ``"background"`` (label 0, the background shift) or
+                ``"ignore"`` (255).
+
+        Returns:
+            256 numbers; -1 marks values that the data set does not have.
+        """
+        table = [UNKNOWN] * 256
+        fill = 0 if rest == "background" and self.background is not None else IGNORE_INDEX
+        for mask_id in range(len(self.classes)):
+            table[mask_id] = fill
+        for label in visible:
+            table[self.classes.index(self.label_names[label])] = label
+        if self.background is not None and self.background in self.classes:
+            table[self.classes.index(self.background)] = 0
+        table[IGNORE_INDEX] = IGNORE_INDEX
+        return tuple(table)
+
+    def train_label_map(self, step: int, cumulative: bool = False) -> tuple[int, ...]:
+        """Labels of a training image of ``step``: old and future classes masked.
+
+        Args:
+            step: The step.
+            cumulative: Keep the old classes' labels (joint training).
+        """
+        visible = range(self.num_classes(step)) if cumulative else self.task_labels(step)
+        return self.label_map(visible, "background")
+
+    def test_label_map(self, step: int) -> tuple[int, ...]:
+        """Labels of a test image after ``step``: unseen classes by the ``unseen`` rule."""
+        return self.label_map(range(self.num_classes(step)), self.unseen)
+
+    def palette_of_labels(self) -> list[list[int]]:
+        """RGB colours in label order; empty when the protocol has no palette."""
+        if not self.palette:
+            return []
+        return [list(self.palette[i]) for i in self.mask_ids(self.label_names)]
+
+    def fingerprint(self, split_hash: str = "") -> str:
+        """Hash of everything that makes two results comparable.
+
+        Args:
+            split_hash: Digest of the images and masks (names and pixels per
+                class), so that a part of a data set is not mistaken for it.
+
+        Returns:
+            16 hexadecimal digits of a SHA-256.
+        """
+        rules = {k: v for k, v in asdict(self).items() if k not in ("name", "palette")}
+        for task in rules["tasks"]:
+            task.pop("name")
+        text = json.dumps([rules, split_hash], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]

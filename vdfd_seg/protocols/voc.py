@@ -1,0 +1,100 @@
+"""Pascal VOC 2012 class-incremental protocols."""
+
+from collections.abc import Sequence
+
+from vdfd_seg.errors import InputError, unknown_name
+from vdfd_seg.protocols.protocol import Protocol
+from vdfd_seg.protocols.splits import groups, parse_split, task_name
+from vdfd_seg.protocols.protocol import Task
+
+CLASSES = (
+    "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair",
+    "cow", "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa",
+    "train", "tvmonitor",
+)  # fmt: skip
+
+
+def _devkit_colour(index: int) -> tuple[int, int, int]:
+    """Colour of a class id in the VOC devkit: its bits, dealt to R, G, B from the top."""
+    red = green = blue = 0
+    for position in range(8):
+        bits = index >> (3 * position)
+        red |= (bits & 1) << (7 - position)
+        green |= (bits >> 1 & 1) << (7 - position)
+        blue |= (bits >> 2 & 1) << (7 - position)
+    return red, green, blue
+
+
+PALETTE = tuple(_devkit_colour(i) for i in range(len(CLASSES)))
+
+SPLITS = ("offline", "19-1", "15-5", "15-1", "10-5", "10-1", "5-5", "5-3", "5-1", "2-2", "2-1", "1-1")
+ALIASES = {"11-5": "10-5", "11-1": "10-1", "15-5s": "15-1", "10-5-5": "10-5"}
+"""Other names of the same splits: counting the background (11-5, 11-1), and MiB's code."""
+
+
+def class_incremental(
+    name: str,
+    dataset: str,
+    classes: Sequence[str],
+    split: str,
+    palette=(),
+    order: Sequence[str] | None = None,
+    **rules,
+) -> Protocol:
+    """A class-incremental protocol named ``X-Y``, counting foreground classes.
+
+    The background, ``classes[0]``, joins the first task.
+
+    Args:
+        name: The protocol's name.
+        dataset: The data set's name.
+        classes: All class names in mask order, the background first.
+        split: ``"X-Y"`` or ``"offline"``.
+        palette: One RGB colour a class.
+        order: The foreground classes in the order they are learned; default
+            the data set's own.
+        **rules: Further fields of :class:`Protocol`.
+
+    Raises:
+        InputError: When the split does not fit or the order is no permutation.
+    """
+    background, *foreground = classes
+    if order is not None:
+        if sorted(order) != sorted(foreground):
+            raise InputError(
+                f"protocol '{name}': order must name each foreground class of {dataset} once."
+            )
+        foreground = list(order)
+    parts = groups(foreground, *parse_split(split, len(foreground)))
+    tasks = [Task(task_name(part), part) for part in parts]
+    tasks[0] = Task(tasks[0].name, (background, *parts[0]))
+    return Protocol(
+        name=name,
+        dataset=dataset,
+        scenario="class",
+        classes=tuple(classes),
+        tasks=tuple(tasks),
+        background=background,
+        palette=tuple(palette),
+        **rules,
+    )
+
+
+def voc(split: str, **rules) -> Protocol:
+    """Pascal VOC 2012, split ``X-Y`` counting foreground classes as the literature does.
+
+    ``11-5`` and ``11-1`` (counting the background) are other names of ``10-5``
+    and ``10-1``. In ``1-1`` the first task is background and aeroplane, so
+    there are 20 tasks: a step of background alone would select no image.
+
+    Args:
+        split: One of :data:`SPLITS` or :data:`ALIASES`.
+        **rules: ``setting``, ``unseen``, ``average``, ``validation``, ``order``.
+
+    Raises:
+        InputError: For an unknown split.
+    """
+    name = ALIASES.get(split, split)
+    if name not in SPLITS:
+        raise unknown_name("VOC split", split, [*SPLITS, *ALIASES])
+    return class_incremental(name, "VOC", CLASSES, name, PALETTE, **rules)
