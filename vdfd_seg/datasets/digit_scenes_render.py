@@ -1,0 +1,182 @@
+"""Composing one scene of DigitScenes: digits over a crop of a photograph."""
+
+import colorsys
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from PIL import Image
+from scipy import ndimage
+from sklearn.datasets import load_digits, load_sample_images
+
+SPLITS = ("train", "val")
+VOID = 255
+DIGIT_CLASSES = 10
+
+_VAL_EVERY = 4
+_TRAIN_PHOTO_SHARE = 0.70
+_VAL_PHOTO_START = 0.72
+_DIGIT_COUNT_SHARES = (0.25, 0.35, 0.25, 0.15)
+_SAME_CLASS_SHARE = 0.15
+_HEIGHTS = (0.27, 0.46)
+_CROWDED_HEIGHTS = (0.27, 0.38)
+_MAX_ANGLE = 15.0
+_INK_LEVEL = 0.45
+_MAX_OVERLAP = 0.05
+_PLACEMENTS = 40
+_MIN_CONTRAST = 0.35
+_COLOUR_DRAWS = 60
+_LUMINANCE = np.array([0.299, 0.587, 0.114])
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One scene.
+
+    Attributes:
+        image: ``(height, width, 3)`` uint8, RGB.
+        mask: ``(height, width)`` uint8: 0 background, 1 to 10 the digits zero to
+            nine, 255 void (the one pixel wide border around each digit).
+        samples: Indices into ``sklearn.datasets.load_digits()`` of the digits used.
+    """
+
+    image: np.ndarray
+    mask: np.ndarray
+    samples: tuple[int, ...]
+
+
+def render_scene(split: str, number: int, size: tuple[int, int], seed: int) -> Scene:
+    """The scene ``number`` of a split, a function of the arguments alone.
+
+    Args:
+        split: ``"train"`` or ``"val"``; they share neither digits nor parts of photographs.
+        number: The scene's number, from 0.
+        size: Height and width in pixels.
+        seed: Of the whole data set, not negative.
+    """
+    rng = np.random.Generator(np.random.PCG64([seed, SPLITS.index(split), number]))
+    canvas = _background(split, size, rng)
+    mask = np.zeros(size, dtype=np.uint8)
+    samples = []
+    classes = _classes(number, rng)
+    heights = _CROWDED_HEIGHTS if len(classes) > 2 else _HEIGHTS
+    for digit in classes:
+        sample = int(rng.choice(digit_pool(split, digit)))
+        coverage = _place(sample, mask, heights, rng)
+        if coverage is None:
+            continue
+        ink = coverage > 0.5
+        colour = _contrasting_colour(canvas[ink], rng)
+        canvas += coverage[..., None] * (colour - canvas)
+        mask[ndimage.binary_dilation(ink, np.ones((3, 3)))] = VOID
+        mask[ink] = digit + 1
+        samples.append(sample)
+    image = np.rint(canvas * 255).clip(0, 255).astype(np.uint8)
+    return Scene(image, mask, tuple(samples))
+
+
+def digit_pool(split: str, digit: int) -> np.ndarray:
+    """Indices of the scanned digits of one class that a split may use."""
+    indices = np.flatnonzero(_digits()[1] == digit)
+    in_val = np.arange(len(indices)) % _VAL_EVERY == _VAL_EVERY - 1
+    return indices[in_val if split == "val" else ~in_val]
+
+
+def photo_columns(split: str, width: int) -> tuple[int, int]:
+    """First and end column of the part of a photograph, ``width`` wide, that a split uses."""
+    if split == "train":
+        return 0, int(_TRAIN_PHOTO_SHARE * width)
+    return int(_VAL_PHOTO_START * width), width
+
+
+@cache
+def _digits() -> tuple[np.ndarray, np.ndarray]:
+    digits = load_digits()
+    return digits.images / 16.0, digits.target
+
+
+@cache
+def _photos() -> tuple[np.ndarray, ...]:
+    return tuple(load_sample_images().images)
+
+
+def _classes(number: int, rng: np.random.Generator) -> list[int]:
+    """One digit by turns, so that any ten scenes hold all classes, and others at random."""
+    count = 1 + rng.choice(len(_DIGIT_COUNT_SHARES), p=_DIGIT_COUNT_SHARES)
+    first = number % DIGIT_CLASSES
+    others = [digit for digit in rng.permutation(DIGIT_CLASSES).tolist() if digit != first]
+    classes = [first, *others[: count - 1]]
+    if count > 1 and rng.random() < _SAME_CLASS_SHARE:
+        classes[-1] = first
+    return classes
+
+
+def _background(split: str, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """A crop of random place, scale, flip, contrast and brightness; RGB from 0 to 1."""
+    photos = _photos()
+    photo = photos[rng.integers(len(photos))]
+    start, end = photo_columns(split, photo.shape[1])
+    region = photo[:, start:end]
+    height, width = size
+    largest = min(region.shape[0] / height, region.shape[1] / width)
+    scale = rng.uniform(0.4, 1.0) * largest
+    crop_height, crop_width = round(scale * height), round(scale * width)
+    top = rng.integers(region.shape[0] - crop_height + 1)
+    left = rng.integers(region.shape[1] - crop_width + 1)
+    crop = region[top : top + crop_height, left : left + crop_width]
+    if rng.random() < 0.5:
+        crop = crop[:, ::-1]
+    resized = Image.fromarray(np.ascontiguousarray(crop)).resize(
+        (width, height), Image.Resampling.LANCZOS
+    )
+    canvas = np.asarray(resized, dtype=np.float64) / 255
+    canvas = (canvas - 0.5) * rng.uniform(0.6, 1.0) + 0.5 + rng.uniform(-0.15, 0.15)
+    return canvas.clip(0, 1)
+
+
+def _place(
+    sample: int, mask: np.ndarray, heights: tuple[float, float], rng: np.random.Generator
+) -> np.ndarray | None:
+    """Coverage (0 to 1 per pixel) of a digit that leaves what is there nearly uncovered."""
+    for _ in range(_PLACEMENTS):
+        height = rng.uniform(*heights) * min(mask.shape)
+        angle = np.deg2rad(rng.uniform(-_MAX_ANGLE, _MAX_ANGLE))
+        margin = 0.5 * height
+        centre = [rng.uniform(margin, side - margin) for side in mask.shape]
+        coverage = _coverage(sample, mask.shape, height, angle, centre)
+        ink = coverage > 0.5
+        area = np.count_nonzero(ink)
+        if area and np.count_nonzero(mask[ink]) <= _MAX_OVERLAP * area:
+            return coverage
+    return None
+
+
+def _coverage(
+    sample: int, size: tuple[int, int], height: float, angle: float, centre: list[float]
+) -> np.ndarray:
+    scan = np.pad(_digits()[0][sample], 2)
+    inked_rows = np.flatnonzero(scan.max(axis=1) > _INK_LEVEL)
+    scale = (np.ptp(inked_rows) + 1) / height
+    cos, sin = np.cos(angle), np.sin(angle)
+    matrix = scale * np.array([[cos, -sin], [sin, cos]])
+    offset = (np.array(scan.shape) - 1) / 2 - matrix @ np.array(centre)
+    # scipy's double-precision splines rather than OpenCV's: masks, which
+    # fingerprints of protocols depend on, come out the same on every machine.
+    ink = ndimage.affine_transform(scan, matrix, offset, output_shape=size, order=3)
+    slope = np.hypot(*np.gradient(ink)).clip(1e-3)
+    return ((ink - _INK_LEVEL) / slope + 0.5).clip(0, 1)
+
+
+def _contrasting_colour(under: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A random RGB colour whose luminance differs from that of the pixels it covers."""
+    luminance = float((under @ _LUMINANCE).mean())
+    best, best_contrast = np.zeros(3), -1.0
+    for _ in range(_COLOUR_DRAWS):
+        hsv = rng.uniform([0.0, 0.2, 0.0], [1.0, 1.0, 1.0])
+        colour = np.array(colorsys.hsv_to_rgb(*hsv))
+        contrast = abs(float(colour @ _LUMINANCE) - luminance)
+        if contrast > best_contrast:
+            best, best_contrast = colour, contrast
+        if contrast >= _MIN_CONTRAST:
+            break
+    return best

@@ -1,0 +1,197 @@
+"""Which image of a data set holds how many pixels of which class."""
+
+import hashlib
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from vdfd_seg.datasets.index_cache import IndexCache, StatError
+from vdfd_seg.datasets.index_scan import MASK_VALUES, MaskScanner, SampleError
+from vdfd_seg.errors import InputError
+
+_SHOWN_PROBLEMS = 5
+_FEW_ITEMS = 64
+_MAX_WORKERS = 16
+
+
+@dataclass(frozen=True, eq=False)
+class ClassIndex:
+    """Pixels per class and image of one split.
+
+    Attributes:
+        names: The images' names, unique, in the split's order.
+        counts: ``(images, 256)`` int64, pixels per mask value; read-only.
+        digest: SHA-256 (hexadecimal) over names and counts, in order: two splits
+            share it only if they hold the same names with the same labels counted.
+    """
+
+    names: tuple[str, ...]
+    counts: np.ndarray
+    digest: str
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def pixels(self) -> np.ndarray:
+        """Pixels per mask value over the whole split, ``(256,)`` int64."""
+        return self.counts.sum(axis=0)
+
+    def holds(self, ids: Iterable[int]) -> np.ndarray:
+        """Whether each image has at least one pixel of any of ``ids``, ``(images,)`` bool."""
+        columns = np.fromiter(ids, dtype=np.intp)
+        return (self.counts[:, columns] > 0).any(axis=1)
+
+
+def build_index(
+    items: Sequence[dict],
+    *,
+    num_classes: int,
+    class_names: Sequence[str] | None = None,
+    ignore_index: int = 255,
+    workers: int | None = None,
+    cache_dir: str | Path | None = None,
+    progress: bool = True,
+    description: str = "Indexing masks",
+) -> ClassIndex:
+    """Count the pixels of every class in every mask, checking the files on the way.
+
+    Masks are read as they are stored (palette indices or grey values). Of an
+    image only the header and the end are read. The counts are cached under a key
+    made of the files' relative paths, sizes and modification times, so a second
+    call reads no mask, and a changed file is noticed.
+
+    Args:
+        items: mmsegmentation's data infos: dictionaries with ``img_path`` and
+            ``seg_map_path`` (local files), and optionally ``name``. The name defaults
+            to the image's path relative to the images' common folder, without suffix.
+        num_classes: Ids 0 to ``num_classes - 1`` are classes.
+        class_names: Names of the classes, for messages only.
+        ignore_index: The id of pixels without a label.
+        workers: Threads (decoding runs outside the interpreter's lock); default: the
+            usable processor cores, at most 16. A few items are read serially.
+        cache_dir: Where counts are cached; default: ``$VDFD_SEG_CACHE``, else
+            ``$XDG_CACHE_HOME/vdfd_seg``, else ``~/.cache/vdfd_seg``. A folder that
+            cannot be written costs a warning only.
+        progress: Show a progress bar on stderr where that is a terminal.
+        description: The progress bar's label.
+
+    Returns:
+        The index, in the order of ``items``.
+
+    Raises:
+        InputError: No items, two items of one name, or files that are missing, damaged,
+            of unequal size, not index masks, or with ids outside the valid ones. One
+            message names the first five files and counts the rest.
+    """
+    if not items:
+        raise InputError("the data set has no images: check its annotation file and folders.")
+    pairs = _paths(items)
+    names = _names(items, [image for image, _ in pairs])
+    try:
+        cache = IndexCache.of(pairs, num_classes, ignore_index, cache_dir)
+    except StatError as error:
+        raise _report(error.problems, len(pairs)) from None
+    counts = cache.load(len(pairs))
+    if counts is None:
+        scanner = MaskScanner(num_classes, ignore_index, class_names)
+        show = progress and sys.stderr.isatty()
+        counts = _scan(scanner, pairs, workers, description if show else None)
+        cache.save(counts)
+    counts.setflags(write=False)
+    return ClassIndex(names, counts, _digest(names, counts))
+
+
+def _paths(items: Sequence[dict]) -> list[tuple[str, str]]:
+    pairs = []
+    unlabelled = []
+    for item in items:
+        image, mask = os.path.abspath(item["img_path"]), item.get("seg_map_path")
+        if mask is None:
+            unlabelled.append(f"{image}: no mask is given for this image (no 'seg_map_path').")
+        else:
+            pairs.append((image, os.path.abspath(mask)))
+    if unlabelled:
+        raise _report(unlabelled, len(items))
+    return pairs
+
+
+def _names(items: Sequence[dict], images: Sequence[str]) -> tuple[str, ...]:
+    root = Path(os.path.commonpath([os.path.dirname(image) for image in images]))
+    names: dict[str, str] = {}
+    for item, image in zip(items, images, strict=True):
+        name = item.get("name") or Path(image).relative_to(root).with_suffix("").as_posix()
+        if name in names:
+            raise InputError(
+                f"two images have the name '{name}': {names[name]} and {image}. "
+                "List every image once and give it a name of its own."
+            )
+        names[name] = image
+    return tuple(names)
+
+
+def _scan(
+    scanner: MaskScanner,
+    pairs: Sequence[tuple[str, str]],
+    workers: int | None,
+    description: str | None,
+) -> np.ndarray:
+    if workers is None:
+        workers = 1 if len(pairs) < _FEW_ITEMS else min(_usable_cores(), _MAX_WORKERS)
+    counts = np.zeros((len(pairs), MASK_VALUES), dtype=np.int64)
+    problems: list[str] = []
+    executor = ThreadPoolExecutor(workers) if workers > 1 else None
+    try:
+        results = (executor.map if executor else map)(scanner, pairs)
+        with _progress_bar(description) as bar:
+            for row, result in enumerate(_tracked(results, bar, description, len(pairs))):
+                if isinstance(result, SampleError):
+                    problems.append(str(result))
+                else:
+                    counts[row] = result
+    finally:
+        if executor:
+            executor.shutdown(cancel_futures=True)
+    if problems:
+        raise _report(problems, len(pairs))
+    return counts
+
+
+def _progress_bar(description: str | None):
+    if description is None:
+        return nullcontext()
+    from rich.console import Console
+    from rich.progress import Progress
+
+    return Progress(console=Console(stderr=True))
+
+
+def _tracked(results: Iterable, bar, description: str | None, total: int) -> Iterable:
+    return results if bar is None else bar.track(results, total, description=description)
+
+
+def _usable_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _report(problems: Sequence[str], total: int) -> InputError:
+    if len(problems) == 1:
+        return InputError(problems[0])
+    lines = [f"{len(problems)} of {total} samples cannot be used:"]
+    lines += [f"  {problem}" for problem in problems[:_SHOWN_PROBLEMS]]
+    if len(problems) > _SHOWN_PROBLEMS:
+        lines.append(f"  ... and {len(problems) - _SHOWN_PROBLEMS} more.")
+    return InputError("\n".join(lines))
+
+
+def _digest(names: Sequence[str], counts: np.ndarray) -> str:
+    digest = hashlib.sha256("\0".join(names).encode())
+    digest.update(counts.astype("<i8").tobytes())
+    return digest.hexdigest()

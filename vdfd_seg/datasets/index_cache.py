@@ -1,0 +1,129 @@
+"""The class index's cache: counts on disk under a key that follows the files' content."""
+
+import hashlib
+import logging
+import os
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from mmengine.logging import print_log
+
+from vdfd_seg.datasets.index_scan import MASK_VALUES
+
+FORMAT_VERSION = 1
+
+
+class StatError(Exception):
+    """Files that do not exist or cannot be reached.
+
+    Args:
+        problems: One message per sample, naming the file and what to do.
+    """
+
+    def __init__(self, problems: list[str]):
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class IndexCache:
+    """Counts of one split, cached in ``folder`` under ``key``."""
+
+    def __init__(self, folder: Path, key: str):
+        self.path = folder / f"index-{key}.npz"
+
+    @classmethod
+    def of(
+        cls,
+        pairs: Sequence[tuple[str, str]],
+        num_classes: int,
+        ignore_index: int,
+        folder: str | Path | None = None,
+    ) -> "IndexCache":
+        """The cache for these files in their present state.
+
+        Args:
+            pairs: Absolute paths of images and of their masks.
+            num_classes: Number of classes that the counts were checked against.
+            ignore_index: Id of pixels without a label.
+            folder: The cache's folder; default: :func:`default_folder`.
+
+        Raises:
+            StatError: Images or masks that do not exist.
+        """
+        folder = Path(folder) if folder is not None else default_folder()
+        return cls(folder, _key(pairs, num_classes, ignore_index))
+
+    def load(self, images: int) -> np.ndarray | None:
+        """The cached ``(images, 256)`` counts, or None if there are none or they are damaged."""
+        try:
+            with np.load(self.path, allow_pickle=False) as stored:
+                counts = stored["counts"]
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            _warn(f"{self.path}: damaged cache file ({error}); it is rebuilt.")
+            return None
+        if counts.shape != (images, MASK_VALUES) or counts.dtype != np.int64:
+            _warn(f"{self.path}: damaged cache file (unexpected content); it is rebuilt.")
+            return None
+        return counts
+
+    def save(self, counts: np.ndarray) -> None:
+        """Write the counts atomically; a folder that cannot be written is only a warning."""
+        temporary = None
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(dir=self.path.parent, suffix=".tmp")
+            with os.fdopen(handle, "wb") as file:
+                np.savez_compressed(file, counts=counts)
+            os.replace(temporary, self.path)
+        except OSError as error:
+            _warn(
+                f"the class index cannot be cached in {self.path.parent} ({error}); it will be "
+                "computed again next time. Set VDFD_SEG_CACHE to a folder that can be written."
+            )
+            if temporary is not None and os.path.exists(temporary):
+                os.remove(temporary)
+
+
+def default_folder() -> Path:
+    """``$VDFD_SEG_CACHE``, else ``$XDG_CACHE_HOME/vdfd_seg``, else ``~/.cache/vdfd_seg``."""
+    own = os.environ.get("VDFD_SEG_CACHE")
+    if own:
+        return Path(own)
+    shared = os.environ.get("XDG_CACHE_HOME")
+    # os.path.expanduser, unlike Path.home, does not raise for a user without a home.
+    return Path(shared or os.path.expanduser("~/.cache")) / "vdfd_seg"
+
+
+def _key(pairs: Sequence[tuple[str, str]], num_classes: int, ignore_index: int) -> str:
+    root = os.path.commonpath({os.path.dirname(path) for pair in pairs for path in pair})
+    digest = hashlib.sha256(f"{FORMAT_VERSION} {num_classes} {ignore_index}\n".encode())
+    problems = []
+    for image, mask in pairs:
+        try:
+            for path in (image, mask):
+                status = os.stat(path)
+                relative = path[len(root) :]
+                digest.update(f"{relative}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+        except OSError as error:
+            problems.append(_missing(image, mask, path, error))
+    if problems:
+        raise StatError(problems)
+    return digest.hexdigest()
+
+
+def _missing(image: str, mask: str, path: str, error: OSError) -> str:
+    if not isinstance(error, FileNotFoundError):
+        return f"{path}: cannot be read ({error.strerror})."
+    if path == image:
+        return f"{image}: this image is missing; check the data set's root and its list of images."
+    return f"{mask}: this mask is missing, of the image {image}; add it or take the image out."
+
+
+def _warn(message: str) -> None:
+    print_log(message, logger="current", level=logging.WARNING)

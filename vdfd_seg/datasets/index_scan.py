@@ -1,0 +1,146 @@
+"""Reading one sample for the class index: checks of image and mask, pixels per id."""
+
+import os
+import struct
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+MASK_VALUES = 256
+
+_BYTE_MODES = ("P", "L")
+_OTHER_INDEX_MODES = ("1", "I", "I;16", "I;16L", "I;16B", "I;16N")
+_UNREADABLE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+_END_MARKERS = {"JPEG": b"\xff\xd9", "MPO": b"\xff\xd9", "PNG": b"IEND"}
+_TRAILING_PADDING = 1024
+_ORIENTATION_TAG = 0x0112
+_SHOWN_IDS = 10
+
+
+class SampleError(Exception):
+    """What is wrong with one sample; the message names the file and what to do."""
+
+
+class MaskScanner:
+    """Counts the pixels per id of one mask after checking it and its image.
+
+    Args:
+        num_classes: Ids 0 to ``num_classes - 1`` are classes.
+        ignore_index: The id of pixels without a label.
+        class_names: Names of the classes, for messages only.
+    """
+
+    def __init__(
+        self, num_classes: int, ignore_index: int, class_names: Sequence[str] | None = None
+    ):
+        valid = f"0 to {num_classes - 1}"
+        if class_names:
+            valid += f" ({class_names[0]} ... {class_names[-1]})"
+        self._valid_text = f"{valid} and {ignore_index} (ignored)"
+        self._invalid = np.ones(MASK_VALUES, dtype=bool)
+        self._invalid[:num_classes] = False
+        self._invalid[ignore_index] = False
+
+    def __call__(self, pair: tuple[str, str]) -> np.ndarray | SampleError:
+        """Pixels per id of the mask in ``pair``, ``(256,)`` int64.
+
+        Args:
+            pair: The paths of an image and of its mask.
+
+        Returns:
+            The counts, or (not raised, so that many samples can be reported together)
+            the error that says what is wrong.
+        """
+        image_path, mask_path = pair
+        try:
+            size = _checked_image_size(image_path)
+            return self._counts(mask_path, image_path, size)
+        except SampleError as error:
+            return error
+
+    def _counts(self, mask_path: str, image_path: str, size: tuple[int, int]) -> np.ndarray:
+        if os.path.getsize(mask_path) == 0:
+            raise SampleError(f"{mask_path}: the mask is empty (0 bytes); write it again.")
+        try:
+            with Image.open(mask_path) as mask:
+                if mask.mode not in _BYTE_MODES + _OTHER_INDEX_MODES:
+                    raise SampleError(
+                        f"{mask_path}: the mask has mode {mask.mode}, colours rather than "
+                        "class ids; an index mask is needed (palette or grey PNG with "
+                        "one id per pixel)."
+                    )
+                if mask.size != size:
+                    raise SampleError(
+                        f"{mask_path}: the mask is {_text(mask.size)} pixels but its image "
+                        f"{image_path} is {_text(size)}; their sizes must be equal."
+                    )
+                values, counts = _value_counts(mask)
+        except _UNREADABLE as error:
+            raise SampleError(
+                f"{mask_path}: the mask is damaged or truncated ({error}); write it again."
+            ) from None
+        outside = (values < 0) | (values >= MASK_VALUES)
+        outside[~outside] = self._invalid[values[~outside]]
+        if outside.any():
+            raise SampleError(self._wrong_ids(mask_path, values[outside]))
+        dense = np.zeros(MASK_VALUES, dtype=np.int64)
+        dense[values] = counts
+        return dense
+
+    def _wrong_ids(self, mask_path: str, ids: np.ndarray) -> str:
+        shown = ", ".join(str(value) for value in ids[:_SHOWN_IDS])
+        more = ", ..." if len(ids) > _SHOWN_IDS else ""
+        noun = "id" if len(ids) == 1 else "ids"
+        return (
+            f"{mask_path}: the mask holds the {noun} {shown}{more}, which the data set does "
+            f"not have; valid ids are {self._valid_text}. Correct the mask or the number "
+            "of classes."
+        )
+
+
+def _checked_image_size(path: str) -> tuple[int, int]:
+    """Width and height from the header, of an image that is not visibly truncated."""
+    if os.path.getsize(path) == 0:
+        raise SampleError(f"{path}: the image is empty (0 bytes); fetch it again.")
+    try:
+        with open(path, "rb") as file, Image.open(file) as image:
+            size = image.size
+            # Decoders turn an image by its EXIF tag; a mask carries no such tag.
+            if "exif" in image.info and image.getexif().get(_ORIENTATION_TAG, 1) >= 5:
+                size = size[::-1]
+            marker = _END_MARKERS.get(image.format)
+            if marker is not None:
+                file.seek(0, os.SEEK_END)
+                file.seek(max(0, file.tell() - _TRAILING_PADDING))
+                if marker not in file.read():
+                    raise SampleError(
+                        f"{path}: the image is truncated ({image.format} without its end "
+                        "marker); fetch it again."
+                    )
+            return size
+    except _UNREADABLE as error:
+        raise SampleError(
+            f"{path}: the image is damaged or truncated ({error}); fetch it again."
+        ) from None
+
+
+def _value_counts(mask: Image.Image) -> tuple[np.ndarray, np.ndarray]:
+    if mask.mode in _BYTE_MODES:
+        counts = np.array(mask.histogram()[:MASK_VALUES], dtype=np.int64)
+        values = np.flatnonzero(counts)
+        return values, counts[values]
+    return np.unique(np.asarray(mask).astype(np.int64), return_counts=True)
+
+
+def _text(size: tuple[int, int]) -> str:
+    return f"{size[0]}x{size[1]}"

@@ -1,0 +1,75 @@
+"""Transforms of samples that continual learning needs."""
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+
+from vdfd_seg.errors import InputError
+from vdfd_seg.registry import TRANSFORMS
+
+_MASK_VALUES = 256
+
+
+@TRANSFORMS.register_module()
+class MaskLabels(BaseTransform):
+    """Turn the values stored in a mask into the labels of a continual-learning step.
+
+    To be put after ``LoadAnnotations``. The sample's own table says what becomes of
+    every mask value: classes of the step keep a label, past and future classes become
+    background (the background shift) or ignored.
+
+    Required keys:
+
+    - ``gt_seg_map``: ``(height, width)`` uint8.
+    - ``continual_label_map``: 256 integers, the label (0 to 255) of each mask value,
+      or -1 for a value that must not occur; the data set sets it.
+
+    Modified keys:
+
+    - ``gt_seg_map``: the labels, same shape and type.
+    """
+
+    def transform(self, results: dict) -> dict:
+        """Apply the sample's table to its segmentation map.
+
+        Raises:
+            InputError: The mask holds a value that the table maps to -1, or a required
+                key is absent or not as described.
+        """
+        table = _table(results)
+        mask = results.get("gt_seg_map")
+        if mask is None:
+            raise InputError(
+                "MaskLabels found no 'gt_seg_map': put it after LoadAnnotations in the pipeline."
+            )
+        if mask.dtype != np.uint8:
+            raise InputError(f"MaskLabels needs a uint8 'gt_seg_map', not {mask.dtype}.")
+        labels = table[mask]
+        unexpected = labels < 0
+        if unexpected.any():
+            values = ", ".join(str(value) for value in np.unique(mask[unexpected]))
+            raise InputError(
+                f"{results.get('seg_map_path')}: the mask holds {values}, which this data set "
+                "does not have; correct the mask or the classes."
+            )
+        results["gt_seg_map"] = labels.astype(np.uint8)
+        return results
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+
+def _table(results: dict) -> np.ndarray:
+    label_map = results.get("continual_label_map")
+    if label_map is None:
+        raise InputError(
+            "MaskLabels found no 'continual_label_map' in the sample: use it with a continual "
+            "data set, which sets one per sample."
+        )
+    table = np.asarray(label_map)
+    fits = table.shape == (_MASK_VALUES,) and table.min() >= -1 and table.max() < _MASK_VALUES
+    if not fits:
+        raise InputError(
+            f"'continual_label_map' must hold {_MASK_VALUES} labels from -1 to 255, one per "
+            f"mask value; it has shape {table.shape}."
+        )
+    return table.astype(np.int16)
