@@ -1,0 +1,190 @@
+"""A protocol bound to its images: what each step reads, and how much there is of it."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from mmengine.dataset import BaseDataset
+
+from vdfd_seg.datasets.index import ClassIndex, build_index
+from vdfd_seg.datasets.selection import split_validation, test_images, train_images
+from vdfd_seg.datasets.task_dataset import Sample, TaskDataset
+from vdfd_seg.errors import InputError, unknown_name
+from vdfd_seg.protocols import Protocol
+from vdfd_seg.registry import DATASETS, FUNCTIONS
+
+
+@dataclass(frozen=True)
+class Source:
+    """A dataset of MMSegmentation and the index of the classes in its masks."""
+
+    dataset: BaseDataset
+    index: ClassIndex
+
+
+class ProtocolData:
+    """The images and labels of a protocol.
+
+    Args:
+        protocol: What is learned when.
+        train: Where training images come from.
+        test: Where test images come from.
+        evaluate_on: ``"test"``, or ``"validation"`` to evaluate on the part of
+            the training images that the protocol holds out for tuning.
+
+    Raises:
+        InputError: When a step has no training or no test images.
+    """
+
+    def __init__(self, protocol: Protocol, train: Source, test: Source, evaluate_on="test"):
+        if evaluate_on == "validation" and not protocol.validation:
+            raise InputError(
+                "evaluate_on='validation' needs protocol.validation, the share of training images "
+                "to hold out, to be above 0."
+            )
+        self.protocol = protocol
+        self.train = train
+        self.test = train if evaluate_on == "validation" else test
+        self.evaluate_on = evaluate_on
+        self.fingerprint = protocol.fingerprint(
+            f"{train.index.digest} {test.index.digest} {evaluate_on}"
+        )
+        for step in range(len(protocol.tasks)):
+            name = protocol.tasks[step].name
+            for part, samples in (
+                ("training", self.train_samples(step)),
+                ("test", self.test_samples(step)),
+            ):
+                if not samples:
+                    raise InputError(
+                        f"step {step} ({name}) of protocol '{protocol.name}' has no {part} images "
+                        f"in '{(train if part == 'training' else test).dataset.data_root}'; check "
+                        f"the image lists, the masks and the protocol's tasks."
+                    )
+
+    def train_images(self, step: int) -> np.ndarray:
+        """Positions of the images that ``step`` trains on, validation images left out."""
+        images = train_images(self.protocol, self.train.index, step)
+        return split_validation(self.protocol, self.train.index, images)[0]
+
+    def train_samples(self, step: int) -> list[Sample]:
+        """What ``step`` trains on: its images, old and future classes masked."""
+        table = self.protocol.train_label_map(step)
+        return [Sample(int(image), table, step) for image in self.train_images(step)]
+
+    def cumulative_samples(self, step: int) -> list[Sample]:
+        """The images of every step up to ``step`` with the labels of all classes seen."""
+        images = np.unique(np.concatenate([self.train_images(s) for s in range(step + 1)]))
+        table = self.protocol.train_label_map(step, cumulative=True)
+        return [Sample(int(image), table, step) for image in images]
+
+    def test_samples(self, step: int) -> list[Sample]:
+        """What ``step`` is evaluated on: every task seen so far."""
+        table = self.protocol.test_label_map(step)
+        if self.evaluate_on == "test":
+            groups = test_images(self.protocol, self.test.index, step)
+        else:
+            groups = [(s, self._validation_images(s)) for s in range(step + 1)]
+            if self.protocol.scenario == "class":
+                groups = [(0, np.unique(np.concatenate([images for _, images in groups])))]
+        return [Sample(int(i), table, task) for task, images in groups for i in images]
+
+    def _validation_images(self, step):
+        images = train_images(self.protocol, self.train.index, step)
+        return split_validation(self.protocol, self.train.index, images)[1]
+
+    def example_samples(self, count: int) -> list[Sample]:
+        """The same few test images for every step, spread over tasks and richest in classes.
+
+        Args:
+            count: How many.
+        """
+        last = len(self.protocol.tasks) - 1
+        samples = self.test_samples(last)
+        ids = self.protocol.foreground_ids(range(last + 1))
+        held = self.test.index.counts[[s.image for s in samples]][:, list(ids)] > 0
+        chosen, uses = [], np.ones(len(ids))
+        while len(chosen) < min(count, len(samples)):
+            gain = (held / uses).sum(1)
+            gain[chosen] = -1
+            best = int(gain.argmax())
+            chosen.append(best)
+            uses += held[best]
+        return [samples[i] for i in sorted(chosen)]
+
+    def dataset(self, part: str, samples, pipeline, seed: int = 0) -> TaskDataset:
+        """A :class:`TaskDataset` over ``"train"`` or ``"test"`` images."""
+        source = self.train if part == "train" else self.test
+        metainfo = {
+            "classes": self.protocol.label_names,
+            "palette": self.protocol.palette_of_labels(),
+        }
+        return TaskDataset(source.dataset, samples, pipeline, metainfo, seed)
+
+
+def open_source(cfg: dict, protocol: Protocol, progress: bool = True) -> Source:
+    """Build a dataset from its config and index it.
+
+    Args:
+        cfg: An mmsegmentation dataset config.
+        protocol: Names the classes that masks may hold.
+        progress: Show a progress bar while indexing.
+
+    Raises:
+        InputError: For an unknown dataset type, a missing data root, folder or
+            image list, a list that names a missing file, and all that
+            :func:`build_index` refuses.
+    """
+    cfg = {k: v for k, v in cfg.items() if k != "pipeline"}
+    kind = cfg.get("type")
+    if isinstance(kind, str) and DATASETS.get(kind) is None:
+        raise unknown_name("dataset type", kind, _dataset_names())
+    root = cfg.get("data_root")
+    if root is not None and not os.path.isdir(root):
+        raise InputError(
+            f"data_root '{root}' does not exist; set it with --cfg-options data_root=FOLDER or in "
+            f"the config."
+        )
+    for key, value in [("ann_file", cfg.get("ann_file")), *cfg.get("data_prefix", {}).items()]:
+        path = os.path.join(root or "", value or "")
+        if value and not os.path.exists(path):
+            raise InputError(f"{key} '{path}' does not exist; check data_root and {key}.")
+    try:
+        dataset = DATASETS.build({**cfg, "pipeline": []})
+        dataset.full_init()
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"dataset {kind} in '{root}': {type(error).__name__}: {error}") from error
+    items = [dataset.get_data_info(i) for i in range(len(dataset))]
+    if not items:
+        raise InputError(f"dataset {kind} in '{root}' lists no images.")
+    names = protocol.classes
+    for item, name in zip(items, _names(items, cfg), strict=True):
+        item["name"] = name
+    return Source(
+        dataset,
+        build_index(items, num_classes=len(names), class_names=names, progress=progress),
+    )
+
+
+def prepare_data(cfg: dict | None) -> None:
+    """Run a config's ``data_preparation``: a registered function that writes the data set."""
+    if cfg:
+        FUNCTIONS.build(dict(cfg))
+
+
+def _names(items: Iterable[dict], cfg: dict) -> list[str]:
+    folder = os.path.join(cfg.get("data_root") or "", cfg.get("data_prefix", {}).get("img_path", ""))
+    return [
+        Path(os.path.relpath(item["img_path"], folder)).with_suffix("").as_posix()
+        for item in items
+    ]
+
+
+def _dataset_names():
+    from mmseg.registry import DATASETS as MMSEG_DATASETS
+
+    return [*MMSEG_DATASETS.module_dict, *(f"vdfd_seg.{name}" for name in DATASETS.module_dict)]

@@ -1,0 +1,37 @@
+"""Calls a method around each update of the optimiser."""
+
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+
+from vdfd_seg.registry import HOOKS
+
+
+@HOOKS.register_module()
+class MethodHook(Hook):
+    """Runs ``Method.before_update`` and ``after_update`` around optimiser steps.
+
+    Hangs on the optimiser itself: under gradient accumulation and loss scaling
+    the calls come once per update, with gradients already averaged and unscaled.
+    """
+
+    def before_train(self, runner) -> None:
+        """Register with the optimiser."""
+        learner = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        method, view = learner.method, learner.view
+        optimizer = runner.optim_wrapper.optimizer
+
+        def before(*_):
+            method.before_update(view)
+
+        def after(*_):
+            method.after_update(view, optimizer.param_groups[0]["lr"])
+
+        self.handles = [
+            optimizer.register_step_pre_hook(before),
+            optimizer.register_step_post_hook(after),
+        ]
+
+    def after_train(self, runner) -> None:
+        """Leave the optimiser."""
+        for handle in self.handles:
+            handle.remove()

@@ -1,0 +1,35 @@
+"""Random state as a function of the iteration."""
+
+import random
+
+import numpy as np
+import torch
+from mmengine.dist import get_rank
+from mmengine.hooks import Hook
+
+from vdfd_seg.datasets.seeding import derived_seed
+from vdfd_seg.registry import HOOKS
+
+
+@HOOKS.register_module()
+class IterationSeedHook(Hook):
+    """Reseeds every generator before each iteration from (seed, iteration, rank).
+
+    MMEngine saves no random state; with this hook an iteration's dropout does not
+    depend on what ran before it, so a resumed run equals one never stopped.
+
+    Args:
+        seed: Base seed of the step.
+    """
+
+    priority = "VERY_HIGH"
+
+    def __init__(self, seed: int):
+        self.seed = seed
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
+        """Reseed Python, NumPy and torch."""
+        seed = derived_seed(self.seed, "iteration", runner.iter, get_rank())
+        random.seed(seed)
+        np.random.seed(seed)
+        torch.manual_seed(seed)

@@ -1,0 +1,69 @@
+"""Saves and restores the middle of a step."""
+
+from pathlib import Path
+
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+
+from vdfd_seg.checkpoint import save_plain
+from vdfd_seg.registry import HOOKS
+
+
+@HOOKS.register_module()
+class StepStateHook(Hook):
+    """Writes ``resume.pth`` and restores from it.
+
+    Everything that training changes is in it: network with buffers, method,
+    optimiser, schedulers and loss scaler, and the iteration. The old file stays
+    until the new one is complete.
+
+    Args:
+        path: The file.
+        interval: Iterations between saves; the last iteration is always saved.
+        tag: What the state belongs to; compared when resuming.
+        state: The state to restore before the first iteration.
+    """
+
+    # After the parameter schedulers, so that what is saved is what the next
+    # iteration starts from.
+    priority = "LOWEST"
+
+    def __init__(self, path: str, interval: int, tag: dict, state: dict | None = None):
+        self.path = Path(path)
+        self.interval = interval
+        self.tag = tag
+        self.state = state
+
+    def before_train(self, runner) -> None:
+        """Restore the state, if there is one."""
+        if self.state is None:
+            return
+        _learner(runner).load_state_dict(self.state["learner"])
+        runner.optim_wrapper.load_state_dict(self.state["optimizer"])
+        for scheduler, saved in zip(
+            runner.param_schedulers, self.state["schedulers"], strict=True
+        ):
+            scheduler.load_state_dict(saved)
+        runner.logger.info(f"resumed at iteration {self.state['iteration']}")
+        self.state = None
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
+        """Save every ``interval`` iterations and after the last."""
+        done = runner.iter + 1
+        if not is_main_process() or (done % self.interval and done != runner.max_iters):
+            return
+        save_plain(
+            self.path,
+            {
+                "tag": self.tag,
+                "iteration": done,
+                "learner": _learner(runner).state_dict(),
+                "optimizer": runner.optim_wrapper.state_dict(),
+                "schedulers": [s.state_dict() for s in runner.param_schedulers],
+            },
+        )
+
+
+def _learner(runner):
+    return runner.model.module if is_model_wrapper(runner.model) else runner.model

@@ -1,0 +1,38 @@
+"""Continual-learning methods, one file each."""
+
+import inspect
+
+from vdfd_seg.errors import unknown_name
+from vdfd_seg.methods.base import Method
+from vdfd_seg.methods.context import TaskContext
+from vdfd_seg.methods.finetune import FineTune
+from vdfd_seg.methods.joint import Joint
+from vdfd_seg.methods.vdfd import VDFD
+from vdfd_seg.registry import METHODS
+
+
+def build_method(cfg: dict) -> Method:
+    """The method that a config's ``method`` describes.
+
+    Raises:
+        InputError: For an unknown type or argument.
+    """
+    kind = cfg.get("type")
+    if METHODS.get(str(kind)) is None:
+        raise unknown_name("method", kind, METHODS.module_dict)
+    arguments = {k: v for k, v in cfg.items() if k != "type"}
+    built = METHODS.get(kind)
+    _check_arguments(built, arguments)
+    return built(**arguments)
+
+
+def _check_arguments(kind: type, arguments: dict) -> None:
+    known = [name for name in inspect.signature(kind.__init__).parameters if name != "self"]
+    if kind.__init__ is Method.__init__:
+        known = []
+    for key in arguments:
+        if key not in known:
+            raise unknown_name(f"key in method {kind.__name__}", key, known)
+
+
+__all__ = ["VDFD", "FineTune", "Joint", "Method", "TaskContext", "build_method"]

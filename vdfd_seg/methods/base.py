@@ -1,0 +1,75 @@
+"""The interface that every continual-learning method implements."""
+
+from torch import Tensor, nn
+
+from vdfd_seg.methods.context import TaskContext
+
+
+class Method(nn.Module):
+    """How a network learns a task without losing the earlier ones.
+
+    A step calls, in order: :meth:`select` (which images, which labels),
+    :meth:`before_task`, then for each iteration :meth:`loss`,
+    :meth:`before_update` and :meth:`after_update`, then :meth:`after_task`.
+    Between steps only what :meth:`after_task` returns is kept. Parameters of the
+    method (VDFD's GCN) are trained with the network's; the method's
+    ``state_dict`` is what an interrupted step saves and restores.
+
+    Attributes:
+        stores_data: Keeps images of earlier tasks, or reads them again.
+        needs_old_network: Holds the previous network while a step trains.
+    """
+
+    stores_data = False
+    needs_old_network = False
+
+    def select(self, data, step: int, carried: dict) -> list:
+        """Samples that ``step`` trains on; default the step's own.
+
+        Args:
+            data: A :class:`vdfd_seg.datasets.ProtocolData`.
+            step: The step.
+            carried: The state carried from the step before.
+        """
+        return data.train_samples(step)
+
+    def num_hidden(self, context: TaskContext) -> int:
+        """How many old classes the training labels hide in the background."""
+        return context.num_hidden
+
+    def before_task(self, context: TaskContext) -> None:
+        """Prepare for a task: build teachers and penalties, change the network."""
+
+    def targets(self, view, outputs, samples: list) -> list:
+        """Data samples to train on; default unchanged (PLOP: pseudo-labels)."""
+        return samples
+
+    def task_loss(self, view, outputs, samples: list) -> dict[str, Tensor]:
+        """The loss of the new task; default that of the network's heads."""
+        return view.task_loss(outputs, samples)
+
+    def extra_losses(self, view, outputs, samples: list) -> dict[str, Tensor]:
+        """Further terms. Names with ``loss`` in them are summed, others only logged."""
+        return {}
+
+    def loss(self, view, inputs: Tensor, samples: list) -> dict[str, Tensor]:
+        """All terms of one iteration, from one forward pass."""
+        outputs = view.outputs(inputs)
+        samples = self.targets(view, outputs, samples)
+        losses = self.task_loss(view, outputs, samples)
+        losses.update(self.extra_losses(view, outputs, samples))
+        return losses
+
+    def before_update(self, view) -> None:
+        """After backward, with final gradients, before the optimiser's step."""
+
+    def after_update(self, view, learning_rate: float) -> None:
+        """After the optimiser's step (SI's path integral, a proximal step)."""
+
+    def after_task(self, context: TaskContext) -> dict:
+        """State to carry to the next step: tensors, numbers, strings, lists and dicts."""
+        return {}
+
+    def predict(self, view, inputs: Tensor, samples: list) -> list:
+        """Predictions in evaluation; default the network's own."""
+        return view.network(inputs, samples, mode="predict")

@@ -1,0 +1,51 @@
+"""What a method is told when a task begins and ends."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor, nn
+
+from vdfd_seg.protocols import Protocol
+
+
+@dataclass
+class TaskContext:
+    """One step, as a method sees it.
+
+    Attributes:
+        protocol: The protocol.
+        step: The step, from 0.
+        view: View of the network being trained.
+        carried: The method's state from the step before, ``{}`` at the first.
+        batches: Opens one deterministic pass over the step's training images
+            (test pipeline, evaluation order, training labels): an iterator over
+            pairs (inputs on the network's device, data samples). ``limit`` stops
+            after that many images, spread evenly over the step's. Under
+            distributed training each process gets its share.
+        old_network: Builds the network of the step before, in evaluation mode
+            and without gradients; None at the first step. Only for methods that
+            declare ``needs_old_network``.
+        device: Where the network is.
+        log: Writes one line to the step's log.
+    """
+
+    protocol: Protocol
+    step: int
+    view: Any
+    carried: dict
+    batches: Callable[..., Iterator[tuple[Tensor, list]]]
+    old_network: Callable[[], nn.Module] | None = None
+    device: Any = "cpu"
+    log: Callable[[str], None] = field(default=print)
+
+    @property
+    def num_old(self) -> int:
+        """Number of classes known before this step."""
+        return self.protocol.num_old(self.step)
+
+    @property
+    def num_hidden(self) -> int:
+        """Number of old classes that the step's labels hide in the background."""
+        hides = self.protocol.scenario == "class" and self.protocol.background is not None
+        return self.num_old if hides else 0

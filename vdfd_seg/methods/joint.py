@@ -1,0 +1,24 @@
+"""Joint training: the upper bound."""
+
+from vdfd_seg.methods.base import Method
+from vdfd_seg.methods.context import TaskContext
+from vdfd_seg.registry import METHODS
+
+
+@METHODS.register_module()
+class Joint(Method):
+    """Trains each step on the images of every task so far, with all their labels.
+
+    Training goes on from the network of the step before. A protocol with the
+    split ``offline`` makes it the usual joint training in one step.
+    """
+
+    stores_data = True
+
+    def select(self, data, step: int, carried: dict) -> list:
+        """The images of all steps up to this one."""
+        return data.cumulative_samples(step)
+
+    def num_hidden(self, context: TaskContext) -> int:
+        """Nothing is hidden: old classes keep their labels."""
+        return 0

@@ -1,0 +1,158 @@
+"""VDFD for networks seen through a view: segmentors and classifiers alike."""
+
+from torch import Tensor
+
+from vdfd_seg.distillation import (
+    GradientMemory,
+    MeanGradientEstimator,
+    VariationalDistillationLoss,
+    penalisable_parameters,
+    proximal_step,
+)
+from vdfd_seg.errors import InputError
+from vdfd_seg.methods.base import Method
+from vdfd_seg.methods.context import TaskContext
+from vdfd_seg.registry import METHODS
+
+OLD_ROWS = ("free", "frozen", "penalised")
+TREATMENTS = ("gradient", "proximal")
+
+
+@METHODS.register_module()
+class VDFD(Method):
+    r"""Variational data-free knowledge distillation.
+
+    Adds :math:`\lambda \sum_{i<t} L_{dis}(w, \theta; D_i)` to the new task's loss
+    (Li et al., TPAMI 2023; see
+    :class:`~vdfd_seg.distillation.VariationalDistillationLoss`). When a task
+    ends, the gradient of its mean logits is estimated over its images,
+    compressed, and carried on; neither images nor the network are kept.
+
+    Args:
+        weight: :math:`\lambda`.
+        rank: Rank of the compressed gradients.
+        precision: ``"gcn"``, or ``"identity"`` (DFD).
+        eps: :math:`\varepsilon` of the log-determinant.
+        over: What a class's mean logit is taken over: ``"all"`` pixels, those
+            labelled with it (``"label"``) or predicted as it (``"prediction"``).
+        images: How many of a task's images the estimate uses; None for all.
+        outputs: ``"task"``: the logits of the classes that the task introduced;
+            ``"seen"``: of all classes known after it.
+        old_rows: Class-incremental only: whether the classifier's rows of old
+            classes train on (``"free"``), stay as they are (``"frozen"``) or are
+            penalised with the rest (``"penalised"``).
+        treatment: ``"gradient"``: the penalty is part of the loss (the paper);
+            ``"proximal"``: its quadratic term is an implicit step after each
+            step of the optimiser.
+        unknown: What to do with parameters of a kind that cannot be compressed:
+            ``"error"`` or ``"skip"``.
+
+    Raises:
+        InputError: For an option that is not one of these.
+    """
+
+    def __init__(
+        self,
+        weight: float = 1.0,
+        rank: int = 1,
+        precision: str = "gcn",
+        eps: float = 1e-3,
+        over: str = "all",
+        images: int | None = None,
+        outputs: str = "task",
+        old_rows: str = "free",
+        treatment: str = "gradient",
+        unknown: str = "error",
+    ):
+        super().__init__()
+        for key, value, valid in (
+            ("precision", precision, ("gcn", "identity")),
+            ("over", over, ("all", "label", "prediction")),
+            ("outputs", outputs, ("task", "seen")),
+            ("old_rows", old_rows, OLD_ROWS),
+            ("treatment", treatment, TREATMENTS),
+        ):
+            if value not in valid:
+                raise InputError(f"method VDFD: {key}={value!r} is not one of {valid}.")
+        if weight < 0:
+            raise InputError(f"method VDFD: weight={weight} must not be negative.")
+        self.weight = weight
+        self.rank = rank
+        self.precision = precision
+        self.eps = eps
+        self.over = over
+        self.images = images
+        self.outputs = outputs
+        self.old_rows = old_rows
+        self.treatment = treatment
+        self.unknown = unknown
+        self.penalty: VariationalDistillationLoss | None = None
+        self.num_old = 0
+
+    def before_task(self, context: TaskContext) -> None:
+        """Build the penalty from the memories of the tasks before."""
+        self.num_old = context.num_old
+        states = context.carried.get("memories", [])
+        if states:
+            memories = [GradientMemory.from_state(state) for state in states]
+            self.penalty = VariationalDistillationLoss(
+                memories,
+                self._penalised(context.view),
+                precision=self.precision,
+                eps=self.eps,
+            ).to(context.device)
+
+    def extra_losses(self, view, outputs, samples) -> dict[str, Tensor]:
+        """The weighted penalty; its two terms beside it, for the log."""
+        if self.penalty is None or not self.weight:
+            return {}
+        quadratic, log_det = self.penalty.terms()
+        total = -log_det if self.treatment == "proximal" else quadratic - log_det
+        return {
+            "loss_vdfd": self.weight * total,
+            "vdfd_quadratic": quadratic.detach(),
+            "vdfd_log_det": log_det.detach(),
+        }
+
+    def before_update(self, view) -> None:
+        """Clear the gradients of frozen old rows."""
+        if self.old_rows == "frozen" and self.num_old:
+            parameters = dict(view.network.named_parameters())
+            for name in view.rows:
+                if parameters[name].grad is not None:
+                    parameters[name].grad[: self.num_old] = 0
+
+    def after_update(self, view, learning_rate: float) -> None:
+        """The proximal treatment's implicit step."""
+        if self.penalty is not None and self.treatment == "proximal":
+            proximal_step(self.penalty, self.weight, learning_rate)
+
+    def after_task(self, context: TaskContext) -> dict:
+        """Estimate the task's gradient memory and add it to those carried."""
+        memories = list(context.carried.get("memories", []))
+        memories.append(self._estimate(context).to_state())
+        return {"memories": memories}
+
+    def _penalised(self, view):
+        return penalisable_parameters(
+            view.network, exclude=view.not_distilled, unknown=self.unknown
+        )
+
+    def _estimate(self, context: TaskContext) -> GradientMemory:
+        protocol, view = context.protocol, context.view
+        labels = protocol.task_labels(context.step)
+        if self.outputs == "seen":
+            labels = range(protocol.num_classes(context.step))
+        estimator = MeanGradientEstimator(
+            view.network, self._penalised(view), outputs=labels, over=self.over
+        )
+        with estimator:
+            for inputs, samples in context.batches(limit=self.images):
+                estimator.update(view.logits, inputs, view.labels(samples))
+        rows = view.classifier()[0].detach()[list(labels)]
+        memory = estimator.compute(rank=self.rank, prototypes=rows)
+        context.log(
+            f"gradient memory of task {context.step}: {memory.numbers} numbers, "
+            f"{memory.nbytes} bytes"
+        )
+        return memory

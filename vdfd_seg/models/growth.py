@@ -1,0 +1,114 @@
+"""Growing a network's classifier when classes arrive."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from mmseg.models import decode_heads
+from torch import Tensor, nn
+
+from vdfd_seg.errors import InputError
+
+INITIALISATIONS = ("random", "background", "balanced")
+
+_CLASS_ROWS: dict[type, tuple[str, ...]] = {}
+
+
+def register_class_rows(head: type, names: Sequence[str]) -> None:
+    """Declare which parameters of a head have one row per class.
+
+    Args:
+        head: The head's class; subclasses are not covered, since they may add
+            parameters of their own.
+        names: Parameter names relative to the head, for instance
+            ``("conv_seg.weight", "conv_seg.bias")``.
+    """
+    _CLASS_ROWS[head] = tuple(names)
+
+
+for _name in (
+    "ASPPHead", "DepthwiseSeparableASPPHead", "FCNHead", "DepthwiseSeparableFCNHead", "PSPHead",
+    "UPerHead", "DAHead", "ANNHead", "APCHead", "CCHead", "DMHead", "DNLHead", "GCHead",
+    "ISAHead", "LRASPPHead", "NLHead", "PSAHead", "SegformerHead", "SETRMLAHead", "SETRUPHead",
+    "FPNHead", "LightHamHead",
+):  # fmt: skip
+    if hasattr(decode_heads, _name):
+        register_class_rows(getattr(decode_heads, _name), ("conv_seg.weight", "conv_seg.bias"))
+
+
+def class_rows(head: nn.Module) -> tuple[str, ...]:
+    """Names of the parameters of ``head`` that have one row per class.
+
+    Raises:
+        InputError: For a head that is not registered, naming it.
+    """
+    if type(head) not in _CLASS_ROWS:
+        raise InputError(
+            f"don't know which parameters of the head {type(head).__name__} have one row per "
+            f"class, so it cannot grow; declare them with "
+            f"vdfd_seg.models.register_class_rows({type(head).__name__}, (...)). Known: "
+            f"{', '.join(sorted(kind.__name__ for kind in _CLASS_ROWS))}."
+        )
+    return _CLASS_ROWS[type(head)]
+
+
+@torch.no_grad()
+def grow(
+    network: nn.Module,
+    old_state: dict[str, Tensor],
+    rows: Sequence[str],
+    num_old: int,
+    init: str = "random",
+) -> None:
+    """Load a smaller network's weights and initialise the rows of new classes.
+
+    Args:
+        network: The network of the current step, freshly initialised.
+        old_state: Weights of the network of the step before.
+        rows: Parameters with one row per class.
+        num_old: Rows that exist already.
+        init: ``"random"`` leaves the fresh rows; ``"background"`` copies the
+            background's row (row 0); ``"balanced"`` copies it and takes
+            :math:`\\log(N + 1)` from the biases of the background and of the N
+            new classes, so that together they have the background's old
+            probability (MiB, Cermelli et al., CVPR 2020, section 3.3).
+
+    Raises:
+        InputError: For weights of another architecture, naming the parameter.
+    """
+    if init not in INITIALISATIONS:
+        raise InputError(f"growth init '{init}' is not one of {INITIALISATIONS}.")
+    state = network.state_dict()
+    for problem, names in (
+        ("lacks", state.keys() - old_state.keys()),
+        ("has an unknown", old_state.keys() - state.keys()),
+    ):
+        if names:
+            raise InputError(
+                f"the checkpoint {problem} parameter '{min(names)}' ({len(names)} in all): it "
+                f"belongs to another network than the config's model."
+            )
+    for name, new in state.items():
+        old = old_state[name]
+        if name not in rows:
+            if old.shape != new.shape:
+                raise InputError(
+                    f"parameter '{name}' has shape {tuple(old.shape)} in the checkpoint and "
+                    f"{tuple(new.shape)} in the config's model."
+                )
+            new.copy_(old)
+            continue
+        if old.shape[0] != num_old or old.shape[1:] != new.shape[1:]:
+            raise InputError(
+                f"classifier '{name}' has shape {tuple(old.shape)} in the checkpoint, but "
+                f"{num_old} old classes of shape {tuple(new.shape[1:])} are expected."
+            )
+        new[:num_old] = old
+        added = new.shape[0] - num_old
+        if init == "random" or not added:
+            continue
+        new[num_old:] = old[0]
+        if init == "balanced" and new.ndim == 1:
+            share = old[0] - math.log(added + 1)
+            new[0] = share
+            new[num_old:] = share

@@ -1,0 +1,35 @@
+"""A network and the method that trains it, as one MMEngine model."""
+
+from mmengine.model import BaseModel
+from torch import nn
+
+
+class ContinualLearner(BaseModel):
+    """What a step's Runner trains.
+
+    The method's own parameters (VDFD's GCN) sit beside the network's, so the
+    optimiser and DistributedDataParallel see both; losses are computed inside
+    :meth:`forward`, where DistributedDataParallel reduces all gradients.
+
+    Args:
+        network: The segmentor or classifier of MMSegmentation's kind.
+        method: A :class:`vdfd_seg.methods.Method`.
+        view: The method's view of ``network``.
+    """
+
+    def __init__(self, network: nn.Module, method: nn.Module, view):
+        super().__init__(data_preprocessor=network.data_preprocessor)
+        self.network = network
+        self.method = method
+        self.view = view
+
+    def init_weights(self):
+        """Does nothing: a step's weights are set when its network is built and grown."""
+
+    def forward(self, inputs, data_samples=None, mode="tensor"):
+        """MMEngine's three modes: ``loss`` and ``predict`` go through the method."""
+        if mode == "loss":
+            return self.method.loss(self.view, inputs, data_samples)
+        if mode == "predict":
+            return self.method.predict(self.view, inputs, data_samples)
+        return self.network(inputs, data_samples, mode=mode)

@@ -1,0 +1,135 @@
+"""What a continual-learning method sees of an mmsegmentation network."""
+
+from dataclasses import dataclass
+
+import torch
+from mmseg.models.decode_heads.decode_head import BaseDecodeHead
+from mmseg.models.segmentors import EncoderDecoder
+from mmseg.models.utils import resize
+from torch import Tensor, nn
+
+from vdfd_seg.errors import InputError
+from vdfd_seg.models.growth import class_rows
+from vdfd_seg.models.losses import TaskAwareLoss
+
+
+@dataclass
+class Outputs:
+    """One forward pass, shared by the task's loss and the method's terms.
+
+    Attributes:
+        features: Maps of the backbone's stages (after the neck, if any).
+        embedding: (N, d, h, w) input of the classifier.
+        logits: (N, C, h, w) scores at the head's resolution.
+        auxiliary: Logits of the auxiliary heads.
+    """
+
+    features: tuple[Tensor, ...]
+    embedding: Tensor
+    logits: Tensor
+    auxiliary: tuple[Tensor, ...] = ()
+
+
+class SegmentationView:
+    """Features, logits, labels, classifier and losses of an encoder-decoder.
+
+    The same interface serves every method, so that a method never reaches into
+    a network.
+
+    Args:
+        network: An ``EncoderDecoder`` of mmsegmentation.
+
+    Raises:
+        InputError: For another kind of segmentor, or a head with a loss or a
+            classifier of its own, naming it.
+    """
+
+    def __init__(self, network: nn.Module):
+        if not isinstance(network, EncoderDecoder) or isinstance(network.decode_head, nn.ModuleList):
+            raise InputError(
+                f"model type {type(network).__name__} is not supported: vdfd_seg trains "
+                f"EncoderDecoder networks with one decode head."
+            )
+        self.network = network
+        self.heads = {"decode_head": network.decode_head}
+        if network.with_auxiliary_head:
+            auxiliary = network.auxiliary_head
+            if isinstance(auxiliary, nn.ModuleList):
+                self.heads.update({f"auxiliary_head.{i}": h for i, h in enumerate(auxiliary)})
+            else:
+                self.heads["auxiliary_head"] = auxiliary
+        for head in self.heads.values():
+            if type(head).loss is not BaseDecodeHead.loss:
+                raise InputError(
+                    f"the head {type(head).__name__} computes a loss of its own and is not "
+                    f"supported; use a head such as ASPPHead or FCNHead."
+                )
+        self.rows = tuple(f"{key}.{row}" for key, head in self.heads.items() for row in class_rows(head))
+
+    def begin(self, num_hidden: int) -> None:
+        """Tell the losses of every head how many classes the labels hide."""
+        for module in self.network.modules():
+            if isinstance(module, TaskAwareLoss):
+                module.num_hidden = num_hidden
+
+    def outputs(self, inputs: Tensor) -> Outputs:
+        """One forward pass in the network's current mode."""
+        features = self.network.extract_feat(inputs)
+        seen = {}
+
+        def keep(_, arguments):
+            seen["embedding"] = arguments[0]
+
+        handle = self.network.decode_head.conv_seg.register_forward_pre_hook(keep)
+        try:
+            logits = self.network.decode_head(features)
+        finally:
+            handle.remove()
+        auxiliary = ()
+        if self.network.training:
+            auxiliary = tuple(h(features) for k, h in self.heads.items() if k != "decode_head")
+        maps = tuple(features) if isinstance(features, (tuple, list)) else (features,)
+        return Outputs(maps, seen["embedding"], logits, auxiliary)
+
+    def logits(self, inputs: Tensor) -> Tensor:
+        """(N, C, h, w) scores at the head's resolution."""
+        return self.network.decode_head(self.network.extract_feat(inputs))
+
+    def task_loss(self, outputs: Outputs, samples: list) -> dict[str, Tensor]:
+        """The losses that mmsegmentation's heads compute, from one forward pass."""
+        losses = {}
+        every = (outputs.logits, *outputs.auxiliary)
+        prefixes = ["decode"] + [
+            key.replace("auxiliary_head.", "aux_").replace("auxiliary_head", "aux")
+            for key in self.heads
+            if key != "decode_head"
+        ]
+        for prefix, head, logits in zip(prefixes, self.heads.values(), every, strict=True):
+            for name, value in head.loss_by_feat(logits, samples).items():
+                losses[f"{prefix}.{name}"] = value
+        return losses
+
+    def labels(self, samples: list) -> Tensor:
+        """(N, H, W) labels of the batch."""
+        return torch.cat([sample.gt_sem_seg.data for sample in samples])
+
+    def upsample(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Logits at the labels' resolution, as the task's loss sees them."""
+        head = self.network.decode_head
+        return resize(logits, labels.shape[-2:], mode="bilinear", align_corners=head.align_corners)
+
+    def classifier(self) -> tuple[Tensor, Tensor | None]:
+        """Rows (C, d) and biases (C,) of the classifier of the main head."""
+        layer = self.network.decode_head.conv_seg
+        return layer.weight.flatten(1), layer.bias
+
+    @property
+    def classifier_name(self) -> str:
+        """Name of the classifier's layer."""
+        return "decode_head.conv_seg"
+
+    @property
+    def not_distilled(self) -> tuple[str, ...]:
+        """Prefixes of what does not feed the main logits, or is the classifier itself."""
+        auxiliary = tuple(key for key in self.heads if key != "decode_head")
+        return (self.classifier_name, *auxiliary)
