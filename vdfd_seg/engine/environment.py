@@ -1,0 +1,77 @@
+"""Process-wide set-up, once, and the traces that one Runner leaves for the next."""
+
+import os
+import platform
+
+import cv2
+import torch
+from mmengine.device import get_device
+from mmengine.dist import init_dist, is_distributed
+from mmengine.logging import MessageHub, MMLogger
+from mmengine.registry import DefaultScope
+from mmengine.utils import ManagerMixin
+from mmengine.visualization import Visualizer
+from mmseg.utils import register_all_modules
+
+
+def set_up(launcher: str = "none") -> None:
+    """Register modules and start the process group, before the first Runner.
+
+    Args:
+        launcher: ``"none"``, ``"pytorch"`` (torchrun) or ``"slurm"``.
+    """
+    register_all_modules(init_default_scope=True)
+    cv2.setNumThreads(0)
+    if launcher != "none" and not is_distributed():
+        backend = "nccl" if torch.cuda.is_available() else "gloo"
+        init_dist(launcher, backend=backend, init_backend="torch")
+
+
+def forget_runner() -> None:
+    """Close a finished Runner's log files and forget its global instances.
+
+    MMEngine assumes one run a process: without this, the next step's scalars and
+    log lines go to the last step's folder.
+    """
+    for kind in (MMLogger, MessageHub, Visualizer, DefaultScope):
+        for manager in _kinds(kind):
+            for instance in list(manager._instance_dict.values()):
+                if isinstance(instance, MMLogger):
+                    for handler in list(instance.handlers):
+                        handler.close()
+                        instance.removeHandler(handler)
+                elif isinstance(instance, Visualizer):
+                    instance.close()
+            manager._instance_dict.clear()
+
+
+def _kinds(kind: type[ManagerMixin]):
+    yield kind
+    for sub in kind.__subclasses__():
+        yield from _kinds(sub)
+
+
+def describe() -> dict[str, str]:
+    """Versions and hardware, for results and reports."""
+    import mmcv
+    import mmengine
+    import mmseg
+    import torch_geometric
+
+    from vdfd_seg import __version__
+
+    device = get_device()
+    return {
+        "vdfd_seg": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "torch_geometric": torch_geometric.__version__,
+        "mmengine": mmengine.__version__,
+        "mmcv": mmcv.__version__,
+        "mmsegmentation": mmseg.__version__,
+        "opencv": cv2.__version__,
+        "device": torch.cuda.get_device_name() if device == "cuda" else device,
+        "cpu_threads": str(torch.get_num_threads()),
+        "processes": os.environ.get("WORLD_SIZE", "1"),
+        "system": platform.platform(),
+    }

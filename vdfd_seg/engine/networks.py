@@ -1,0 +1,99 @@
+"""Building, growing and initialising the network of a step."""
+
+import copy
+
+import torch
+from mmengine.config import ConfigDict
+from mmengine.device import get_device
+from mmengine.model import revert_sync_batchnorm
+from torch import nn
+
+from vdfd_seg.datasets.seeding import derived_seed
+from vdfd_seg.errors import InputError
+from vdfd_seg.models import SegmentationView, grow
+from vdfd_seg.pretrained import load_pretrained
+from vdfd_seg.registry import MODELS
+
+
+def model_config(model: dict, num_classes: int) -> dict:
+    """A model's config with as many outputs as there are classes.
+
+    Args:
+        model: Config of an encoder-decoder; ``num_classes`` in it is ignored.
+        num_classes: Number of classes for every head.
+    """
+    model = copy.deepcopy(ConfigDict(model))
+    heads = [model.get("decode_head"), model.get("auxiliary_head")]
+    for head in heads:
+        for part in head if isinstance(head, (list, tuple)) else [head]:
+            if part is not None:
+                part["num_classes"] = num_classes
+    return model
+
+
+def build_network(model: dict, num_classes: int) -> tuple[nn.Module, str | None]:
+    """A network with fresh weights.
+
+    Returns:
+        The network and the file of pretrained backbone weights that its config
+        names, not loaded yet: MMEngine would execute what is in it.
+
+    Raises:
+        InputError: When the model's config cannot be built.
+    """
+    cfg = model_config(model, num_classes)
+    pretrained = cfg.pop("pretrained", None)
+    init = cfg.backbone.get("init_cfg") if "backbone" in cfg else None
+    if isinstance(init, dict) and init.get("type") == "Pretrained":
+        pretrained = init["checkpoint"]
+        cfg.backbone.pop("init_cfg")
+    try:
+        network = MODELS.build(cfg)
+    except Exception as error:
+        raise InputError(
+            f"the config's model cannot be built: {type(error).__name__}: {error}"
+        ) from error
+    if get_device() == "cpu":
+        network = revert_sync_batchnorm(network)
+    network.init_weights()
+    return network, pretrained
+
+
+def network_of_step(
+    model: dict, protocol, step: int, old_state: dict | None, growth: str, seed: int
+) -> SegmentationView:
+    """The network that ``step`` trains, with its weights set.
+
+    Args:
+        model: The config's model.
+        protocol: The protocol.
+        step: The step.
+        old_state: Weights after the step before; None at the first step, where
+            the backbone's pretrained weights are loaded instead.
+        growth: How rows of new classes begin, see :func:`vdfd_seg.models.grow`.
+        seed: Seed of the run; initial weights depend on it and on the step only.
+    """
+    torch.manual_seed(derived_seed(seed, "weights", step))
+    network, pretrained = build_network(model, protocol.num_classes(step))
+    view = SegmentationView(network)
+    if old_state is not None:
+        grow(network, old_state, view.rows, _rows_before(protocol, step), growth)
+    elif pretrained:
+        load_pretrained(network.backbone, pretrained)
+    network.to(get_device())
+    return view
+
+
+def finished_network(model: dict, num_classes: int, state: dict) -> nn.Module:
+    """A network of an earlier step: its weights loaded, frozen, in evaluation mode.
+
+    Raises:
+        InputError: When the weights do not fit the config's model.
+    """
+    network, _ = build_network(model, num_classes)
+    grow(network, state, SegmentationView(network).rows, num_classes)
+    return network.to(get_device()).eval().requires_grad_(False)
+
+
+def _rows_before(protocol, step):
+    return protocol.num_classes(step - 1)

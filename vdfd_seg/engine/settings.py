@@ -1,0 +1,159 @@
+"""From a config file to checked settings."""
+
+import copy
+import difflib
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmengine.config import Config
+
+from vdfd_seg.errors import InputError
+from vdfd_seg.methods import Method, build_method
+from vdfd_seg.protocols import Protocol, build_protocol
+
+REQUIRED = ("model", "protocol", "method", "train_dataloader", "test_dataloader", "train_cfg",
+            "optim_wrapper")  # fmt: skip
+
+KEYS = (
+    *REQUIRED, "growth", "data_preparation", "param_scheduler", "step_overrides", "evaluate_on",
+    "examples", "save_interval", "seed", "default_hooks", "custom_hooks", "custom_imports",
+    "env_cfg", "visualizer", "log_processor", "log_level", "default_scope", "launcher", "work_dir",
+    "model_wrapper_cfg", "data_root", "data_preprocessor", "prediction_dir",
+)  # fmt: skip
+"""Keys that mean something. Others are a config's own variables, unless nearly one of these."""
+
+
+@dataclass
+class Settings:
+    """A config, its protocol, and what the command line added.
+
+    Attributes:
+        config: The MMEngine config.
+        name: The config's file name without suffix.
+        protocol: The protocol it describes.
+        seed: Seed of the run.
+    """
+
+    config: Config
+    name: str
+    protocol: Protocol
+    seed: int
+
+    def method(self) -> Method:
+        """A new method as the config describes it."""
+        return build_method(self.config.method)
+
+    def for_step(self, step: int) -> Config:
+        """The config of one step: ``step_overrides`` merged in.
+
+        Keys of ``step_overrides`` are step numbers or Python slices over steps, as
+        text: ``"0"``, ``"1:"``. Later entries win.
+
+        Raises:
+            InputError: For a key that is neither.
+        """
+        config = copy.deepcopy(self.config)
+        overrides = config.pop("step_overrides", {}) or {}
+        for key, values in overrides.items():
+            if step in parse_steps(str(key), len(self.protocol.tasks), "step_overrides"):
+                config.merge_from_dict(_flat(values))
+        return config
+
+
+def load_settings(path: str | Path, options: Mapping | None = None, seed: int | None = None):
+    """Read and check a config.
+
+    Args:
+        path: The config file.
+        options: ``--cfg-options``: dotted keys and values.
+        seed: Overrides the config's ``seed`` (default 0).
+
+    Raises:
+        InputError: For a file that is missing or cannot be read, a missing key, a
+            misspelt key, and whatever the protocol or the method refuses.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"config '{path}' does not exist.")
+    try:
+        config = Config.fromfile(path)
+        variables = {k: v for k, v in (options or {}).items()}
+        config.merge_from_dict(variables)
+        _follow_data_root(config, variables)
+    except Exception as error:
+        reason = str(error).strip().splitlines()
+        raise InputError(
+            f"config '{path}' cannot be read: {type(error).__name__}: "
+            f"{reason[0] if reason else ''}"
+        ) from error
+    for key in config:
+        near = difflib.get_close_matches(key, KEYS, n=1, cutoff=0.85)
+        if key not in KEYS and near:
+            raise InputError(f"config '{path}': unknown key '{key}'. Did you mean '{near[0]}'?")
+    for key in REQUIRED:
+        if key not in config:
+            raise InputError(f"config '{path}': the key '{key}' is missing.")
+    cycle = config.train_cfg
+    if ("max_iters" in cycle) == ("max_epochs" in cycle):
+        raise InputError(f"config '{path}': train_cfg needs either max_iters or max_epochs.")
+    unknown = set(cycle) - {"max_iters", "max_epochs"}
+    if unknown:
+        raise InputError(f"config '{path}': train_cfg has an unknown key '{min(unknown)}'.")
+    seed = config.get("seed", 0) if seed is None else seed
+    config.seed = seed
+    settings = Settings(config, path.stem, build_protocol(config.protocol), seed)
+    settings.method()
+    for step in range(len(settings.protocol.tasks)):
+        settings.for_step(step)
+    return settings
+
+
+def parse_steps(text: str, count: int, where: str = "--steps") -> range:
+    """Steps named by a number or a Python slice ``A:B`` (B excluded).
+
+    Raises:
+        InputError: For text that is neither, or a step that does not exist.
+    """
+    parts = str(text).split(":")
+    try:
+        numbers = [int(part) if part else None for part in parts]
+        if len(numbers) == 1 and numbers[0] is not None:
+            steps = range(count)[numbers[0] : numbers[0] + 1 or None]
+        elif len(numbers) == 2:
+            steps = range(count)[slice(*numbers)]
+        else:
+            raise ValueError
+    except ValueError as error:
+        raise InputError(f"{where} '{text}' is not a step or a slice A:B.") from error
+    if not steps and len(numbers) == 1:
+        raise InputError(f"{where} '{text}': the protocol has steps 0 to {count - 1}.")
+    return steps
+
+
+def command_line() -> str:
+    """The command that reproduces this run."""
+    return " ".join(["python", *sys.argv])
+
+
+def _follow_data_root(config, options):
+    """``--cfg-options data_root=X`` reaches the datasets, as a user of it expects."""
+    if "data_root" not in options:
+        return
+    for part in ("train_dataloader", "test_dataloader"):
+        if part in config and "data_root" in config[part].get("dataset", {}):
+            config[part]["dataset"]["data_root"] = options["data_root"]
+    if config.get("data_preparation"):
+        config["data_preparation"]["root"] = options["data_root"]
+
+
+def _flat(values, prefix=""):
+    flat = {}
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping) and not value.get("_delete_", False):
+            flat.update(_flat(value, f"{name}."))
+        else:
+            flat[name] = value
+    return flat
