@@ -1,0 +1,172 @@
+import json
+
+import numpy as np
+import pytest
+
+from vdfd_seg.errors import InputError
+from vdfd_seg.evaluation import (
+    class_incremental_row,
+    domain_incremental_row,
+    iou_per_class,
+    load_results,
+    old_new_all,
+    per_class,
+    pool,
+    summarise,
+    write_results,
+)
+
+CONFUSION = np.array([[8, 0, 2, 0], [0, 5, 0, 5], [1, 0, 9, 0], [0, 0, 0, 4]])
+TASKS = [0, 0, 1, 2]
+
+
+def test_class_incremental_row():
+    iou = iou_per_class(CONFUSION)
+    expected = [iou[:2].mean(), iou[2], iou[3]]
+    assert class_incremental_row(CONFUSION, TASKS) == pytest.approx(expected)
+    filled = class_incremental_row(CONFUSION, TASKS, num_tasks=5)
+    assert filled[3:] == [None, None]
+    json.dumps(filled, allow_nan=False)
+
+
+def test_row_of_a_task_without_labels_is_none_or_zero():
+    confusion = CONFUSION.copy()
+    confusion[3] = 0
+    assert class_incremental_row(confusion, TASKS)[2] is None
+    assert class_incremental_row(confusion, TASKS, average="all")[2] == 0.0
+
+
+def test_task_of_class_must_fit():
+    with pytest.raises(ValueError, match="task_of_class names 2 classes"):
+        class_incremental_row(CONFUSION, [0, 1])
+
+
+def test_domain_incremental_row_and_pool():
+    confusions = {0: np.diag([3, 3]), 2: np.array([[1, 1], [1, 1]])}
+    row = domain_incremental_row(confusions, num_tasks=4)
+    assert row == [100.0, None, pytest.approx(100 / 3), None]
+    assert pool(confusions).tolist() == [[4, 1], [1, 4]]
+
+
+def test_old_new_all():
+    iou = iou_per_class(CONFUSION)
+    found = old_new_all(CONFUSION, TASKS)
+    assert found == pytest.approx(
+        {"old": iou[:2].mean(), "new": iou[2:].mean(), "all": iou.mean()}
+    )
+    first = old_new_all(CONFUSION[:2, :2], [0, 0])
+    assert first["new"] is None
+    assert first["old"] == first["all"]
+
+
+def test_per_class():
+    confusion = np.zeros((2, 2), dtype=int)
+    confusion[0, 0] = 3
+    assert per_class(confusion, ["a", "b"]) == {"a": 100.0, "b": None}
+
+
+def test_summarise():
+    matrix = [[60.0, None, None], [50.0, 40.0, None], class_incremental_row(CONFUSION, TASKS)]
+    summary = summarise(matrix, [60.0, 45.0, np.float64(50.0)], CONFUSION, TASKS)
+    assert set(summary) == {
+        "acc", "bwt", "forgetting", "avg_incremental", "overall", "old", "new", "all",
+    }  # fmt: skip
+    assert summary["acc"] == pytest.approx(np.mean(matrix[-1]))
+    assert summary["avg_incremental"] == pytest.approx(155 / 3)
+    assert summary["overall"] == 50.0
+    assert all(type(value) is float for value in summary.values())
+
+
+def test_summarise_one_step_without_classes():
+    summary = summarise([[70.0, None]], [70.0])
+    assert summary == {
+        "acc": 70.0, "bwt": None, "forgetting": None, "avg_incremental": 70.0, "overall": 70.0,
+    }  # fmt: skip
+
+
+def test_summarise_refuses():
+    with pytest.raises(ValueError, match="1 rows but 2"):
+        summarise([[1.0]], [1.0, 2.0])
+    with pytest.raises(ValueError, match="go together"):
+        summarise([[1.0]], [1.0], confusion=CONFUSION)
+
+
+def test_write_and_load(tmp_path, results):
+    path = tmp_path / "run" / "results.json"
+    results["matrix"][0][1] = float("nan")
+    results["summary"]["acc"] = np.float32(40.0)
+    results["extra"] = {"counts": np.arange(2), "pair": (1, np.int64(2))}
+    write_results(path, results)
+    loaded = load_results(path.parent)
+    assert loaded == load_results(path)
+    assert loaded["matrix"] == [[60.0, None], [50.0, 30.0]]
+    assert loaded["extra"] == {"counts": [0, 1], "pair": [1, 2]}
+    assert [item.name for item in path.parent.iterdir()] == ["results.json"]
+
+
+def test_refused_results_leave_the_old_file(tmp_path, results):
+    path = tmp_path / "results.json"
+    write_results(path, results)
+    before = path.read_text()
+    del results["seed"]
+    with pytest.raises(InputError, match="key 'seed' is missing"):
+        write_results(path, results)
+    assert path.read_text() == before
+
+
+def delete(*keys):
+    def change(results):
+        for key in keys[:-1]:
+            results = results[key]
+        del results[keys[-1]]
+
+    return change
+
+
+def put(value, *keys):
+    def change(results):
+        for key in keys[:-1]:
+            results = results[key]
+        results[keys[-1]] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (put(2, "schema"), "'schema' is 2"),
+        (delete("protocol"), "'protocol'"),
+        (delete("protocol", "fingerprint"), "'protocol.fingerprint'"),
+        (put([], "summary"), "'summary' must be an object"),
+        (delete("summary", "bwt"), "'summary.bwt'"),
+        (put([], "steps"), "'steps'"),
+        (delete("steps", 1, "seconds"), r"'steps\[1\].seconds'"),
+        (put(0, "steps", 1, "step"), "in order"),
+        (put("1", "steps", 1, "step"), "step numbers"),
+        (put([[1.0, None]], "matrix"), "'matrix' must have 2 rows"),
+        (put([1.0], "matrix", 1), r"'matrix\[1\]'"),
+        (put("high", "matrix", 1, 0), r"'matrix\[1\]\[0\]'"),
+        (put(1.0, "matrix", 0, 1), r"'matrix\[0\]\[1\]' must be null"),
+    ],
+)
+def test_bad_results_name_file_and_key(tmp_path, results, change, message):
+    change(results)
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps(results))
+    with pytest.raises(InputError, match=message) as caught:
+        load_results(path)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "\x80"])
+def test_a_file_that_is_no_results(tmp_path, text):
+    path = tmp_path / "results.json"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(InputError, match=r"results\.json"):
+        load_results(path)
+
+
+def test_a_missing_file(tmp_path):
+    with pytest.raises(InputError, match="no such file"):
+        load_results(tmp_path)

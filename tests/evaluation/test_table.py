@@ -1,0 +1,84 @@
+import copy
+
+import pytest
+
+from vdfd_seg.errors import InputError
+from vdfd_seg.evaluation import format_table, human_bytes, human_seconds, run_names
+
+
+def test_shows_rows_summary_memory_and_time(results):
+    text = format_table([results])
+    assert text.isascii()
+    assert max(map(len, text.splitlines())) <= 110
+    for shown in ("vdfd", "50.0 30.0", "60.00", "-10.00", "52.50", "2.0 KiB", "2 min 02 s", "2/2"):
+        assert shown in text, shown
+    assert "fingerprint" not in text
+
+
+def test_different_protocols_are_marked(results):
+    other = copy.deepcopy(results)
+    other["method"] = "mib"
+    other["protocol"]["fingerprint"] = "ffff"
+    text = format_table([results, other, results], names=["ours", "theirs", "again"])
+    assert "NOT COMPARABLE" in text
+    assert text.count("ours [a]") == text.count("again [a]")
+    assert "theirs [b]" in text
+    assert "[b] mIoU on toy 2-1" in text
+    assert "fingerprint ffff" in text
+
+
+def test_different_metrics_are_marked(results):
+    other = copy.deepcopy(results)
+    other["metric"] = "accuracy"
+    assert "NOT COMPARABLE" in format_table([results, other])
+
+
+def test_classification_has_no_old_and_new(results):
+    results["metric"] = "accuracy"
+    for key in ("old", "new", "all"):
+        del results["summary"][key]
+    text = format_table([results])
+    assert "Old" not in text
+    assert "New" not in text
+
+
+def test_many_tasks_wrap_within_the_width(results):
+    count = 21
+    results["protocol"]["tasks"] = list(range(count))
+    results["matrix"] = [
+        [51.7 if task <= step else None for task in range(count)] for step in range(count)
+    ]
+    results["steps"] = [{**results["steps"][0], "step": step} for step in range(count)]
+    text = format_table([results], width=100)
+    assert max(map(len, text.splitlines())) <= 100
+    assert text.count("51.7") == count * (count + 1) // 2
+
+
+def test_refuses_nothing_and_wrong_names(results):
+    with pytest.raises(InputError, match="no results"):
+        format_table([])
+    with pytest.raises(InputError, match="2 names for 1"):
+        format_table([results], names=["a", "b"])
+
+
+def test_run_names_are_unique(results):
+    other = {**results, "seed": 1}
+    mib = {**results, "method": "mib"}
+    assert run_names([results, mib]) == ["vdfd", "mib"]
+    assert run_names([results, other, mib]) == ["vdfd seed 0", "vdfd seed 1", "mib"]
+    assert run_names([results, results]) == ["vdfd seed 0 #1", "vdfd seed 0 #2"]
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(None, "-"), (0, "0 B"), (1536, "1.5 KiB"), (3 * 2**40, "3.0 TiB")]
+)
+def test_human_bytes(count, text):
+    assert human_bytes(count) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(None, "-"), (4.24, "4.2 s"), (59.7, "1 min 00 s"), (185, "3 min 05 s"), (7620, "2 h 07 min")],
+)
+def test_human_seconds(seconds, text):
+    assert human_seconds(seconds) == text

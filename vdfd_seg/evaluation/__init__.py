@@ -1,0 +1,58 @@
+"""Metrics of continual learning, ``results.json`` and its tables."""
+
+from vdfd_seg.evaluation.files import check_results, load_results, write_atomically, write_results
+from vdfd_seg.evaluation.functional import (
+    average_accuracy,
+    average_incremental,
+    backward_transfer,
+    confusion_matrix,
+    forgetting,
+    iou_per_class,
+    mean_iou,
+)
+from vdfd_seg.evaluation.metrics import ContinualIoU
+from vdfd_seg.evaluation.results import (
+    class_incremental_row,
+    domain_incremental_row,
+    old_new_all,
+    per_class,
+    pool,
+    summarise,
+)
+from vdfd_seg.evaluation.table import (
+    format_number,
+    format_table,
+    human_bytes,
+    human_seconds,
+    protocol_marks,
+    run_names,
+    total_seconds,
+)
+
+__all__ = [
+    "ContinualIoU",
+    "average_accuracy",
+    "average_incremental",
+    "backward_transfer",
+    "check_results",
+    "class_incremental_row",
+    "confusion_matrix",
+    "domain_incremental_row",
+    "forgetting",
+    "format_number",
+    "format_table",
+    "human_bytes",
+    "human_seconds",
+    "iou_per_class",
+    "load_results",
+    "mean_iou",
+    "old_new_all",
+    "per_class",
+    "pool",
+    "protocol_marks",
+    "run_names",
+    "summarise",
+    "total_seconds",
+    "write_atomically",
+    "write_results",
+]

@@ -1,0 +1,167 @@
+"""Reading, checking and writing ``results.json``."""
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from numbers import Real
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vdfd_seg.errors import InputError
+
+SCHEMA = 1
+_TOP = ("method", "config", "seed", "protocol", "metric", "matrix", "summary", "steps")
+_PROTOCOL = ("name", "dataset", "scenario", "setting", "fingerprint", "tasks")
+_SUMMARY = ("acc", "bwt", "forgetting", "avg_incremental", "overall")
+_STEP = (
+    "step",
+    "task",
+    "classes_seen",
+    "per_class",
+    "overall",
+    "train_images",
+    "test_images",
+    "seconds",
+    "seconds_per_iter",
+    "parameters",
+    "memory_bytes",
+)
+
+
+def load_results(path: str | Path) -> dict[str, Any]:
+    """Read a ``results.json`` and check that it can be used.
+
+    Args:
+        path: The file, or a work dir that holds it.
+
+    Returns:
+        The results as in the public contract (schema 1), additional keys included.
+
+    Raises:
+        InputError: Naming the file, and the key where one is missing or wrong.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = path / "results.json"
+    try:
+        results = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; has a step of this run been finished?") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise InputError(f"{path}: not a JSON file ({error})") from error
+    check_results(results, str(path))
+    return results
+
+
+def write_results(path: str | Path, results: Mapping[str, Any]) -> None:
+    """Check and write a ``results.json`` so that a crash leaves the old or the new file, whole.
+
+    NumPy numbers and arrays become plain ones, NaN becomes null.
+
+    Args:
+        path: The file.
+        results: As in the public contract (schema 1).
+
+    Raises:
+        InputError: If a key is missing or wrong.
+    """
+    plain = _jsonable(results)
+    check_results(plain, str(path))
+    write_atomically(path, json.dumps(plain, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def write_atomically(path: str | Path, text: str) -> None:
+    """Write a UTF-8 text through a temporary file, fsync and rename.
+
+    Args:
+        path: The file; its folder is made if need be.
+        text: Its content.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def check_results(results: Any, source: str) -> None:
+    """Check results against schema 1.
+
+    Required keys must be there, the steps in order, and the matrix lower-triangular with one row
+    for each step up to the last one done (nulls for a step that was not evaluated). Additional
+    keys are allowed.
+
+    Args:
+        results: What was read or is to be written.
+        source: Where it comes from, for the message.
+
+    Raises:
+        InputError: Naming ``source`` and the key.
+    """
+    if not isinstance(results, Mapping):
+        raise InputError(f"{source}: holds no results (a JSON object is expected)")
+    if results.get("schema") != SCHEMA:
+        raise InputError(
+            f"{source}: 'schema' is {results.get('schema')!r}; this version reads schema {SCHEMA}"
+        )
+    _require(results, _TOP, source, "")
+    for key, keys in (("protocol", _PROTOCOL), ("summary", _SUMMARY)):
+        _require(results[key], keys, source, f"{key}.")
+    if not isinstance(results["steps"], list) or not results["steps"]:
+        raise InputError(f"{source}: 'steps' must be a list of at least one step")
+    for index, step in enumerate(results["steps"]):
+        _require(step, _STEP, source, f"steps[{index}].")
+    numbers = [step["step"] for step in results["steps"]]
+    if any(type(number) is not int or number < 0 for number in numbers):
+        raise InputError(f"{source}: 'steps[].step' must be step numbers from 0, not {numbers}")
+    if sorted(set(numbers)) != numbers:
+        raise InputError(f"{source}: 'steps' must be in order, each step once, not {numbers}")
+    _check_matrix(results["matrix"], numbers[-1] + 1, source)
+
+
+def _check_matrix(matrix: Any, rows: int, source: str) -> None:
+    if not isinstance(matrix, list) or len(matrix) != rows:
+        raise InputError(f"{source}: 'matrix' must have {rows} rows, one up to the last step")
+    for index, row in enumerate(matrix):
+        if not isinstance(row, list) or len(row) <= index:
+            raise InputError(f"{source}: 'matrix[{index}]' must have {index + 1} entries or more")
+        for column, value in enumerate(row):
+            key = f"matrix[{index}][{column}]"
+            number = isinstance(value, Real) and not isinstance(value, bool)
+            if value is not None and not (number and math.isfinite(value)):
+                raise InputError(f"{source}: '{key}' must be a number or null, not {value!r}")
+            if column > index and value is not None:
+                raise InputError(f"{source}: '{key}' must be null: its task was not learned yet")
+
+
+def _require(mapping: Any, keys: tuple[str, ...], source: str, prefix: str) -> None:
+    if not isinstance(mapping, Mapping):
+        raise InputError(f"{source}: '{prefix.rstrip('.')}' must be an object")
+    for key in keys:
+        if key not in mapping:
+            raise InputError(f"{source}: key '{prefix}{key}' is missing")
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _jsonable(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray):
+        return _jsonable(value.tolist())
+    if isinstance(value, (list, tuple)):
+        return [_jsonable(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

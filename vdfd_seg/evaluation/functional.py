@@ -1,0 +1,214 @@
+"""Metrics as plain functions of arrays: confusion matrices, IoU and the result matrix.
+
+NumPy only. Ratios are in percent. Continual-learning code bases disagree on what
+"backward transfer" and "forgetting" are, so each function states its equation and source.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+Average = Literal["present", "all"]
+Matrix = Sequence[Sequence[float | None]] | np.ndarray
+
+
+def confusion_matrix(
+    prediction: np.ndarray, label: np.ndarray, num_classes: int, ignore_index: int = 255
+) -> np.ndarray:
+    """Count pixels by true and predicted class.
+
+    ``M[a, b] = #{p : label(p) = a, prediction(p) = b}`` over the pixels whose label is not
+    ``ignore_index``. Matrices of disjoint sets of pixels add up to the matrix of their union.
+
+    Args:
+        prediction: Predicted class indices, any shape, integers in ``[0, num_classes)``
+            wherever the label is not ``ignore_index``.
+        label: True class indices, same shape, integers in ``[0, num_classes)`` or
+            ``ignore_index``.
+        num_classes: Number of classes ``C``.
+        ignore_index: Label of pixels that are not evaluated. Default 255.
+
+    Returns:
+        ``(C, C)`` int64, rows are true classes, columns predicted ones.
+
+    Raises:
+        ValueError: If the shapes differ, the arrays are not of integers or an evaluated pixel
+            holds an index outside ``[0, num_classes)``.
+    """
+    prediction, label = np.asarray(prediction), np.asarray(label)
+    if prediction.shape != label.shape:
+        raise ValueError(f"prediction has shape {prediction.shape}, label {label.shape}")
+    for name, array in (("prediction", prediction), ("label", label)):
+        if array.dtype.kind not in "iub":
+            raise ValueError(f"{name} must hold class indices (integers), not {array.dtype}")
+    keep = label != ignore_index
+    # int64 before the product below: uint8 labels would wrap around.
+    prediction, label = prediction[keep].astype(np.int64), label[keep].astype(np.int64)
+    for name, array in (("prediction", prediction), ("label", label)):
+        if array.size and (array.min() < 0 or array.max() >= num_classes):
+            raise ValueError(
+                f"{name} holds class indices {array.min()}..{array.max()}, "
+                f"expected 0..{num_classes - 1} (or label {ignore_index} to ignore a pixel)"
+            )
+    counts = np.bincount(label * num_classes + prediction, minlength=num_classes**2)
+    return counts.reshape(num_classes, num_classes).astype(np.int64)
+
+
+def iou_per_class(confusion: np.ndarray) -> np.ndarray:
+    """Intersection over union of each class, the Jaccard index of PASCAL VOC.
+
+    ``IoU_c = 100 * TP_c / (TP_c + FP_c + FN_c)`` with ``TP_c = M[c, c]``, ``FN_c`` the rest of
+    row ``c`` and ``FP_c`` the rest of column ``c``: the segmentation accuracy of Everingham et
+    al., "The PASCAL Visual Object Classes Challenge: A Retrospective", IJCV 2015. Intersections
+    and unions are pooled over the test set before the division, not averaged over images.
+
+    Args:
+        confusion: ``(C, C)`` counts, rows are true classes.
+
+    Returns:
+        ``(C,)`` float64 in percent; NaN for a class with an empty union, one that occurs neither
+        in the labels nor in the predictions.
+    """
+    confusion = _square(confusion)
+    intersection = np.diag(confusion)
+    union = confusion.sum(axis=0) + confusion.sum(axis=1) - intersection
+    return np.divide(
+        100.0 * intersection, union, out=np.full(len(union), np.nan), where=union > 0
+    )
+
+
+def mean_iou(
+    confusion: np.ndarray, classes: Sequence[int] | None = None, average: Average = "present"
+) -> float:
+    """Mean of the per-class IoU over a set of classes.
+
+    ``mIoU = (1 / |S|) * sum over c in S of IoU_c``. The columns of the whole matrix always count:
+    restricting the mean to some classes does not hide pixels wrongly given to them.
+
+    Args:
+        confusion: ``(C, C)`` counts, rows are true classes.
+        classes: Indices to average over. Default: all ``C``.
+        average: ``"present"`` (default): ``S`` is those of ``classes`` with at least one labelled
+            pixel, the convention of the continual-segmentation literature (``StreamSegMetrics``
+            in MiB, PLOP and RCIL). ``"all"``: ``S`` is all of ``classes`` and one without
+            labelled pixels counts 0, predicted or not.
+
+    Returns:
+        Percent; NaN where ``S`` is empty.
+
+    Raises:
+        ValueError: If ``average`` is neither of the two or an index is out of range.
+    """
+    confusion = _square(confusion)
+    if average not in ("present", "all"):
+        raise ValueError(f"average must be 'present' or 'all', not {average!r}")
+    chosen = np.arange(len(confusion)) if classes is None else np.asarray(classes, dtype=np.int64)
+    if chosen.size and (chosen.min() < 0 or chosen.max() >= len(confusion)):
+        raise ValueError(f"classes {chosen.tolist()} do not fit {len(confusion)} classes")
+    if average == "present":
+        chosen = chosen[confusion.sum(axis=1)[chosen] > 0]
+    if chosen.size == 0:
+        return float("nan")
+    return float(np.nan_to_num(iou_per_class(confusion)[chosen], nan=0.0).mean())
+
+
+def average_accuracy(matrix: Matrix) -> float | None:
+    """Average accuracy after the last step, ``ACC = (1/T) * sum_j R[T][j]``.
+
+    Lopez-Paz and Ranzato, "Gradient Episodic Memory for Continual Learning", NeurIPS 2017; the
+    same in Adam-NSCL (Wang et al., CVPR 2021). For segmentation ``R`` holds mIoU.
+
+    Args:
+        matrix: ``T`` rows; ``R[i][j]``, ``j <= i``, is the metric on task ``j`` after step ``i``.
+            What is above the diagonal is not read. While a sequence is unfinished, pass the rows
+            there are: ``T`` is their number.
+
+    Returns:
+        The metric's unit (percent); None if an entry that it needs is None or NaN.
+    """
+    lower = _lower_triangle(matrix)
+    return _defined(lower[-1].mean())
+
+
+def backward_transfer(matrix: Matrix) -> float | None:
+    """Backward transfer, ``BWT = (1/(T-1)) * sum_{j<T} (R[T][j] - R[j][j])``.
+
+    Lopez-Paz and Ranzato, NeurIPS 2017: the last row against the diagonal; negative when earlier
+    tasks were forgotten. Some libraries average over all ``i > j`` instead; this one does not.
+
+    Args:
+        matrix: As in :func:`average_accuracy`.
+
+    Returns:
+        Percentage points; None for a single task or if an entry that it needs is None or NaN.
+    """
+    lower = _lower_triangle(matrix)
+    if len(lower) < 2:
+        return None
+    return _defined((lower[-1, :-1] - np.diag(lower)[:-1]).mean())
+
+
+def forgetting(matrix: Matrix) -> float | None:
+    """Forgetting, ``F = (1/(T-1)) * sum_{j<T} (max_{j<=l<T} R[l][j] - R[T][j])``.
+
+    Chaudhry et al., "Riemannian Walk for Incremental Learning", ECCV 2018: the best value ever
+    reached on a task before the last step against the last one; positive when tasks were
+    forgotten. It is at least ``-BWT``, with equality if each task is at its best just after it
+    was learned.
+
+    Args:
+        matrix: As in :func:`average_accuracy`.
+
+    Returns:
+        Percentage points; None for a single task or if an entry that it needs is None or NaN.
+    """
+    lower = _lower_triangle(matrix)
+    count = len(lower)
+    if count < 2:
+        return None
+    # ndarray.max propagates NaN, so an unknown entry makes the result unknown.
+    best = np.array([lower[task:-1, task].max() for task in range(count - 1)])
+    return _defined((best - lower[-1, :-1]).mean())
+
+
+def average_incremental(values: Sequence[float | None]) -> float | None:
+    """Average incremental metric, ``A = (1/T) * sum_i a_i``.
+
+    ``a_i`` is the metric over everything seen up to step ``i``, pooled, the first step included
+    (Rebuffi et al., iCaRL, CVPR 2017; "avg" in Douillard et al., PLOP, CVPR 2021).
+
+    Args:
+        values: The pooled metric after each step.
+
+    Returns:
+        Percent; None if there is no step or a value is None or NaN.
+    """
+    array = np.array(values, dtype=np.float64)
+    return _defined(array.mean()) if array.size else None
+
+
+def _square(confusion: np.ndarray) -> np.ndarray:
+    confusion = np.asarray(confusion)
+    if confusion.ndim != 2 or confusion.shape[0] != confusion.shape[1]:
+        raise ValueError(f"a confusion matrix is square, got shape {confusion.shape}")
+    return confusion
+
+
+def _lower_triangle(matrix: Matrix) -> np.ndarray:
+    """The (T, T) float64 matrix of the first T columns; None becomes NaN."""
+    rows = [list(row) for row in matrix]
+    if not rows:
+        raise ValueError("a result matrix has at least one row")
+    lower = np.full((len(rows), len(rows)), np.nan)
+    for step, row in enumerate(rows):
+        if len(row) <= step:
+            raise ValueError(
+                f"row {step} of a result matrix needs at least {step + 1} entries, got {len(row)}"
+            )
+        lower[step, : step + 1] = np.array(row[: step + 1], dtype=np.float64)
+    return lower
+
+
+def _defined(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)

@@ -1,0 +1,137 @@
+"""MMEngine metric: one confusion matrix per task, from one pass over the test images."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmengine.evaluator import BaseMetric
+from PIL import Image
+
+from vdfd_seg.evaluation.functional import confusion_matrix, mean_iou
+from vdfd_seg.registry import METRICS
+
+
+@METRICS.register_module()
+class ContinualIoU(BaseMetric):
+    """Confusion matrices per task and the mean IoU over all of them pooled.
+
+    ``M_t = sum of the confusion matrices of the test images of task t``; the reported ``mIoU`` is
+    :func:`~vdfd_seg.evaluation.functional.mean_iou` of ``sum_t M_t`` in percent. In
+    domain-incremental evaluation a sample says whose test image it is with the integer ``task``
+    in its metainfo; without that key every image belongs to task 0, which is right for
+    class-incremental evaluation, where tasks are told apart by class.
+
+    After :meth:`evaluate`, on every rank, :attr:`confusions` holds the matrices. They are kept out
+    of the returned metrics because MMEngine prints every value it gets, matrices included, and
+    carries it along in its message hub.
+
+    Args:
+        ignore_index: Label of pixels that are not evaluated. Default 255.
+        average: ``"present"`` or ``"all"``, see ``mean_iou``. Default ``"present"``.
+        output_dir: Folder for the predictions as 8-bit PNG files of class indices, named after
+            the image's stem. Default None: none are written.
+        collect_device: ``"cpu"`` or ``"gpu"``: where ranks gather. Default ``"cpu"``.
+        prefix: Prefix of the metric's name. Default None: plain ``mIoU``.
+        collect_dir: Shared folder through which ranks gather on the CPU. Default None: MMEngine's.
+
+    Attributes:
+        confusions: ``{task: (C, C) int64}``, rows are true classes; empty before the first
+            :meth:`evaluate`.
+
+    Raises:
+        ValueError: While processing, if labels or predictions hold an index outside
+            ``[0, len(dataset_meta["classes"]))`` that is not ``ignore_index``.
+    """
+
+    default_prefix = None
+
+    def __init__(
+        self,
+        ignore_index: int = 255,
+        average: str = "present",
+        output_dir: str | Path | None = None,
+        collect_device: str = "cpu",
+        prefix: str | None = None,
+        collect_dir: str | None = None,
+    ) -> None:
+        super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
+        if average not in ("present", "all"):
+            raise ValueError(f"average must be 'present' or 'all', not {average!r}")
+        self.ignore_index = ignore_index
+        self.average = average
+        self.output_dir = Path(output_dir) if output_dir is not None else None
+        self.confusions: dict[int, np.ndarray] = {}
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes of the data set being evaluated, those seen so far."""
+        return len(self.dataset_meta["classes"])
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+        """Count the pixels of each sample.
+
+        Args:
+            data_batch: Unused.
+            data_samples: Dicts with ``pred_sem_seg.data`` and ``gt_sem_seg.data``, both
+                ``(1, H, W)`` or ``(H, W)``, and optionally ``task`` and ``img_path``.
+        """
+        for sample in data_samples:
+            prediction = _indices(sample["pred_sem_seg"]["data"])
+            confusion = confusion_matrix(
+                prediction,
+                _indices(sample["gt_sem_seg"]["data"]),
+                self.num_classes,
+                self.ignore_index,
+            ).ravel()
+            # Ranks must exchange one result per image (padded ones are dropped by position), and
+            # a dense matrix per image would be large with many classes.
+            cells = np.flatnonzero(confusion)
+            self.results.append((int(sample.get("task", 0)), cells, confusion[cells]))
+            if self.output_dir is not None:
+                self._write(prediction, sample["img_path"])
+
+    def compute_metrics(self, results: list) -> dict[str, Any]:
+        """Pool the images of each task.
+
+        Args:
+            results: What :meth:`process` stored for every image.
+
+        Returns:
+            ``{"mIoU": percent, "confusions": {task: (C, C) array}}``; ``mIoU`` is NaN where no
+            labelled pixel was seen.
+        """
+        size = self.num_classes
+        confusions: dict[int, np.ndarray] = {}
+        for task, cells, counts in results:
+            total = confusions.setdefault(task, np.zeros(size * size, dtype=np.int64))
+            total[cells] += counts
+        confusions = {task: confusions[task].reshape(size, size) for task in sorted(confusions)}
+        pooled = sum(confusions.values(), np.zeros((size, size), dtype=np.int64))
+        return {"mIoU": mean_iou(pooled, average=self.average), "confusions": confusions}
+
+    def evaluate(self, size: int) -> dict[str, float]:
+        """Gather over all ranks, set :attr:`confusions` and return the scalar metric.
+
+        Args:
+            size: Number of images of the test set.
+
+        Returns:
+            ``{"mIoU": percent}``, with the prefix if one was given.
+        """
+        metrics = super().evaluate(size)
+        key = f"{self.prefix}/confusions" if self.prefix else "confusions"
+        self.confusions = metrics.pop(key)
+        return metrics
+
+    def _write(self, prediction: np.ndarray, img_path: str) -> None:
+        if self.num_classes > 256:
+            raise ValueError("predictions of more than 256 classes do not fit 8-bit PNG files")
+        self.output_dir.mkdir(parents=True, exist_ok=True)
+        target = self.output_dir / f"{Path(img_path).stem}.png"
+        Image.fromarray(prediction.astype(np.uint8)).save(target)
+
+
+def _indices(data: Any) -> np.ndarray:
+    array = data.detach().cpu().numpy() if hasattr(data, "detach") else np.asarray(data)
+    return array[0] if array.ndim == 3 else array

@@ -1,0 +1,184 @@
+"""Results as plain-text tables for a terminal."""
+
+import io
+from collections.abc import Sequence
+from string import ascii_lowercase
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from vdfd_seg.errors import InputError
+
+MISSING = "-"
+
+
+def format_number(value: float | None, digits: int = 2) -> str:
+    """A number rounded for reading; ``-`` for None."""
+    return MISSING if value is None else f"{value:.{digits}f}"
+
+
+def human_bytes(count: float | None) -> str:
+    """A number of bytes with a binary unit (``1.5 MiB``); ``-`` for None."""
+    if count is None:
+        return MISSING
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if abs(count) < 1024:
+            return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TiB"
+
+
+def human_seconds(seconds: float | None) -> str:
+    """A duration (``42 s``, ``3 min 05 s``, ``2 h 07 min``); ``-`` for None."""
+    if seconds is None:
+        return MISSING
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def total_seconds(results: dict[str, Any]) -> float | None:
+    """Training time of all steps together; None if it is unknown for one of them."""
+    seconds = [step["seconds"] for step in results["steps"]]
+    return None if None in seconds else sum(seconds)
+
+
+def run_names(results: Sequence[dict[str, Any]]) -> list[str]:
+    """A different name for each run: its method, with seed or number where that is shared."""
+    names = [str(run["method"]) for run in results]
+    if len(set(names)) < len(names):
+        names = [
+            f"{name} seed {run['seed']}" if names.count(name) > 1 else name
+            for name, run in zip(names, results, strict=True)
+        ]
+    return [
+        f"{name} #{names[: index + 1].count(name)}" if names.count(name) > 1 else name
+        for index, name in enumerate(names)
+    ]
+
+
+def protocol_marks(results: Sequence[dict[str, Any]]) -> tuple[list[str], dict[str, str]]:
+    """Mark runs whose numbers may not be compared.
+
+    Numbers compare only between runs of one protocol (same fingerprint) and one metric.
+
+    Args:
+        results: The runs.
+
+    Returns:
+        A mark for each run (all empty where all compare) and what each mark stands for.
+    """
+    kinds: dict[tuple[str, str], str] = {}
+    for run in results:
+        protocol = run["protocol"]
+        text = f"{run['metric']} on {protocol['name']} ({protocol['dataset']}, "
+        text += f"{protocol['scenario']}, {protocol['setting']}), fingerprint "
+        text += str(protocol["fingerprint"])
+        kinds.setdefault((str(protocol["fingerprint"]), run["metric"]), text)
+    if len(kinds) < 2:
+        return [""] * len(results), {}
+    letters = {
+        kind: ascii_lowercase[index] if index < 26 else str(index)
+        for index, kind in enumerate(kinds)
+    }
+    marks = [letters[str(run["protocol"]["fingerprint"]), run["metric"]] for run in results]
+    return marks, {letters[kind]: text for kind, text in kinds.items()}
+
+
+def format_table(
+    results: Sequence[dict[str, Any]], names: Sequence[str] | None = None, width: int = 110
+) -> str:
+    """Runs side by side: first one line per step, then one per run.
+
+    The first table holds row ``i`` of the result matrix (``R[i][0] ... R[i][i]``), old, new and
+    all (pooled over everything seen) after each step; the second the summary of each run. Runs of
+    different protocols or metrics are marked with a letter, explained below the tables.
+
+    Args:
+        results: Results as read by :func:`~vdfd_seg.evaluation.load_results`.
+        names: Names of the runs. Default: their methods, made unique.
+        width: Width in characters. Default 110.
+
+    Returns:
+        Plain ASCII text (names aside), ending in a newline.
+
+    Raises:
+        InputError: If there are no results, or names do not match them in number.
+    """
+    if not results:
+        raise InputError("no results to put into a table")
+    names = run_names(results) if names is None else list(names)
+    if len(names) != len(results):
+        raise InputError(f"{len(names)} names for {len(results)} results")
+    marks, notes = protocol_marks(results)
+    labels = [f"{name} [{mark}]" if mark else name for name, mark in zip(names, marks, strict=True)]
+    # A run of classification has neither old nor new: no empty columns for it.
+    split = any("old" in run["summary"] for run in results)
+
+    text = io.StringIO()
+    console = Console(
+        file=text, width=width, color_system=None, force_terminal=False, emoji=False, markup=False
+    )
+    console.print(_steps_table(results, labels, split))
+    console.print(_summary_table(results, labels, split))
+    if notes:
+        console.print("NOT COMPARABLE across marks: different protocols or metrics.")
+        for mark, note in notes.items():
+            console.print(f"[{mark}] {note}")
+    return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
+
+
+def _steps_table(results: Sequence[dict[str, Any]], labels: list[str], split: bool) -> Table:
+    table = _table("Run", "Step", title="Every task seen, after every step (percent)")
+    table.add_column("R[i][0] .. R[i][i]", justify="left", ratio=1)
+    for heading in ("Old", "New", "All") if split else ("All",):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for label, run in zip(labels, results, strict=True):
+        for step in run["steps"]:
+            number = step["step"]
+            row = " ".join(
+                format_number(value, 1) for value in run["matrix"][number][: number + 1]
+            )
+            shown = [step.get("old"), step.get("new")] if split else []
+            shown.append(step["overall"])
+            table.add_row(label, str(number), row, *map(format_number, shown))
+        table.add_section()
+    return table
+
+
+def _summary_table(results: Sequence[dict[str, Any]], labels: list[str], split: bool) -> Table:
+    table = _table("Run", "Steps", title="After the last step")
+    keys = (["old", "new"] if split else []) + ["overall", "acc"]
+    keys += ["bwt", "forgetting", "avg_incremental"]
+    headings = {
+        "overall": "All",
+        "acc": "ACC",
+        "bwt": "BWT",
+        "forgetting": "Forget",
+        "avg_incremental": "Avg",
+    }
+    for key in keys:
+        table.add_column(headings.get(key, key.title()), justify="right", no_wrap=True)
+    for heading in ("Carried", "Time"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for label, run in zip(labels, results, strict=True):
+        table.add_row(
+            label,
+            f"{len(run['steps'])}/{len(run['protocol']['tasks'])}",
+            *(format_number(run["summary"].get(key)) for key in keys),
+            human_bytes(run["steps"][-1]["memory_bytes"]),
+            human_seconds(total_seconds(run)),
+        )
+    return table
+
+
+def _table(*left: str, title: str) -> Table:
+    table = Table(title=title, title_justify="left", box=box.ASCII2, title_style="")
+    table.add_column(left[0], justify="left", overflow="fold")
+    table.add_column(left[1], justify="right", no_wrap=True)
+    return table
