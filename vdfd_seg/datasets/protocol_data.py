@@ -46,7 +46,7 @@ class ProtocolData:
             )
         self.protocol = protocol
         self.train = train
-        self.test = train if evaluate_on == "validation" else test
+        self.test = test
         self.evaluate_on = evaluate_on
         self.fingerprint = protocol.fingerprint(
             f"{train.index.digest} {test.index.digest} {evaluate_on}"
@@ -63,6 +63,16 @@ class ProtocolData:
                         f"in '{(train if part == 'training' else test).dataset.data_root}'; check "
                         f"the image lists, the masks and the protocol's tasks."
                     )
+
+    @property
+    def evaluate_on_part(self) -> str:
+        """The source of evaluation: ``"train"`` when it is the validation images."""
+        return "train" if self.evaluate_on == "validation" else "test"
+
+    @property
+    def evaluation_source(self) -> Source:
+        """Where the images come from that steps are evaluated on."""
+        return self.train if self.evaluate_on == "validation" else self.test
 
     def train_images(self, step: int) -> np.ndarray:
         """Positions of the images that ``step`` trains on, validation images left out."""
@@ -104,7 +114,7 @@ class ProtocolData:
         last = len(self.protocol.tasks) - 1
         samples = self.test_samples(last)
         ids = self.protocol.foreground_ids(range(last + 1))
-        held = self.test.index.counts[[s.image for s in samples]][:, list(ids)] > 0
+        held = self.evaluation_source.index.counts[[s.image for s in samples]][:, list(ids)] > 0
         chosen, uses = [], np.ones(len(ids))
         while len(chosen) < min(count, len(samples)):
             gain = (held / uses).sum(1)

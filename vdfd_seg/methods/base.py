@@ -70,6 +70,10 @@ class Method(nn.Module):
         """State to carry to the next step: tensors, numbers, strings, lists and dicts."""
         return {}
 
+    def stored_data_bytes(self, data, step: int) -> int:
+        """Bytes of earlier images kept beside the carried state; 0 unless it stores data."""
+        return 0
+
     def predict(self, view, inputs: Tensor, samples: list) -> list:
         """Predictions in evaluation; default the network's own."""
         return view.network(inputs, samples, mode="predict")

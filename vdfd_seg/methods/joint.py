@@ -1,5 +1,7 @@
 """Joint training: the upper bound."""
 
+import os
+
 from vdfd_seg.methods.base import Method
 from vdfd_seg.methods.context import TaskContext
 from vdfd_seg.registry import METHODS
@@ -22,3 +24,9 @@ class Joint(Method):
     def num_hidden(self, context: TaskContext) -> int:
         """Nothing is hidden: old classes keep their labels."""
         return 0
+
+    def stored_data_bytes(self, data, step: int) -> int:
+        """Size of the images and masks of all steps so far, as files."""
+        images = {sample.image for sample in data.cumulative_samples(step)}
+        infos = (data.train.dataset.get_data_info(image) for image in images)
+        return sum(os.path.getsize(i["img_path"]) + os.path.getsize(i["seg_map_path"]) for i in infos)

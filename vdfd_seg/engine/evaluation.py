@@ -1,0 +1,147 @@
+"""Evaluating a step on every task seen so far, and predicting the example images."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from mmengine.dist import is_main_process
+from mmengine.runner import Runner
+from mmengine.utils import ProgressBar
+from PIL import Image
+from torch import nn
+
+from vdfd_seg.datasets.protocol_data import ProtocolData
+from vdfd_seg.evaluation import (
+    ContinualIoU,
+    class_incremental_row,
+    domain_incremental_row,
+    old_new_all,
+    per_class,
+    pool,
+)
+from vdfd_seg.evaluation.functional import mean_iou
+from vdfd_seg.protocols import IGNORE_INDEX, Protocol
+
+
+def test_loader(data: ProtocolData, samples: list, cfg: dict):
+    """A loader over test samples, each process its share."""
+    dataset = data.dataset(data.evaluate_on_part, samples, cfg["dataset"]["pipeline"])
+    loader = {k: v for k, v in cfg.items() if k not in ("dataset", "sampler")}
+    loader["dataset"] = dataset
+    loader["sampler"] = {"type": "DefaultSampler", "shuffle": False}
+    return Runner.build_dataloader(loader, seed=0)
+
+
+@torch.no_grad()
+def confusions_of_step(
+    learner: nn.Module, data: ProtocolData, step: int, cfg: dict, prediction_dir=None
+) -> dict[int, np.ndarray]:
+    """Confusion matrix of each task's test images after ``step``.
+
+    Args:
+        learner: A :class:`~vdfd_seg.models.ContinualLearner`.
+        data: The protocol and its images.
+        step: The step whose network ``learner`` holds.
+        cfg: The config's ``test_dataloader``.
+        prediction_dir: Where to write every prediction as an index mask.
+
+    Returns:
+        ``{task: (C, C)}`` over the classes seen, on every process. Class-incremental
+        evaluation has the single task 0.
+    """
+    protocol = data.protocol
+    loader = test_loader(data, data.test_samples(step), cfg)
+    metric = ContinualIoU(
+        ignore_index=IGNORE_INDEX, average=protocol.average, output_dir=prediction_dir
+    )
+    metric.dataset_meta = {"classes": protocol.classes_seen(step)}
+    learner.eval()
+    bar = ProgressBar(len(loader)) if is_main_process() else None
+    for batch in loader:
+        outputs = learner.val_step(batch)
+        metric.process(batch, [output.to_dict() for output in outputs])
+        if bar:
+            bar.update()
+    if bar:
+        print()
+    metric.evaluate(len(loader.dataset))
+    return metric.confusions
+
+
+def step_metrics(protocol: Protocol, step: int, confusions: dict[int, np.ndarray]) -> dict:
+    """What a step's entry of ``results.json`` says about accuracy.
+
+    Returns:
+        ``row`` (of the result matrix), ``overall``, ``per_class`` and
+        ``confusions``; for class-incremental segmentation also ``old``, ``new``
+        and ``all``.
+    """
+    pooled = pool(confusions)
+    metrics = {
+        "overall": mean_iou(pooled, average=protocol.average),
+        "per_class": per_class(pooled, protocol.classes_seen(step)),
+        "confusions": {str(task): matrix.tolist() for task, matrix in confusions.items()},
+    }
+    count = len(protocol.tasks)
+    if protocol.scenario == "class":
+        owners = task_of_class(protocol, step)
+        metrics["row"] = class_incremental_row(pooled, owners, protocol.average, count)
+        metrics.update(old_new_all(pooled, owners, protocol.average))
+    else:
+        metrics["row"] = domain_incremental_row(confusions, protocol.average, count)
+    return metrics
+
+
+def task_of_class(protocol: Protocol, step: int) -> list[int]:
+    """For each class seen after ``step``, the task that introduced it."""
+    return [task for task in range(step + 1) for _ in protocol.tasks[task].classes]
+
+
+def write_examples(data: ProtocolData, samples: list, folder: Path) -> None:
+    """Copy the example images and their labels for the report.
+
+    Args:
+        data: The protocol and its images.
+        samples: Of :meth:`ProtocolData.example_samples`.
+        folder: Gets NAME.jpg and NAME.png (labels in the network's order).
+    """
+    folder.mkdir(exist_ok=True)
+    source = data.evaluation_source
+    for sample in samples:
+        info = source.dataset.get_data_info(sample.image)
+        name = example_name(data, sample)
+        image = cv2.imread(info["img_path"])
+        cv2.imwrite(str(folder / f"{name}.jpg"), image, [cv2.IMWRITE_JPEG_QUALITY, 92])
+        with Image.open(info["seg_map_path"]) as mask:
+            labels = np.asarray(sample.label_map)[np.asarray(mask)]
+        Image.fromarray(labels.astype(np.uint8)).save(folder / f"{name}.png")
+
+
+def example_name(data: ProtocolData, sample) -> str:
+    """File stem of an example image."""
+    return data.evaluation_source.index.names[sample.image].replace("/", "_")
+
+
+@torch.no_grad()
+def predict_examples(
+    learner: nn.Module, data: ProtocolData, samples: list, cfg: dict, folder: Path
+) -> None:
+    """Write the predicted index mask of each example image.
+
+    Args:
+        learner: The learner of the step.
+        data: The protocol and its images.
+        samples: Of :meth:`ProtocolData.example_samples`.
+        cfg: The config's ``test_dataloader``.
+        folder: Gets NAME.png.
+    """
+    folder.mkdir(exist_ok=True)
+    learner.eval()
+    dataset = data.dataset(data.evaluate_on_part, samples, cfg["dataset"]["pipeline"])
+    for number, sample in enumerate(samples):
+        packed = dataset[number]
+        batch = {"inputs": [packed["inputs"]], "data_samples": [packed["data_samples"]]}
+        prediction = learner.val_step(batch)[0].pred_sem_seg.data.squeeze().cpu().numpy()
+        name = example_name(data, sample)
+        Image.fromarray(prediction.astype(np.uint8)).save(folder / f"{name}.png")

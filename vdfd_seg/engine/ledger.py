@@ -1,0 +1,147 @@
+"""``results.json`` of a run, updated after every step."""
+
+from mmengine.dist import is_main_process
+
+from vdfd_seg.datasets.protocol_data import ProtocolData
+from vdfd_seg.engine.evaluation import task_of_class
+from vdfd_seg.engine.settings import Settings
+from vdfd_seg.engine.work_dir import WorkDir
+from vdfd_seg.errors import InputError
+from vdfd_seg.evaluation import format_number, load_results, pool, summarise, write_results
+
+_SUMMARY = ("acc", "bwt", "forgetting", "avg_incremental", "overall")
+
+
+class Ledger:
+    """The results of the steps finished so far.
+
+    Args:
+        run: The run's files.
+        settings: What runs.
+        data: The protocol and its images.
+        environment: Versions and hardware.
+        command: The command line.
+
+    Raises:
+        InputError: When the results that are there belong to another protocol,
+            method or seed.
+    """
+
+    def __init__(self, run: WorkDir, settings: Settings, data: ProtocolData, environment, command):
+        self.run = run
+        self.protocol = data.protocol
+        protocol = data.protocol
+        self.results = {
+            "schema": 1,
+            "method": settings.config.get("method_name") or settings.config.method.type,
+            "config": settings.name,
+            "seed": settings.seed,
+            "protocol": {
+                "name": protocol.name,
+                "dataset": protocol.dataset,
+                "scenario": protocol.scenario,
+                "setting": protocol.setting,
+                "fingerprint": data.fingerprint,
+                "tasks": [
+                    {"name": t.name, "classes": list(t.classes), "domains": list(t.domains)}
+                    for t in protocol.tasks
+                ],
+                "classes": list(protocol.label_names),
+                "palette": protocol.palette_of_labels(),
+                "unseen": protocol.unseen,
+                "average": protocol.average,
+                "evaluate_on": data.evaluate_on,
+            },
+            "metric": "mIoU",
+            "matrix": [],
+            "summary": dict.fromkeys(_SUMMARY),
+            "steps": [],
+            "environment": environment,
+            "command": command,
+        }
+        self.test_images = [len(data.test_samples(step)) for step in range(len(protocol.tasks))]
+        if run.results.exists():
+            self._continue(load_results(run.results))
+
+    def _continue(self, found):
+        for key, mine, theirs in (
+            ("protocol fingerprint", self._fingerprint(self.results), self._fingerprint(found)),
+            ("method", self.results["method"], found["method"]),
+            ("seed", self.results["seed"], found["seed"]),
+        ):
+            if mine != theirs:
+                raise InputError(
+                    f"'{self.run.results}' holds results of another run: its {key} is {theirs}, "
+                    f"now it is {mine}; give another --work-dir, or --overwrite."
+                )
+        for key in ("matrix", "summary", "steps"):
+            self.results[key] = found[key]
+
+    @staticmethod
+    def _fingerprint(results):
+        return results["protocol"]["fingerprint"]
+
+    def has(self, step: int) -> bool:
+        """Whether a step has been evaluated."""
+        return any(entry["step"] == step for entry in self.results["steps"])
+
+    def add(self, step: int, metrics: dict, meta: dict) -> None:
+        """Add or replace a step's entry and write the file.
+
+        Args:
+            step: The step.
+            metrics: Of :func:`~vdfd_seg.engine.evaluation.step_metrics`.
+            meta: Of the step's checkpoint.
+        """
+        metrics = dict(metrics)
+        row = metrics.pop("row")
+        entry = {
+            "step": step,
+            "task": self.protocol.tasks[step].name,
+            "classes_seen": list(self.protocol.classes_seen(step)),
+            **metrics,
+            "train_images": meta["train_images"],
+            "test_images": self.test_images[step],
+            "seconds": meta["seconds"],
+            "seconds_per_iter": meta["seconds_per_iter"],
+            "seconds_after_task": meta["seconds_after_task"],
+            "parameters": meta["parameters"],
+            "memory_bytes": meta["memory_bytes"],
+        }
+        steps = [e for e in self.results["steps"] if e["step"] != step] + [entry]
+        steps.sort(key=lambda e: e["step"])
+        matrix = self.results["matrix"]
+        while len(matrix) <= steps[-1]["step"]:
+            matrix.append([None] * len(self.protocol.tasks))
+        matrix[step] = row
+        self.results["steps"] = steps
+        self._summarise()
+        if is_main_process():
+            write_results(self.run.results, self.results)
+
+    def _summarise(self):
+        entries = {entry["step"]: entry for entry in self.results["steps"]}
+        last = entries[max(entries)]
+        confusion = owners = None
+        if self.protocol.scenario == "class":
+            confusion = pool(last["confusions"])
+            owners = task_of_class(self.protocol, last["step"])
+        self.results["summary"] = summarise(
+            self.results["matrix"],
+            [entries[s]["overall"] if s in entries else None for s in range(last["step"] + 1)],
+            confusion,
+            owners,
+            self.protocol.average,
+        )
+
+    def line(self, step: int, seconds: float) -> str:
+        """One line on a step just evaluated."""
+        entry = next(e for e in self.results["steps"] if e["step"] == step)
+        parts = [f"mIoU {format_number(entry['overall'])}"]
+        for key in ("old", "new"):
+            if entry.get(key) is not None:
+                parts.append(f"{key} {format_number(entry[key])}")
+        return (
+            f"step {step} ({entry['task']}): {', '.join(parts)}; trained "
+            f"{entry['seconds']:.0f} s, evaluated {seconds:.0f} s"
+        )

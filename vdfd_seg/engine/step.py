@@ -1,0 +1,245 @@
+"""Training one step with one Runner."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.device import get_device
+from mmengine.dist import get_dist_info
+from mmengine.runner import IterBasedTrainLoop, Runner
+from torch.utils.data import DataLoader
+
+from vdfd_seg.checkpoint import load_plain
+from vdfd_seg.datasets.protocol_data import ProtocolData
+from vdfd_seg.datasets.sampler import DrawSampler
+from vdfd_seg.datasets.seeding import derived_seed
+from vdfd_seg.engine.networks import finished_network, network_of_step
+from vdfd_seg.engine.settings import Settings
+from vdfd_seg.errors import InputError
+from vdfd_seg.methods import TaskContext
+from vdfd_seg.models import ContinualLearner
+
+
+class ResumableLoop(IterBasedTrainLoop):
+    """MMEngine's iteration loop, begun at an iteration.
+
+    Args:
+        start: Iterations already done.
+        **kwargs: Those of ``IterBasedTrainLoop``.
+    """
+
+    def __init__(self, start: int = 0, **kwargs):
+        # The sampler begins behind the images already drawn; nothing is left to skip.
+        super().__init__(fast_forward_on_resume=True, **kwargs)
+        self._iter = start
+
+
+@dataclass
+class TrainedStep:
+    """What training a step leaves: the learner, the method's context and costs."""
+
+    learner: ContinualLearner
+    context: TaskContext
+    seconds: float
+    seconds_per_iter: float
+    train_images: int
+
+
+class StepTrainer:
+    """Builds and trains one step.
+
+    Args:
+        settings: The run's settings.
+        data: The protocol and its images.
+        step: The step.
+        previous: The checkpoint of the step before; None at the first.
+        folder: The step's folder.
+        launcher: ``"none"``, ``"pytorch"`` or ``"slurm"``.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        data: ProtocolData,
+        step: int,
+        previous: dict | None,
+        folder: Path,
+        launcher: str = "none",
+    ):
+        self.settings = settings
+        self.config = settings.for_step(step)
+        self.data = data
+        self.step = step
+        self.previous = previous
+        self.folder = folder
+        self.launcher = launcher
+        self.seed = derived_seed(settings.seed, "step", step)
+
+    def prepare(self, state: dict | None = None) -> tuple[ContinualLearner, TaskContext]:
+        """The learner of this step, ready to train.
+
+        Args:
+            state: Weights to set instead of those the step begins with
+                (``--init-from``).
+        """
+        protocol = self.data.protocol
+        view = network_of_step(
+            self.config.model,
+            protocol,
+            self.step,
+            self.previous["state_dict"] if self.previous else None,
+            self.config.get("growth", {}).get("init", "random"),
+            self.settings.seed,
+        )
+        if state is not None:
+            view.network.load_state_dict(state)
+        method = self.settings.method().to(get_device())
+        context = TaskContext(
+            protocol=protocol,
+            step=self.step,
+            view=view,
+            carried=self.previous["method"]["state"] if self.previous else {},
+            batches=self._batches(view),
+            old_network=self._old_network if self.previous else None,
+            device=get_device(),
+        )
+        view.begin(method.num_hidden(context))
+        torch.manual_seed(derived_seed(self.seed, "method"))
+        method.before_task(context)
+        return ContinualLearner(view.network, method, view), context
+
+    def train(self, resume_path: Path, tag: dict) -> TrainedStep:
+        """Train, going on from ``resume_path`` where it exists.
+
+        Args:
+            resume_path: State of the step while it trains.
+            tag: What that state must belong to.
+
+        Raises:
+            InputError: When the state belongs to another run.
+        """
+        learner, context = self.prepare()
+        state = None
+        if resume_path.exists():
+            state = load_plain(resume_path)
+            if state["tag"] != tag:
+                raise InputError(
+                    f"'{resume_path}' belongs to another run ({state['tag']}, now {tag}); give "
+                    f"another --work-dir, or --overwrite."
+                )
+        samples = learner.method.select(self.data, self.step, context.carried)
+        iterations = self._iterations(len(samples))
+        start = state["iteration"] if state else 0
+        runner = self._runner(learner, samples, iterations, start, resume_path, tag, state)
+        context.log = runner.logger.info
+        begun = time.perf_counter()
+        runner.train()
+        seconds = time.perf_counter() - begun
+        done = max(iterations - start, 0)
+        return TrainedStep(
+            learner, context, seconds, seconds / done if done else 0.0, len(samples)
+        )
+
+    def _iterations(self, images: int) -> int:
+        cycle = self.config.train_cfg
+        if "max_iters" in cycle:
+            return int(cycle["max_iters"])
+        batch = self.config.train_dataloader["batch_size"] * get_dist_info()[1]
+        return int(cycle["max_epochs"]) * math.ceil(images / batch)
+
+    def _runner(self, learner, samples, iterations, start, resume_path, tag, state) -> Runner:
+        config = self.config
+        loader = dict(config.train_dataloader)
+        dataset = self.data.dataset("train", samples, loader["dataset"]["pipeline"], self.seed)
+        consumed = start * loader["batch_size"] * get_dist_info()[1]
+        loader.update(
+            dataset=dataset,
+            sampler=DrawSampler(dataset, self.seed, consumed),
+            persistent_workers=loader.get("num_workers", 0) > 0,
+        )
+        name = f"{self.settings.name}_step_{self.step:02d}"
+        hooks = {"checkpoint": None, "sampler_seed": None, **config.get("default_hooks", {})}
+        visualizer = dict(config.get("visualizer") or {"type": "Visualizer"})
+        visualizer["name"] = f"{name}_{id(learner)}"
+        return Runner(
+            model=learner,
+            work_dir=str(self.folder),
+            train_dataloader=loader,
+            train_cfg={"type": ResumableLoop, "max_iters": iterations, "start": start},
+            optim_wrapper=dict(config.optim_wrapper),
+            param_scheduler=_ended(config.get("param_scheduler") or [], iterations),
+            default_hooks=hooks,
+            custom_hooks=[
+                *config.get("custom_hooks", []),
+                {"type": "vdfd_seg.IterationSeedHook", "seed": self.seed},
+                {"type": "vdfd_seg.MethodHook"},
+                {"type": "vdfd_seg.LossHealthHook"},
+                {
+                    "type": "vdfd_seg.StepStateHook",
+                    "path": str(resume_path),
+                    "interval": config.get("save_interval", 500),
+                    "tag": tag,
+                    "state": state,
+                },
+            ],
+            launcher=self.launcher,
+            env_cfg=config.get("env_cfg", {}),
+            log_processor={"by_epoch": False, **config.get("log_processor", {})},
+            log_level=config.get("log_level", "INFO"),
+            visualizer=visualizer,
+            default_scope="mmseg",
+            randomness={"seed": self.seed},
+            experiment_name=name,
+            cfg=Config({"model_wrapper_cfg": config.get("model_wrapper_cfg")}),
+        )
+
+    def _batches(self, view) -> Callable[..., Iterator]:
+        """One pass over the step's training images with the test pipeline."""
+
+        def batches(limit: int | None = None):
+            samples = self.data.train_samples(self.step)
+            if limit is not None and limit < len(samples):
+                samples = [samples[i * len(samples) // limit] for i in range(limit)]
+            rank, world = get_dist_info()
+            cfg = self.config.test_dataloader
+            dataset = self.data.dataset("train", samples[rank::world], cfg["dataset"]["pipeline"])
+            loader = DataLoader(
+                dataset,
+                batch_size=cfg["batch_size"],
+                num_workers=cfg.get("num_workers", 0),
+                collate_fn=_collate,
+            )
+            for batch in loader:
+                batch = view.network.data_preprocessor(batch, training=False)
+                yield batch["inputs"], batch["data_samples"]
+
+        return batches
+
+    def _old_network(self):
+        return finished_network(
+            self.config.model, self.data.protocol.num_classes(self.step - 1),
+            self.previous["state_dict"],
+        )  # fmt: skip
+
+
+def _collate(items):
+    return {key: [item[key] for item in items] for key in items[0]}
+
+
+def _ended(schedulers, iterations):
+    """Schedulers that run over the whole step where the config names no end."""
+    built = []
+    for scheduler in schedulers if isinstance(schedulers, (list, tuple)) else [schedulers]:
+        scheduler = {"by_epoch": False, **scheduler}
+        if scheduler["type"] in ("PolyLR", "LinearLR", "ConstantLR") and "end" not in scheduler:
+            scheduler["end"] = iterations
+        if scheduler["type"] == "CosineAnnealingLR" and "T_max" not in scheduler:
+            scheduler["T_max"] = iterations
+        built.append(scheduler)
+    return built
+
+
