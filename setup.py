@@ -107,6 +107,7 @@ setup(
         "tqdm>=4.66,<5",
     ],
     extras_require={"test": ["pytest>=8"]},
+    cmdclass={"build_py": BuildWithBundle},
     entry_points={"console_scripts": ["vdfd_seg = vdfd_seg.cli:main"]},
     zip_safe=False,
 )

@@ -26,9 +26,10 @@ fi
 
 if ! command -v "$python" >/dev/null 2>&1; then
     case $distribution in
-        debian) hint="Install it (as root): apt-get install python3 python3-venv" ;;
-        fedora) hint="Install it (as root): dnf install python3" ;;
-        *) hint="Install Python 3.10 or newer." ;;
+        # Nothing can be probed without it, so name all that a bare system lacks.
+        debian) hint="Install what is needed (as root): apt-get install python3 python3-venv libgl1 libglib2.0-0 libxcb1" ;;
+        fedora) hint="Install what is needed (as root): dnf install python3 libglvnd-glx glib2 libxcb" ;;
+        *) hint="Install Python 3.10 or newer, with venv." ;;
     esac
     fail "no '$python' here. $hint
 Another interpreter can be named: make PYTHON=/path/to/python3"
