@@ -1,0 +1,59 @@
+# Two commands matter: `make demo` and `make test`. Each makes the virtual
+# environment first; a second start installs nothing.
+
+PYTHON ?= python3
+VENV ?= .venv
+PIP_ARGS ?=
+DEMO_ARGS ?=
+TEST_ARGS ?=
+
+VENV_PYTHON = $(VENV)/bin/python
+STAMP = $(VENV)/.vdfd_seg-installed
+
+.DEFAULT_GOAL := help
+.PHONY: help system venv demo test clean
+
+help: ## print this text
+	@echo "usage: make TARGET [VARIABLE=VALUE ...]"
+	@echo
+	@sed -n 's/^\([a-z][a-z]*\):[^#]*## \(.*\)$$/\1|\2/p' Makefile \
+	  | while IFS='|' read -r name text; do printf '  %-8s %s\n' "$$name" "$$text"; done
+	@echo
+	@echo "variables:"
+	@echo "  PYTHON     interpreter that makes the environment, 3.10 or newer (now: $(PYTHON))"
+	@echo "  VENV       folder of the environment (now: $(VENV))"
+	@echo "  PIP_ARGS   more arguments for 'pip install'; for a CPU-only torch:"
+	@echo "             make demo PIP_ARGS=\"--extra-index-url https://download.pytorch.org/whl/cpu\""
+	@echo "  DEMO_ARGS  arguments for tools/demo.py"
+	@echo "  TEST_ARGS  arguments for pytest"
+
+system: ## check for the system packages that are needed
+	@sh tools/check_system.sh "$(PYTHON)"
+
+venv: system $(STAMP) ## make the virtual environment and install the pinned dependencies
+
+demo: system $(STAMP) ## train, evaluate and report the demo sequence
+	"$(VENV_PYTHON)" tools/demo.py $(DEMO_ARGS)
+
+test: system $(STAMP) ## run the tests
+	"$(VENV_PYTHON)" -m pytest -q $(TEST_ARGS)
+
+# Written last: an interrupted installation leaves no stamp, and the next start goes
+# on from there. An environment without a working pip (interrupted while it was being
+# made, or its interpreter is gone) is made anew.
+#
+# onedl-mmcv is built in isolation on purpose: with torch in sight it would compile
+# its operators for many minutes, and nothing here needs them. PIP_CONSTRAINT and
+# PIP_BUILD_CONSTRAINT both pin what builds it; which one counts depends on pip.
+$(STAMP): requirements/pinned.txt requirements/build.txt setup.py pyproject.toml vdfd_seg/version.py | system
+	@"$(VENV_PYTHON)" -m pip --version >/dev/null 2>&1 \
+	  || { echo "Making the virtual environment $(VENV)"; "$(PYTHON)" -m venv --clear "$(VENV)"; }
+	PIP_CONSTRAINT="requirements/build.txt $$PIP_CONSTRAINT" \
+	PIP_BUILD_CONSTRAINT=requirements/build.txt \
+	  "$(VENV_PYTHON)" -m pip install --disable-pip-version-check $(PIP_ARGS) -r requirements/pinned.txt
+	"$(VENV_PYTHON)" -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
+	@touch "$(STAMP)"
+
+clean: ## remove the virtual environment and what building leaves behind
+	rm -rf "$(VENV)" build dist vdfd_seg.egg-info .pytest_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,124 @@
+"""The command ``vdfd_seg``: one sub-command for each tool.
+
+``vdfd_seg train ...`` is the same as ``python tools/train.py ...``. Each sub-command is
+the function ``main(argv) -> int`` of the module of its name in this package, imported
+only when it is called: importing the stack takes seconds, a usage text should not.
+"""
+
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+
+from vdfd_seg.environment import check_distributions, explain_import_error
+from vdfd_seg.errors import InputError, unknown_name
+from vdfd_seg.version import __version__
+
+COMMANDS = {
+    "train": "train a continual sequence, step after step",
+    "test": "evaluate the checkpoints of a sequence on every task seen",
+    "infer": "segment images with the checkpoint of a step",
+    "report": "write the HTML report of a work dir",
+    "demo": "train, evaluate and report a whole sequence on the embedded data set",
+}
+
+EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 130  # as a shell reports a process that SIGINT ended: 128 + 2
+
+
+def usage() -> str:
+    """The usage text of ``vdfd_seg``."""
+    lines = [f"  {name:<8}{text}" for name, text in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: vdfd_seg COMMAND [ARGUMENT ...]",
+            "       vdfd_seg COMMAND --help",
+            "       vdfd_seg --version",
+            "",
+            "Continual learning for segmentation and classification.",
+            "",
+            "commands:",
+            *lines,
+        ]
+    )
+
+
+def run_guarded(
+    main: Callable[[Sequence[str] | None], int | None], argv: Sequence[str] | None = None
+) -> int:
+    """Call a command and turn what went wrong on the user's side into an exit status.
+
+    Args:
+        main: The command; None from it counts as 0.
+        argv: Its arguments, those of the process if None.
+
+    Returns:
+        The exit status: the command's own, 2 after one message on stderr for bad input
+        or an environment that cannot work, 130 when interrupted. Defects are no bad
+        input: any other exception passes through with its traceback.
+    """
+    try:
+        check_distributions()
+        return main(argv) or 0
+    except InputError as error:
+        message = str(error)
+    except ImportError as error:
+        message = explain_import_error(error)
+        if message is None:
+            raise
+    except KeyboardInterrupt:
+        print("vdfd_seg: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    print(f"vdfd_seg: error: {message}", file=sys.stderr)
+    return EXIT_BAD_INPUT
+
+
+def run_command(name: str, argv: Sequence[str] | None = None) -> int:
+    """Run one sub-command.
+
+    Args:
+        name: Which one, a key of :data:`COMMANDS`.
+        argv: Its arguments, those of the process if None.
+
+    Returns:
+        The exit status, see :func:`run_guarded`.
+    """
+
+    def call(arguments: Sequence[str] | None) -> int | None:
+        # Inside the guard: a broken environment shows in this import.
+        return importlib.import_module(f"vdfd_seg.cli.{name}").main(arguments)
+
+    return run_guarded(call, argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The console script ``vdfd_seg``.
+
+    Args:
+        argv: The arguments, those of the process if None.
+
+    Returns:
+        The exit status.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments:
+        print(usage(), file=sys.stderr)
+        return EXIT_BAD_INPUT
+    name, rest = arguments[0], arguments[1:]
+    if name in ("-h", "--help", "help"):
+        print(usage())
+        return 0
+    if name in ("-V", "--version"):
+        print(f"vdfd_seg {__version__}")
+        return 0
+    if name not in COMMANDS:
+        print(f"vdfd_seg: error: {unknown_name('command', name, COMMANDS)}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+
+    # argparse names the program after sys.argv[0], here the console script; usage texts
+    # and errors should say which command they are about.
+    program = sys.argv[0]
+    sys.argv[0] = f"vdfd_seg {name}"
+    try:
+        return run_command(name, rest)
+    finally:
+        sys.argv[0] = program

@@ -1,0 +1,92 @@
+"""What is installed beside this package: conflicts said clearly, before they bite."""
+
+import re
+import sys
+from importlib import metadata
+
+from vdfd_seg.errors import InputError
+
+# The maintained forks carry the import names of the originals, so pip sees no conflict
+# and whichever is installed last overwrites files of the other.
+FORKS = {
+    "onedl-mmengine": ("mmengine", "mmengine-lite"),
+    "onedl-mmcv": ("mmcv", "mmcv-lite", "mmcv-full"),
+    "onedl-mmsegmentation": ("mmsegmentation",),
+}
+
+# The modules of the required dependencies, to tell "not installed" from a defect.
+_REQUIRED = {
+    "cv2",
+    "jinja2",
+    "matplotlib",
+    "mmcv",
+    "mmengine",
+    "mmseg",
+    "numpy",
+    "PIL",
+    "rich",
+    "sklearn",
+    "torch",
+    "torch_geometric",
+    "tqdm",
+}
+
+# What opencv-python's Linux wheel loads from the system (see tools/check_system.sh).
+_SYSTEM_LIBRARY = re.compile(r"lib(GL|glib-2\.0|gthread-2\.0|xcb)\.so")
+
+
+def _installed(distribution: str) -> bool:
+    try:
+        metadata.distribution(distribution)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def check_distributions() -> None:
+    """Refuse an environment that holds both a fork and its original.
+
+    Raises:
+        InputError: Both are installed; the message says how to mend it.
+    """
+    clashes = [
+        (fork, original)
+        for fork, originals in FORKS.items()
+        if _installed(fork)
+        for original in originals
+        if _installed(original)
+    ]
+    if not clashes:
+        return
+    pairs = ", ".join(f"{original} beside {fork}" for fork, original in clashes)
+    both = " ".join(dict.fromkeys(name for clash in clashes for name in clash))
+    forks = " ".join(dict.fromkeys(fork for fork, _ in clashes))
+    raise InputError(
+        f"this environment holds {pairs}. They install the same modules and have "
+        "overwritten each other's files. Remove both, then install the fork again: "
+        f"pip uninstall -y {both} && pip install {forks}"
+    )
+
+
+def explain_import_error(error: ImportError) -> str | None:
+    """What to do about an import that failed, where the installation is at fault.
+
+    Args:
+        error: The error as it was raised.
+
+    Returns:
+        A message for the user, or None for an error that is not of this kind.
+    """
+    if isinstance(error, ModuleNotFoundError) and error.name in _REQUIRED:
+        return (
+            f"the module '{error.name}' is not installed for {sys.executable}. "
+            "Install vdfd_seg with its dependencies (pip install . in the repository), "
+            "or use the interpreter of the environment that `make venv` makes."
+        )
+    if not _SYSTEM_LIBRARY.search(str(error)):
+        return None
+    return (
+        f"a shared library that opencv-python needs is not installed ({error}). "
+        "On Debian and Ubuntu, as root: apt-get install libgl1 libglib2.0-0; "
+        "on Fedora: dnf install libglvnd-glx glib2 libxcb."
+    )
