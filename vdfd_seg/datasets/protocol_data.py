@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 from mmengine.dataset import BaseDataset
+from mmseg.registry import DATASETS
 
 from vdfd_seg.datasets.index import ClassIndex, build_index
 from vdfd_seg.datasets.selection import split_validation, test_images, train_images
 from vdfd_seg.datasets.task_dataset import Sample, TaskDataset
 from vdfd_seg.errors import InputError, unknown_name
 from vdfd_seg.protocols import Protocol
-from vdfd_seg.registry import DATASETS, FUNCTIONS
+from vdfd_seg.registry import FUNCTIONS
 
 
 @dataclass(frozen=True)
@@ -96,12 +97,13 @@ class ProtocolData:
         if self.evaluate_on == "test":
             groups = test_images(self.protocol, self.test.index, step)
         else:
-            groups = [(s, self._validation_images(s)) for s in range(step + 1)]
+            groups = [(s, self.validation_images(s)) for s in range(step + 1)]
             if self.protocol.scenario == "class":
                 groups = [(0, np.unique(np.concatenate([images for _, images in groups])))]
         return [Sample(int(i), table, task) for task, images in groups for i in images]
 
-    def _validation_images(self, step):
+    def validation_images(self, step: int) -> np.ndarray:
+        """Positions of the training images of ``step`` that are held out for tuning."""
         images = train_images(self.protocol, self.train.index, step)
         return split_validation(self.protocol, self.train.index, images)[1]
 
@@ -150,7 +152,7 @@ def open_source(cfg: dict, protocol: Protocol, progress: bool = True) -> Source:
     cfg = {k: v for k, v in cfg.items() if k != "pipeline"}
     kind = cfg.get("type")
     if isinstance(kind, str) and DATASETS.get(kind) is None:
-        raise unknown_name("dataset type", kind, _dataset_names())
+        raise unknown_name("dataset type", kind, DATASETS.module_dict)
     root = cfg.get("data_root")
     if root is not None and not os.path.isdir(root):
         raise InputError(
@@ -182,8 +184,14 @@ def open_source(cfg: dict, protocol: Protocol, progress: bool = True) -> Source:
 
 def prepare_data(cfg: dict | None) -> None:
     """Run a config's ``data_preparation``: a registered function that writes the data set."""
-    if cfg:
-        FUNCTIONS.build(dict(cfg))
+    if not cfg:
+        return
+    arguments = dict(cfg)
+    kind = arguments.pop("type")
+    function = FUNCTIONS.get(kind)
+    if function is None:
+        raise unknown_name("data preparation", kind, FUNCTIONS.module_dict)
+    function(**arguments)
 
 
 def _names(items: Iterable[dict], cfg: dict) -> list[str]:
@@ -192,9 +200,3 @@ def _names(items: Iterable[dict], cfg: dict) -> list[str]:
         Path(os.path.relpath(item["img_path"], folder)).with_suffix("").as_posix()
         for item in items
     ]
-
-
-def _dataset_names():
-    from mmseg.registry import DATASETS as MMSEG_DATASETS
-
-    return [*MMSEG_DATASETS.module_dict, *(f"vdfd_seg.{name}" for name in DATASETS.module_dict)]

@@ -8,7 +8,7 @@ import torch
 from mmengine.device import get_device
 from mmengine.dist import init_dist, is_distributed
 from mmengine.logging import MessageHub, MMLogger
-from mmengine.registry import DefaultScope
+from mmengine.registry import DefaultScope, init_default_scope
 from mmengine.utils import ManagerMixin
 from mmengine.visualization import Visualizer
 from mmseg.utils import register_all_modules
@@ -43,6 +43,7 @@ def forget_runner() -> None:
                 elif isinstance(instance, Visualizer):
                     instance.close()
             manager._instance_dict.clear()
+    init_default_scope("mmseg")
 
 
 def _kinds(kind: type[ManagerMixin]):

@@ -1,10 +1,13 @@
 """Building, growing and initialising the network of a step."""
 
 import copy
+import logging
+from contextlib import contextmanager
 
 import torch
 from mmengine.config import ConfigDict
 from mmengine.device import get_device
+from mmengine.logging import MMLogger
 from mmengine.model import revert_sync_batchnorm
 from torch import nn
 
@@ -55,8 +58,21 @@ def build_network(model: dict, num_classes: int) -> tuple[nn.Module, str | None]
         ) from error
     if get_device() == "cpu":
         network = revert_sync_batchnorm(network)
-    network.init_weights()
+    with _unlogged():
+        network.init_weights()
     return network, pretrained
+
+
+@contextmanager
+def _unlogged():
+    """MMEngine logs a paragraph for every parameter that it initialises."""
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def network_of_step(

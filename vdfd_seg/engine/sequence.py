@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-import torch
+from mmengine.device import get_device
 from mmengine.dist import barrier, is_main_process
 
 from vdfd_seg.checkpoint import STEP_FORMAT, load_step, nbytes, save_plain, to_plain
@@ -16,10 +16,12 @@ from vdfd_seg.engine.evaluation import (
     write_examples,
 )
 from vdfd_seg.engine.ledger import Ledger
+from vdfd_seg.engine.networks import finished_network
 from vdfd_seg.engine.settings import Settings
 from vdfd_seg.engine.step import StepTrainer, TrainedStep
 from vdfd_seg.engine.work_dir import WorkDir
 from vdfd_seg.errors import InputError
+from vdfd_seg.models import ContinualLearner, SegmentationView
 
 
 def open_data(settings: Settings, progress: bool = True) -> ProtocolData:
@@ -239,21 +241,16 @@ def check_protocol(saved: dict, data: ProtocolData, path: Path) -> None:
         )
 
 
-def load_learner(settings: Settings, data: ProtocolData, run_step: int, saved: dict):
+def load_learner(settings: Settings, data: ProtocolData, step: int, saved: dict):
     """The learner of a finished step, for evaluation.
 
     Args:
         settings: The run's settings.
         data: The protocol and its images.
-        run_step: The step.
+        step: The step.
         saved: Its checkpoint.
     """
-    from vdfd_seg.engine.networks import finished_network
-    from vdfd_seg.models import ContinualLearner, SegmentationView
-
-    network = finished_network(
-        settings.for_step(run_step).model, data.protocol.num_classes(run_step), saved["state_dict"]
-    )
+    model = settings.for_step(step).model
+    network = finished_network(model, data.protocol.num_classes(step), saved["state_dict"])
     learner = ContinualLearner(network, settings.method(), SegmentationView(network))
-    return learner.to(next(network.parameters()).device if list(network.parameters()) else
-                      torch.device("cpu"))  # fmt: skip
+    return learner.to(get_device())

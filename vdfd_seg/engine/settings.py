@@ -20,7 +20,7 @@ KEYS = (
     *REQUIRED, "growth", "data_preparation", "param_scheduler", "step_overrides", "evaluate_on",
     "examples", "save_interval", "seed", "default_hooks", "custom_hooks", "custom_imports",
     "env_cfg", "visualizer", "log_processor", "log_level", "default_scope", "launcher", "work_dir",
-    "model_wrapper_cfg", "data_root", "data_preprocessor", "prediction_dir",
+    "model_wrapper_cfg", "data_root", "data_preprocessor", "prediction_dir", "method_name",
 )  # fmt: skip
 """Keys that mean something. Others are a config's own variables, unless nearly one of these."""
 
@@ -62,13 +62,16 @@ class Settings:
         return config
 
 
-def load_settings(path: str | Path, options: Mapping | None = None, seed: int | None = None):
+def load_settings(
+    path: str | Path, options: Mapping | None = None, seed: int | None = None, amp: bool = False
+) -> Settings:
     """Read and check a config.
 
     Args:
         path: The config file.
         options: ``--cfg-options``: dotted keys and values.
         seed: Overrides the config's ``seed`` (default 0).
+        amp: Train with automatic mixed precision.
 
     Raises:
         InputError: For a file that is missing or cannot be read, a missing key, a
@@ -101,6 +104,8 @@ def load_settings(path: str | Path, options: Mapping | None = None, seed: int | 
     unknown = set(cycle) - {"max_iters", "max_epochs"}
     if unknown:
         raise InputError(f"config '{path}': train_cfg has an unknown key '{min(unknown)}'.")
+    if amp and config.optim_wrapper.get("type") == "OptimWrapper":
+        config.optim_wrapper.type = "vdfd_seg.DeviceAmpOptimWrapper"
     seed = config.get("seed", 0) if seed is None else seed
     config.seed = seed
     settings = Settings(config, path.stem, build_protocol(config.protocol), seed)

@@ -1,0 +1,1 @@
+protocol = dict(type='DigitScenes', split='4-3', setting='overlap')

@@ -1,0 +1,77 @@
+"""``vdfd_seg train``: train a continual sequence, step after step."""
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from vdfd_seg.errors import InputError
+
+
+def parser() -> argparse.ArgumentParser:
+    """Arguments of the command."""
+    from mmengine.config import DictAction
+
+    parse = argparse.ArgumentParser(description="Train a continual sequence, step after step.")
+    parse.add_argument("config", help="config file, or its name among the packaged configs")
+    parse.add_argument("--work-dir", help="where to write; default work_dirs/CONFIG_NAME")
+    parse.add_argument("--resume", action="store_true", help="go on with what the work dir holds")
+    parse.add_argument("--overwrite", action="store_true", help="delete what the work dir holds")
+    parse.add_argument(
+        "--init-from", metavar="CHECKPOINT", help="take step 0 from this finished step 0"
+    )
+    parse.add_argument("--steps", metavar="A[:B]", help="only these steps, B excluded")
+    parse.add_argument("--seed", type=int, help="default: the config's")
+    parse.add_argument("--amp", action="store_true", help="automatic mixed precision (bfloat16)")
+    parse.add_argument("--dry-run", action="store_true", help="count images and classes, and stop")
+    parse.add_argument(
+        "--cfg-options", nargs="+", action=DictAction, default={}, metavar="K=V",
+        help="override config keys",
+    )  # fmt: skip
+    parse.add_argument("--launcher", choices=("none", "pytorch", "slurm"), default="none")
+    parse.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
+    return parse
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Raises:
+        InputError: For bad input, before anything trains.
+    """
+    args = parser().parse_args(argv)
+    if args.resume and args.overwrite:
+        raise InputError("--resume and --overwrite contradict each other; give one of them.")
+    os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
+
+    from vdfd_seg.engine import load_settings, train_sequence
+    from vdfd_seg.engine.dry_run import dry_run
+    from vdfd_seg.engine.settings import command_line, parse_steps
+    from vdfd_seg.evaluation import format_table
+    from vdfd_seg.paths import resolve_config
+
+    settings = load_settings(resolve_config(args.config), args.cfg_options, args.seed, args.amp)
+    steps = parse_steps(args.steps, len(settings.protocol.tasks)) if args.steps else None
+    if args.dry_run:
+        print(dry_run(settings))
+        return 0
+    work_dir = Path(args.work_dir or settings.config.get("work_dir") or f"work_dirs/{settings.name}")
+    results = train_sequence(
+        settings,
+        work_dir,
+        resume=args.resume,
+        overwrite=args.overwrite,
+        init_from=args.init_from,
+        steps=steps,
+        launcher=args.launcher,
+        command=command_line(),
+    )
+    from mmengine.dist import is_main_process
+
+    if is_main_process() and results["steps"]:
+        from vdfd_seg.visualization import write_report
+
+        print(format_table([results]))
+        print(f"results: {work_dir / 'results.json'}")
+        print(f"report:  {write_report([work_dir], work_dir / 'report.html')}")
+    return 0
