@@ -7,7 +7,6 @@ from functools import cache
 import numpy as np
 from PIL import Image
 from scipy import ndimage
-from sklearn.datasets import load_digits, load_sample_images
 
 SPLITS = ("train", "val")
 VOID = 255
@@ -100,12 +99,17 @@ def photo_strips(split: str, photo: int, width: int) -> list[tuple[int, int]]:
 
 @cache
 def _digits() -> tuple[np.ndarray, np.ndarray]:
+    # Imported here: it takes about as long as torch, and only a writer needs it.
+    from sklearn.datasets import load_digits
+
     digits = load_digits()
     return digits.images / 16.0, digits.target
 
 
 @cache
 def _photos() -> tuple[np.ndarray, ...]:
+    from sklearn.datasets import load_sample_images
+
     return tuple(load_sample_images().images)
 
 
