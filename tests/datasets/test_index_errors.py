@@ -97,15 +97,15 @@ def test_not_an_image(items, index, key):
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png"])
-def test_truncated_image(items, index, tmp_path, suffix, write_mask):
+@pytest.mark.parametrize("cut", [16, 1000])
+def test_truncated_image(items, index, tmp_path, write_mask, suffix, cut):
     path = tmp_path / "images" / f"z.{suffix}"
     noise = np.random.default_rng(0).integers(0, 256, (60, 60, 3)).astype(np.uint8)
     Image.fromarray(noise).save(path)
     write_mask(mask_path(items[0]), np.zeros((60, 60)))
     item = {**items[0], "img_path": str(path)}
     index([item])
-    content = path.read_bytes()
-    path.write_bytes(content[: len(content) // 2])
+    path.write_bytes(path.read_bytes()[:-cut])
     message = error_of(index, [item])
     assert str(path) in message
     assert "truncated" in message
@@ -121,9 +121,10 @@ def test_truncated_mask(items, index, tmp_path, write_image, write_mask):
     assert "damaged or truncated" in message
 
 
-def test_trailing_padding_is_no_error(items, index):
+@pytest.mark.parametrize("size", [16, 5000])
+def test_bytes_after_the_end_of_an_image_are_no_error(items, index, size):
     with open(items[0]["img_path"], "ab") as file:
-        file.write(bytes(16))
+        file.write(bytes(size))
     index(items)
 
 
