@@ -37,7 +37,8 @@ def write_digit_scenes(
     coloured, over a crop of one of its two photographs. Training and validation share
     neither digits nor parts of the photographs. Masks are palette PNGs: 0 background,
     1 to 10 the digits zero to nine, 255 void (a one pixel wide border). The scenes
-    depend on the arguments alone. Some seconds of work; several processes may call at once.
+    depend on the arguments alone. Some seconds of work. Several processes may call at once:
+    an empty lock file ``.NAME.lock`` stays beside the folder.
 
     Args:
         root: The data set's folder: absent, empty, or holding DigitScenes (which is
@@ -151,9 +152,7 @@ def _write(root: Path, description: dict) -> None:
         names = _scene_names(description, split)
         for number, name in enumerate(names):
             scene = render_scene(split, number, tuple(description["size"]), description["seed"])
-            Image.fromarray(scene.image).save(
-                root / _IMAGES / f"{name}.jpg", quality=_JPEG_QUALITY
-            )
+            Image.fromarray(scene.image).save(root / _IMAGES / f"{name}.jpg", quality=_JPEG_QUALITY)
             mask = Image.fromarray(scene.mask)
             mask.putpalette(palette)
             mask.save(root / _MASKS / f"{name}.png")

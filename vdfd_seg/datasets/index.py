@@ -122,10 +122,10 @@ def _paths(items: Sequence[dict]) -> list[tuple[str, str]]:
 
 
 def _names(items: Sequence[dict], images: Sequence[str]) -> tuple[str, ...]:
-    root = Path(os.path.commonpath([os.path.dirname(image) for image in images]))
+    root = os.path.commonpath({os.path.dirname(image) for image in images})
     names: dict[str, str] = {}
     for item, image in zip(items, images, strict=True):
-        name = item.get("name") or Path(image).relative_to(root).with_suffix("").as_posix()
+        name = item.get("name") or _default_name(image, root)
         if name in names:
             raise InputError(
                 f"two images have the name '{name}': {names[name]} and {image}. "
@@ -133,6 +133,11 @@ def _names(items: Sequence[dict], images: Sequence[str]) -> tuple[str, ...]:
             )
         names[name] = image
     return tuple(names)
+
+
+def _default_name(image: str, root: str) -> str:
+    # pathlib takes as long for this as the whole rest of a start from the cache.
+    return os.path.splitext(image[len(root) :].lstrip(os.sep))[0].replace(os.sep, "/")
 
 
 def _scan(

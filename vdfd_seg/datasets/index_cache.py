@@ -1,9 +1,10 @@
 """The class index's cache: counts on disk under a key that follows the files' content."""
 
+import contextlib
 import hashlib
 import logging
 import os
-import tempfile
+import threading
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -74,11 +75,10 @@ class IndexCache:
 
     def save(self, counts: np.ndarray) -> None:
         """Write the counts atomically; a folder that cannot be written is only a warning."""
-        temporary = None
+        temporary = self.path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.tmp")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(dir=self.path.parent, suffix=".tmp")
-            with os.fdopen(handle, "wb") as file:
+            with open(temporary, "wb") as file:
                 np.savez_compressed(file, counts=counts)
             os.replace(temporary, self.path)
         except OSError as error:
@@ -86,8 +86,9 @@ class IndexCache:
                 f"the class index cannot be cached in {self.path.parent} ({error}); it will be "
                 "computed again next time. Set VDFD_SEG_CACHE to a folder that can be written."
             )
-            if temporary is not None and os.path.exists(temporary):
-                os.remove(temporary)
+        finally:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
 
 
 def default_folder() -> Path:

@@ -4,6 +4,7 @@ import os
 import struct
 import zlib
 from collections.abc import Sequence
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
@@ -118,20 +119,25 @@ def _checked_image_size(path: str) -> tuple[int, int]:
             # Decoders turn an image by its EXIF tag; a mask carries no such tag.
             if "exif" in image.info and image.getexif().get(_ORIENTATION_TAG, 1) >= 5:
                 size = size[::-1]
-            marker = _END_MARKERS.get(image.format)
-            if marker is not None:
-                file.seek(0, os.SEEK_END)
-                file.seek(max(0, file.tell() - _TRAILING_PADDING))
+            marker = _END_MARKERS.get(image.format, b"")
+            if not _found_at_end(marker, file):
+                # Truncated, or with more after its end than padding: decoding tells. It
+                # leaves out a missing end of a PNG, which other decoders stumble over.
+                image.load()
+                file.seek(0)
                 if marker not in file.read():
-                    raise SampleError(
-                        f"{path}: the image is truncated ({image.format} without its end "
-                        "marker); fetch it again."
-                    )
+                    raise OSError("no end marker")
             return size
     except _UNREADABLE as error:
         raise SampleError(
             f"{path}: the image is damaged or truncated ({error}); fetch it again."
         ) from None
+
+
+def _found_at_end(marker: bytes, file: BinaryIO) -> bool:
+    file.seek(0, os.SEEK_END)
+    file.seek(max(0, file.tell() - _TRAILING_PADDING))
+    return marker in file.read()
 
 
 def _value_counts(mask: Image.Image) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,147 @@
+"""Every file that cannot be indexed is an error that names it and says what to do."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vdfd_seg.errors import InputError
+
+
+def mask_path(item):
+    return Path(item["seg_map_path"])
+
+
+def error_of(index, items, **settings):
+    with pytest.raises(InputError) as caught:
+        index(items, **settings)
+    return str(caught.value)
+
+
+def test_no_items(index):
+    assert "no images" in error_of(index, [])
+
+
+def test_missing_image(items, index):
+    os.remove(items[1]["img_path"])
+    message = error_of(index, items)
+    assert items[1]["img_path"] in message
+    assert "image is missing" in message
+
+
+def test_missing_mask(items, index):
+    os.remove(items[1]["seg_map_path"])
+    message = error_of(index, items)
+    assert items[1]["seg_map_path"] in message
+    assert items[1]["img_path"] in message
+    assert "mask is missing" in message
+
+
+def test_no_mask_named(items, index):
+    del items[2]["seg_map_path"]
+    message = error_of(index, items)
+    assert items[2]["img_path"] in message
+    assert "no mask" in message
+
+
+def test_ids_that_the_data_set_does_not_have(items, index, write_mask):
+    write_mask(mask_path(items[0]), [[0, 3, 3], [2, 255, 77]])
+    message = error_of(index, items, class_names=["sky", "car", "dog"])
+    assert items[0]["seg_map_path"] in message
+    assert "3, 77" in message
+    assert "0 to 2 (sky ... dog) and 255 (ignored)" in message
+
+
+def test_ids_beyond_a_byte(items, index, write_mask):
+    write_mask(mask_path(items[0]), [[0, 256, 65535], [2, 255, 1]], mode="I;16")
+    assert "256, 65535" in error_of(index, items)
+
+
+def test_ignore_index_can_be_another(items, index):
+    assert "255" in error_of(index, items, ignore_index=254)
+
+
+def test_unequal_sizes(items, index, write_image):
+    write_image(Path(items[0]["img_path"]), size=(2, 3))
+    message = error_of(index, items)
+    assert items[0]["seg_map_path"] in message
+    assert "3x2" in message
+    assert "2x3" in message
+
+
+def test_colour_mask(items, index):
+    Image.new("RGB", (3, 2)).save(items[0]["seg_map_path"])
+    message = error_of(index, items)
+    assert items[0]["seg_map_path"] in message
+    assert "RGB" in message
+    assert "index mask is needed" in message
+
+
+@pytest.mark.parametrize("key", ["img_path", "seg_map_path"])
+def test_empty_file(items, index, key):
+    open(items[0][key], "wb").close()
+    message = error_of(index, items)
+    assert items[0][key] in message
+    assert "empty" in message
+
+
+@pytest.mark.parametrize("key", ["img_path", "seg_map_path"])
+def test_not_an_image(items, index, key):
+    with open(items[0][key], "wb") as file:
+        file.write(b"<html>not found</html>")
+    message = error_of(index, items)
+    assert items[0][key] in message
+    assert "damaged or truncated" in message
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png"])
+@pytest.mark.parametrize("cut", [16, 1000])
+def test_truncated_image(items, index, tmp_path, write_mask, suffix, cut):
+    path = tmp_path / "images" / f"z.{suffix}"
+    noise = np.random.default_rng(0).integers(0, 256, (60, 60, 3)).astype(np.uint8)
+    Image.fromarray(noise).save(path)
+    write_mask(mask_path(items[0]), np.zeros((60, 60)))
+    item = {**items[0], "img_path": str(path)}
+    index([item])
+    path.write_bytes(path.read_bytes()[:-cut])
+    message = error_of(index, [item])
+    assert str(path) in message
+    assert "truncated" in message
+
+
+def test_truncated_mask(items, index, tmp_path, write_image, write_mask):
+    write_image(tmp_path / "images" / "a.jpg", size=(60, 60))
+    mask = mask_path(items[0])
+    write_mask(mask, np.random.default_rng(0).integers(0, 3, (60, 60)))
+    mask.write_bytes(mask.read_bytes()[:-300])
+    message = error_of(index, items)
+    assert str(mask) in message
+    assert "damaged or truncated" in message
+
+
+@pytest.mark.parametrize("size", [16, 5000])
+def test_bytes_after_the_end_of_an_image_are_no_error(items, index, size):
+    with open(items[0]["img_path"], "ab") as file:
+        file.write(bytes(size))
+    index(items)
+
+
+def test_two_images_of_one_name(items, index):
+    message = error_of(index, [*items, items[0]])
+    assert "'a'" in message
+
+
+def test_many_problems_in_one_message(items, index, tmp_path, write_image, write_mask):
+    wrong = []
+    for number in range(8):
+        image, mask = tmp_path / "w" / f"{number}.jpg", tmp_path / "wm" / f"{number}.png"
+        write_image(image)
+        write_mask(mask, np.full((2, 3), 9))
+        wrong.append({"img_path": str(image), "seg_map_path": str(mask)})
+    message = error_of(index, items + wrong)
+    assert "8 of 11 samples" in message
+    assert all(item["seg_map_path"] in message for item in wrong[:5])
+    assert wrong[5]["seg_map_path"] not in message
+    assert "3 more" in message
