@@ -1,0 +1,25 @@
+"""The method's mathematics, for plain PyTorch: torch and torch-geometric only.
+
+In the order of the paper's formulas: the mean gradient of a task's outputs
+(:class:`MeanGradientEstimator`), its compression to a :class:`GradientMemory`, the first-order
+displacement of old outputs and its precision (:class:`PrecisionGCN`), and the loss
+(:class:`VariationalDistillationLoss`), with :func:`proximal_step` as its implicit treatment.
+"""
+
+from vdfd_seg.distillation.estimator import MeanGradientEstimator
+from vdfd_seg.distillation.kernels import penalisable_parameters
+from vdfd_seg.distillation.loss import VariationalDistillationLoss
+from vdfd_seg.distillation.memory import GradientMemory, MemoryMismatchError
+from vdfd_seg.distillation.precision import PrecisionGCN, class_graph
+from vdfd_seg.distillation.proximal import proximal_step
+
+__all__ = [
+    "GradientMemory",
+    "MeanGradientEstimator",
+    "MemoryMismatchError",
+    "PrecisionGCN",
+    "VariationalDistillationLoss",
+    "class_graph",
+    "penalisable_parameters",
+    "proximal_step",
+]

@@ -1,0 +1,269 @@
+"""Mean gradient of a task's outputs (G_i of the paper's formula 2)."""
+
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vdfd_seg.distillation.compression import truncated_svd
+from vdfd_seg.distillation.memory import GradientMemory
+from vdfd_seg.distillation.probes import Probes
+from vdfd_seg.errors import InputError, unknown_name
+
+MEANS = ("all", "label", "prediction")
+DEFAULT_CHUNK = 8
+
+
+class MeanGradientEstimator:
+    """Gradient, by each penalised parameter, of the mean logit of each class of a task.
+
+    For class c with logit ``f_c(x, p)`` at pixel p of image x::
+
+        G_c = 1 / |M_c| * sum over (x, p) in M_c of d f_c(x, p) / d w,
+
+    averaged over the kernel. M_c are all pixels (``over='all'``), the pixels labelled c
+    (``'label'``) or the pixels predicted as c (``'prediction'``); a classifier's image counts as
+    one pixel. Sums are kept in float64 and divided once, by the count over all batches and
+    processes, so batches and shards may be uneven. A class without pixels has gradient zero.
+
+    Used as a context manager: inside it the network is in evaluation mode, with frozen weights
+    and hooks; all is restored on leaving.
+
+    Args:
+        module: The network.
+        params: Its penalised parameters, see :func:`penalisable_parameters`.
+        outputs: Output channels of the task's C classes; labels use the same numbers.
+        over: What the mean is taken over. Default ``'all'``, which needs no labels.
+        chunk: Number of classes differentiated in one batched backward pass; memory grows with
+            it. 1: one backward pass per class. Default 8.
+        ignore_index: Label of pixels that belong to no class. Default 255.
+
+    Raises:
+        InputError: For parameters of unknown kinds, and arguments out of range.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        params: Mapping[str, nn.Parameter],
+        outputs: Iterable[int],
+        over: str = "all",
+        chunk: int | None = None,
+        ignore_index: int = 255,
+    ) -> None:
+        if over not in MEANS:
+            raise unknown_name("mean", over, MEANS)
+        self.params = dict(params)
+        self.outputs = [int(output) for output in outputs]
+        if not self.params or not self.outputs:
+            raise InputError("a mean gradient needs at least one parameter and one output.")
+        self.over = over
+        self.chunk = DEFAULT_CHUNK if chunk is None else int(chunk)
+        if self.chunk < 1:
+            raise InputError(f"chunk must be at least 1, not {chunk}.")
+        self.ignore_index = ignore_index
+        self.images = 0
+        self._probes = Probes(module, self.params)
+        device = next(iter(self.params.values())).device
+        classes = len(self.outputs)
+        self._counts = torch.zeros(classes, dtype=torch.float64, device=device)
+        self._sums = {
+            name: torch.zeros(classes, layout.filters, dtype=torch.float64, device=device)
+            for name, layout in self._probes.layouts.items()
+        }
+        self._reached: set[str] = set()
+
+    def __enter__(self) -> "MeanGradientEstimator":
+        self._probes.__enter__()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._probes.__exit__(*exception)
+
+    def update(
+        self,
+        forward: Callable[[Any], Tensor],
+        inputs: Any,
+        labels: Tensor | None = None,
+    ) -> None:
+        """Add a batch.
+
+        Args:
+            forward: Calls the network; returns logits ``(N, channels)`` or
+                ``(N, channels, H, W)``.
+            inputs: Given to ``forward``.
+            labels: ``(N,)`` or ``(N, H', W')``, brought to the logits' resolution by the nearest
+                pixel; needed only with ``over='label'``.
+
+        Raises:
+            InputError: Outside the context, for missing labels, or for too few channels.
+        """
+        if not self._probes.leaves:
+            raise InputError("MeanGradientEstimator.update is for use inside its context.")
+        with torch.enable_grad():
+            logits = forward(inputs)
+            if logits.ndim < 2 or logits.shape[1] <= max(self.outputs):
+                raise InputError(
+                    f"logits of shape {tuple(logits.shape)} have no channel {max(self.outputs)}."
+                )
+            mask = self._mask(logits.detach(), labels)
+            chosen = logits[:, self.outputs].flatten(2) if logits.ndim > 2 else logits[:, self.outputs]
+            chosen = chosen.reshape(len(chosen), len(self.outputs), -1).float()
+            sums = chosen.sum((0, 2)) if mask is None else (chosen * mask).sum((0, 2))
+        self.images += len(logits)
+        if mask is None:
+            present = list(range(len(self.outputs)))
+            self._counts += chosen.shape[0] * chosen.shape[2]
+        else:
+            counts = mask.sum((0, 2), dtype=torch.float64)
+            present = counts.nonzero().flatten().tolist()
+            self._counts += counts.to(self._counts.device)
+        if sums.requires_grad:
+            self._differentiate(sums, present)
+
+    def _mask(self, logits: Tensor, labels: Tensor | None) -> Tensor | None:
+        """``(N, C, pixels)``: which pixels count for which class; None for all."""
+        if self.over == "all":
+            return None
+        if self.over == "prediction":
+            belongs = logits.argmax(1)
+        elif labels is None:
+            raise InputError("a mean over labelled pixels (over='label') needs labels.")
+        else:
+            belongs = labels.to(logits.device)
+            size = logits.shape[2:]
+            if belongs.ndim == logits.ndim:
+                belongs = belongs.squeeze(1)
+            if belongs.shape[1:] != size:
+                resized = F.interpolate(belongs[:, None].float(), tuple(size), mode="nearest-exact")
+                belongs = resized[:, 0].long()
+            belongs = belongs.masked_fill(belongs == self.ignore_index, -1)
+        belongs = belongs.reshape(len(logits), 1, -1)
+        classes = torch.tensor(self.outputs, device=logits.device).view(1, -1, 1)
+        return belongs == classes
+
+    def _differentiate(self, sums: Tensor, present: list[int]) -> None:
+        names = list(self._probes.leaves)
+        leaves = list(self._probes.leaves.values())
+        basis = torch.eye(len(sums), device=sums.device, dtype=sums.dtype)
+        start = 0
+        while start < len(present):
+            rows = present[start : start + self.chunk]
+            start += len(rows)
+            gradients = self._vector_jacobian(sums, leaves, basis[rows], start < len(present))
+            for name, gradient in zip(names, gradients, strict=True):
+                if gradient is None:
+                    continue
+                self._reached.add(name)
+                means = self._probes.kernel_means(name, gradient).double()
+                self._sums[name][rows] += means
+
+    def _vector_jacobian(
+        self, sums: Tensor, leaves: list[Tensor], rows: Tensor, retain: bool
+    ) -> list[Tensor | None]:
+        """Gradients of chosen class sums by every leaf, one row per class."""
+        if len(rows) > 1:
+            try:
+                return torch.autograd.grad(
+                    sums, leaves, rows, retain_graph=True, is_grads_batched=True, allow_unused=True
+                )
+            except (RuntimeError, NotImplementedError) as error:
+                if isinstance(error, torch.OutOfMemoryError):
+                    raise
+                warnings.warn(
+                    f"no batched backward pass through this network ({error}); "
+                    "going on with one backward pass per class.",
+                    stacklevel=4,
+                )
+                self.chunk = 1
+        by_class = [
+            torch.autograd.grad(
+                sums, leaves, row, retain_graph=retain or i + 1 < len(rows), allow_unused=True
+            )
+            for i, row in enumerate(rows)
+        ]
+        return [None if parts[0] is None else torch.stack(parts) for parts in zip(*by_class)]
+
+    def mean_gradients(self) -> dict[str, Tensor]:
+        """``(d, C)`` float64 mean gradient of each parameter that an output depends on.
+
+        Summed over all processes where ``torch.distributed`` is initialised; then every process
+        must call it.
+
+        Raises:
+            InputError: If no image was seen, no parameter was reached, or a gradient is not
+                finite.
+        """
+        names = list(self._sums)
+        reached = self._counts.new_tensor([name in self._reached for name in names])
+        images = self._counts.new_tensor([self.images])
+        flat = [self._counts, images, reached, *(self._sums[name].flatten() for name in names)]
+        total = torch.cat(flat)
+        if dist.is_available() and dist.is_initialized():
+            dist.all_reduce(total)
+        sizes = [each.numel() for each in flat]
+        counts, images, reached, *sums = total.split(sizes)
+        self._total_images = int(images)
+        if not self._total_images:
+            raise InputError("no image was seen: a mean gradient needs at least one.")
+        found = {
+            name: (each.view(len(self.outputs), -1) / counts.clamp_min(1)[:, None]).t()
+            for name, each, hit in zip(names, sums, reached.tolist(), strict=True)
+            if hit
+        }
+        if not found:
+            raise InputError("none of the given parameters has a gradient from the outputs.")
+        for name, gradient in found.items():
+            if not gradient.isfinite().all():
+                raise InputError(f"the mean gradient of parameter '{name}' is not finite.")
+        return found
+
+    def compute(
+        self,
+        rank: int = 1,
+        prototypes: Tensor | None = None,
+        classifier: Mapping[str, Any] | None = None,
+    ) -> GradientMemory:
+        """The task's memory, with the network's present weights as w*.
+
+        Args:
+            rank: Rank r of the compression. Default 1, as in the released code.
+            prototypes: ``(C, d)`` classifier rows of the task's classes.
+            classifier: The classifier's own part, see :class:`GradientMemory`.
+
+        Returns:
+            The memory, in float32, on the parameters' device.
+
+        Raises:
+            InputError: As :meth:`mean_gradients`, and for a rank below 1 or prototypes of another
+                number of classes.
+        """
+        if rank < 1:
+            raise InputError(f"rank must be at least 1, not {rank}.")
+        if prototypes is not None and len(prototypes) != len(self.outputs):
+            raise InputError(
+                f"{len(prototypes)} prototypes were given for {len(self.outputs)} outputs."
+            )
+        left, right = {}, {}
+        star = self._counts.new_zeros(len(self.outputs))
+        layouts = self._probes.layouts
+        for name, gradient in self.mean_gradients().items():
+            factors = truncated_svd(gradient, rank)
+            left[name], right[name] = (factor.float().contiguous() for factor in factors)
+            sums = layouts[name].sums(self.params[name].detach(), torch.float64)
+            star += right[name].double().t() @ (left[name].double().t() @ sums)
+        return GradientMemory(
+            left=left,
+            right=right,
+            layouts={name: layouts[name] for name in left},
+            projection_star=star,
+            outputs=list(self.outputs),
+            prototypes=None if prototypes is None else prototypes.detach().flatten(1).float().clone(),
+            unreached=[name for name in self.params if name not in left],
+            classifier=None if classifier is None else dict(classifier),
+            images=self._total_images,
+        )

@@ -1,0 +1,151 @@
+"""The variational data-free distillation loss (the paper's formula 3)."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.data import Data
+
+from vdfd_seg.distillation.classifier import ClassifierDisplacement
+from vdfd_seg.distillation.displacement import GradientDisplacement
+from vdfd_seg.distillation.memory import GradientMemory
+from vdfd_seg.distillation.precision import PrecisionGCN, log_det_precision, task_graphs
+from vdfd_seg.errors import InputError, unknown_name
+
+PRECISIONS = ("gcn", "identity")
+ACCUMULATIONS = ("sum", "last")
+
+
+class VariationalDistillationLoss(nn.Module):
+    """``sum_i delta_i.T P_i delta_i - log det(P_i + eps I)`` over the old tasks i.
+
+    ``delta_i`` is the first-order displacement of the task's outputs
+    (:mod:`~vdfd_seg.distillation.displacement`), ``P_i`` the precision that the graph
+    convolutional network gives (:mod:`~vdfd_seg.distillation.precision`). As in the released code
+    eps enters the determinant alone. Its gradient reaches the network and the GCN.
+
+    The network's parameters are held, not registered: ``parameters()`` are the GCN's. Everything
+    is computed in float32 (float64 for a network in float64), outside autocast. The reference
+    weights w0 are those at construction.
+
+    Args:
+        memories: Gradient memories of the old tasks, at least one.
+        params: Penalised parameters by name, with the classifier's if memories have its part.
+        precision: ``'gcn'`` (default) or ``'identity'``; the latter is DFD, without GCN, and its
+            constant log-determinant is left out.
+        eps: Default 1e-3, as in the released code.
+        hidden_channels, out_channels, residual: See :class:`PrecisionGCN`.
+        accumulation: ``'sum'`` over the old tasks (default), or ``'last'``: the behaviour of the
+            released class-incremental code, which regularises the most recent task alone and
+            multiplies its quadratic term by the square of the number of old tasks.
+
+    Attributes:
+        precision_model: The :class:`PrecisionGCN`, or None.
+
+    Raises:
+        InputError: Without memories, for memories without prototypes, for prototypes of different
+            lengths, for eps not positive.
+        MemoryMismatchError: For a memory that does not fit the parameters.
+    """
+
+    def __init__(
+        self,
+        memories: Sequence[GradientMemory],
+        params: Mapping[str, nn.Parameter],
+        precision: str = "gcn",
+        eps: float = 1e-3,
+        hidden_channels: int | None = None,
+        out_channels: int | None = None,
+        residual: bool = False,
+        accumulation: str = "sum",
+    ) -> None:
+        super().__init__()
+        if not memories:
+            raise InputError("a distillation loss needs the memory of at least one old task.")
+        if precision not in PRECISIONS:
+            raise unknown_name("precision", precision, PRECISIONS)
+        if accumulation not in ACCUMULATIONS:
+            raise unknown_name("accumulation", accumulation, ACCUMULATIONS)
+        if not eps > 0:
+            raise InputError(f"eps must be positive, not {eps}.")
+        for memory in memories:
+            memory.check(params)
+        self.quadratic_factor = 1.0
+        if accumulation == "last":
+            self.quadratic_factor = float(len(memories) ** 2)
+            memories = memories[-1:]
+        self.eps = float(eps)
+        self._params = dict(params)
+        device = next(iter(self._params.values())).device
+        self.sizes = [memory.num_classes for memory in memories]
+        self.displacement_terms = nn.ModuleList([GradientDisplacement(memories, self._params)])
+        if any(memory.classifier for memory in memories):
+            self.displacement_terms.append(ClassifierDisplacement(memories, self._params))
+        self.precision_model = None
+        if precision == "gcn":
+            widths = {None if m.prototypes is None else m.prototypes.shape[1] for m in memories}
+            if len(widths) != 1 or None in widths:
+                raise InputError(
+                    "the GCN precision needs prototypes of one length in every gradient memory; "
+                    f"found lengths {sorted(str(width) for width in widths)}."
+                )
+            self.precision_model = PrecisionGCN(
+                widths.pop(), hidden_channels, out_channels, residual
+            ).to(device)
+            graph = task_graphs([memory.prototypes for memory in memories])
+            for name in ("x", "edge_index", "edge_attr", "batch"):
+                self.register_buffer(f"graph_{name}", graph[name].to(device), persistent=False)
+            sizes = torch.tensor(self.sizes, device=device)
+            self.register_buffer("graph_sizes", sizes, persistent=False)
+
+    @property
+    def params(self) -> dict[str, nn.Parameter]:
+        """The penalised parameters by name."""
+        return self._params
+
+    def latents(self) -> Tensor | None:
+        """``P^M`` of the old tasks ``(T, C, k)``, zero-padded; None for the identity."""
+        if self.precision_model is None:
+            return None
+        graph = Data(
+            x=self.graph_x, edge_index=self.graph_edge_index, edge_attr=self.graph_edge_attr
+        )
+        graph.batch = self.graph_batch
+        return self.precision_model(graph)
+
+    def precisions(self) -> list[Tensor]:
+        """The precision without eps ``(C_i, C_i)`` of each old task."""
+        latents = self.latents()
+        if latents is None:
+            return [torch.eye(size) for size in self.sizes]
+        return [each[:n] @ each[:n].t() for each, n in zip(latents, self.sizes, strict=True)]
+
+    def stacked_displacements(self) -> Tensor:
+        """Displacements of all old tasks ``(T, C)``, zero-padded."""
+        device = next(iter(self._params.values())).device
+        with torch.autocast(device.type, enabled=False):
+            return sum(term(self._params) for term in self.displacement_terms)
+
+    def displacements(self) -> list[Tensor]:
+        """Displacement ``(C_i,)`` of the outputs of each old task."""
+        stacked = self.stacked_displacements()
+        return [each[:size] for each, size in zip(stacked, self.sizes, strict=True)]
+
+    def terms(self) -> tuple[Tensor, Tensor]:
+        """The quadratic term and the log-determinant, each summed over the old tasks."""
+        displacement = self.stacked_displacements()
+        with torch.autocast(displacement.device.type, enabled=False):
+            latents = self.latents()
+            if latents is None:
+                return self.quadratic_factor * displacement.square().sum(), displacement.new_zeros(())
+            latents = latents.to(displacement.dtype)
+            # delta.T P delta = |P^M.T delta|^2, without forming P.
+            projected = torch.bmm(displacement.unsqueeze(1), latents)
+            quadratic = self.quadratic_factor * projected.square().sum()
+            log_det = log_det_precision(latents, self.graph_sizes, self.eps).sum()
+            return quadratic, log_det.to(quadratic.dtype)
+
+    def forward(self) -> Tensor:
+        """The loss: quadratic term minus log-determinant."""
+        quadratic, log_det = self.terms()
+        return quadratic - log_det

@@ -1,0 +1,219 @@
+"""The gradient memory of a task: all that is kept of it (the paper's formulas 2 and 5)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vdfd_seg.distillation.kernels import KernelLayout
+from vdfd_seg.errors import InputError
+
+STATE_VERSION = 1
+
+
+class MemoryMismatchError(InputError):
+    """A gradient memory and a network whose parameters do not match."""
+
+
+@dataclass
+class GradientMemory:
+    """Compressed mean gradients of the C outputs of one task, and where they were taken.
+
+    With ``g_l`` the ``(d_l, C)`` mean gradient of parameter l, averaged over the kernel, and
+    ``z_l(w)`` the parameter's ``(d_l,)`` kernel sums, what is kept is the truncated singular value
+    decomposition ``g_l ~ left_l @ right_l`` and the projection
+    ``projection_star = sum_l right_l.T @ left_l.T @ z_l(w*)`` at the task's final weights ``w*``.
+
+    Attributes:
+        left: ``(d_l, r)`` left singular vectors times singular values, by parameter name.
+        right: ``(r, C)`` right singular vectors, by parameter name.
+        layouts: How each parameter divides into filters.
+        projection_star: ``(C,)``, float64.
+        outputs: Output channel of each of the C classes.
+        prototypes: ``(C, d)`` classifier rows at the end of the task: the features of the class
+            graph. None where only the identity precision is used.
+        unreached: Names of parameters that were asked for and on which no output depends.
+        classifier: None, or the classifier's own part (see
+            :class:`~vdfd_seg.distillation.classifier.ClassifierDisplacement`): a dict of
+            ``mean_feature`` ``(d,)`` or ``(C, d)``, ``rows`` ``(C, d)``, ``bias`` ``(C,)`` or
+            None, and ``names``, the names of the classifier's weight and bias.
+        images: Number of images the mean was taken over.
+    """
+
+    left: dict[str, Tensor]
+    right: dict[str, Tensor]
+    layouts: dict[str, KernelLayout]
+    projection_star: Tensor
+    outputs: list[int]
+    prototypes: Tensor | None = None
+    unreached: list[str] = field(default_factory=list)
+    classifier: dict[str, Any] | None = None
+    images: int = 0
+
+    @property
+    def num_classes(self) -> int:
+        """Number of outputs C."""
+        return len(self.outputs)
+
+    @property
+    def rank(self) -> int:
+        """Largest rank kept of any parameter."""
+        return max(factor.shape[1] for factor in self.left.values())
+
+    def mean_gradient(self, name: str) -> Tensor:
+        """``(d, C)`` mean gradient of a parameter as the memory has it."""
+        return self.left[name] @ self.right[name]
+
+    def check(self, params: Mapping[str, Tensor]) -> None:
+        """Refuse parameters that are not those of this memory.
+
+        Args:
+            params: Penalised parameters by name.
+
+        Raises:
+            MemoryMismatchError: Naming the first parameter that is missing, of another shape, or
+                unknown to the memory.
+        """
+        for name, layout in self.layouts.items():
+            if name not in params:
+                raise MemoryMismatchError(
+                    f"the gradient memory covers parameter '{name}', which the network lacks."
+                )
+            if tuple(params[name].shape) != layout.shape:
+                raise MemoryMismatchError(
+                    f"parameter '{name}' has shape {tuple(params[name].shape)}, the gradient "
+                    f"memory was taken with {layout.shape}."
+                )
+        names = self.classifier["names"] if self.classifier else ()
+        for name in names:
+            if name not in params:
+                raise MemoryMismatchError(
+                    f"the gradient memory covers the classifier's '{name}', which is not among "
+                    "the given parameters."
+                )
+            if params[name].shape[0] <= max(self.outputs):
+                raise MemoryMismatchError(
+                    f"the classifier's '{name}' has {params[name].shape[0]} rows, the gradient "
+                    f"memory needs row {max(self.outputs)}."
+                )
+        known = {*self.layouts, *self.unreached, *names}
+        for name in params:
+            if name not in known:
+                raise MemoryMismatchError(
+                    f"parameter '{name}' is not covered by the gradient memory."
+                )
+
+    def reanchored(self, params: Mapping[str, Tensor]) -> "GradientMemory":
+        """This memory with the classifier's present rows as the ones to hold on to.
+
+        For use after the classifier has grown, where growth moved old rows (MiB's initialisation
+        moves the background's bias). Without a classifier part, the memory itself.
+        """
+        if self.classifier is None:
+            return self
+        weight, *bias = (params[name].detach() for name in self.classifier["names"])
+        rows = weight[self.outputs].flatten(1).clone()
+        moved = {**self.classifier, "rows": rows}
+        if bias:
+            moved["bias"] = bias[0][self.outputs].clone()
+        return replace(self, classifier=moved)
+
+    def parts(self) -> dict[str, list[Tensor]]:
+        """The stored tensors: ``gradients``, ``prototypes``, ``classifier``."""
+        classifier = self.classifier or {}
+        return {
+            "gradients": [*self.left.values(), *self.right.values(), self.projection_star],
+            "prototypes": [] if self.prototypes is None else [self.prototypes],
+            "classifier": [item for item in classifier.values() if isinstance(item, Tensor)],
+        }
+
+    @property
+    def numbers(self) -> int:
+        """Count of all numbers stored."""
+        return sum(item.numel() for items in self.parts().values() for item in items)
+
+    @property
+    def gradient_numbers(self) -> int:
+        """Count of the numbers stored of the gradients: factors and projection, no prototypes."""
+        return sum(item.numel() for item in self.parts()["gradients"])
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all tensors stored."""
+        return sum(
+            item.numel() * item.element_size() for items in self.parts().values() for item in items
+        )
+
+    def to(
+        self, device: torch.device | str | None = None, dtype: torch.dtype | None = None
+    ) -> "GradientMemory":
+        """A copy on another device or in another floating-point type.
+
+        The projection stays float64: a difference of projections would otherwise cancel.
+        """
+
+        def moved(item: Any) -> Any:
+            return item.to(device=device, dtype=dtype) if isinstance(item, Tensor) else item
+
+        classifier = self.classifier
+        if classifier is not None:
+            classifier = {key: moved(item) for key, item in classifier.items()}
+        return replace(
+            self,
+            left={name: moved(item) for name, item in self.left.items()},
+            right={name: moved(item) for name, item in self.right.items()},
+            projection_star=self.projection_star.to(device=device),
+            prototypes=moved(self.prototypes),
+            classifier=classifier,
+        )
+
+    def to_state(self) -> dict[str, Any]:
+        """Plain tensors, numbers, strings, lists and dicts, for ``torch.save``."""
+        classifier = self.classifier
+        if classifier is not None:
+            classifier = {**classifier, "names": list(classifier["names"])}
+        return {
+            "version": STATE_VERSION,
+            "left": dict(self.left),
+            "right": dict(self.right),
+            "shapes": {name: list(layout.shape) for name, layout in self.layouts.items()},
+            "groups": {name: layout.groups for name, layout in self.layouts.items()},
+            "projection_star": self.projection_star,
+            "outputs": list(self.outputs),
+            "prototypes": self.prototypes,
+            "unreached": list(self.unreached),
+            "classifier": classifier,
+            "images": self.images,
+        }
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> "GradientMemory":
+        """The memory that :meth:`to_state` wrote.
+
+        Raises:
+            InputError: For a state of another version or with a missing entry.
+        """
+        if state.get("version") != STATE_VERSION:
+            raise InputError(
+                f"gradient memory of version {state.get('version')}, expected {STATE_VERSION}."
+            )
+        try:
+            layouts = {
+                name: KernelLayout(tuple(shape), state["groups"][name])
+                for name, shape in state["shapes"].items()
+            }
+            return cls(
+                left=dict(state["left"]),
+                right=dict(state["right"]),
+                layouts=layouts,
+                projection_star=state["projection_star"].double(),
+                outputs=list(state["outputs"]),
+                prototypes=state["prototypes"],
+                unreached=list(state["unreached"]),
+                classifier=state["classifier"],
+                images=state["images"],
+            )
+        except KeyError as error:
+            raise InputError(f"gradient memory without its entry {error}.") from None

@@ -1,0 +1,208 @@
+"""Kernel means of gradients without weight gradients.
+
+For a filter o of a convolution ``y = w * x`` with K kernel entries, at any output position p::
+
+    mean_k dF/dw[o, k] = sum_p dF/dy[o, p] * s[p] / K,    s[p] = sum of the input patch under p
+
+because all entries of a filter see the same gradient at its output. The right-hand side is the
+derivative of F by a scalar ``probe[o]`` that enters as ``y[o, p] + probe[o] * s[p] / K`` and is
+zero. A forward hook adds the probes, so that one backward pass by the probes gives every kernel
+mean and no weight gradient is formed. One-dimensional parameters need no averaging and are their
+own probes.
+"""
+
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vdfd_seg.distillation.kernels import (
+    CONVOLUTIONS,
+    TRANSPOSED_CONVOLUTIONS,
+    KernelLayout,
+    layouts_of,
+    owners_of,
+)
+from vdfd_seg.errors import InputError
+
+_PLAIN = (*CONVOLUTIONS, *TRANSPOSED_CONVOLUTIONS, nn.Linear)
+
+
+class _AddProbe(torch.autograd.Function):
+    """``y + probe * s`` for a probe of zeros, differentiated by y and probe.
+
+    Written out because autograd would form the outer product of probe and s, and in the backward
+    pass a product as large as the gradient, where a matrix-vector product suffices.
+    """
+
+    @staticmethod
+    def forward(ctx, output: Tensor, probe: Tensor, patch_sums: Tensor) -> Tensor:
+        ctx.save_for_backward(patch_sums)
+        # A new tensor: the next layer may be an in-place activation.
+        return output.clone()
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
+        (patch_sums,) = ctx.saved_tensors  # (N, groups, positions)
+        samples, groups, positions = patch_sums.shape
+        grouped = gradient.reshape(samples, groups, -1, positions).to(patch_sums.dtype)
+        by_probe = torch.matmul(grouped, patch_sums.unsqueeze(-1)).sum(0).reshape(-1)
+        return gradient, by_probe, None
+
+
+class _AddLinearProbe(torch.autograd.Function):
+    """The same for a linear layer, whose output has the filters last."""
+
+    @staticmethod
+    def forward(ctx, output: Tensor, probe: Tensor, patch_sums: Tensor) -> Tensor:
+        ctx.save_for_backward(patch_sums)
+        return output.clone()
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
+        (patch_sums,) = ctx.saved_tensors  # (positions,)
+        rows = gradient.reshape(patch_sums.numel(), -1).to(patch_sums.dtype)
+        return gradient, torch.mv(rows.t(), patch_sums), None
+
+
+def _patch_sums(layer: nn.Module, inputs: Tensor, output: Tensor) -> Tensor:
+    """Sum of the input patch under each output position: ``(N, groups, positions)``."""
+    if isinstance(layer, nn.Linear):
+        return inputs.sum(-1).flatten()
+    spatial = layer.weight.ndim - 2
+    if inputs.ndim == spatial + 1:
+        inputs = inputs.unsqueeze(0)
+    samples = inputs.shape[0]
+    per_group = inputs.reshape(samples, layer.groups, -1, *inputs.shape[2:]).sum(2)
+    ones = per_group.new_ones(layer.groups, 1, *layer.kernel_size)
+    if isinstance(layer, TRANSPOSED_CONVOLUTIONS):
+        transposed = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)[spatial - 1]
+        sums = transposed(
+            per_group,
+            ones,
+            stride=layer.stride,
+            padding=layer.padding,
+            output_padding=_output_padding(layer, inputs, output),
+            groups=layer.groups,
+            dilation=layer.dilation,
+        )
+    else:
+        padding = layer.padding
+        if layer.padding_mode != "zeros":
+            around = layer._reversed_padding_repeated_twice
+            per_group = F.pad(per_group, around, mode=layer.padding_mode)
+            padding = 0
+        convolve = (F.conv1d, F.conv2d, F.conv3d)[spatial - 1]
+        sums = convolve(
+            per_group,
+            ones,
+            stride=layer.stride,
+            padding=padding,
+            dilation=layer.dilation,
+            groups=layer.groups,
+        )
+    return sums.flatten(2)
+
+
+def _output_padding(layer: nn.Module, inputs: Tensor, output: Tensor) -> list[int]:
+    # Read off the output: a caller may have asked for an output size.
+    return [
+        size - ((before - 1) * stride - 2 * padding + dilation * (kernel - 1) + 1)
+        for size, before, stride, padding, dilation, kernel in zip(
+            output.shape[-len(layer.kernel_size) :],
+            inputs.shape[-len(layer.kernel_size) :],
+            layer.stride,
+            layer.padding,
+            layer.dilation,
+            layer.kernel_size,
+            strict=True,
+        )
+    ]
+
+
+class Probes:
+    """Context in which a network, in evaluation mode, can be differentiated by its kernel sums.
+
+    Args:
+        module: The network.
+        params: Its penalised parameters.
+
+    Attributes:
+        layouts: :class:`~vdfd_seg.distillation.kernels.KernelLayout` by name.
+        leaves: Inside the context: for each name the tensor to differentiate by.
+    """
+
+    def __init__(self, module: nn.Module, params: Mapping[str, nn.Parameter]) -> None:
+        self.module = module
+        self.params = dict(params)
+        self.layouts = layouts_of(module, params)
+        self.leaves: dict[str, Tensor] = {}
+
+    def __enter__(self) -> "Probes":
+        self._training = [(each, each.training) for each in self.module.modules()]
+        self._frozen = [(each, each.requires_grad) for each in self.module.parameters()]
+        self._handles = []
+        self._checked: set[nn.Module] = set()
+        self.module.eval()
+        for parameter, _ in self._frozen:
+            parameter.requires_grad_(False)
+        owners = owners_of(self.module)
+        for name, parameter in self.params.items():
+            places = [owner for owner, _ in owners[id(parameter)] if isinstance(owner, _PLAIN)]
+            if parameter.ndim <= 1 or not places:
+                self.leaves[name] = parameter.requires_grad_(True)
+                continue
+            filters = self.layouts[name].filters
+            probe = torch.zeros(filters, device=parameter.device, dtype=_at_least_float32(parameter))
+            self.leaves[name] = probe.requires_grad_(True)
+            for owner in places:
+                hook = self._hook(name, probe, self.layouts[name])
+                handle = owner.register_forward_hook(hook, prepend=True, with_kwargs=True)
+                self._handles.append(handle)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for handle in self._handles:
+            handle.remove()
+        for parameter, requires_grad in self._frozen:
+            parameter.requires_grad_(requires_grad)
+        for each, training in self._training:
+            each.training = training
+        self.leaves = {}
+
+    def kernel_means(self, name: str, gradients: Tensor) -> Tensor:
+        """``(B, d)`` kernel means from the gradients by the leaf ``name``, one row per output."""
+        layout = self.layouts[name]
+        if gradients.shape[1:].numel() == layout.filters:
+            return gradients.flatten(1)
+        return gradients.flatten(2).mean(2)
+
+    def _hook(self, name: str, probe: Tensor, layout: KernelLayout):
+        def add_probe(layer: nn.Module, args: tuple, kwargs: dict, output: Tensor) -> Tensor:
+            inputs = args[0] if args else kwargs["input"]
+            with torch.no_grad(), torch.autocast(inputs.device.type, enabled=False):
+                self._check_plain(name, layer, inputs, output)
+                inputs = inputs.to(probe.dtype)
+                patch_sums = _patch_sums(layer, inputs, output) / layout.entries
+            kind = _AddLinearProbe if isinstance(layer, nn.Linear) else _AddProbe
+            return kind.apply(output, probe, patch_sums)
+
+        return add_probe
+
+    def _check_plain(self, name: str, layer: nn.Module, inputs: Tensor, output: Tensor) -> None:
+        """Refuse a subclass that does not apply its weight as its base class does."""
+        base = next(each for each in _PLAIN if isinstance(layer, each))
+        if type(layer) is base or layer in self._checked:
+            return
+        self._checked.add(layer)
+        expected = base.forward(layer, inputs.to(layer.weight.dtype)).to(output.dtype)
+        if not torch.allclose(expected, output, rtol=1e-2, atol=1e-2 * float(output.abs().max())):
+            raise InputError(
+                f"parameter '{name}': {type(layer).__name__} does not use its weight as "
+                f"{base.__name__} does, so its mean gradient is not known. Exclude it."
+            )
+
+
+def _at_least_float32(parameter: Tensor) -> torch.dtype:
+    return torch.promote_types(parameter.dtype, torch.float32)
