@@ -1,7 +1,11 @@
 """What is installed beside this package: conflicts said clearly, before they bite."""
 
+import contextlib
+import io
 import re
 import sys
+import warnings
+from collections.abc import Iterator
 from importlib import metadata
 
 from vdfd_seg.errors import InputError
@@ -90,3 +94,12 @@ def explain_import_error(error: ImportError) -> str | None:
         "On Debian and Ubuntu, as root: apt-get install libgl1 libglib2.0-0; "
         "on Fedora: dnf install libglvnd-glx glib2 libxcb."
     )
+
+
+@contextlib.contextmanager
+def quiet_imports() -> Iterator[None]:
+    """Import the OpenMMLab stack without its notices of optional parts that are absent."""
+    warnings.filterwarnings("ignore", message="Fail to import ``MultiScaleDeformable")
+    warnings.filterwarnings("ignore", message="For binary segmentation, we suggest")
+    with contextlib.redirect_stdout(io.StringIO()):
+        yield

@@ -5,6 +5,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from vdfd_seg.environment import quiet_imports
 from vdfd_seg.errors import InputError
 
 
@@ -44,11 +45,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise InputError("--resume and --overwrite contradict each other; give one of them.")
     os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
 
-    from vdfd_seg.engine import load_settings, train_sequence
-    from vdfd_seg.engine.dry_run import dry_run
-    from vdfd_seg.engine.settings import command_line, parse_steps
-    from vdfd_seg.evaluation import format_table
-    from vdfd_seg.paths import resolve_config
+    with quiet_imports():
+        from mmengine.dist import is_main_process
+
+        from vdfd_seg.engine import load_settings, train_sequence
+        from vdfd_seg.engine.dry_run import dry_run
+        from vdfd_seg.engine.settings import command_line, parse_steps
+        from vdfd_seg.evaluation import format_table
+        from vdfd_seg.paths import resolve_config
+        from vdfd_seg.visualization import write_report
 
     settings = load_settings(resolve_config(args.config), args.cfg_options, args.seed, args.amp)
     steps = parse_steps(args.steps, len(settings.protocol.tasks)) if args.steps else None
@@ -66,11 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         launcher=args.launcher,
         command=command_line(),
     )
-    from mmengine.dist import is_main_process
-
     if is_main_process() and results["steps"]:
-        from vdfd_seg.visualization import write_report
-
         print(format_table([results]))
         print(f"results: {work_dir / 'results.json'}")
         print(f"report:  {write_report([work_dir], work_dir / 'report.html')}")

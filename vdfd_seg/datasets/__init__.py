@@ -1,16 +1,24 @@
 """How images and labels are served; importing it registers its transforms and functions."""
 
 from vdfd_seg.datasets.digit_scenes import write_digit_scenes
-from vdfd_seg.datasets.digit_scenes_meta import CLASSES as DIGIT_SCENES_CLASSES
-from vdfd_seg.datasets.digit_scenes_meta import PALETTE as DIGIT_SCENES_PALETTE
 from vdfd_seg.datasets.index import ClassIndex, build_index
+from vdfd_seg.datasets.protocol_data import ProtocolData, Source, open_source, prepare_data
+from vdfd_seg.datasets.sampler import DrawSampler
+from vdfd_seg.datasets.seeding import derived_seed
+from vdfd_seg.datasets.task_dataset import Sample, TaskDataset
 from vdfd_seg.datasets.transforms import MaskLabels
 
 __all__ = [
-    "DIGIT_SCENES_CLASSES",
-    "DIGIT_SCENES_PALETTE",
     "ClassIndex",
+    "DrawSampler",
     "MaskLabels",
+    "ProtocolData",
+    "Sample",
+    "Source",
+    "TaskDataset",
     "build_index",
+    "derived_seed",
+    "open_source",
+    "prepare_data",
     "write_digit_scenes",
 ]

@@ -8,7 +8,7 @@ from pathlib import Path
 from filelock import FileLock
 from PIL import Image
 
-from vdfd_seg.datasets.digit_scenes_meta import CLASSES, PALETTE
+from vdfd_seg.protocols.digit_scenes import CLASSES, PALETTE
 from vdfd_seg.datasets.digit_scenes_render import SPLITS, VOID, render_scene
 from vdfd_seg.errors import InputError
 from vdfd_seg.registry import FUNCTIONS
@@ -163,5 +163,5 @@ def _write(root: Path, description: dict) -> None:
 
 
 def _png_palette() -> list[int]:
-    colours = PALETTE + [[0, 0, 0]] * (VOID - len(PALETTE)) + [_VOID_COLOUR]
+    colours = [*PALETTE, *[(0, 0, 0)] * (VOID - len(PALETTE)), _VOID_COLOUR]
     return [channel for colour in colours for channel in colour]

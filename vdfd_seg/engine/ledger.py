@@ -16,7 +16,7 @@ class Ledger:
     """The results of the steps finished so far.
 
     Args:
-        run: The run's files.
+        run: The run's files; None to keep the results in memory.
         settings: What runs.
         data: The protocol and its images.
         environment: Versions and hardware.
@@ -27,7 +27,7 @@ class Ledger:
             method or seed.
     """
 
-    def __init__(self, run: WorkDir, settings: Settings, data: ProtocolData, environment, command):
+    def __init__(self, run: WorkDir | None, settings: Settings, data: ProtocolData, environment, command):
         self.run = run
         self.protocol = data.protocol
         protocol = data.protocol
@@ -60,7 +60,7 @@ class Ledger:
             "command": command,
         }
         self.test_images = [len(data.test_samples(step)) for step in range(len(protocol.tasks))]
-        if run.results.exists():
+        if run is not None and run.results.exists():
             self._continue(load_results(run.results))
 
     def _continue(self, found):
@@ -116,7 +116,7 @@ class Ledger:
         matrix[step] = row
         self.results["steps"] = steps
         self._summarise()
-        if is_main_process():
+        if self.run is not None and is_main_process():
             write_results(self.run.results, self.results)
 
     def _summarise(self):

@@ -1,7 +1,5 @@
 """DigitScenes, the embedded data set: its classes and class-incremental protocols."""
 
-import colorsys
-
 from vdfd_seg.protocols.protocol import Protocol
 from vdfd_seg.protocols.voc import class_incremental
 
@@ -10,13 +8,10 @@ CLASSES = (
 )  # fmt: skip
 
 
-def _colour(digit: int) -> tuple[int, int, int]:
-    """Ten hues, alternating in brightness so that neighbours differ in print too."""
-    red, green, blue = colorsys.hsv_to_rgb(digit / 10, 0.8, 0.95 if digit % 2 else 0.7)
-    return round(255 * red), round(255 * green), round(255 * blue)
-
-
-PALETTE = ((0, 0, 0), *(_colour(digit) for digit in range(10)))
+PALETTE = (
+    (0, 0, 0), (230, 25, 75), (60, 180, 75), (255, 225, 25), (0, 130, 200), (245, 130, 48),
+    (145, 30, 180), (70, 240, 240), (240, 50, 230), (210, 245, 60), (170, 110, 40),
+)  # fmt: skip
 
 
 def digit_scenes(split: str = "4-3", **rules) -> Protocol:

@@ -1,0 +1,84 @@
+"""``vdfd_seg test``: evaluate checkpoints on every task seen."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from vdfd_seg.environment import quiet_imports
+from vdfd_seg.errors import InputError
+
+
+def parser() -> argparse.ArgumentParser:
+    """Arguments of the command."""
+    from mmengine.config import DictAction
+
+    parse = argparse.ArgumentParser(description="Evaluate checkpoints on every task seen.")
+    parse.add_argument("config", help="config file, or its name among the packaged configs")
+    parse.add_argument("checkpoint", help="a step's checkpoint.pth, or a work dir")
+    which = parse.add_mutually_exclusive_group()
+    which.add_argument("--step", type=int, help="of a work dir: this step; default the last")
+    which.add_argument("--all-steps", action="store_true", help="of a work dir: every step")
+    parse.add_argument("--out", help="write the results as JSON")
+    parse.add_argument(
+        "--cfg-options", nargs="+", action=DictAction, default={}, metavar="K=V",
+        help="override config keys",
+    )  # fmt: skip
+    parse.add_argument("--launcher", choices=("none", "pytorch", "slurm"), default="none")
+    parse.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
+    return parse
+
+
+def find_checkpoints(path: str | Path, step: int | None, all_steps: bool) -> list[Path]:
+    """The checkpoints to evaluate.
+
+    Args:
+        path: A checkpoint, or a work dir.
+        step: Of a work dir, this step; None for its last.
+        all_steps: Of a work dir, every step.
+
+    Raises:
+        InputError: When there is no such checkpoint.
+    """
+    path = Path(path)
+    if path.is_file():
+        if step is not None or all_steps:
+            raise InputError(f"--step and --all-steps need a work dir; '{path}' is a file.")
+        return [path]
+    found = sorted(path.glob("step_[0-9]*/checkpoint.pth"))
+    if not found:
+        raise InputError(f"'{path}' is neither a checkpoint nor a work dir with finished steps.")
+    if all_steps:
+        return found
+    if step is None:
+        return found[-1:]
+    wanted = path / f"step_{step:02d}" / "checkpoint.pth"
+    if wanted not in found:
+        raise InputError(
+            f"'{path}' has no finished step {step}; there are "
+            f"{', '.join(str(int(p.parent.name[5:])) for p in found)}."
+        )
+    return [wanted]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Raises:
+        InputError: For bad input, among it a checkpoint of another protocol.
+    """
+    args = parser().parse_args(argv)
+    paths = find_checkpoints(args.checkpoint, args.step, args.all_steps)
+    with quiet_imports():
+        from mmengine.dist import is_main_process
+
+        from vdfd_seg.engine import evaluate_checkpoints, load_settings
+        from vdfd_seg.evaluation import format_table, write_results
+        from vdfd_seg.paths import resolve_config
+    settings = load_settings(resolve_config(args.config), args.cfg_options)
+    results = evaluate_checkpoints(settings, paths, launcher=args.launcher)
+    if is_main_process():
+        print(format_table([results]))
+        if args.out:
+            write_results(args.out, results)
+            print(f"results: {args.out}")
+    return 0

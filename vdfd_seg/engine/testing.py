@@ -1,0 +1,46 @@
+"""Evaluating checkpoints that exist already."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from vdfd_seg.checkpoint import load_step
+from vdfd_seg.engine.environment import describe, forget_runner, set_up
+from vdfd_seg.engine.evaluation import confusions_of_step, step_metrics
+from vdfd_seg.engine.ledger import Ledger
+from vdfd_seg.engine.sequence import check_protocol, load_learner, open_data
+from vdfd_seg.engine.settings import Settings, command_line
+
+
+def evaluate_checkpoints(
+    settings: Settings, paths: Sequence[Path], launcher: str = "none"
+) -> dict:
+    """Evaluate steps on every task seen, without training or writing.
+
+    Args:
+        settings: The config the checkpoints belong to.
+        paths: Checkpoints of steps.
+        launcher: ``"none"``, ``"pytorch"`` or ``"slurm"``.
+
+    Returns:
+        Results as in ``results.json``; rows of steps that were not asked for are
+        null.
+
+    Raises:
+        InputError: For a checkpoint that is damaged or of another protocol.
+    """
+    set_up(launcher)
+    saved = [load_step(path) for path in paths]
+    data = open_data(settings)
+    for path, content in zip(paths, saved, strict=True):
+        check_protocol(content, data, path)
+    ledger = Ledger(None, settings, data, describe(), command_line())
+    where = settings.config.get("prediction_dir")
+    for content in saved:
+        step = content["meta"]["step"]
+        learner = load_learner(settings, data, step, content)
+        folder = Path(where) / f"step_{step:02d}" if where else None
+        loader = settings.for_step(step).test_dataloader
+        confusions = confusions_of_step(learner, data, step, loader, folder)
+        ledger.add(step, step_metrics(data.protocol, step, confusions), content["meta"])
+        forget_runner()
+    return ledger.results
