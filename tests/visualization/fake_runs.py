@@ -75,7 +75,10 @@ def make_run(
             "setting": "overlap",
             "fingerprint": fingerprint,
             "tasks": [
-                {"name": f"task {task}", "classes": [CLASSES[c] for c in range(7) if TASKS[c] == task]}
+                {
+                    "name": f"task {task}",
+                    "classes": [CLASSES[i] for i, of in enumerate(TASKS) if of == task],
+                }
                 for task in range(NUM_STEPS)
             ],
             "classes": CLASSES,

@@ -1,15 +1,9 @@
 """Plots of continual learning as SVG: the result matrix, curves over steps, bars per class.
 
-Figures are built as objects, without pyplot, so nothing global is left behind and no display is
-needed. Text and axes are drawn in ``currentColor``: inside a page they take the page's colour and
-follow its light or dark scheme; alone they are black.
+Figures are built as objects, without pyplot: nothing global is left behind, no display is needed.
 """
 
-import html
-import io
-import re
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib
@@ -20,28 +14,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from vdfd_seg.evaluation.functional import Matrix
+from vdfd_seg.visualization.svg import render
 
 # Okabe and Ito, "Color Universal Design", 2008, without black: told apart with any colour vision.
 CYCLE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6BB1")
 MARKERS = "osD^vPX"
-# Stands for the page's text colour until the figure is written; used for nothing else.
-_INK = "#123457"
-_STYLE = {
-    # Letters stay text: searchable, and small files.
-    "svg.fonttype": "none",
-    # Ids of clip paths are otherwise random, and the same report would differ at each writing.
-    "svg.hashsalt": "vdfd_seg",
-    # Class and method names are names, never formulas.
-    "text.parse_math": False,
-    "font.family": "sans-serif",
-    "font.size": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "legend.frameon": False,
-    "grid.alpha": 0.15,
-    "grid.linewidth": 0.8,
-}
-_INKED = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
 
 
 def forgetting_heatmap(
@@ -70,7 +47,7 @@ def forgetting_heatmap(
     rows, columns = values.shape
 
     def draw() -> Figure:
-        figure = Figure(figsize=(1.7 + 0.5 * columns, 1.1 + 0.4 * rows), layout="constrained")
+        figure = Figure(figsize=(1.7 + 0.46 * columns, 1.1 + 0.4 * rows), layout="constrained")
         axes = figure.add_subplot()
         picture = axes.pcolormesh(
             np.ma.masked_invalid(values), cmap="cividis", vmin=0, vmax=100, edgecolors="face"
@@ -95,7 +72,7 @@ def forgetting_heatmap(
         _title(axes, title)
         return figure
 
-    return _render(draw, path, f"{title or 'Result matrix'}: {metric} per task and step")
+    return render(draw, path, f"{title or 'Result matrix'}: {metric} per task and step")
 
 
 def step_curves(
@@ -117,13 +94,12 @@ def step_curves(
     """
 
     def draw() -> Figure:
-        figure = Figure(figsize=(4.6, 3.0), layout="constrained")
+        figure = Figure(figsize=(3.6, 2.8), layout="constrained")
         axes = figure.add_subplot()
         for index, (name, values) in enumerate(curves.items()):
             axes.plot(
                 np.array(values, dtype=np.float64),
-                # Labels that start with an underscore would be left out of the legend.
-                label=f"\u200b{name}" if name.startswith("_") else name,
+                label=_label(name),
                 color=CYCLE[index % len(CYCLE)],
                 marker=MARKERS[index % len(MARKERS)],
                 markersize=5,
@@ -133,13 +109,16 @@ def step_curves(
             )
         axes.set(xlabel="step", ylabel=f"{metric} (%)")
         axes.set_ylim(bottom=0)
+        last = max(map(len, curves.values()), default=1) - 1
+        # A curve that begins late must not move the axis.
+        axes.set_xlim(-0.04 * last - 0.02, 1.04 * last + 0.02)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.grid(axis="y")
-        figure.legend(loc="outside lower center", ncols=min(len(curves), 3))
+        _legend(figure, list(curves))
         _title(axes, title)
         return figure
 
-    return _render(draw, path, f"{title or 'Curves'}: {metric} over steps")
+    return render(draw, path, f"{title or 'Curves'}: {metric} over steps")
 
 
 def class_bars(
@@ -175,7 +154,7 @@ def class_bars(
                 np.nan_to_num(lengths),
                 height=thickness * 0.9,
                 color=CYCLE[index % len(CYCLE)],
-                label=f"\u200b{name}" if name.startswith("_") else name,
+                label=_label(name),
             )
         axes.set(xlabel=f"{metric} (%)", xlim=(0, 100), yticks=positions, yticklabels=classes)
         axes.set_ylim(len(classes) - 0.5, -0.5)
@@ -183,11 +162,11 @@ def class_bars(
         axes.grid(axis="x")
         axes.set_axisbelow(True)
         if len(values) > 1:
-            figure.legend(loc="outside lower center", ncols=min(len(values), 3))
+            _legend(figure, list(values))
         _title(axes, title)
         return figure
 
-    return _render(draw, path, f"{title or 'Classes'}: {metric} per class")
+    return render(draw, path, f"{title or 'Classes'}: {metric} per class")
 
 
 def _title(axes: Axes, title: str | None) -> None:
@@ -195,34 +174,15 @@ def _title(axes: Axes, title: str | None) -> None:
         axes.set_title(title, fontsize=11, loc="left", fontweight="bold")
 
 
-def _render(draw: Callable[[], Figure], path: str | Path | None, description: str) -> str:
-    with _style(_INK):
-        buffer = io.StringIO()
-        # Date and creator would make every writing differ; the rest names outside addresses.
-        metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        draw().savefig(buffer, format="svg", transparent=True, metadata=metadata)
-    svg = buffer.getvalue()
-    svg = svg[svg.index("<svg") :].replace(_INK, "currentColor").strip()
-    # Inside a page a style sheet and ids would reach beyond this drawing: the style goes to the
-    # root, and only the ids that are references (hashes of what they name) stay.
-    svg = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", svg, count=1, flags=re.DOTALL)
-    svg = re.sub(r' id="[\w.]*_\d{1,4}"', "", svg)
-    root = f'role="img" aria-label="{html.escape(description)}" style="stroke-linejoin: round"'
-    svg = svg.replace("<svg ", f"<svg {root} ", 1)
-    if path is not None:
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.suffix.lower() == ".svg":
-            path.write_text(svg + "\n", encoding="utf-8")
-        else:
-            # A picture of pixels has no page to take its colours from: drawn again, in black.
-            with _style("black"):
-                draw().savefig(path, dpi=200, facecolor="white")
-    return svg
+def _label(name: str) -> str:
+    # Matplotlib leaves labels that start with an underscore out of the legend.
+    return f"\u200b{name}" if name.startswith("_") else name
 
 
-def _style(ink: str) -> AbstractContextManager[None]:
-    return matplotlib.rc_context({**_STYLE, **dict.fromkeys(_INKED, ink), "grid.color": ink})
+def _legend(figure: Figure, names: list[str]) -> None:
+    letters = figure.get_figwidth() * 11
+    columns = int(letters // (max(map(len, names), default=0) + 6))
+    figure.legend(loc="outside lower center", ncols=max(1, min(columns, len(names))))
 
 
 def cell_colours(value: float | None) -> tuple[str, str] | None:
@@ -241,5 +201,5 @@ def cell_colours(value: float | None) -> tuple[str, str] | None:
 
 
 def _readable_on(value: float) -> str:
-    # Cividis grows lighter all the way: its middle is where black and white read equally well.
-    return "#000000" if value > 50 else "#ffffff"
+    # Where black and white have the same contrast (4.6, WCAG 2) to cividis.
+    return "#000000" if value > 47 else "#ffffff"

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
 
 from vdfd_seg.evaluation.files import write_atomically
 from vdfd_seg.evaluation.table import (
@@ -81,12 +80,12 @@ def _context(runs: list[RunFiles], title: str | None, max_images: int) -> dict[s
         "notes": notes,
         "headline": _headline(runs, marks),
         "heatmaps": [
-            Markup(plots.forgetting_heatmap(run.results["matrix"], run.results["metric"], run.name))
+            (run.name, plots.forgetting_heatmap(run.results["matrix"], run.results["metric"]))
             for run in runs
         ],
-        "curves": [Markup(svg) for svg in _curves(runs)],
+        "curves": _curves(runs),
         "bars": _bars(runs),
-        "per_class": [_per_class(run) for run in runs],
+        "class_tables": _class_tables(runs),
         "samples": collect_samples(runs, max_images),
         "steps": max(len(run.results["matrix"]) for run in runs),
         "legend": _legend(runs),
@@ -111,7 +110,9 @@ def _context(runs: list[RunFiles], title: str | None, max_images: int) -> dict[s
 
 def _headline(runs: list[RunFiles], marks: list[str]) -> dict[str, Any]:
     measures = [
-        measure for measure in _MEASURES if any(measure[0] in run.results["summary"] for run in runs)
+        measure
+        for measure in _MEASURES
+        if any(measure[0] in run.results["summary"] for run in runs)
     ]
     # Across protocols no value is "the best".
     compare = len(runs) > 1 and not any(marks)
@@ -154,7 +155,7 @@ def _curves(runs: list[RunFiles]) -> list[str]:
         curves = {"all": curves["all"], "first task": first_task}
     curves = {label: values for label, values in curves.items() if values}
     if len(runs) > 1:
-        titles = {"all": "all seen", "old": "old: first task's classes", "new": "new: later classes"}
+        titles = {"all": "all seen", "old": "old: the first task's", "new": "new: the later tasks'"}
         return [
             plots.step_curves(values, metric, titles.get(label, label))
             for label, values in curves.items()
@@ -167,22 +168,33 @@ def _known(values: Sequence[float | None]) -> list[bool]:
     return [value is not None for value in values]
 
 
-def _bars(runs: list[RunFiles]) -> Markup | None:
+def _bars(runs: list[RunFiles]) -> str | None:
     values = {run.name: run.results["steps"][-1]["per_class"] for run in runs}
     if not any(values.values()):
         return None
     metric = "IoU" if runs[0].results["metric"] == "mIoU" else runs[0].results["metric"]
-    return Markup(plots.class_bars(values, metric))
+    return plots.class_bars(values, metric)
 
 
-def _per_class(run: RunFiles) -> dict[str, Any]:
-    """Per class its values after every step, with the cell's colours."""
-    steps = run.results["steps"]
+def _class_tables(runs: list[RunFiles]) -> list[dict[str, Any]]:
+    """Values per class: of every run after its last step, and of each run after every step."""
+    tables = []
+    if len(runs) > 1:
+        last = {run.name: run.results["steps"][-1]["per_class"] for run in runs}
+        tables.append(_class_table("after the last step", last))
+    for run in runs:
+        steps = {f"step {step['step']}": step["per_class"] for step in run.results["steps"]}
+        tables.append(_class_table(f"{run.name}: after every step", steps))
+    return tables
+
+
+def _class_table(title: str, columns: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     rows = []
-    for name in dict.fromkeys(name for step in steps for name in step["per_class"]):
-        values = [step["per_class"].get(name) for step in steps]
-        rows.append((name, [(format_number(value, 1), plots.cell_colours(value)) for value in values]))
-    return {"name": run.name, "steps": [step["step"] for step in steps], "rows": rows}
+    for name in dict.fromkeys(name for column in columns.values() for name in column):
+        values = [column.get(name) for column in columns.values()]
+        cells = [(format_number(value, 1), plots.cell_colours(value)) for value in values]
+        rows.append((name, cells))
+    return {"title": title, "columns": list(columns), "rows": rows}
 
 
 def _legend(runs: list[RunFiles]) -> list[tuple[str, str]]:
