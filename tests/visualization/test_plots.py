@@ -1,0 +1,86 @@
+from xml.etree import ElementTree
+
+import matplotlib
+import pytest
+from PIL import Image
+
+from vdfd_seg.visualization import class_bars, forgetting_heatmap, step_curves
+
+MATRIX = [[91.2, None, None], [62.5, 70.3, None], [40.1, 55.6, 80.9]]
+
+
+def draw():
+    return [
+        forgetting_heatmap(MATRIX),
+        step_curves({"old": [80.0, 60.0], "new": [None, 20.0]}),
+        class_bars({"vdfd": {"cat": 50.0, "dog": None}, "mib": {"cat": 30.0}}),
+    ]
+
+
+@pytest.fixture(scope="module")
+def plots():
+    return draw()
+
+
+@pytest.mark.parametrize("index", range(3))
+def test_is_one_svg_element_that_reaches_for_nothing(plots, index):
+    svg = plots[index]
+    root = ElementTree.fromstring(svg)
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    assert "<style" not in svg
+    assert "currentColor" in svg
+    for element in root.iter():
+        for name, value in element.attrib.items():
+            if name.endswith("href"):
+                assert value.startswith(("#", "data:image/png;"))
+            if "url(" in value:
+                assert "url(#" in value
+
+
+def test_references_resolve(plots):
+    for svg in plots:
+        root = ElementTree.fromstring(svg)
+        ids = {element.get("id") for element in root.iter()}
+        for element in root.iter():
+            target = element.get("{http://www.w3.org/1999/xlink}href")
+            assert target is None or target[1:] in ids or target.startswith("data:")
+            clip = element.get("clip-path")
+            assert clip is None or clip[5:-1] in ids
+
+
+def test_heatmap_writes_the_numbers_it_knows(plots):
+    svg = plots[0]
+    for row in MATRIX:
+        for value in row:
+            assert value is None or f">{value}<" in svg
+    assert svg.count("nan") == 0
+
+
+def test_ragged_and_single_matrices():
+    assert ">55.6<" in forgetting_heatmap([row[: step + 1] for step, row in enumerate(MATRIX)])
+    assert ">70.0<" in forgetting_heatmap([[70.0]])
+    assert "vdfd" in step_curves({"vdfd": [70.0]})
+
+
+def test_names_are_shown_as_they_are():
+    name = "_a $x^2$ <b> & c"
+    for svg in (step_curves({name: [1.0, 2.0]}), class_bars({name: {"k": 1.0}, "b": {name: 2.0}})):
+        text = " ".join(ElementTree.fromstring(svg).itertext())
+        assert "a $x^2$ <b> & c" in text
+
+
+def test_saves_png_and_svg(tmp_path):
+    for suffix in ("png", "svg"):
+        path = tmp_path / suffix / f"plot.{suffix}"
+        svg = forgetting_heatmap(MATRIX, title="vdfd", path=path)
+        assert "currentColor" in svg
+        assert path.exists()
+    assert (tmp_path / "svg" / "plot.svg").read_text().strip() == svg
+    with Image.open(tmp_path / "png" / "plot.png") as image:
+        assert image.width > 300
+
+
+def test_drawn_again_the_same_text_and_no_global_state(plots):
+    before = dict(matplotlib.rcParams)
+    assert draw() == plots
+    assert dict(matplotlib.rcParams) == before

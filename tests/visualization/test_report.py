@@ -1,0 +1,212 @@
+import json
+import re
+from html.parser import HTMLParser
+
+import fake_runs
+import pytest
+from PIL import Image
+
+from vdfd_seg.errors import InputError
+from vdfd_seg.visualization import RunFiles, collect_samples, read_runs, write_report
+
+VOID_ELEMENTS = {"meta", "img", "br", "link", "input"}
+
+
+class Page(HTMLParser):
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.links, self.images, self.text, self.tags = [], [], [], [], set()
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        attrs = dict(attrs)
+        for key in ("src", "href", "xlink:href", "srcset"):
+            self.links += [attrs[key]] if key in attrs else []
+        if tag == "img":
+            self.images.append(attrs["alt"])
+        if tag not in VOID_ELEMENTS:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        self.handle_endtag(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+    @property
+    def words(self):
+        return " ".join(" ".join(self.text).split())
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    root = tmp_path_factory.mktemp("runs")
+    forget = {"finetune": 0.5, "mib": 0.2, "vdfd": 0.0}
+    return [fake_runs.make_run(root, method, odds) for method, odds in forget.items()]
+
+
+@pytest.fixture(scope="module")
+def comparison(runs, tmp_path_factory):
+    out = write_report(runs, tmp_path_factory.mktemp("report") / "report.html")
+    return out.read_text(encoding="utf-8")
+
+
+def test_needs_nothing_from_outside(comparison):
+    page = Page(comparison)
+    assert page.links
+    assert all(link.startswith(("data:image/", "#")) for link in page.links)
+    assert not page.tags & {"script", "link", "iframe", "object", "embed"}
+    assert "@import" not in comparison
+    assert not re.search(r"url\((?!#)", comparison)
+    # What is left of "http" are names of XML vocabularies, which nothing fetches.
+    assert set(re.findall(r'https?://[^"\s]+', comparison)) <= {
+        "http://www.w3.org/2000/svg",
+        "http://www.w3.org/1999/xlink",
+    }
+
+
+def test_size_is_sane(comparison):
+    assert 20_000 < len(comparison) < 500_000
+
+
+def test_names_runs_classes_protocol_and_command(comparison):
+    words = Page(comparison).words
+    for shown in (
+        *("finetune", "mib", "vdfd"),
+        *fake_runs.CLASSES,
+        *("toy 3-2-2", "class-incremental", "overlap", "f1a9" * 4, "2.13.0"),
+        "python tools/train.py configs/mib/mib_toy.py --seed 0",
+        "task 1: classes: chair, dog & wolf",
+    ):
+        assert shown in words, shown
+    assert "do not compare" not in words
+
+
+def test_shows_the_numbers(runs, comparison):
+    words = Page(comparison).words
+    for run in read_runs(runs):
+        summary = run.results["summary"]
+        for key in ("overall", "old", "new", "acc", "bwt", "forgetting", "avg_incremental"):
+            assert f"{summary[key]:.2f}" in words, (run.name, key)
+    assert "1.3 MiB" in words
+    assert "7 min 00 s" in words
+
+
+def test_every_image_after_every_step_of_every_run(comparison):
+    images = Page(comparison).images
+    expected = {f"im{i}, {kind}" for i in range(3) for kind in ("input", "truth")}
+    expected |= {
+        f"im{i}, {run} after step {step}"
+        for i in range(3)
+        for run in ("finetune", "mib", "vdfd")
+        for step in range(3)
+    }
+    assert set(images) == expected
+    assert len(images) == len(expected)
+
+
+def test_the_best_of_comparable_runs_is_marked(runs, comparison):
+    overall = max(run.results["summary"]["overall"] for run in read_runs(runs))
+    assert f'<td class="best">{overall:.2f}</td>' in comparison
+
+
+def test_one_run(runs, tmp_path):
+    out = write_report(runs[-1:], tmp_path / "deep" / "report.html", title="A <title> & more")
+    text = out.read_text(encoding="utf-8")
+    again = write_report(runs[-1:], tmp_path / "again.html", title="A <title> & more")
+    assert again.read_text(encoding="utf-8") == text
+    page = Page(text)
+    assert "A <title> & more" in page.words
+    assert 'class="best"' not in text.split("</style>")[1]
+    assert "finetune" not in text
+    assert [item.name for item in out.parent.iterdir()] == ["report.html"]
+
+
+def test_different_protocols_are_marked(runs, tmp_path):
+    other = fake_runs.make_run(tmp_path, "plop", 0.1, images=1, fingerprint="beef")
+    text = write_report([runs[0], other], tmp_path / "report.html").read_text(encoding="utf-8")
+    words = Page(text).words
+    assert "do not compare" in words
+    assert "finetune [a]" in words
+    assert "plop [b]" in words
+    assert "fingerprint beef" in words
+    assert '<td class="best">' not in text
+
+
+def test_without_pictures_optional_keys_and_names_per_class(tmp_path):
+    work_dir = fake_runs.make_run(tmp_path, "ewc", 0.1, images=0)
+    path = work_dir / "results.json"
+    results = json.loads(path.read_text())
+    for key in ("command", "environment"):
+        del results[key]
+    for key in ("classes", "palette"):
+        del results["protocol"][key]
+    for key in ("old", "new", "all"):
+        del results["summary"][key]
+    for step in results["steps"]:
+        del step["old"], step["new"]
+        step["per_class"] = {}
+        step["seconds"] = step["seconds_per_iter"] = step["memory_bytes"] = None
+        step["classes_seen"] = ["a", "b"]
+    results["protocol"]["tasks"] = [["aachen", "bremen"], "darmstadt", {"cities": ["erfurt"]}]
+    results["metric"] = "accuracy"
+    path.write_text(json.dumps(results))
+    words = Page(write_report([work_dir], tmp_path / "r.html").read_text(encoding="utf-8")).words
+    assert "No pictures were saved" in words
+    assert "no values per class" in words
+    assert "aachen, bremen darmstadt cities: erfurt" in words
+    assert "do not say by which command" in words
+
+
+def test_missing_predictions_are_said_to_be_missing_and_names_escaped(tmp_path):
+    work_dir = fake_runs.make_run(tmp_path, "ewc", 0.1, images=2)
+    (work_dir / "step_01" / "predictions" / "im0.png").unlink()
+    (work_dir / "samples" / "im1.jpg").unlink()
+    (work_dir / "samples" / "im1.png").unlink()
+    samples = collect_samples([RunFiles.load(work_dir)])
+    assert [sample.name for sample in samples] == ["im0"]
+    assert [picture is None for picture in samples[0].predictions[0][1]] == [False, True, False]
+    run = RunFiles.load(work_dir, "<script>alert(1)</script>")
+    text = write_report([run], tmp_path / "r.html").read_text(encoding="utf-8")
+    assert text.count("not saved") == 1
+    assert "<script" not in text
+    Page(text)
+
+
+def test_predictions_alone_are_shown(tmp_path):
+    work_dir = fake_runs.make_run(tmp_path, "ewc", 0.1, images=3)
+    for path in (work_dir / "samples").iterdir():
+        path.unlink()
+    samples = collect_samples([RunFiles.load(work_dir)], max_images=2)
+    assert [(sample.name, sample.image, sample.truth) for sample in samples] == [
+        ("im0", None, None),
+        ("im1", None, None),
+    ]
+
+
+@pytest.mark.parametrize("content", [b"no picture", None])
+def test_a_bad_picture_is_named(tmp_path, content):
+    work_dir = fake_runs.make_run(tmp_path, "ewc", 0.1, images=1)
+    path = work_dir / "step_00" / "predictions" / "im0.png"
+    if content is None:
+        Image.new("RGB", (4, 4)).save(path)
+    else:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=re.escape(str(path))):
+        collect_samples([RunFiles.load(work_dir)])
+
+
+def test_runs_need_results_and_names_of_their_own(runs, tmp_path):
+    with pytest.raises(InputError, match="no such file"):
+        write_report([tmp_path], tmp_path / "r.html")
+    with pytest.raises(InputError, match="no runs"):
+        read_runs([])
+    with pytest.raises(InputError, match="two runs are named 'x'"):
+        read_runs([RunFiles.load(run, "x") for run in runs[:2]])

@@ -1,0 +1,131 @@
+"""Pictures of segmentations: coloured masks, overlays on the image, legends."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+Palette = Sequence[Sequence[int]] | np.ndarray
+
+VOID_COLOUR = (224, 224, 192)
+
+
+def default_palette(num_classes: int) -> list[list[int]]:
+    """The colour map of PASCAL VOC (``VOClabelcolormap`` of its development kit).
+
+    Bits 0, 1, 2 of a class index go to the top bits of red, green and blue, bits 3, 4, 5 to the
+    next lower ones and so on, so that near indices get far colours.
+
+    Args:
+        num_classes: Number of classes, up to 256.
+
+    Returns:
+        ``num_classes`` RGB triples of 0..255.
+    """
+    palette = []
+    for index in range(num_classes):
+        colour = [0, 0, 0]
+        for bit in range(8):
+            for channel in range(3):
+                colour[channel] |= (index >> (3 * bit + channel) & 1) << (7 - bit)
+        palette.append(colour)
+    return palette
+
+
+def colourise(
+    mask: np.ndarray, palette: Palette, void: tuple[int, int, int] = VOID_COLOUR
+) -> np.ndarray:
+    """Give each class of a mask its colour.
+
+    Args:
+        mask: ``(H, W)`` integers, class indices.
+        palette: ``(C, 3)`` RGB of 0..255.
+        void: Colour of every index outside the palette, such as 255. Default VOC's cream.
+
+    Returns:
+        ``(H, W, 3)`` uint8 RGB.
+
+    Raises:
+        ValueError: If the mask is not two-dimensional.
+    """
+    mask = np.asarray(mask)
+    if mask.ndim != 2:
+        raise ValueError(f"a mask has two dimensions, got shape {mask.shape}")
+    colours = np.vstack([_checked(palette), np.array(void, dtype=np.uint8)[None]])
+    count = len(colours) - 1
+    return colours[np.where((mask >= 0) & (mask < count), mask, count)]
+
+
+def overlay(
+    image: np.ndarray, mask: np.ndarray, palette: Palette, alpha: float = 0.5
+) -> np.ndarray:
+    """Blend the colours of a mask over an image: ``(1 - alpha) * image + alpha * colour``.
+
+    Pixels whose index is outside the palette (void) show the image.
+
+    Args:
+        image: ``(H, W, 3)`` uint8 RGB.
+        mask: ``(H, W)`` class indices.
+        palette: ``(C, 3)`` RGB of 0..255.
+        alpha: Weight of the colour, 0..1. Default 0.5.
+
+    Returns:
+        ``(H, W, 3)`` uint8 RGB.
+
+    Raises:
+        ValueError: If image and mask differ in size or ``alpha`` is outside 0..1.
+    """
+    image, mask = np.asarray(image), np.asarray(mask)
+    if image.shape != (*mask.shape, 3):
+        raise ValueError(f"image {image.shape} and mask {mask.shape} do not fit: (H, W, 3), (H, W)")
+    if not 0 <= alpha <= 1:
+        raise ValueError(f"alpha must be in 0..1, not {alpha}")
+    blended = (1 - alpha) * image + alpha * colourise(mask, palette)
+    known = (mask >= 0) & (mask < len(palette))
+    return np.where(known[..., None], np.rint(blended), image).astype(np.uint8)
+
+
+def legend(
+    classes: Sequence[str], palette: Palette, width: int = 480, font_size: int = 14
+) -> np.ndarray:
+    """A picture of class names with their colours, to stack under an overlay.
+
+    Args:
+        classes: Names in the order of the palette.
+        palette: ``(C, 3)`` RGB of 0..255, at least as long as ``classes``.
+        width: Width in pixels. Default 480. Widened to the longest name if that needs more.
+        font_size: Height of the letters in pixels. Default 14.
+
+    Returns:
+        ``(height, width, 3)`` uint8 RGB on white.
+
+    Raises:
+        ValueError: If there are more classes than colours.
+    """
+    colours = _checked(palette)
+    if len(classes) > len(colours):
+        raise ValueError(f"{len(classes)} classes but {len(colours)} colours")
+    font = ImageFont.load_default(font_size)
+    line, pad = round(font_size * 1.7), round(font_size * 0.6)
+    # Spaces for names: a cell is swatch, gap, name, gap.
+    cell = max((round(font.getlength(name)) for name in classes), default=0)
+    cell += font_size + 3 * pad
+    width = max(width, cell + pad)
+    columns = (width - pad) // cell
+    rows = -(-len(classes) // columns)
+    picture = Image.new("RGB", (width, rows * line + 2 * pad), "white")
+    draw = ImageDraw.Draw(picture)
+    for index, name in enumerate(classes):
+        left, top = pad + index % columns * cell, pad + index // columns * line
+        box = (left, top, left + font_size, top + font_size)
+        draw.rectangle(box, fill=tuple(colours[index].tolist()), outline="black")
+        middle = top + font_size / 2
+        draw.text((left + font_size + pad, middle), name, fill="black", font=font, anchor="lm")
+    return np.asarray(picture)
+
+
+def _checked(palette: Palette) -> np.ndarray:
+    colours = np.asarray(palette)
+    if colours.ndim != 2 or colours.shape[1] != 3 or colours.min() < 0 or colours.max() > 255:
+        raise ValueError("a palette is a list of RGB triples of 0..255")
+    return colours.astype(np.uint8)

@@ -1,0 +1,121 @@
+"""The same test images, segmented after every step, as pictures inside a page."""
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from vdfd_seg.errors import InputError
+from vdfd_seg.visualization.overlay import VOID_COLOUR
+from vdfd_seg.visualization.runs import RunFiles
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One test image and what every run made of it; pictures are data URIs, None if missing.
+
+    Attributes:
+        name: Stem of the image's file.
+        image: The input.
+        truth: The coloured ground truth.
+        predictions: For each run its name and the coloured prediction after each step.
+    """
+
+    name: str
+    image: str | None
+    truth: str | None
+    predictions: list[tuple[str, list[str | None]]]
+
+
+def collect_samples(
+    runs: Sequence[RunFiles], max_images: int = 8, max_side: int = 256
+) -> list[Sample]:
+    """Gather ``samples/NAME.jpg``, ``samples/NAME.png`` and ``step_KK/predictions/NAME.png``.
+
+    The images are those in the ``samples`` folder of any run; where no run has one, the first
+    predictions. They are taken in order of their names; inputs and truths from the first run that
+    has them. Each run is coloured by its own palette, the truth by that of the run it is from.
+
+    Args:
+        runs: The runs; class indices in the order of each run's classes, 255 is void.
+        max_images: How many images at most. Default 8.
+        max_side: Longer side of the embedded pictures in pixels. Default 256.
+
+    Returns:
+        One entry per image; empty where nothing was saved.
+
+    Raises:
+        InputError: If a file is not a readable image, naming it.
+    """
+    names = {path.stem for run in runs for path in (run.work_dir / "samples").glob("*.jpg")}
+    if not names:
+        names = {
+            path.stem
+            for run in runs
+            for path in run.work_dir.glob("step_[0-9]*/predictions/*.png")
+        }
+    steps = max(len(run.results["matrix"]) for run in runs)
+    samples = []
+    for name in sorted(names)[:max_images]:
+        image = next((path for run in runs if (path := _sample(run, name, "jpg")).exists()), None)
+        truth = next((run for run in runs if _sample(run, name, "png").exists()), None)
+        predictions = []
+        for run in runs:
+            files = [run.step_dir(step) / "predictions" / f"{name}.png" for step in range(steps)]
+            shown = [_mask_uri(file, run, max_side) if file.exists() else None for file in files]
+            predictions.append((run.name, shown))
+        samples.append(
+            Sample(
+                name,
+                image and _image_uri(image, max_side),
+                truth and _mask_uri(_sample(truth, name, "png"), truth, max_side),
+                predictions,
+            )
+        )
+    return samples
+
+
+def _sample(run: RunFiles, name: str, suffix: str) -> Path:
+    return run.work_dir / "samples" / f"{name}.{suffix}"
+
+
+def _image_uri(path: Path, max_side: int) -> str:
+    picture = _open(path).convert("RGB")
+    picture.thumbnail((max_side, max_side))
+    return _uri(picture, "JPEG", quality=82)
+
+
+def _mask_uri(path: Path, run: RunFiles, max_side: int) -> str:
+    mask = np.array(_open(path))
+    if mask.ndim != 2 or mask.dtype != np.uint8:
+        raise InputError(f"{path}: not a mask of class indices (an 8-bit PNG with one channel)")
+    # Indices stay indices: a palette image is a tenth of the size of an RGB one, and shrinking
+    # it by nearest neighbour invents no classes.
+    colours = np.tile(np.array(VOID_COLOUR, dtype=np.uint8), (256, 1))
+    colours[: len(run.palette)] = run.palette
+    picture = Image.fromarray(mask)
+    picture.putpalette(colours.tobytes())
+    scale = min(1.0, max_side / max(picture.size))
+    size = tuple(max(1, round(side * scale)) for side in picture.size)
+    picture = picture.resize(size, Image.Resampling.NEAREST)
+    return _uri(picture, "PNG", optimize=True)
+
+
+def _open(path: Path) -> Image.Image:
+    try:
+        picture = Image.open(path)
+        picture.load()
+    except (UnidentifiedImageError, OSError) as error:
+        raise InputError(f"{path}: cannot be read as an image") from error
+    return picture
+
+
+def _uri(picture: Image.Image, kind: str, **options: object) -> str:
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **options)
+    data = base64.b64encode(buffer.getvalue()).decode("ascii")
+    return f"data:image/{kind.lower()};base64,{data}"
