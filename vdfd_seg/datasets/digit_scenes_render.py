@@ -19,12 +19,12 @@ _PHOTO_STRIPS = (
     {"train": ((0.0, 0.31), (0.55, 1.0)), "val": ((0.33, 0.53),)},
     {"train": ((0.0, 0.50), (0.78, 1.0)), "val": ((0.52, 0.76),)},
 )
-_DIGIT_COUNT_SHARES = (0.25, 0.35, 0.25, 0.15)
+_DIGIT_COUNT_SHARES = (0.25, 0.45, 0.3)
 _SAME_CLASS_SHARE = 0.15
-_HEIGHTS = (0.27, 0.46)
-_CROWDED_HEIGHTS = (0.27, 0.38)
+_HEIGHTS = (0.42, 0.60)
+_CROWDED_HEIGHTS = (0.36, 0.48)
 _MAX_ANGLE = 15.0
-_INK_LEVEL = 0.42
+_INK_LEVEL = 0.32
 _MAX_OVERLAP = 0.05
 _PLACEMENTS = 40
 _MIN_CONTRAST = 0.35

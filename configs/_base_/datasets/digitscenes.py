@@ -4,10 +4,8 @@ data_preparation = dict(type='vdfd_seg.write_digit_scenes', root=data_root)
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations'),
-    dict(type='RandomResize', scale=(96, 96), ratio_range=(0.75, 1.5), keep_ratio=True),
+    dict(type='RandomResize', scale=(96, 96), ratio_range=(1.0, 1.15), keep_ratio=True),
     dict(type='RandomCrop', crop_size=(96, 96)),
-    dict(type='PhotoMetricDistortion'),
-    dict(type='Pad', size=(96, 96), pad_val=dict(img=0, seg=255)),
     dict(type='PackSegInputs'),
 ]
 test_pipeline = [
