@@ -104,6 +104,7 @@ setup(
         "pillow>=10.3",
         "jinja2>=3.1,<4",
         "rich>=13",
+        "tqdm>=4.60",
         "filelock>=3.12",
     ],
     extras_require={"test": ["pytest>=8"]},

@@ -34,6 +34,7 @@ _REQUIRED = {
     "sklearn",
     "torch",
     "torch_geometric",
+    "tqdm",
 }
 
 # What opencv-python's Linux wheel loads from the system (see tools/check_system.sh).
