@@ -8,7 +8,7 @@ _base_ = [
 # A quarter of ResNet-18's width, three stages and output stride 4: small enough for two CPU
 # cores without pretrained weights, fine enough for strokes of a few pixels.
 model = dict(
-    data_preprocessor=dict(size=(96, 96)),
+    data_preprocessor=dict(size=(64, 64)),
     backbone=dict(
         type='ResNet',
         base_channels=16,
@@ -17,5 +17,5 @@ model = dict(
         strides=(1, 1, 1),
         dilations=(1, 1, 2),
         out_indices=(0, 1, 2)),
-    decode_head=dict(in_channels=64, in_index=2, channels=48, dilations=(1, 3, 6)))
+    decode_head=dict(in_channels=64, in_index=2, channels=32, dilations=(1, 3, 6)))
 method = dict(type='FineTune')
