@@ -15,7 +15,7 @@ from vdfd_seg.distillation.probes import Probes
 from vdfd_seg.errors import InputError, unknown_name
 
 MEANS = ("all", "label", "prediction")
-DEFAULT_CHUNK = 8
+DEFAULT_CHUNK = 4
 
 
 class MeanGradientEstimator:
@@ -39,7 +39,7 @@ class MeanGradientEstimator:
         outputs: Output channels of the task's C classes; labels use the same numbers.
         over: What the mean is taken over. Default ``'all'``, which needs no labels.
         chunk: Number of classes differentiated in one batched backward pass; memory grows with
-            it. 1: one backward pass per class. Default 8.
+            it. 1: one backward pass per class. Default 4.
         ignore_index: Label of pixels that belong to no class. Default 255.
 
     Raises:
@@ -105,15 +105,17 @@ class MeanGradientEstimator:
         if not self._probes.leaves:
             raise InputError("MeanGradientEstimator.update is for use inside its context.")
         with torch.enable_grad():
+            self._probes.before_forward()
             logits = forward(inputs)
             if logits.ndim < 2 or logits.shape[1] <= max(self.outputs):
                 raise InputError(
                     f"logits of shape {tuple(logits.shape)} have no channel {max(self.outputs)}."
                 )
             mask = self._mask(logits.detach(), labels)
-            chosen = logits[:, self.outputs].flatten(2) if logits.ndim > 2 else logits[:, self.outputs]
-            chosen = chosen.reshape(len(chosen), len(self.outputs), -1).float()
+            chosen = logits[:, self.outputs].reshape(len(logits), len(self.outputs), -1)
+            chosen = chosen.to(torch.promote_types(logits.dtype, torch.float32))
             sums = chosen.sum((0, 2)) if mask is None else (chosen * mask).sum((0, 2))
+            self._probes.after_forward(sums)
         self.images += len(logits)
         if mask is None:
             present = list(range(len(self.outputs)))
