@@ -23,7 +23,8 @@ def mean_gradients(module, params, forward, batches, outputs, over="all"):
     """{name: (C, *shape)}: gradient of each class's mean logit; {} entries unreached are zero."""
     training = module.training
     module.eval()
-    sums = {name: torch.zeros(len(outputs), *p.shape, dtype=torch.float64) for name, p in params.items()}
+    double = {"dtype": torch.float64}
+    sums = {name: torch.zeros(len(outputs), *p.shape, **double) for name, p in params.items()}
     counts = torch.zeros(len(outputs), dtype=torch.float64)
     for inputs, labels in batches:
         logits = forward(inputs)
@@ -102,7 +103,8 @@ def loss(memories, params, gcn=None, eps=1e-3, residual=False):
             weight = params[part["names"][0]][memory.outputs].flatten(1)
             displacement = displacement + ((weight - part["rows"]) * part["mean_feature"]).sum(1)
             if len(part["names"]) > 1:
-                displacement = displacement + params[part["names"][1]][memory.outputs] - part["bias"]
+                bias = params[part["names"][1]][memory.outputs]
+                displacement = displacement + bias - part["bias"]
         size = len(displacement)
         eye = torch.eye(size, dtype=displacement.dtype)
         if gcn is None:

@@ -1,5 +1,6 @@
 """The same memory and loss on 1, 2 and 4 processes with uneven shards."""
 
+import multiprocessing
 import socket
 
 import torch
@@ -14,7 +15,11 @@ from vdfd_seg.distillation import (
 )
 
 # Shards of seven images; on four processes one sees none.
-SHARDS = {1: [[0, 1, 2, 3, 4, 5, 6]], 2: [[0, 1, 2, 3, 4], [5, 6]], 4: [[0], [1, 2, 3, 4], [], [5, 6]]}
+SHARDS = {
+    1: [[0, 1, 2, 3, 4, 5, 6]],
+    2: [[0, 1, 2, 3, 4], [5, 6]],
+    4: [[0], [1, 2, 3, 4], [], [5, 6]],
+}
 
 
 def estimate(rank, processes, over):
@@ -64,7 +69,10 @@ def free_ports():
 
 
 def test_one_two_and_four_processes_agree(tmp_path):
-    mp.spawn(worker, (free_ports(), str(tmp_path)), nprocs=4)
+    # One clean process imports the package and is forked: four imports would take longest.
+    multiprocessing.set_forkserver_preload(["vdfd_seg.distillation"])
+    arguments = (free_ports(), str(tmp_path))
+    mp.start_processes(worker, arguments, nprocs=4, start_method="forkserver")
     for over in ("all", "label"):
         memory, loss, gradient = estimate(0, 1, over)
         assert memory.images == 7

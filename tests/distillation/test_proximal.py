@@ -36,7 +36,7 @@ def test_optimality(kind, precision, weight):
     gradients = torch.autograd.grad(
         weight * loss.terms()[0], list(params.values()), allow_unused=True
     )
-    scale = max(float((p - before[n]).abs().max()) for n, p in params.items())
+    scale = max(float((p.detach() - before[n]).abs().max()) for n, p in params.items())
     assert scale > 0
     for (name, parameter), gradient in zip(params.items(), gradients, strict=True):
         size = step if kind == "number" else step[name]

@@ -71,7 +71,9 @@ class GradientDisplacement(nn.Module):
             "entries": torch.tensor(entries, dtype=dtype),
         }
         for name, value in buffers.items():
-            self.register_buffer(name, value.to(device), persistent=False)
+            # The anchor is saved: built anew at other weights it would differ by rounding, and a
+            # resumed run from the one that was not interrupted.
+            self.register_buffer(name, value.to(device), persistent=name in ("start", "offset"))
 
     def _kernel_sums(self, params: Mapping[str, Tensor], dtype: torch.dtype) -> Tensor:
         return torch.cat(

@@ -6,15 +6,14 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vdfd_seg.distillation.compression import truncated_svd
 from vdfd_seg.distillation.memory import GradientMemory
+from vdfd_seg.distillation.pixels import MEANS, counted_pixels
 from vdfd_seg.distillation.probes import Probes
 from vdfd_seg.errors import InputError, unknown_name
 
-MEANS = ("all", "label", "prediction")
 DEFAULT_CHUNK = 4
 
 
@@ -111,7 +110,9 @@ class MeanGradientEstimator:
                 raise InputError(
                     f"logits of shape {tuple(logits.shape)} have no channel {max(self.outputs)}."
                 )
-            mask = self._mask(logits.detach(), labels)
+            mask = counted_pixels(
+                self.over, logits.detach(), labels, self.outputs, self.ignore_index
+            )
             chosen = logits[:, self.outputs].reshape(len(logits), len(self.outputs), -1)
             chosen = chosen.to(torch.promote_types(logits.dtype, torch.float32))
             sums = chosen.sum((0, 2)) if mask is None else (chosen * mask).sum((0, 2))
@@ -126,27 +127,6 @@ class MeanGradientEstimator:
             self._counts += counts.to(self._counts.device)
         if sums.requires_grad:
             self._differentiate(sums, present)
-
-    def _mask(self, logits: Tensor, labels: Tensor | None) -> Tensor | None:
-        """``(N, C, pixels)``: which pixels count for which class; None for all."""
-        if self.over == "all":
-            return None
-        if self.over == "prediction":
-            belongs = logits.argmax(1)
-        elif labels is None:
-            raise InputError("a mean over labelled pixels (over='label') needs labels.")
-        else:
-            belongs = labels.to(logits.device)
-            size = logits.shape[2:]
-            if belongs.ndim == logits.ndim:
-                belongs = belongs.squeeze(1)
-            if belongs.shape[1:] != size:
-                resized = F.interpolate(belongs[:, None].float(), tuple(size), mode="nearest-exact")
-                belongs = resized[:, 0].long()
-            belongs = belongs.masked_fill(belongs == self.ignore_index, -1)
-        belongs = belongs.reshape(len(logits), 1, -1)
-        classes = torch.tensor(self.outputs, device=logits.device).view(1, -1, 1)
-        return belongs == classes
 
     def _differentiate(self, sums: Tensor, present: list[int]) -> None:
         names = list(self._probes.leaves)
@@ -250,6 +230,7 @@ class MeanGradientEstimator:
             raise InputError(
                 f"{len(prototypes)} prototypes were given for {len(self.outputs)} outputs."
             )
+        rows = None if prototypes is None else prototypes.detach().flatten(1).float().clone()
         left, right = {}, {}
         star = self._counts.new_zeros(len(self.outputs))
         layouts = self._probes.layouts
@@ -264,7 +245,7 @@ class MeanGradientEstimator:
             layouts={name: layouts[name] for name in left},
             projection_star=star,
             outputs=list(self.outputs),
-            prototypes=None if prototypes is None else prototypes.detach().flatten(1).float().clone(),
+            prototypes=rows,
             unreached=[name for name in self.params if name not in left],
             classifier=None if classifier is None else dict(classifier),
             images=self._total_images,

@@ -158,7 +158,8 @@ class Probes:
                 self.leaves[name] = parameter.requires_grad_(True)
                 continue
             filters = self.layouts[name].filters
-            probe = torch.zeros(filters, device=parameter.device, dtype=_at_least_float32(parameter))
+            dtype = torch.promote_types(parameter.dtype, torch.float32)
+            probe = torch.zeros(filters, device=parameter.device, dtype=dtype)
             self.leaves[name] = probe.requires_grad_(True)
             for owner in places:
                 hook = self._hook(name, probe, self.layouts[name])
@@ -239,6 +240,3 @@ class Probes:
                 f"{base.__name__} does, so its mean gradient is not known. Exclude it."
             )
 
-
-def _at_least_float32(parameter: Tensor) -> torch.dtype:
-    return torch.promote_types(parameter.dtype, torch.float32)
