@@ -187,8 +187,7 @@ class MeanGradientEstimator:
         total = torch.cat(flat)
         if dist.is_available() and dist.is_initialized():
             dist.all_reduce(total)
-        sizes = [each.numel() for each in flat]
-        counts, images, reached, *sums = total.split(sizes)
+        counts, images, reached, *sums = total.split([each.numel() for each in flat])
         self._total_images = int(images)
         if not self._total_images:
             raise InputError("no image was seen: a mean gradient needs at least one.")
@@ -226,13 +225,12 @@ class MeanGradientEstimator:
         """
         if rank < 1:
             raise InputError(f"rank must be at least 1, not {rank}.")
-        if prototypes is not None and len(prototypes) != len(self.outputs):
-            raise InputError(
-                f"{len(prototypes)} prototypes were given for {len(self.outputs)} outputs."
-            )
+        classes = len(self.outputs)
+        if prototypes is not None and len(prototypes) != classes:
+            raise InputError(f"{len(prototypes)} prototypes were given for {classes} outputs.")
         rows = None if prototypes is None else prototypes.detach().flatten(1).float().clone()
         left, right = {}, {}
-        star = self._counts.new_zeros(len(self.outputs))
+        star = self._counts.new_zeros(classes)
         layouts = self._probes.layouts
         for name, gradient in self.mean_gradients().items():
             factors = truncated_svd(gradient, rank)
