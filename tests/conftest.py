@@ -17,8 +17,11 @@ SCENES = {
 @pytest.fixture(scope="session")
 def registered_modules():
     """mmsegmentation's modules and default scope, as every tool sets them up."""
+    import torch
+
     from vdfd_seg.engine.environment import set_up
 
+    torch.set_num_threads(1)  # On tensors this small, threads only wait for each other.
     set_up()
 
 
