@@ -1,6 +1,5 @@
 """Initial backbone weights from a file, without executing what is in it."""
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -31,7 +30,7 @@ def load_pretrained(backbone: nn.Module, path: str | Path) -> None:
         )
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError) as error:
+    except Exception as error:  # A damaged pickle raises whatever its bytes lead to.
         raise InputError(
             f"pretrained weights '{path}' are damaged or hold objects other than tensors; save "
             f"the state_dict alone."
@@ -59,7 +58,8 @@ def _weights(content, path) -> dict[str, Tensor]:
         content = content["state_dict"]
     if not isinstance(content, Mapping):
         raise InputError(f"pretrained weights '{path}' are not tensors by name.")
+    content = {str(key): value for key, value in content.items()}
     prefix = "backbone."
-    if any(str(key).startswith(prefix) for key in content):
+    if any(key.startswith(prefix) for key in content):
         content = {k[len(prefix) :]: v for k, v in content.items() if k.startswith(prefix)}
     return {k: v for k, v in content.items() if isinstance(v, Tensor)}

@@ -54,15 +54,15 @@ class ProtocolData:
         )
         for step in range(len(protocol.tasks)):
             name = protocol.tasks[step].name
-            for part, samples in (
-                ("training", self.train_samples(step)),
-                ("test", self.test_samples(step)),
+            for part, source, samples in (
+                ("training", train, self.train_samples(step)),
+                (evaluate_on, self.evaluation_source, self.test_samples(step)),
             ):
                 if not samples:
                     raise InputError(
                         f"step {step} ({name}) of protocol '{protocol.name}' has no {part} images "
-                        f"in '{(train if part == 'training' else test).dataset.data_root}'; check "
-                        f"the image lists, the masks and the protocol's tasks."
+                        f"in '{source.dataset.data_root}'; check the image lists, the masks and "
+                        f"the protocol's tasks and shares."
                     )
 
     @property
@@ -151,7 +151,7 @@ def open_source(cfg: dict, protocol: Protocol, progress: bool = True) -> Source:
     """
     cfg = {k: v for k, v in cfg.items() if k != "pipeline"}
     kind = cfg.get("type")
-    if isinstance(kind, str) and DATASETS.get(kind) is None:
+    if kind is None or (isinstance(kind, str) and DATASETS.get(kind) is None):
         raise unknown_name("dataset type", kind, DATASETS.module_dict)
     root = cfg.get("data_root")
     if root is not None and not os.path.isdir(root):
@@ -159,6 +159,9 @@ def open_source(cfg: dict, protocol: Protocol, progress: bool = True) -> Source:
             f"data_root '{root}' does not exist; set it with --cfg-options data_root=FOLDER or in "
             f"the config."
         )
+    listed = os.path.join(root or "", cfg.get("ann_file") or "")
+    if os.path.isfile(listed) and not os.path.getsize(listed):
+        raise InputError(f"dataset {kind}: the image list '{listed}' lists no images.")
     for key, value in [("ann_file", cfg.get("ann_file")), *cfg.get("data_prefix", {}).items()]:
         path = os.path.join(root or "", value or "")
         if value and not os.path.exists(path):

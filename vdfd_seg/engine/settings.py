@@ -24,6 +24,9 @@ KEYS = (
 )  # fmt: skip
 """Keys that mean something. Others are a config's own variables, unless nearly one of these."""
 
+WHOLE_RUN = {"protocol", "method", "seed", "evaluate_on", "data_preparation", "step_overrides"}
+"""Keys that a step cannot override."""
+
 
 @dataclass
 class Settings:
@@ -52,13 +55,22 @@ class Settings:
         text: ``"0"``, ``"1:"``. Later entries win.
 
         Raises:
-            InputError: For a key that is neither.
+            InputError: For a key that is neither, or a value that is no dict or
+                changes what holds for the whole run.
         """
         config = copy.deepcopy(self.config)
         overrides = config.pop("step_overrides", {}) or {}
+        if not isinstance(overrides, Mapping):
+            raise InputError("step_overrides must be a dict of steps and what changes there.")
         for key, values in overrides.items():
+            whole = WHOLE_RUN & set(values) if isinstance(values, Mapping) else {"no dict"}
+            if whole:
+                raise InputError(
+                    f"step_overrides '{key}' must be a dict without {', '.join(sorted(WHOLE_RUN))}, "
+                    f"which hold for the whole run; found {min(whole)}."
+                )
             if step in parse_steps(str(key), len(self.protocol.tasks), "step_overrides"):
-                config.merge_from_dict(_flat(values))
+                config.merge_from_dict(values)
         return config
 
 
@@ -91,19 +103,11 @@ def load_settings(
             f"config '{path}' cannot be read: {type(error).__name__}: "
             f"{reason[0] if reason else ''}"
         ) from error
-    for key in config:
-        near = difflib.get_close_matches(key, KEYS, n=1, cutoff=0.85)
-        if key not in KEYS and near:
-            raise InputError(f"config '{path}': unknown key '{key}'. Did you mean '{near[0]}'?")
+    _check_keys(path, config)
     for key in REQUIRED:
         if key not in config:
             raise InputError(f"config '{path}': the key '{key}' is missing.")
-    cycle = config.train_cfg
-    if ("max_iters" in cycle) == ("max_epochs" in cycle):
-        raise InputError(f"config '{path}': train_cfg needs either max_iters or max_epochs.")
-    unknown = set(cycle) - {"max_iters", "max_epochs"}
-    if unknown:
-        raise InputError(f"config '{path}': train_cfg has an unknown key '{min(unknown)}'.")
+    _check_cycle(path, config.train_cfg)
     if amp and config.optim_wrapper.get("type") == "OptimWrapper":
         config.optim_wrapper.type = "vdfd_seg.DeviceAmpOptimWrapper"
     seed = config.get("seed", 0) if seed is None else seed
@@ -111,8 +115,27 @@ def load_settings(
     settings = Settings(config, path.stem, build_protocol(config.protocol), seed)
     settings.method()
     for step in range(len(settings.protocol.tasks)):
-        settings.for_step(step)
+        _check_keys(path, settings.for_step(step))
+        _check_cycle(path, settings.for_step(step).train_cfg)
     return settings
+
+
+def _check_keys(path, config):
+    for key in config:
+        near = difflib.get_close_matches(key, KEYS, n=1, cutoff=0.85)
+        if key not in KEYS and near:
+            raise InputError(f"config '{path}': unknown key '{key}'. Did you mean '{near[0]}'?")
+
+
+def _check_cycle(path, cycle):
+    if not isinstance(cycle, Mapping) or ("max_iters" in cycle) == ("max_epochs" in cycle):
+        raise InputError(f"config '{path}': train_cfg needs either max_iters or max_epochs.")
+    unknown = set(cycle) - {"max_iters", "max_epochs"}
+    if unknown:
+        raise InputError(f"config '{path}': train_cfg has an unknown key '{min(unknown)}'.")
+    ((key, value),) = cycle.items()
+    if not isinstance(value, int) or value < 1:
+        raise InputError(f"config '{path}': train_cfg.{key} must be a number above 0, not {value!r}.")
 
 
 def parse_steps(text: str, count: int, where: str = "--steps") -> range:
@@ -152,13 +175,3 @@ def _follow_data_root(config, options):
     if config.get("data_preparation"):
         config["data_preparation"]["root"] = options["data_root"]
 
-
-def _flat(values, prefix=""):
-    flat = {}
-    for key, value in values.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping) and not value.get("_delete_", False):
-            flat.update(_flat(value, f"{name}."))
-        else:
-            flat[name] = value
-    return flat

@@ -16,7 +16,8 @@ class LossHealthHook(Hook):
     """Checks every term of the loss and names the first that is not finite.
 
     Args:
-        interval: Iterations between checks; each check waits for the device.
+        interval: Iterations between checks; each check waits for the device. The
+            last iteration is always checked.
     """
 
     priority = "HIGH"
@@ -30,7 +31,8 @@ class LossHealthHook(Hook):
         Raises:
             NonFiniteLossError: Naming the terms.
         """
-        if not self.every_n_train_iters(runner, self.interval):
+        last = runner.iter + 1 == runner.max_iters
+        if not last and not self.every_n_train_iters(runner, self.interval):
             return
         bad = [k for k, v in (outputs or {}).items() if not math.isfinite(float(v))]
         terms = [name for name in bad if name != "loss"] or bad

@@ -1,8 +1,9 @@
 """Continual-learning methods, one file each."""
 
 import inspect
+from collections.abc import Mapping
 
-from vdfd_seg.errors import unknown_name
+from vdfd_seg.errors import InputError, unknown_name
 from vdfd_seg.methods.base import Method
 from vdfd_seg.methods.context import TaskContext
 from vdfd_seg.methods.finetune import FineTune
@@ -17,13 +18,18 @@ def build_method(cfg: dict) -> Method:
     Raises:
         InputError: For an unknown type or argument.
     """
+    if not isinstance(cfg, Mapping):
+        raise InputError(f"method must be a dict with a 'type', not {cfg!r}.")
     kind = cfg.get("type")
     if METHODS.get(str(kind)) is None:
         raise unknown_name("method", kind, METHODS.module_dict)
     arguments = {k: v for k, v in cfg.items() if k != "type"}
     built = METHODS.get(kind)
     _check_arguments(built, arguments)
-    return built(**arguments)
+    try:
+        return built(**arguments)
+    except TypeError as error:
+        raise InputError(f"method {built.__name__}: {error}") from error
 
 
 def _check_arguments(kind: type, arguments: dict) -> None:

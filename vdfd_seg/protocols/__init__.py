@@ -28,6 +28,8 @@ def build_protocol(cfg: Mapping) -> Protocol:
     Raises:
         InputError: For an unknown type, split or argument.
     """
+    if not isinstance(cfg, Mapping):
+        raise InputError(f"protocol must be a dict with a 'type', not {cfg!r}.")
     arguments = dict(cfg)
     kind = arguments.pop("type", None)
     if kind not in PROTOCOLS:

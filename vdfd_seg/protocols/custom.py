@@ -37,6 +37,11 @@ def custom(
             unknown = set(task) - {"name", "classes", "domains"}
             if unknown:
                 raise InputError(f"protocol '{name}': task {number} has unknown keys {unknown}.")
+            if any(isinstance(task.get(key), str) for key in ("classes", "domains")):
+                raise InputError(
+                    f"protocol '{name}': the classes or domains of task {number} must be a list "
+                    f"of names."
+                )
             names = task.get("classes") or task.get("domains") or ()
             fields = {k: tuple(v) for k, v in task.items() if k != "name"}
             built.append(Task(task.get("name", task_name(names)), **fields))

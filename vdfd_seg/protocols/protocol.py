@@ -90,6 +90,7 @@ class Protocol:
         self._check_rules()
         if not self.tasks:
             raise InputError(f"protocol '{self.name}': has no tasks; list at least one.")
+        self._check_classes()
         self._check_names("class", self.classes, [t.classes for t in self.tasks])
         if self.scenario == "class":
             for task in self.tasks:
@@ -106,6 +107,12 @@ class Protocol:
             for task in self.tasks:
                 if not task.domains:
                     raise InputError(f"protocol '{self.name}': task '{task.name}' has no domains.")
+            for task in self.tasks[1:]:
+                if task.classes:
+                    raise InputError(
+                        f"protocol '{self.name}': task '{task.name}' introduces classes; with "
+                        f"scenario='domain' every class belongs to the first task."
+                    )
 
     def _check_rules(self):
         choices = [("scenario", SCENARIOS), ("unseen", UNSEEN_RULES), ("average", AVERAGES)]
@@ -125,6 +132,24 @@ class Protocol:
             raise InputError(
                 f"protocol '{self.name}': unseen='background' needs a background class; "
                 f"use unseen='ignore'."
+            )
+
+    def _check_classes(self):
+        repeated = [name for name, count in Counter(self.classes).items() if count > 1]
+        if repeated:
+            raise InputError(
+                f"protocol '{self.name}': the class '{repeated[0]}' is in classes twice; a class "
+                f"has one id in the masks."
+            )
+        if len(self.classes) > IGNORE_INDEX:
+            raise InputError(
+                f"protocol '{self.name}': {len(self.classes)} classes; masks of one byte hold "
+                f"{IGNORE_INDEX} at most."
+            )
+        if self.palette and len(self.palette) != len(self.classes):
+            raise InputError(
+                f"protocol '{self.name}': the palette has {len(self.palette)} colours for "
+                f"{len(self.classes)} classes; give one for each."
             )
 
     def _check_names(self, kind, known, groups):
@@ -233,5 +258,7 @@ class Protocol:
         rules = {k: v for k, v in asdict(self).items() if k not in ("name", "palette")}
         for task in rules["tasks"]:
             task.pop("name")
+        for key in ("validation", "test_share"):
+            rules[key] = float(rules[key])
         text = json.dumps([rules, split_hash], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -33,7 +33,7 @@ def unbiased_cross_entropy(
     Returns:
         Scalar mean over the pixels that count; 0 when none does.
     """
-    log_q = F.log_softmax(logits.float(), dim=1)
+    log_q = F.log_softmax(logits if logits.dtype == torch.float64 else logits.float(), dim=1)
     if num_hidden > 1:
         background = torch.logsumexp(log_q[:, :num_hidden], dim=1, keepdim=True)
         log_q = torch.cat([background, log_q[:, 1:]], dim=1)

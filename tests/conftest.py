@@ -1,0 +1,176 @@
+"""A data set and networks small enough to build in every test."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+CLASSES = ("background", "a", "b", "c")
+TASKS = (("background", "a"), ("b",), ("c",))
+SCENES = {
+    "train": {"t0": [1], "t1": [1, 2], "t2": [2], "t3": [2, 3], "t4": [3], "t5": [1, 3],
+              "t6": [1], "t7": [2], "t8": [3], "t9": [3, 1, 2]},
+    "val": {"v0": [1], "v1": [2, 1], "v2": [3], "v3": [3, 2]},
+}  # fmt: skip
+"""Classes of each image of the tiny data set."""
+
+
+@pytest.fixture(scope="session")
+def registered_modules():
+    """mmsegmentation's modules and default scope, as every tool sets them up."""
+    import torch
+
+    from vdfd_seg.engine.environment import set_up
+
+    torch.set_num_threads(1)  # On tensors this small, threads only wait for each other.
+    set_up()
+
+
+@pytest.fixture(scope="session")
+def tiny_root(tmp_path_factory):
+    """The tiny data set in VOC's layout: 24x24 images of noise, classes in quarters."""
+    root = tmp_path_factory.mktemp("tiny")
+    rng = np.random.default_rng(0)
+    for folder in ("JPEGImages", "SegmentationClass", "lists"):
+        (root / folder).mkdir()
+    for split, scenes in SCENES.items():
+        for name, classes in scenes.items():
+            image = rng.integers(0, 256, (24, 24, 3)).astype(np.uint8)
+            mask = np.zeros((24, 24), dtype=np.uint8)
+            for quarter, value in enumerate(classes):
+                row, column = 12 * (quarter // 2), 12 * (quarter % 2)
+                mask[row : row + 10, column : column + 10] = value
+            mask[-1] = 255
+            Image.fromarray(image).save(root / "JPEGImages" / f"{name}.png")
+            Image.fromarray(mask).save(root / "SegmentationClass" / f"{name}.png")
+        (root / "lists" / f"{split}.txt").write_text("".join(f"{name}\n" for name in scenes))
+    return root
+
+
+@pytest.fixture(scope="session")
+def tiny_dataset_cfg(tiny_root, registered_modules):
+    """Config of a split of the tiny data set."""
+
+    def make(split, root=tiny_root, **changes):
+        return {
+            "type": "BaseSegDataset",
+            "data_root": str(root),
+            "data_prefix": {"img_path": "JPEGImages", "seg_map_path": "SegmentationClass"},
+            "img_suffix": ".png",
+            "ann_file": f"lists/{split}.txt",
+            **changes,
+        }
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_protocol():
+    """A protocol of three tasks over the tiny data set."""
+    from vdfd_seg.protocols import build_protocol
+
+    def make(**rules):
+        return build_protocol({"type": "Custom", "classes": CLASSES, "tasks": TASKS, **rules})
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_data(tiny_dataset_cfg, tiny_protocol, tmp_path_factory):
+    """The tiny data set bound to a protocol."""
+    from vdfd_seg.datasets import ProtocolData, open_source
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VDFD_SEG_CACHE", str(tmp_path_factory.mktemp("cache")))
+        sources = [
+            open_source(tiny_dataset_cfg(split), tiny_protocol(), progress=False)
+            for split in ("train", "val")
+        ]
+
+    def make(evaluate_on="test", **rules):
+        return ProtocolData(tiny_protocol(**rules), *sources, evaluate_on)
+
+    return make
+
+
+BACKBONES = {
+    "resnet": (
+        dict(type="ResNetV1c", depth=18, base_channels=4, stem_channels=4, num_stages=4,
+             out_indices=(0, 1, 2, 3), strides=(1, 2, 1, 1), dilations=(1, 1, 2, 4),
+             norm_cfg=dict(type="BN"), contract_dilation=True),
+        (4, 8, 16, 32),
+    ),
+    "mobilenet": (
+        dict(type="MobileNetV2", widen_factor=0.25, strides=(1, 2, 2, 1, 1, 1, 1),
+             dilations=(1, 1, 1, 2, 2, 4, 4), out_indices=(1, 2, 4, 6), norm_cfg=dict(type="BN")),
+        (8, 8, 24, 80),
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def network_cfg(registered_modules):
+    """Config of a tiny DeepLab."""
+
+    def make(num_classes=3, backbone="resnet", head="ASPPHead", auxiliary=0, loss=None, **changes):
+        body, channels = BACKBONES[backbone]
+        loss = loss or dict(type="CrossEntropyLoss")
+        common = dict(num_classes=num_classes, norm_cfg=dict(type="BN"), align_corners=False,
+                      loss_decode=loss)  # fmt: skip
+        decode = dict(type=head, in_channels=channels[3], in_index=3, channels=8,
+                      dilations=(1, 2), dropout_ratio=0.1, **common)  # fmt: skip
+        if head == "DepthwiseSeparableASPPHead":
+            decode.update(c1_in_channels=channels[0], c1_channels=4)
+        heads = [
+            dict(type="FCNHead", in_channels=channels[2 - i], in_index=2 - i, channels=6,
+                 num_convs=1, dropout_ratio=0.1, **common)
+            for i in range(auxiliary)
+        ]  # fmt: skip
+        return dict(
+            type="EncoderDecoder",
+            data_preprocessor=dict(type="SegDataPreProcessor", mean=[127.0] * 3, std=[60.0] * 3,
+                                   bgr_to_rgb=True, pad_val=0, seg_pad_val=255, size=(32, 32)),
+            backbone=body,
+            decode_head={**decode, **changes},
+            auxiliary_head=(heads if auxiliary > 1 else heads[0]) if heads else None,
+            train_cfg={},
+            test_cfg=dict(mode="whole"),
+        )  # fmt: skip
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_network(network_cfg):
+    """Build a tiny DeepLab with seeded weights."""
+    import torch
+
+    from vdfd_seg.engine.networks import build_network
+
+    def make(num_classes=3, seed=0, **settings):
+        torch.manual_seed(seed)
+        return build_network(network_cfg(num_classes, **settings), num_classes)[0]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_batch(registered_modules):
+    """Random images and data samples with labels in [0, num_classes) and some ignored."""
+    import torch
+    from mmengine.structures import PixelData
+    from mmseg.structures import SegDataSample
+
+    def make(num_classes=3, count=2, size=32, seed=0):
+        generator = torch.Generator().manual_seed(seed)
+        inputs = torch.randn(count, 3, size, size, generator=generator)
+        samples = []
+        for _ in range(count):
+            labels = torch.randint(num_classes, (1, size, size), generator=generator)
+            labels[:, :2] = 255
+            meta = {"ori_shape": (size, size), "img_shape": (size, size), "pad_shape": (size, size)}
+            sample = SegDataSample(metainfo=meta)
+            sample.gt_sem_seg = PixelData(data=labels)
+            samples.append(sample)
+        return inputs, samples
+
+    return make

@@ -1,0 +1,69 @@
+"""Draws are functions of their number, whoever draws them."""
+
+from itertools import islice
+
+import pytest
+
+from vdfd_seg.datasets import DrawSampler, derived_seed
+from vdfd_seg.datasets import sampler as sampler_module
+
+
+def draws(count, size=7, **settings):
+    return list(islice(DrawSampler(range(size), **{"seed": 3, **settings}), count))
+
+
+def test_every_pass_takes_each_position_once():
+    passes = draws(28)
+    for turn in range(4):
+        assert sorted(position for position, _ in passes[7 * turn : 7 * turn + 7]) == list(range(7))
+
+
+def test_draws_are_numbered_from_zero():
+    assert [number for _, number in draws(20)] == list(range(20))
+
+
+def test_passes_differ_in_order():
+    orders = {tuple(position for position, _ in draws(28)[7 * t : 7 * t + 7]) for t in range(4)}
+    assert len(orders) == 4
+
+
+def test_the_seed_alone_decides():
+    assert draws(30) == draws(30)
+    assert draws(30) != draws(30, seed=4)
+
+
+@pytest.mark.parametrize("start", [1, 6, 7, 8, 23])
+def test_a_later_start_continues_exactly(start):
+    assert draws(40)[start:] == draws(40 - start, start=start)
+
+
+@pytest.mark.parametrize("world", [2, 3, 8])
+@pytest.mark.parametrize("start", [0, 24])
+def test_processes_take_turns(monkeypatch, world, start):
+    expected = draws(48, start=start)
+    shares = []
+    for rank in range(world):
+        monkeypatch.setattr(sampler_module, "get_dist_info", lambda rank=rank: (rank, world))
+        shares.append(draws(48 // world, start=start))
+    together = [draw for turn in zip(*shares, strict=True) for draw in turn]
+    assert together == expected
+
+
+def test_a_length_for_loggers():
+    assert len(DrawSampler(range(7), 0)) == 7
+
+
+class TestDerivedSeed:
+    def test_fits_every_generator(self):
+        seeds = [derived_seed("a", i) for i in range(2000)]
+        assert all(0 <= seed < 2**31 for seed in seeds)
+        assert max(seeds) > 2**30
+        assert len(set(seeds)) == 2000
+
+    def test_depends_on_each_part_and_on_their_order(self):
+        seeds = [derived_seed(*parts) for parts in [(1, 2), (2, 1), (12,), (1, 2, ""), ("", 1, 2)]]
+        assert len(set(seeds)) == 5
+
+    def test_never_changes(self):
+        # Resuming with a later version must draw the same images.
+        assert derived_seed(0, "step", 1) == 646197189

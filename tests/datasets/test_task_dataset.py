@@ -1,0 +1,158 @@
+"""What a step reads: relabelled images whose randomness is a function of the draw."""
+
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader
+
+from vdfd_seg.datasets import DrawSampler, Sample, TaskDataset
+from vdfd_seg.errors import InputError
+
+RANDOM = [
+    {"type": "LoadImageFromFile"},
+    {"type": "LoadAnnotations"},
+    {"type": "RandomResize", "scale": (24, 24), "ratio_range": (0.5, 2.0), "keep_ratio": True},
+    {"type": "RandomCrop", "crop_size": (16, 16)},
+    {"type": "RandomFlip", "prob": 0.5},
+    {"type": "PhotoMetricDistortion"},
+    {"type": "Pad", "size": (16, 16), "pad_val": {"img": 0, "seg": 255}},
+    {"type": "PackSegInputs"},
+]
+PLAIN = [RANDOM[0], RANDOM[1], RANDOM[-1]]
+
+
+@pytest.fixture
+def dataset(tiny_data):
+    data = tiny_data()
+
+    def make(pipeline=PLAIN, seed=0, step=1):
+        return data.dataset("train", data.train_samples(step), pipeline, seed)
+
+    return make
+
+
+def pixels(packed):
+    return packed["inputs"].numpy(), packed["data_samples"].gt_sem_seg.data.numpy()
+
+
+def same(first, second):
+    return all(np.array_equal(a, b) for a, b in zip(pixels(first), pixels(second), strict=True))
+
+
+def test_labels_are_those_of_the_step(dataset):
+    values = set()
+    for item in (dataset()[i] for i in range(len(dataset()))):
+        values |= set(np.unique(pixels(item)[1]))
+    # Masks hold 0 to 3 and 255; step 1 introduces label 2 alone.
+    assert values == {0, 2, 255}
+
+
+def test_labels_equal_the_table_applied_to_the_stored_mask(dataset):
+    served = dataset()
+    for position, sample in enumerate(served.samples):
+        info = served.source.get_data_info(sample.image)
+        stored = np.asarray(Image.open(info["seg_map_path"]))
+        expected = np.array(sample.label_map)[stored]
+        assert np.array_equal(pixels(served[position])[1][0], expected)
+
+
+def test_a_draw_is_a_function_of_seed_and_number(dataset):
+    first, second = dataset(RANDOM, seed=5), dataset(RANDOM, seed=5)
+    for draw in (3, 0, 9):
+        np.random.rand(draw)
+        torch.rand(draw)
+        assert same(first[1, draw], second[1, draw])
+    assert not same(first[1, 3], first[1, 4])
+    assert not same(first[1, 3], dataset(RANDOM, seed=6)[1, 3])
+
+
+def test_workers_change_nothing(dataset):
+    served = dataset(RANDOM)
+
+    def batches(workers):
+        loader = DataLoader(
+            served, 3, sampler=DrawSampler(served, 1), num_workers=workers, collate_fn=list
+        )
+        return [item for batch in islice(loader, 4) for item in batch]
+
+    pairs = list(zip(batches(0), batches(2), strict=True))
+    assert len(pairs) == 12
+    assert all(same(a, b) for a, b in pairs)
+
+
+def test_interrupted_draws_continue_exactly(dataset):
+    served = dataset(RANDOM)
+    whole = [served[key] for key in islice(DrawSampler(served, 1), 9)]
+    rest = [served[key] for key in islice(DrawSampler(served, 1, start=4), 5)]
+    assert all(same(a, b) for a, b in zip(whole[4:], rest, strict=True))
+
+
+def kinds(served):
+    return [type(transform).__name__ for transform in served.pipeline.transforms]
+
+
+@pytest.mark.parametrize("name", ["LoadAnnotations", "mmseg.LoadAnnotations"])
+def test_masking_is_put_once_behind_the_annotations(dataset, name):
+    found = kinds(dataset([PLAIN[0], {"type": name}, PLAIN[2]]))
+    assert found == ["LoadImageFromFile", "LoadAnnotations", "MaskLabels", "PackSegInputs"]
+
+
+def test_masking_in_the_config_is_not_doubled(dataset):
+    pipeline = [PLAIN[0], PLAIN[1], {"type": "RandomFlip", "prob": 0.0},
+                {"type": "vdfd_seg.MaskLabels"}, PLAIN[2]]  # fmt: skip
+    served = dataset(pipeline)
+    assert kinds(served).count("MaskLabels") == 1
+    assert set(np.unique(pixels(served[0])[1])) <= {0, 2, 255}
+
+
+def test_classes_as_transform_types_are_masked_too(dataset):
+    from mmseg.datasets.transforms import LoadAnnotations
+
+    found = kinds(dataset([PLAIN[0], {"type": LoadAnnotations}, PLAIN[2]]))
+    assert found == ["LoadImageFromFile", "LoadAnnotations", "MaskLabels", "PackSegInputs"]
+
+
+def test_the_config_is_not_changed(dataset):
+    dataset(PLAIN)
+    assert len(PLAIN) == 3
+
+
+def test_a_sample_tells_its_task(dataset):
+    assert dataset()[0]["data_samples"].metainfo["task"] == 1
+
+
+def test_the_source_is_not_changed_by_serving(dataset):
+    served = dataset()
+    served[0]
+    assert "continual_label_map" not in served.source.get_data_info(served.samples[0].image)
+
+
+def test_an_unreadable_image_is_named(tiny_dataset_cfg, tmp_path, write_image, write_mask):
+    from mmseg.registry import DATASETS
+
+    image, mask = tmp_path / "JPEGImages/x.png", tmp_path / "SegmentationClass/x.png"
+    write_image(image, size=(4, 4))
+    write_mask(mask, np.zeros((4, 4)))
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists/train.txt").write_text("x\n")
+    source = DATASETS.build({**tiny_dataset_cfg("train", root=tmp_path), "pipeline": []})
+    served = TaskDataset(source, [Sample(0, tuple(range(256)))], PLAIN, {})
+    served[0]
+    image.write_bytes(b"no image")
+    with pytest.raises(InputError, match=r"cannot read '.*x\.png' with mask '.*x\.png'"):
+        served[0]
+    image.unlink()
+    with pytest.raises(InputError, match="FileNotFoundError"):
+        served[0]
+
+
+def test_a_mask_with_a_foreign_class_is_named(tiny_data):
+    data = tiny_data()
+    table = list(data.protocol.train_label_map(0))
+    table[1] = -1
+    served = data.dataset("train", [Sample(0, tuple(table))], PLAIN)
+    with pytest.raises(InputError, match=r"t0\.png: the mask holds 1"):
+        served[0]

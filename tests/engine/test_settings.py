@@ -1,0 +1,227 @@
+"""From a config file to checked settings."""
+
+import pytest
+
+from vdfd_seg.engine.settings import load_settings, parse_steps
+from vdfd_seg.errors import InputError
+
+CONFIG = """
+data_root = 'data/x'
+model = dict(type='EncoderDecoder')
+protocol = dict(type='VOC', split='10-5')
+method = dict(type='FineTune')
+train_dataloader = dict(batch_size=2, dataset=dict(type='D', data_root=data_root))
+test_dataloader = dict(batch_size=2, dataset=dict(type='D', data_root=data_root))
+train_cfg = dict(max_iters=10)
+optim_wrapper = dict(
+    type='OptimWrapper',
+    optimizer=dict(type='SGD', lr=0.1),
+    paramwise_cfg=dict(custom_keys={'decode_head.conv_seg': dict(lr_mult=10.0)}))
+"""
+
+
+@pytest.fixture
+def settings(tmp_path):
+    def load(extra="", options=None, text=CONFIG, **arguments):
+        path = tmp_path / "small.py"
+        path.write_text(text + extra)
+        return load_settings(path, options, **arguments)
+
+    return load
+
+
+@pytest.fixture
+def refused(settings):
+    def check(message, *args, **kwargs):
+        with pytest.raises(InputError, match=message):
+            settings(*args, **kwargs)
+
+    return check
+
+
+class TestSteps:
+    @pytest.mark.parametrize(
+        ("text", "steps"),
+        [
+            ("0", [0]), ("4", [4]), ("-1", [4]), ("-2", [3]), ("1:3", [1, 2]), (":2", [0, 1]),
+            ("3:", [3, 4]), (":", [0, 1, 2, 3, 4]), ("-2:", [3, 4]), ("0:99", [0, 1, 2, 3, 4]),
+            (":-3", [0, 1]), ("3:1", []), ("7:", []),
+        ],
+    )  # fmt: skip
+    def test_are_named_as_in_python(self, text, steps):
+        assert list(parse_steps(text, 5)) == steps
+
+    @pytest.mark.parametrize("text", ["5", "-6", "99"])
+    def test_that_do_not_exist(self, text):
+        with pytest.raises(InputError, match=f"--steps '{text}': the protocol has steps 0 to 4"):
+            parse_steps(text, 5)
+
+    @pytest.mark.parametrize("text", ["", "a", "1:b", "1:2:3", "1.5", "1-2", "1,2"])
+    def test_other_text(self, text):
+        with pytest.raises(InputError, match="not a step or a slice A:B"):
+            parse_steps(text, 5)
+
+
+class TestLoaded:
+    def test_defaults(self, settings):
+        loaded = settings()
+        assert loaded.name == "small"
+        assert loaded.seed == 0
+        assert loaded.protocol.name == "10-5"
+        assert type(loaded.method()).__name__ == "FineTune"
+
+    def test_the_command_lines_seed_wins(self, settings):
+        assert settings("seed = 3").seed == 3
+        assert settings("seed = 3", seed=5).seed == 5
+        assert settings("seed = 3", seed=0).seed == 0
+        assert settings(seed=5).config.seed == 5
+
+    def test_options_change_what_their_keys_name(self, settings):
+        loaded = settings(options={"optim_wrapper.optimizer.lr": 0.5, "protocol.split": "15-1"})
+        assert loaded.config.optim_wrapper.optimizer == {"type": "SGD", "lr": 0.5}
+        assert len(loaded.protocol.tasks) == 6
+
+    def test_data_root_reaches_both_data_sets_and_their_preparation(self, settings):
+        extra = "data_preparation = dict(type='vdfd_seg.write_digit_scenes', root=data_root)"
+        config = settings(extra, {"data_root": "/my/data"}).config
+        assert config.train_dataloader.dataset.data_root == "/my/data"
+        assert config.test_dataloader.dataset.data_root == "/my/data"
+        assert config.data_preparation.root == "/my/data"
+
+    def test_without_the_option_data_roots_stay(self, settings):
+        config = settings("test_dataloader['dataset']['data_root'] = 'elsewhere'").config
+        assert config.train_dataloader.dataset.data_root == "data/x"
+        assert config.test_dataloader.dataset.data_root == "elsewhere"
+
+    def test_amp_changes_the_wrapper(self, settings):
+        assert settings().config.optim_wrapper.type == "OptimWrapper"
+        assert settings(amp=True).config.optim_wrapper.type == "vdfd_seg.DeviceAmpOptimWrapper"
+
+    def test_a_config_may_have_variables_of_its_own(self, settings):
+        settings("crop_size = (8, 8)\nnorm_cfg = dict(type='BN')\ntrain_pipeline = []\n")
+
+
+class TestOverrides:
+    def lr(self, loaded):
+        return [loaded.for_step(s).optim_wrapper.optimizer.lr for s in range(3)]
+
+    def test_hold_for_their_steps_only(self, settings):
+        loaded = settings("step_overrides = {'1:': dict(optim_wrapper=dict(optimizer=dict(lr=1.0)))}")
+        assert self.lr(loaded) == [0.1, 1.0, 1.0]
+        assert loaded.for_step(1).optim_wrapper.optimizer.type == "SGD"
+        assert loaded.config.optim_wrapper.optimizer.lr == 0.1
+
+    def test_later_entries_win(self, settings):
+        loaded = settings(
+            "def f(x): return dict(optim_wrapper=dict(optimizer=dict(lr=x)))\n"
+            "step_overrides = {':': f(2.0), 1: f(3.0), '-1': f(4.0)}\ndel f\n"
+        )
+        assert self.lr(loaded) == [2.0, 3.0, 4.0]
+
+    def test_merge_as_deeply_as_needed(self, settings):
+        loaded = settings(
+            "step_overrides = {'1:': dict(train_cfg=dict(max_iters=3), growth=dict(init='balanced'),"
+            "                            param_scheduler=[dict(type='PolyLR')])}"
+        )
+        config = loaded.for_step(2)
+        assert config.train_cfg == {"max_iters": 3}
+        assert config.growth.init == "balanced"
+        assert config.param_scheduler == [{"type": "PolyLR"}]
+        assert "growth" not in loaded.for_step(0)
+
+    def test_may_replace_a_dict(self, settings):
+        loaded = settings(
+            "step_overrides = {'1:': dict(train_cfg=dict(_delete_=True, max_epochs=2), "
+            "optim_wrapper=dict(optimizer=dict(_delete_=True, type='Adam')))}"
+        )
+        for step in (1, 2, 1):
+            assert loaded.for_step(step).optim_wrapper.optimizer == {"type": "Adam"}
+            assert loaded.for_step(step).train_cfg == {"max_epochs": 2}
+
+    def test_keep_keys_with_dots_whole(self, settings):
+        loaded = settings(
+            "step_overrides = {'1:': dict(optim_wrapper=dict(paramwise_cfg=dict(custom_keys="
+            "{'decode_head.conv_seg': dict(lr_mult=1.0)})))}"
+        )
+        found = loaded.for_step(1).optim_wrapper.paramwise_cfg.custom_keys
+        assert found == {"decode_head.conv_seg": {"lr_mult": 1.0}}
+
+    def test_of_a_step_that_does_not_exist(self, refused):
+        refused("step_overrides '7': the protocol has steps 0 to 2", "step_overrides = {7: dict()}")
+
+    def test_misspelt_key(self, refused):
+        refused(
+            "'optim_wraper'. Did you mean 'optim_wrapper'",
+            "step_overrides = {'1:': dict(optim_wraper=dict(optimizer=dict(lr=1.0)))}",
+        )
+
+    def test_that_leave_two_lengths(self, refused):
+        refused(
+            "either max_iters or max_epochs",
+            "step_overrides = {'1:': dict(train_cfg=dict(max_epochs=2))}",
+        )
+
+    def test_of_what_holds_for_the_whole_run(self, refused):
+        refused("protocol", "step_overrides = {'1:': dict(protocol=dict(split='15-5'))}")
+        refused("method", "step_overrides = {'1:': dict(method=dict(type='Joint'))}")
+
+    def test_that_are_not_dicts(self, refused):
+        refused("step_overrides", "step_overrides = {'1:': 3}")
+        refused("step_overrides", "step_overrides = [1]")
+
+
+class TestRefused:
+    def test_missing_file(self, tmp_path):
+        with pytest.raises(InputError, match=r"config '.*none\.py' does not exist"):
+            load_settings(tmp_path / "none.py")
+
+    @pytest.mark.parametrize("text", ["model = dict(", "1 / 0"])
+    def test_file_that_is_no_config(self, refused, text):
+        refused("cannot be read", text)
+
+    @pytest.mark.parametrize(
+        "key", ["model", "protocol", "method", "train_dataloader", "test_dataloader", "train_cfg",
+                "optim_wrapper"],
+    )  # fmt: skip
+    def test_missing_key(self, refused, key):
+        refused(f"the key '{key}' is missing", f"\ndel {key}\n")
+
+    @pytest.mark.parametrize(
+        ("key", "near"),
+        [("step_override", "step_overrides"), ("param_schedulers", "param_scheduler"),
+         ("evaluate_On", "evaluate_on"), ("save_intervall", "save_interval")],
+    )  # fmt: skip
+    def test_misspelt_key(self, refused, key, near):
+        refused(f"unknown key '{key}'. Did you mean '{near}'", f"{key} = 1")
+
+    @pytest.mark.parametrize(
+        ("cycle", "message"),
+        [
+            ("dict()", "either max_iters or max_epochs"),
+            ("dict(max_iters=1, max_epochs=1)", "either max_iters or max_epochs"),
+            ("dict(max_iters=1, val_interval=1)", "train_cfg has an unknown key 'val_interval'"),
+            ("dict(max_iters=0)", "max_iters.*above 0"),
+            ("dict(max_epochs=-1)", "max_epochs.*above 0"),
+            ("dict(max_iters='many')", "max_iters.*above 0"),
+            ("5", "train_cfg"),
+        ],
+    )
+    def test_train_cfg(self, refused, cycle, message):
+        refused(message, f"train_cfg = {cycle}")
+
+    @pytest.mark.parametrize(
+        ("extra", "message"),
+        [
+            ("protocol = 'VOC'", "protocol must be a dict"),
+            ("protocol['split'] = '10-6'", "unknown VOC split"),
+            ("method = 'FineTune'", "method must be a dict"),
+            ("method = dict(type='Finetune')", "Did you mean 'FineTune'"),
+            ("method = dict(type='FineTune', weight=1)", "key in method FineTune 'weight'"),
+            ("method = dict(type='VDFD', wieght=1)", "Did you mean 'weight'"),
+        ],
+    )
+    def test_what_protocol_and_method_refuse(self, refused, extra, message):
+        refused(message, extra)
+
+    def test_option_into_what_is_no_dict(self, refused):
+        refused("cannot be read", options={"train_cfg.max_iters.x": 1})

@@ -1,0 +1,223 @@
+"""Hooks of a continual step, run by MMEngine's Runner on a model of two parameters."""
+
+import copy
+import random
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from mmengine.model import BaseModel
+from torch import nn
+
+from vdfd_seg.checkpoint import load_plain
+from vdfd_seg.hooks import IterationSeedHook, LossHealthHook, MethodHook, StepStateHook
+from vdfd_seg.hooks.health_hook import NonFiniteLossError
+
+
+def draw():
+    return random.random(), np.random.rand(), torch.rand(1).item()
+
+
+class TestSeedHook:
+    def drawn(self, iteration, seed=1, rank=0, monkeypatch=None):
+        if monkeypatch:
+            monkeypatch.setattr("vdfd_seg.hooks.seed_hook.get_rank", lambda: rank)
+        IterationSeedHook(seed).before_train_iter(SimpleNamespace(iter=iteration), 0)
+        return draw()
+
+    def test_randomness_is_a_function_of_the_iteration(self):
+        expected = self.drawn(5)
+        draw()
+        self.drawn(9)
+        assert self.drawn(5) == expected
+
+    def test_every_generator_differs_by_iteration_seed_and_process(self, monkeypatch):
+        draws = [
+            self.drawn(5), self.drawn(6), self.drawn(5, seed=2),
+            self.drawn(5, rank=1, monkeypatch=monkeypatch),
+        ]  # fmt: skip
+        for generator in zip(*draws, strict=True):
+            assert len(set(generator)) == 4
+
+
+class TestHealthHook:
+    def check(self, iteration, outputs, interval=10, last=1000):
+        runner = SimpleNamespace(iter=iteration, max_iters=last)
+        LossHealthHook(interval).after_train_iter(runner, 0, outputs=outputs)
+
+    @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+    def test_names_the_term_and_not_the_sum(self, value):
+        outputs = {"loss": value, "decode.loss_ce": torch.tensor(1.0), "loss_vdfd": torch.tensor(value)}
+        with pytest.raises(NonFiniteLossError, match="the loss term loss_vdfd became.*iteration 10;"):
+            self.check(9, outputs)
+
+    def test_names_all_terms(self):
+        nan = torch.tensor(float("nan"))
+        with pytest.raises(NonFiniteLossError, match="terms a, b became"):
+            self.check(9, {"a": nan, "loss": nan, "b": nan})
+
+    def test_names_the_sum_where_every_term_is_finite(self):
+        with pytest.raises(NonFiniteLossError, match="term loss became"):
+            self.check(9, {"loss": float("inf"), "a": 1.0})
+
+    def test_finite_losses_pass(self):
+        self.check(9, {"loss": torch.tensor(1e30), "a": 0.0})
+        self.check(9, None)
+
+    def test_checks_at_its_interval(self):
+        self.check(8, {"loss": float("nan")})
+        with pytest.raises(NonFiniteLossError):
+            self.check(19, {"loss": float("nan")})
+
+    def test_checks_the_last_iteration_whatever_the_interval(self):
+        with pytest.raises(NonFiniteLossError):
+            self.check(12, {"loss": float("nan")}, last=13)
+
+
+class Recorder(nn.Module):
+    """A method with a parameter that notes when it is called."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(()))
+        self.calls = []
+
+    def before_update(self, view):
+        self.calls.append(("before", view.weight.detach().clone(), view.weight.grad.clone()))
+
+    def after_update(self, view, learning_rate):
+        self.calls.append(("after", view.weight.detach().clone(), learning_rate))
+
+
+class Learner(BaseModel):
+    def __init__(self):
+        super().__init__()
+        self.network = nn.Linear(1, 1, bias=False)
+        nn.init.ones_(self.network.weight)
+        self.norm = nn.BatchNorm1d(1, affine=False)
+        self.method = Recorder()
+        self.view = self.network
+
+    def forward(self, inputs, mode="loss"):
+        noise = torch.rand(())
+        output = self.network(self.norm(inputs)) * self.method.scale
+        return {"loss": ((output - inputs - noise) ** 2).mean()}
+
+
+class Batches(torch.utils.data.Dataset):
+    def __len__(self):
+        return 6
+
+    def __getitem__(self, index):
+        return {"inputs": torch.tensor([float(index)])}
+
+
+@pytest.fixture
+def train(registered_modules, tmp_path):
+    """Train a learner by a Runner with some hooks."""
+    from mmengine.runner import Runner
+
+    from vdfd_seg.datasets import DrawSampler
+    from vdfd_seg.engine.environment import forget_runner
+    from vdfd_seg.engine.step import ResumableLoop
+
+    class Drawn(Batches):
+        def __getitem__(self, key):
+            return super().__getitem__(key[0])
+
+    def run(hooks, iterations=6, start=0, optim=None, learner=None):
+        learner = learner or Learner()
+        dataset = Drawn()
+        runner = Runner(
+            learner,
+            str(tmp_path / "runs"),
+            train_dataloader=dict(
+                dataset=dataset, batch_size=2, sampler=DrawSampler(dataset, 0, 2 * start),
+                collate_fn=dict(type="default_collate"),
+            ),
+            train_cfg=dict(type=ResumableLoop, max_iters=iterations, start=start),
+            optim_wrapper=dict(
+                type="OptimWrapper", optimizer=dict(type="SGD", lr=0.1, momentum=0.9), **(optim or {})
+            ),
+            param_scheduler=[dict(type="PolyLR", by_epoch=False, end=12, power=1.0)],
+            default_hooks=dict(checkpoint=None, sampler_seed=None, logger=None, timer=None),
+            custom_hooks=hooks,
+            log_level="ERROR",
+            default_scope="mmseg",
+            experiment_name=f"run{random.random()}",
+        )  # fmt: skip
+        runner.train()
+        forget_runner()
+        return learner, runner
+
+    return run
+
+
+class TestMethodHook:
+    def test_is_called_around_each_update(self, train):
+        learner, runner = train([MethodHook()], iterations=3)
+        calls = learner.method.calls
+        assert [call[0] for call in calls] == ["before", "after"] * 3
+        for before, after in zip(calls[::2], calls[1::2], strict=True):
+            assert not torch.equal(before[1], after[1])
+            assert before[2].abs().sum() > 0
+        assert [call[2] for call in calls[1::2]] == pytest.approx([0.1, 0.1 * 10 / 11, 0.1 * 9 / 11])
+
+    def test_is_called_once_per_update_under_gradient_accumulation(self, train):
+        learner, _ = train([MethodHook()], iterations=6, optim=dict(accumulative_counts=3))
+        assert [call[0] for call in learner.method.calls] == ["before", "after"] * 2
+
+    def test_sees_clipped_gradients(self, train):
+        learner, _ = train([MethodHook()], iterations=2, optim=dict(clip_grad=dict(max_norm=1e-3)))
+        assert all(call[2].norm() <= 1.01e-3 for call in learner.method.calls[::2])
+
+    def test_leaves_the_optimiser_afterwards(self, train):
+        learner, runner = train([MethodHook()], iterations=1)
+        runner.optim_wrapper.optimizer.step()
+        assert len(learner.method.calls) == 2
+
+
+class TestStateHook:
+    TAG = {"config": "x", "step": 1}
+
+    def hooks(self, path, interval=100, state=None):
+        return [IterationSeedHook(3), MethodHook(), StepStateHook(path, interval, self.TAG, state)]
+
+    def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(self, train, tmp_path):
+        path = tmp_path / "resume.pth"
+        start = Learner()
+        whole, runner = train(self.hooks(tmp_path / "other.pth"), 6, learner=copy.deepcopy(start))
+        first, _ = train(self.hooks(path), 4, learner=copy.deepcopy(start))
+        state = load_plain(path)
+        assert (state["tag"], state["iteration"]) == (self.TAG, 4)
+        second, resumed = train(self.hooks(path, state=state), 6, start=4, learner=Learner())
+        expected = whole.state_dict()
+        assert not torch.equal(first.state_dict()["network.weight"], expected["network.weight"])
+        for name, value in second.state_dict().items():
+            assert torch.equal(value, expected[name]), name
+        assert resumed.optim_wrapper.get_lr() == runner.optim_wrapper.get_lr()
+        ends = load_plain(path), load_plain(tmp_path / "other.pth")
+        assert ends[0]["iteration"] == ends[1]["iteration"] == 6
+        assert str(ends[0]) == str(ends[1])
+
+    def test_saves_at_its_interval_and_at_the_end(self, train, tmp_path, monkeypatch):
+        saved = []
+        monkeypatch.setattr(
+            "vdfd_seg.hooks.state_hook.save_plain", lambda path, content: saved.append(content)
+        )
+        train(self.hooks(tmp_path / "x", interval=2), 5)
+        assert [content["iteration"] for content in saved] == [2, 4, 5]
+
+    def test_only_the_main_process_saves(self, train, tmp_path, monkeypatch):
+        monkeypatch.setattr("vdfd_seg.hooks.state_hook.is_main_process", lambda: False)
+        train(self.hooks(tmp_path / "x"), 2)
+        assert not (tmp_path / "x").exists()
+
+    def test_another_number_of_schedulers_is_an_error(self, train, tmp_path):
+        path = tmp_path / "resume.pth"
+        train(self.hooks(path), 2)
+        state = load_plain(path)
+        state["schedulers"] = []
+        with pytest.raises(ValueError, match="zip"):
+            train(self.hooks(path, state=state), 4, start=2)

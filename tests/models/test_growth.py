@@ -1,0 +1,168 @@
+"""A classifier that grows keeps what it knew."""
+
+import math
+import random
+
+import pytest
+import torch
+from torch import nn
+
+from vdfd_seg.errors import InputError
+from vdfd_seg.models import SegmentationView, grow
+from vdfd_seg.models.growth import class_rows, register_class_rows
+
+ARCHITECTURES = [
+    ("resnet", "ASPPHead", 0),
+    ("resnet", "ASPPHead", 1),
+    ("resnet", "DepthwiseSeparableASPPHead", 2),
+    ("mobilenet", "ASPPHead", 1),
+    ("mobilenet", "DepthwiseSeparableASPPHead", 0),
+]
+
+
+def grown(tiny_network, old, new, init="random", **settings):
+    first, second = tiny_network(old, seed=1, **settings), tiny_network(new, seed=2, **settings)
+    fresh = {name: value.clone() for name, value in second.state_dict().items()}
+    rows = SegmentationView(second).rows
+    grow(second, first.state_dict(), rows, old, init)
+    return first, second, fresh, rows
+
+
+@pytest.mark.parametrize(("backbone", "head", "auxiliary"), ARCHITECTURES)
+def test_everything_known_is_copied_and_new_rows_stay_fresh(
+    tiny_network, backbone, head, auxiliary
+):
+    settings = {"backbone": backbone, "head": head, "auxiliary": auxiliary}
+    first, second, fresh, rows = grown(tiny_network, 3, 5, **settings)
+    assert len(rows) == 2 * (1 + auxiliary)
+    old, new = first.state_dict(), second.state_dict()
+    for name, value in new.items():
+        if name in rows:
+            assert len(value) == 5
+            assert torch.equal(value[:3], old[name])
+            assert torch.equal(value[3:], fresh[name][3:])
+        else:
+            assert torch.equal(value, old[name])
+
+
+@pytest.mark.parametrize(("backbone", "head", "auxiliary"), ARCHITECTURES)
+def test_old_logits_of_every_head_are_unchanged(
+    tiny_network, make_batch, backbone, head, auxiliary
+):
+    settings = {"backbone": backbone, "head": head, "auxiliary": auxiliary}
+    first, second, _, _ = grown(tiny_network, 3, 4, **settings)
+    inputs, _ = make_batch()
+    before, after = SegmentationView(first.eval()), SegmentationView(second.eval())
+    with torch.no_grad():
+        features = [view.network.extract_feat(inputs) for view in (before, after)]
+        for key in before.heads:
+            old, new = before.heads[key](features[0]), after.heads[key](features[1])
+            assert torch.allclose(new[:, :3], old, atol=1e-6)
+
+
+def test_background_rows_are_copies_of_the_background(tiny_network):
+    first, second, _, rows = grown(tiny_network, 3, 5, init="background", auxiliary=1)
+    for name in rows:
+        old, new = first.state_dict()[name], second.state_dict()[name]
+        assert torch.equal(new[:3], old)
+        assert torch.equal(new[3], old[0])
+        assert torch.equal(new[4], old[0])
+
+
+@pytest.mark.parametrize("added", [1, 2, 7])
+def test_balanced_growth_leaves_the_old_probabilities_unchanged(tiny_network, make_batch, added):
+    first, second, _, _ = grown(tiny_network, 3, 3 + added, init="balanced")
+    inputs, _ = make_batch()
+    with torch.no_grad():
+        old = SegmentationView(first.eval()).logits(inputs).softmax(1)
+        new = SegmentationView(second.eval()).logits(inputs).softmax(1)
+    assert torch.allclose(new[:, 1:3], old[:, 1:3], atol=1e-6)
+    assert torch.allclose(new[:, 0] + new[:, 3:].sum(1), old[:, 0], atol=1e-6)
+    # The background's share is divided equally.
+    for row in range(3, 3 + added):
+        assert torch.allclose(new[:, row], old[:, 0] / (added + 1), atol=1e-6)
+
+
+def test_balanced_biases_by_hand():
+    first, second = nn.Linear(2, 2), nn.Linear(2, 4)
+    with torch.no_grad():
+        first.bias.copy_(torch.tensor([1.0, -2.0]))
+    grow(second, first.state_dict(), ("weight", "bias"), 2, "balanced")
+    share = 1 - math.log(3)
+    assert second.bias.tolist() == pytest.approx([share, -2, share, share])
+    assert torch.equal(second.weight[2:], first.weight[[0, 0]])
+
+
+def test_nothing_is_added_where_no_class_is_new():
+    first, second = nn.Linear(2, 3), nn.Linear(2, 3)
+    for init in ("random", "background", "balanced"):
+        grow(second, first.state_dict(), ("weight", "bias"), 3, init)
+        assert torch.equal(second.bias, first.bias)
+
+
+def test_growing_twice_equals_growing_once_but_for_new_rows():
+    random.seed(0)
+    one, two, three = nn.Linear(4, 2), nn.Linear(4, 3), nn.Linear(4, 5)
+    grow(two, one.state_dict(), ("weight", "bias"), 2)
+    grow(three, two.state_dict(), ("weight", "bias"), 3)
+    assert torch.equal(three.weight[:2], one.weight)
+    assert torch.equal(three.weight[2:3], two.weight[2:])
+
+
+class TestRefused:
+    def test_unknown_initialisation(self):
+        with pytest.raises(InputError, match="growth init 'zeros' is not one of"):
+            grow(nn.Linear(1, 1), {}, (), 1, "zeros")
+
+    def test_head_that_is_not_registered(self):
+        class OwnHead(nn.Module):
+            pass
+
+        with pytest.raises(InputError, match="OwnHead.*register_class_rows.*ASPPHead"):
+            class_rows(OwnHead())
+        register_class_rows(OwnHead, ("classifier.weight",))
+        assert class_rows(OwnHead()) == ("classifier.weight",)
+
+    def test_head_with_a_loss_of_its_own(self, tiny_network):
+        from mmseg.models.decode_heads import FCNHead
+
+        class OwnLossHead(FCNHead):
+            def loss(self, *args):
+                return {}
+
+        network = tiny_network()
+        network.decode_head.__class__ = OwnLossHead
+        with pytest.raises(InputError, match="OwnLossHead"):
+            SegmentationView(network)
+
+    def test_another_kind_of_network(self):
+        with pytest.raises(InputError, match="model type Linear is not supported"):
+            SegmentationView(nn.Linear(1, 1))
+
+    def test_weights_of_another_backbone(self, tiny_network):
+        old = tiny_network(3, backbone="mobilenet").state_dict()
+        new = tiny_network(4)
+        with pytest.raises(InputError, match=r"lacks parameter 'backbone\.layer1"):
+            grow(new, old, SegmentationView(new).rows, 3)
+
+    def test_weights_of_a_larger_architecture(self, tiny_network):
+        old = tiny_network(3, auxiliary=1).state_dict()
+        new = tiny_network(4)
+        with pytest.raises(InputError, match="unknown parameter 'auxiliary_head"):
+            grow(new, old, SegmentationView(new).rows, 3)
+
+    def test_weights_of_another_width(self, tiny_network):
+        old = tiny_network(3, channels=16).state_dict()
+        new = tiny_network(4)
+        with pytest.raises(InputError, match=r"'decode_head\.conv_seg\.weight' has shape \(3, 16,"):
+            grow(new, old, SegmentationView(new).rows, 3)
+
+    def test_weights_of_another_shape_elsewhere(self):
+        old, new = nn.Linear(3, 2), nn.Linear(4, 2)
+        with pytest.raises(InputError, match=r"parameter 'weight' has shape \(2, 3\) in the"):
+            grow(new, old.state_dict(), (), 2)
+
+    def test_weights_of_another_number_of_classes(self, tiny_network):
+        new = tiny_network(4)
+        with pytest.raises(InputError, match=r"'decode_head\.conv_seg\.weight'.*2 old classes"):
+            grow(new, tiny_network(3).state_dict(), SegmentationView(new).rows, 2)

@@ -1,0 +1,169 @@
+"""The view shows methods what mmsegmentation's network computes."""
+
+import pytest
+import torch
+
+from vdfd_seg.models import ContinualLearner, SegmentationView
+
+SETTINGS = [
+    {},
+    {"auxiliary": 1},
+    {"auxiliary": 2, "head": "DepthwiseSeparableASPPHead"},
+    {"backbone": "mobilenet", "auxiliary": 1},
+    {"auxiliary": 1, "loss": [
+        {"type": "CrossEntropyLoss", "loss_name": "loss_ce"},
+        {"type": "DiceLoss", "loss_name": "loss_dice", "loss_weight": 0.3},
+    ]},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_task_loss_is_that_of_mmsegmentation(tiny_network, make_batch, settings):
+    network = tiny_network(**settings).train()
+    inputs, samples = make_batch()
+    state = {name: value.clone() for name, value in network.state_dict().items()}
+    torch.manual_seed(7)
+    expected = network.loss(inputs, samples)
+    network.load_state_dict(state)
+    torch.manual_seed(7)
+    view = SegmentationView(network)
+    found = view.task_loss(view.outputs(inputs), samples)
+    assert list(found) == list(expected)
+    for name, value in expected.items():
+        assert torch.allclose(found[name], value, atol=1e-6), name
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_gradients_are_those_of_mmsegmentation(tiny_network, make_batch, settings):
+    inputs, samples = make_batch()
+
+    def gradients(losses_of):
+        network = tiny_network(**settings).train()
+        torch.manual_seed(7)
+        losses = losses_of(network)
+        sum(value for name, value in losses.items() if "loss" in name).backward()
+        return {name: p.grad for name, p in network.named_parameters()}
+
+    def through_view(network):
+        view = SegmentationView(network)
+        return view.task_loss(view.outputs(inputs), samples)
+
+    expected = gradients(lambda network: network.loss(inputs, samples))
+    found = gradients(through_view)
+    assert any(gradient.abs().max() > 0 for gradient in expected.values())
+    for name, gradient in expected.items():
+        assert torch.allclose(found[name], gradient, atol=1e-5), name
+
+
+@pytest.mark.parametrize("settings", SETTINGS[:4])
+def test_embedding_times_classifier_is_the_logits(tiny_network, make_batch, settings):
+    view = SegmentationView(tiny_network(**settings).eval())
+    inputs, _ = make_batch()
+    with torch.no_grad():
+        outputs = view.outputs(inputs)
+        rows, bias = view.classifier()
+        again = torch.einsum("ndhw,cd->nchw", outputs.embedding, rows) + bias[:, None, None]
+    assert torch.allclose(again, outputs.logits, atol=1e-5)
+    assert torch.equal(view.logits(inputs), outputs.logits)
+    assert outputs.auxiliary == ()
+    assert len(outputs.features) == 4
+
+
+def test_upsampled_logits_are_the_networks_prediction(tiny_network, make_batch):
+    network = tiny_network().eval()
+    view = SegmentationView(network)
+    inputs, samples = make_batch()
+    with torch.no_grad():
+        expected = network.encode_decode(inputs, [sample.metainfo for sample in samples])
+        found = view.upsample(view.logits(inputs), view.labels(samples))
+    assert torch.allclose(found, expected, atol=1e-6)
+
+
+def test_labels_are_stacked(tiny_network, make_batch):
+    view = SegmentationView(tiny_network())
+    _, samples = make_batch()
+    labels = view.labels(samples)
+    assert labels.shape == (2, 32, 32)
+    assert torch.equal(labels[1:], samples[1].gt_sem_seg.data)
+
+
+def test_no_hook_stays_behind(tiny_network, make_batch):
+    view = SegmentationView(tiny_network())
+    view.outputs(make_batch()[0])
+    assert not view.network.decode_head.conv_seg._forward_pre_hooks
+
+
+def test_rows_are_exactly_the_parameters_that_depend_on_the_number_of_classes(tiny_network):
+    for settings in SETTINGS[:4]:
+        small, large = tiny_network(3, **settings), tiny_network(4, **settings)
+        sizes = {name: value.shape for name, value in large.named_parameters()}
+        changed = {n for n, value in small.named_parameters() if value.shape != sizes[n]}
+        assert set(SegmentationView(small).rows) == changed
+
+
+def test_not_distilled_is_what_the_main_logits_do_not_need_and_the_classifier(
+    tiny_network, make_batch
+):
+    network = tiny_network(auxiliary=2).eval()
+    view = SegmentationView(network)
+    view.logits(make_batch()[0]).sum().backward()
+    for name, parameter in network.named_parameters():
+        excluded = name.startswith(view.not_distilled)
+        classifier = name.startswith(view.classifier_name)
+        assert excluded == (parameter.grad is None or classifier), name
+
+
+def test_begin_tells_every_head(tiny_network):
+    loss = {"type": "vdfd_seg.UnbiasedCrossEntropyLoss"}
+    network = tiny_network(auxiliary=2, loss=loss)
+    view = SegmentationView(network)
+    view.begin(2)
+    assert [head.loss_decode.num_hidden for head in view.heads.values()] == [2, 2, 2]
+
+
+def test_hidden_classes_reach_the_loss(tiny_network, make_batch):
+    from vdfd_seg.models.losses import unbiased_cross_entropy
+
+    network = tiny_network(loss={"type": "vdfd_seg.UnbiasedCrossEntropyLoss"}).train()
+    view = SegmentationView(network)
+    inputs, samples = make_batch()
+    view.begin(2)
+    outputs = view.outputs(inputs)
+    labels = view.labels(samples)
+    expected = unbiased_cross_entropy(view.upsample(outputs.logits, labels), labels, 2)
+    assert torch.allclose(view.task_loss(outputs, samples)["decode.loss_ce"], expected)
+
+
+class TestLearner:
+    class Method(torch.nn.Module):
+        def loss(self, view, inputs, samples):
+            return {"loss_of": view, "inputs": inputs, "samples": samples}
+
+        def predict(self, view, inputs, samples):
+            return [view, inputs, samples]
+
+    def test_forwards_to_the_method_or_the_network(self, tiny_network, make_batch):
+        network = tiny_network().eval()
+        view = SegmentationView(network)
+        learner = ContinualLearner(network, self.Method(), view).eval()
+        inputs, samples = make_batch()
+        assert learner(inputs, samples, mode="loss")["loss_of"] is view
+        assert learner(inputs, samples, mode="predict")[0] is view
+        with torch.no_grad():
+            assert torch.equal(learner(inputs), view.logits(inputs))
+
+    def test_starting_a_runner_keeps_the_weights(self, tiny_network):
+        network = tiny_network()
+        learner = ContinualLearner(network, self.Method(), SegmentationView(network))
+        before = [parameter.clone() for parameter in network.parameters()]
+        learner.init_weights()
+        assert all(map(torch.equal, before, network.parameters()))
+
+    def test_parameters_of_network_and_method_are_trained_together(self, tiny_network):
+        network, method = tiny_network(), self.Method()
+        method.graph = torch.nn.Linear(2, 2)
+        learner = ContinualLearner(network, method, SegmentationView(network))
+        names = [name for name, _ in learner.named_parameters()]
+        assert "method.graph.weight" in names
+        assert "network.decode_head.conv_seg.weight" in names
+        assert len(names) == len(list(network.parameters())) + 2

@@ -1,0 +1,301 @@
+"""Rules, fingerprints, label tables and refusals of protocols."""
+
+import dataclasses
+import random
+import subprocess
+import sys
+
+import pytest
+
+from vdfd_seg.errors import InputError
+from vdfd_seg.protocols import IGNORE_INDEX, Protocol, Task, build_protocol
+
+CLASSES = ("background", "cat", "dog", "cow", "bus")
+
+
+def custom(**changes):
+    """Masks 0 background, 1 cat, 2 dog, 3 cow, 4 bus; learned: cow, cat | dog | (never) bus."""
+    cfg = {
+        "type": "Custom",
+        "classes": CLASSES,
+        "tasks": [["background", "cow", "cat"], ["dog"]],
+        **changes,
+    }
+    return build_protocol(cfg)
+
+
+def domains(**changes):
+    cfg = {
+        "type": "Custom",
+        "classes": ["road", "car"],
+        "tasks": [["aachen", "bremen"], ["zurich"]],
+        "scenario": "domain",
+        **changes,
+    }
+    return build_protocol(cfg)
+
+
+def test_numbers_of_classes():
+    protocol = custom()
+    assert [protocol.num_classes(s) for s in (0, 1)] == [3, 4]
+    assert [protocol.num_old(s) for s in (0, 1)] == [0, 3]
+    assert protocol.classes_seen(0) == ("background", "cow", "cat")
+    assert protocol.label_names == ("background", "cow", "cat", "dog")
+    assert [list(protocol.task_labels(s)) for s in (0, 1)] == [[0, 1, 2], [3]]
+    assert protocol.mask_ids(protocol.label_names) == (0, 3, 1, 2)
+    assert protocol.foreground_ids([0]) == (3, 1)
+    assert protocol.foreground_ids([0, 1]) == (3, 1, 2)
+
+
+class TestLabelTables:
+    """By hand, for masks 0 background, 1 cat, 2 dog, 3 cow, 4 bus."""
+
+    def head(self, table):
+        assert len(table) == 256
+        assert table[255] == 255
+        assert set(table[5:255]) == {-1}
+        return list(table[:5])
+
+    def test_training_hides_old_and_future_classes_in_the_background(self):
+        protocol = custom()
+        assert self.head(protocol.train_label_map(0)) == [0, 2, 0, 1, 0]
+        assert self.head(protocol.train_label_map(1)) == [0, 0, 3, 0, 0]
+
+    def test_cumulative_training_hides_future_classes_only(self):
+        protocol = custom()
+        assert self.head(protocol.train_label_map(0, cumulative=True)) == [0, 2, 0, 1, 0]
+        assert self.head(protocol.train_label_map(1, cumulative=True)) == [0, 2, 3, 1, 0]
+
+    @pytest.mark.parametrize(("rule", "value"), [("background", 0), ("ignore", 255)])
+    def test_unseen_classes_at_test_time_follow_the_rule(self, rule, value):
+        protocol = custom(unseen=rule)
+        assert self.head(protocol.test_label_map(0)) == [0, 2, value, 1, value]
+        assert self.head(protocol.test_label_map(1)) == [0, 2, 3, 1, value]
+
+    def test_without_a_background_hidden_classes_are_ignored(self):
+        protocol = custom(classes=["cat", "dog", "cow"], tasks=[["cow"], ["cat", "dog"]])
+        assert protocol.background is None
+        assert list(protocol.train_label_map(0)[:4]) == [255, 255, 0, -1]
+        assert list(protocol.train_label_map(1)[:4]) == [1, 2, 255, -1]
+        assert list(protocol.test_label_map(0)[:4]) == [255, 255, 0, -1]
+
+    def test_domains_keep_every_label_at_every_step(self):
+        protocol = domains()
+        for step in (0, 1):
+            assert list(protocol.train_label_map(step)[:3]) == [0, 1, -1]
+            assert list(protocol.test_label_map(step)[:3]) == [0, 1, -1]
+
+    def test_tables_of_random_protocols_partition_the_foreground(self):
+        random.seed(1)
+        for _ in range(100):
+            protocol = random_protocol()
+            steps = range(len(protocol.tasks))
+            learned = protocol.mask_ids(protocol.label_names)
+            for mask_id, name in enumerate(protocol.classes):
+                if name == "background":
+                    continue
+                labels = [protocol.train_label_map(step)[mask_id] for step in steps]
+                shown = [label for label in labels if label]
+                # Each class shows in exactly one step, under its final label.
+                expected = [learned.index(mask_id)] if mask_id in learned else []
+                assert shown == expected
+                if shown:
+                    assert mask_id in protocol.foreground_ids([labels.index(shown[0])])
+
+    def test_the_last_test_table_agrees_with_every_cumulative_table_on_seen_classes(self):
+        random.seed(2)
+        for _ in range(50):
+            protocol = random_protocol()
+            last = protocol.test_label_map(len(protocol.tasks) - 1)
+            for step in range(len(protocol.tasks)):
+                table = protocol.train_label_map(step, cumulative=True)
+                for mask_id in protocol.mask_ids(protocol.classes_seen(step)):
+                    assert table[mask_id] == last[mask_id]
+
+
+def random_protocol():
+    names = ["background"] + [f"c{i}" for i in range(random.randint(1, 9))]
+    learned = random.sample(names[1:], random.randint(1, len(names) - 1))
+    cuts = sorted(random.sample(range(1, len(learned)), random.randint(0, len(learned) - 1)))
+    parts = [learned[a:b] for a, b in zip([0, *cuts], [*cuts, None], strict=True)]
+    parts[0] = ["background", *parts[0]]
+    shuffled = random.sample(names, len(names))
+    return build_protocol({"type": "Custom", "classes": shuffled, "tasks": parts})
+
+
+def test_palette_follows_the_labels():
+    palette = [(i, i, i) for i in range(5)]
+    assert custom(palette=palette).palette_of_labels() == [[i] * 3 for i in (0, 3, 1, 2)]
+    assert custom().palette_of_labels() == []
+
+
+def test_voc_palette_is_the_devkits():
+    protocol = build_protocol({"type": "VOC", "split": "10-1"})
+    known = {"background": (0, 0, 0), "aeroplane": (128, 0, 0), "person": (192, 128, 128),
+             "tvmonitor": (0, 64, 128)}  # fmt: skip
+    assert {n: protocol.palette[protocol.classes.index(n)] for n in known} == known
+
+
+class TestFingerprint:
+    def voc(self, **changes):
+        return build_protocol({"type": "VOC", "split": "10-5", **changes})
+
+    def test_every_rule_changes_it(self):
+        order = list(self.voc().classes[1:])
+        order[0], order[-1] = order[-1], order[0]
+        changes = (
+            {},
+            {"setting": "disjoint"},
+            {"unseen": "ignore"},
+            {"average": "all"},
+            {"validation": 0.1},
+            {"order": order},
+            {"split": "5-5"},
+        )
+        prints = [self.voc(**change).fingerprint() for change in changes]
+        prints.append(self.voc().fingerprint("other images"))
+        assert len(set(prints)) == len(changes) + 1
+
+    def test_order_within_a_task_changes_it(self):
+        order = list(self.voc().classes[1:])
+        order[0], order[1] = order[1], order[0]
+        assert self.voc(order=order).fingerprint() != self.voc().fingerprint()
+
+    def test_domain_rules_change_it(self):
+        def prints(**changes):
+            cfg = {"type": "Cityscapes", "split": "11-5", **changes}
+            return build_protocol(cfg).fingerprint()
+
+        found = [prints(), prints(domain_split="published"), prints(test_share=0.3),
+                 prints(split="11-1")]  # fmt: skip
+        assert len(set(found)) == 4
+
+    def test_names_and_palette_do_not_change_it(self):
+        protocol = self.voc()
+        tasks = tuple(dataclasses.replace(t, name=f"renamed {t.name}") for t in protocol.tasks)
+        other = dataclasses.replace(protocol, name="other", palette=(), tasks=tasks)
+        assert other.fingerprint() == protocol.fingerprint()
+
+    def test_spelling_of_the_same_rules_does_not_change_it(self):
+        expected = self.voc().fingerprint()
+        assert self.voc(validation=0).fingerprint() == expected
+        assert self.voc(setting="overlap", order=list(self.voc().classes[1:])).fingerprint() == (
+            expected
+        )
+
+    def test_is_the_same_in_every_process(self):
+        code = (
+            "from vdfd_seg.protocols import build_protocol as b;"
+            "print(b(dict(type='VOC', split='10-5')).fingerprint('x'))"
+        )
+        run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert run.stdout.strip() == self.voc().fingerprint("x")
+
+
+class TestRefused:
+    def refused(self, message, build=custom, **changes):
+        with pytest.raises(InputError, match=message):
+            build(**changes)
+
+    def test_class_in_two_tasks(self):
+        self.refused(
+            "class 'dog' is named more than once", tasks=[["background", "dog"], ["cat", "dog"]]
+        )
+
+    def test_class_that_the_data_set_does_not_have(self):
+        self.refused("class 'cta' is not one of", tasks=[["background", "cta"]])
+
+    def test_class_listed_twice_in_the_data_set(self):
+        self.refused("'cat' .*twice", classes=[*CLASSES, "cat"])
+
+    def test_background_not_first(self):
+        self.refused("must be the first class of the first task", tasks=[["cat", "background"]])
+        self.refused("must be the first class of the first task", tasks=[["cat"], ["dog"]])
+
+    def test_no_tasks(self):
+        self.refused("has no tasks", tasks=[])
+        self.refused("has no tasks", build=domains, tasks=[])
+
+    def test_empty_task(self):
+        self.refused("has no classes", tasks=[["background", "cat"], []])
+        self.refused("has no domains", build=domains, tasks=[["aachen"], []])
+
+    def test_domain_in_two_tasks(self):
+        self.refused("domain 'a' is named more than once", build=domains, tasks=[["a"], ["a"]])
+
+    def test_classes_in_a_later_task_of_domains(self):
+        tasks = (Task("a", ("road",), ("aachen",)), Task("b", ("car",), ("bonn",)))
+        with pytest.raises(InputError, match="introduces classes"):
+            Protocol("p", "d", "domain", ("road", "car"), tasks, background=None, unseen="ignore")
+
+    @pytest.mark.parametrize("share", [-0.1, 1, 1.5])
+    @pytest.mark.parametrize("key", ["validation", "test_share"])
+    def test_share_out_of_range(self, key, share):
+        self.refused(f"{key} must be in", **{key: share})
+
+    @pytest.mark.parametrize(
+        ("key", "value"),
+        [("setting", "overlapped"), ("unseen", "bg"), ("average", "some"), ("scenario", "task"),
+         ("domain_split", "leaky")],
+    )  # fmt: skip
+    def test_unknown_rule_names_the_valid_ones(self, key, value):
+        self.refused(f"{key}='{value}' is not one of", **{key: value})
+
+    def test_unseen_background_without_a_background(self):
+        self.refused("needs a background class", background=None, unseen="background")
+
+    def test_text_in_place_of_a_list(self):
+        self.refused("must be a list of names", tasks=["cat"])
+        self.refused("must be a list of names", tasks=[{"classes": "cat"}])
+
+    def test_unknown_key_of_a_task(self):
+        self.refused("unknown key.*clases", tasks=[{"name": "x", "clases": ["background"]}])
+
+    def test_palette_of_another_length(self):
+        self.refused("palette", palette=[(0, 0, 0)])
+
+    def test_more_classes_than_masks_can_hold(self):
+        names = ["background", *(f"c{i}" for i in range(255))]
+        self.refused("255", classes=names, tasks=[names])
+
+    @pytest.mark.parametrize(
+        ("cfg", "message"),
+        [
+            ({"type": "VOCC", "split": "10-5"}, "unknown protocol type 'VOCC'. Did you mean 'VOC'"),
+            ({"type": "voc", "split": "10-5"}, "Did you mean 'VOC'"),
+            ({"split": "10-5"}, "unknown protocol type 'None'.*Valid names: .*VOC"),
+            ({"type": "VOC", "split": "10-5x"}, "unknown VOC split '10-5x'. Did you mean '10-5'"),
+            ({"type": "Cityscapes", "split": "11-55"}, "Did you mean '11-5'"),
+            ({"type": "VOC", "splitt": "10-5"}, "unknown key.*'splitt'. Did you mean 'split'"),
+            ({"type": "VOC", "split": "10-5", "seting": "overlap"}, "Did you mean 'setting'"),
+            ({"type": "VOC"}, "protocol VOC: .*split"),
+            ({"type": "VOC", "split": "10-5", "name": "x"}, "protocol VOC: .*name"),
+            ({"type": "VOC", "split": ["10-5"]}, "VOC"),
+            ({"type": "Cityscapes", "split": "11-5", "order": []}, "protocol Cityscapes: .*order"),
+            ({"type": "VOC", "split": "10-5", "validation": "half"}, "protocol VOC"),
+            ("VOC", "protocol must be a dict"),
+        ],
+    )
+    def test_configs_that_name_what_does_not_exist(self, cfg, message):
+        with pytest.raises(InputError, match=message):
+            build_protocol(cfg)
+
+
+def test_protocols_import_neither_torch_nor_openmmlab():
+    code = (
+        "import sys, vdfd_seg.protocols; "
+        "print([m for m in sys.modules if m.split('.')[0] in "
+        "('torch', 'mmengine', 'mmcv', 'mmseg', 'cv2', 'numpy')])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
+
+
+def test_ignore_index_is_mmsegmentations():
+    assert IGNORE_INDEX == 255
+
+
+def test_a_task_may_be_written_as_a_dict():
+    protocol = custom(tasks=[{"name": "pets", "classes": ["background", "cat"]}, ["cow"]])
+    assert protocol.tasks[0] == Task("pets", ("background", "cat"))
+    assert protocol.tasks[1] == Task("cow", ("cow",))
