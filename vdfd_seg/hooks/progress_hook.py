@@ -22,7 +22,7 @@ class ProgressHook(Hook):
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
         """Advance it."""
-        self.bar.set_postfix(loss=f"{float(outputs['loss']):.3f}", refresh=False)
+        self.bar.set_postfix(loss=f"{float(outputs['loss'].detach()):.3f}", refresh=False)
         self.bar.update()
 
     def after_train(self, runner) -> None:
