@@ -133,9 +133,16 @@ class VariationalDistillationLoss(nn.Module):
         stacked = self.stacked_displacements()
         return [each[:size] for each, size in zip(stacked, self.sizes, strict=True)]
 
-    def terms(self) -> tuple[Tensor, Tensor]:
-        """The quadratic term and the log-determinant, each summed over the old tasks."""
+    def terms(self, hold_weights: bool = False) -> tuple[Tensor, Tensor]:
+        """The quadratic term and the log-determinant, each summed over the old tasks.
+
+        Args:
+            hold_weights: Give a gradient to the GCN alone; for use with :func:`proximal_step`,
+                which moves the weights itself.
+        """
         displacement = self.stacked_displacements()
+        if hold_weights:
+            displacement = displacement.detach()
         with torch.autocast(displacement.device.type, enabled=False):
             latents = self.latents()
             if latents is None:

@@ -1,5 +1,7 @@
 """VDFD for networks seen through a view: segmentors and classifiers alike."""
 
+import torch
+from mmengine.dist import all_reduce
 from torch import Tensor
 
 from vdfd_seg.distillation import (
@@ -38,12 +40,12 @@ class VDFD(Method):
         images: How many of a task's images the estimate uses; None for all.
         outputs: ``"task"``: the logits of the classes that the task introduced;
             ``"seen"``: of all classes known after it.
-        old_rows: Class-incremental only: whether the classifier's rows of old
-            classes train on (``"free"``), stay as they are (``"frozen"``) or are
-            penalised with the rest (``"penalised"``).
+        old_rows: Whether the classifier's rows of old classes train on
+            (``"free"``), stay as they are (``"frozen"``, class-incremental only) or
+            are penalised with the rest (``"penalised"``, with ``over="all"`` only).
         treatment: ``"gradient"``: the penalty is part of the loss (the paper);
             ``"proximal"``: its quadratic term is an implicit step after each
-            step of the optimiser.
+            step of the optimiser, and in the loss it trains the GCN alone.
         unknown: What to do with parameters of a kind that cannot be compressed:
             ``"error"`` or ``"skip"``.
 
@@ -71,11 +73,20 @@ class VDFD(Method):
             ("outputs", outputs, ("task", "seen")),
             ("old_rows", old_rows, OLD_ROWS),
             ("treatment", treatment, TREATMENTS),
+            ("unknown", unknown, ("error", "skip")),
         ):
             if value not in valid:
                 raise InputError(f"method VDFD: {key}={value!r} is not one of {valid}.")
-        if weight < 0:
-            raise InputError(f"method VDFD: weight={weight} must not be negative.")
+        for key, value, fits, rule in (
+            ("weight", weight, weight >= 0, "must not be negative"),
+            ("rank", rank, rank >= 1, "must be at least 1"),
+            ("eps", eps, eps > 0, "must be above 0"),
+            ("images", images, images is None or images >= 1, "must be None or at least 1"),
+        ):
+            if not fits:
+                raise InputError(f"method VDFD: {key}={value} {rule}.")
+        if old_rows == "penalised" and over != "all":
+            raise InputError("method VDFD: old_rows='penalised' needs over='all'.")
         self.weight = weight
         self.rank = rank
         self.precision = precision
@@ -88,42 +99,57 @@ class VDFD(Method):
         self.unknown = unknown
         self.penalty: VariationalDistillationLoss | None = None
         self.num_old = 0
+        self.held_rows: dict[str, Tensor] = {}
 
     def before_task(self, context: TaskContext) -> None:
         """Build the penalty from the memories of the tasks before."""
+        if self.old_rows == "frozen" and context.protocol.scenario != "class":
+            raise InputError(
+                "method VDFD: old_rows='frozen' is for class-incremental protocols: here every "
+                "step trains the rows of all classes."
+            )
         self.num_old = context.num_old
         states = context.carried.get("memories", [])
-        if states:
+        if states and self.weight:
+            params = self._penalised(context.view)
+            if self.old_rows == "penalised":
+                named = dict(context.view.network.named_parameters())
+                params.update({name: named[name] for name in self._classifier(context.view)})
             memories = [GradientMemory.from_state(state) for state in states]
             self.penalty = VariationalDistillationLoss(
-                memories,
-                self._penalised(context.view),
+                # Growth may have moved old rows: hold on to them as they are now.
+                [memory.reanchored(params) for memory in memories],
+                params,
                 precision=self.precision,
                 eps=self.eps,
             ).to(context.device)
 
     def extra_losses(self, view, outputs, samples) -> dict[str, Tensor]:
         """The weighted penalty; its two terms beside it, for the log."""
-        if self.penalty is None or not self.weight:
+        if self.penalty is None:
             return {}
-        quadratic, log_det = self.penalty.terms()
-        total = -log_det if self.treatment == "proximal" else quadratic - log_det
+        quadratic, log_det = self.penalty.terms(hold_weights=self.treatment == "proximal")
         return {
-            "loss_vdfd": self.weight * total,
+            "loss_vdfd": self.weight * (quadratic - log_det),
             "vdfd_quadratic": quadratic.detach(),
             "vdfd_log_det": log_det.detach(),
         }
 
     def before_update(self, view) -> None:
-        """Clear the gradients of frozen old rows."""
+        """Clear the gradients of frozen old rows, and keep the rows themselves."""
         if self.old_rows == "frozen" and self.num_old:
             parameters = dict(view.network.named_parameters())
             for name in view.rows:
                 if parameters[name].grad is not None:
                     parameters[name].grad[: self.num_old] = 0
+                self.held_rows[name] = parameters[name].detach()[: self.num_old].clone()
 
     def after_update(self, view, learning_rate: float) -> None:
-        """The proximal treatment's implicit step."""
+        """Undo weight decay and momentum on frozen rows; the proximal treatment's step."""
+        if self.held_rows:
+            parameters = dict(view.network.named_parameters())
+            for name, rows in self.held_rows.items():
+                parameters[name].data[: self.num_old] = rows
         if self.penalty is not None and self.treatment == "proximal":
             proximal_step(self.penalty, self.weight, learning_rate)
 
@@ -138,6 +164,11 @@ class VDFD(Method):
             view.network, exclude=view.not_distilled, unknown=self.unknown
         )
 
+    def _classifier(self, view) -> list[str]:
+        bias = view.classifier()[1]
+        kinds = ("weight",) if bias is None else ("weight", "bias")
+        return [f"{view.classifier_name}.{kind}" for kind in kinds]
+
     def _estimate(self, context: TaskContext) -> GradientMemory:
         protocol, view = context.protocol, context.view
         labels = protocol.task_labels(context.step)
@@ -146,11 +177,31 @@ class VDFD(Method):
         estimator = MeanGradientEstimator(
             view.network, self._penalised(view), outputs=labels, over=self.over
         )
+        rows, bias = view.classifier()
+        # Sum of the classifier's inputs over all pixels, and the number of pixels.
+        total = torch.zeros(rows.shape[1] + 1, dtype=torch.float64, device=rows.device)
+
+        def logits(inputs: Tensor) -> Tensor:
+            outputs = view.outputs(inputs)
+            pixels = outputs.embedding.detach().transpose(0, 1).flatten(1).double()
+            total[:-1] += pixels.sum(1)
+            total[-1] += pixels.shape[1]
+            return outputs.logits
+
         with estimator:
             for inputs, samples in context.batches(limit=self.images):
-                estimator.update(view.logits, inputs, view.labels(samples))
-        rows = view.classifier()[0].detach()[list(labels)]
-        memory = estimator.compute(rank=self.rank, prototypes=rows)
+                estimator.update(logits, inputs, view.labels(samples))
+        rows = rows.detach()[list(labels)]
+        classifier = None
+        if self.old_rows == "penalised":
+            all_reduce(total)
+            classifier = {
+                "mean_feature": (total[:-1] / total[-1]).float(),
+                "rows": rows.clone(),
+                "bias": None if bias is None else bias.detach()[list(labels)],
+                "names": self._classifier(view),
+            }
+        memory = estimator.compute(rank=self.rank, prototypes=rows, classifier=classifier)
         context.log(
             f"gradient memory of task {context.step}: {memory.numbers} numbers, "
             f"{memory.nbytes} bytes"

@@ -1,0 +1,145 @@
+"""What every registered method promises. A new method is tested by being registered."""
+
+import pytest
+import torch
+
+from vdfd_seg.checkpoint import load_plain, nbytes, save_plain, to_plain
+from vdfd_seg.errors import InputError
+from vdfd_seg.methods import build_method
+from vdfd_seg.registry import METHODS
+
+pytestmark = pytest.mark.parametrize("name", sorted(METHODS.module_dict))
+
+
+def tensors(value):
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from tensors(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from tensors(item)
+
+
+@pytest.fixture
+def second(begin, train, end, name):
+    """A trained first step and its successor."""
+    first = begin({"type": name})
+    train(first)
+    previous = end(first)
+    return first, previous, begin({"type": name}, 1, previous)
+
+
+def test_losses_are_finite_and_reach_network_and_method(second, train, losses_of):
+    _, _, step = second
+    for number in (0, 1):
+        step.learner.zero_grad()
+        losses = losses_of(step)
+        summed = [value for key, value in losses.items() if "loss" in key]
+        assert summed
+        assert all(value.ndim == 0 for value in summed)
+        assert all(value.isfinite().all() for value in losses.values())
+        sum(summed).backward()
+        missing = [
+            key for key, p in step.learner.named_parameters() if p.requires_grad and p.grad is None
+        ]
+        # Under DistributedDataParallel a parameter without a gradient is an error.
+        assert missing == []
+        assert step.view.classifier()[0].requires_grad
+        assert step.network.decode_head.conv_seg.weight.grad[-1].abs().sum() > 0
+        if number == 0:
+            train(step, updates=1)
+
+
+def test_training_lowers_the_loss(begin, train, losses_of, name):
+    step = begin({"type": name})
+    before = losses_of(step)["decode.loss_ce"].item()
+    train(step, updates=12, lr=0.1)
+    assert losses_of(step)["decode.loss_ce"].item() < before
+
+
+def test_carried_state_survives_a_file(second, begin, losses_of, tmp_path, name):
+    _, previous, step = second
+    save_plain(tmp_path / "state", {"state": previous.carried})
+    loaded = load_plain(tmp_path / "state")["state"]
+    assert nbytes(loaded) == nbytes(to_plain(previous.carried))
+    previous.carried = loaded
+    again = begin({"type": name}, 1, previous)
+    expected, found = losses_of(step), losses_of(again)
+    assert list(found) == list(expected)
+    for key, value in expected.items():
+        assert torch.allclose(found[key], value), key
+
+
+def test_carried_state_is_not_bound_to_the_network(second, train):
+    first, previous, _ = second
+    before = [tensor.clone() for tensor in tensors(previous.carried)]
+    train(first, updates=2)
+    assert all(map(torch.equal, tensors(previous.carried), before))
+
+
+def test_a_step_continues_from_its_saved_state(second, begin, train, losses_of, name):
+    _, previous, step = second
+    train(step, updates=2)
+    again = begin({"type": name}, 1, previous)
+    again.learner.load_state_dict(to_plain(step.learner.state_dict()))
+    expected, found = losses_of(step), losses_of(again)
+    for key, value in expected.items():
+        assert torch.allclose(found[key], value, atol=1e-6), key
+
+
+def test_images_are_read_or_kept_only_where_declared(second, tiny_data, name):
+    first, previous, step = second
+    data = tiny_data()
+    own = {sample.image for sample in data.train_samples(1)}
+    chosen = {sample.image for sample in step.method.select(data, 1, previous.carried)}
+    held = list(tensors(previous.carried))
+    if step.method.stores_data:
+        assert step.method.stored_data_bytes(data, 1) > 0 or nbytes(previous.carried) > 0
+        return
+    assert chosen == own
+    assert step.method.stored_data_bytes(data, 1) == 0
+    assert all(tensor.is_floating_point() for tensor in held)
+    images = first.inputs.flatten(2)
+    for tensor in held:
+        # Neither a map nor a row of the batch's pixels.
+        assert tensor.ndim <= 2
+        flat = tensor.flatten().float()
+        for pixels in images.flatten(0, 1):
+            assert not torch.isin(pixels[:64], flat).all()
+
+
+def test_the_old_network_is_kept_only_where_declared(second):
+    # `begin` gives methods that do not declare it an old network that cannot be had.
+    _, previous, step = second
+    body = {k: v for k, v in previous.state.items() if v.ndim == 4 and "conv_seg" not in k}
+    held = list(tensors(previous.carried)) + list(step.method.state_dict().values())
+    for value in body.values():
+        kept = [t for t in held if t.shape == value.shape or t.numel() == value.numel() > 64]
+        assert not any(torch.equal(t.flatten(), value.flatten()) for t in kept)
+    if not step.method.needs_old_network:
+        modules = list(step.method.modules())
+        assert not any(isinstance(module, type(step.network)) for module in modules)
+
+
+def test_the_penalty_does_not_register_the_network(second):
+    _, _, step = second
+    own = {id(p) for p in step.method.parameters()}
+    assert not own & {id(p) for p in step.network.parameters()}
+
+
+def test_predictions_are_label_maps(second):
+    _, _, step = second
+    step.learner.eval()
+    with torch.no_grad():
+        results = step.learner(step.inputs, step.samples, mode="predict")
+    assert len(results) == len(step.samples)
+    for result in results:
+        assert result.pred_sem_seg.data.shape == (1, 32, 32)
+        assert int(result.pred_sem_seg.data.max()) < 3
+
+
+def test_unknown_argument_is_refused(name):
+    with pytest.raises(InputError, match=f"unknown key in method {name} 'no_such_option'"):
+        build_method({"type": name, "no_such_option": 1})

@@ -1,0 +1,257 @@
+"""VDFD on a network of mmsegmentation, step by step."""
+
+import pytest
+import torch
+
+from vdfd_seg.errors import InputError
+from vdfd_seg.protocols import build_protocol
+
+
+@pytest.fixture
+def successor(begin, train, end):
+    """A second step behind a trained first one."""
+
+    def make(growth="random", **options):
+        cfg = {"type": "VDFD", **options}
+        first = begin(cfg, auxiliary=1)
+        train(first)
+        return begin(cfg, 1, end(first), growth=growth, auxiliary=1)
+
+    return make
+
+
+def quadratic(step):
+    return step.method.penalty.terms()[0].item()
+
+
+def move(step, prefix, amount=0.05):
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for name, parameter in step.network.named_parameters():
+            if name.startswith(prefix):
+                parameter += amount * torch.rand(parameter.shape, generator=generator)
+
+
+@pytest.mark.parametrize("precision", ["gcn", "identity"])
+@pytest.mark.parametrize("growth", ["random", "balanced"])
+@pytest.mark.parametrize("old_rows", ["free", "frozen", "penalised"])
+def test_the_quadratic_term_is_zero_when_a_step_begins(successor, precision, growth, old_rows):
+    step = successor(growth, precision=precision, old_rows=old_rows)
+    assert quadratic(step) == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize("precision", ["gcn", "identity"])
+def test_the_quadratic_term_grows_with_the_square_of_the_distance(successor, precision):
+    step = successor(precision=precision)
+    found = []
+    for _ in range(3):
+        move(step, "backbone", 0.01)
+        found.append(quadratic(step))
+    assert found[0] > 0
+    assert found[1] == pytest.approx(4 * found[0], rel=1e-3)
+    assert found[2] == pytest.approx(9 * found[0], rel=1e-3)
+
+
+@pytest.mark.parametrize("part", ["auxiliary_head", "decode_head.conv_seg"])
+def test_what_does_not_feed_old_logits_is_free(successor, part):
+    step = successor()
+    move(step, part)
+    assert quadratic(step) == pytest.approx(0, abs=1e-9)
+
+
+def test_without_old_tasks_there_is_no_penalty(begin, losses_of):
+    step = begin({"type": "VDFD"})
+    assert "loss_vdfd" not in losses_of(step)
+    assert list(step.method.parameters()) == []
+
+
+def test_without_weight_there_is_no_penalty_and_no_gcn(successor, losses_of):
+    step = successor(weight=0)
+    assert "loss_vdfd" not in losses_of(step)
+    assert list(step.method.parameters()) == []
+
+
+@pytest.mark.parametrize("treatment", ["gradient", "proximal"])
+def test_the_loss_is_the_weighted_sum_of_the_terms_logged(successor, losses_of, treatment):
+    step = successor(weight=0.5, treatment=treatment)
+    move(step, "backbone")
+    losses = losses_of(step)
+    expected = 0.5 * (losses["vdfd_quadratic"] - losses["vdfd_log_det"])
+    assert losses["loss_vdfd"].item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def gradients(step):
+    step.learner.zero_grad()
+    step.method.extra_losses(step.view, None, None)["loss_vdfd"].backward()
+    network = [p.grad for _, p in step.network.named_parameters() if p.grad is not None]
+    return network, [p.grad for p in step.method.parameters()]
+
+
+def test_network_and_gcn_get_gradients(successor):
+    step = successor()
+    move(step, "backbone")
+    network, graph = gradients(step)
+    assert sum(g.abs().sum() for g in network) > 0
+    assert graph
+    assert all(g is not None and g.isfinite().all() for g in graph)
+    assert sum(g.abs().sum() for g in graph) > 0
+
+
+def test_the_penalty_alone_pulls_the_weights_back(successor):
+    step = successor(precision="identity", weight=1.0)
+    move(step, "backbone", 0.02)
+    before = quadratic(step)
+    network, _ = gradients(step)
+    scale = 0.5 * before / sum(g.square().sum() for g in network)
+    with torch.no_grad():
+        for parameter in step.network.parameters():
+            if parameter.grad is not None:
+                parameter -= scale * parameter.grad
+    assert quadratic(step) < before
+
+
+class TestProximal:
+    def test_the_gcn_learns_from_both_terms_and_the_network_from_neither(self, successor):
+        both, alone = successor(), successor(treatment="proximal")
+        for step in (both, alone):
+            move(step, "backbone")
+        network, graph = gradients(alone)
+        assert network == []
+        for found, expected in zip(graph, gradients(both)[1], strict=True):
+            assert torch.allclose(found, expected, atol=1e-7)
+
+    def test_its_step_lowers_the_quadratic_term_for_any_weight(self, successor):
+        for weight in (1e-2, 1.0, 1e6):
+            step = successor(treatment="proximal", weight=weight)
+            move(step, "backbone")
+            before = quadratic(step)
+            step.method.after_update(step.view, 0.1)
+            assert quadratic(step) < before
+
+    def test_trains(self, successor, train, losses_of):
+        step = successor(treatment="proximal")
+        train(step, updates=3)
+        assert losses_of(step)["loss_vdfd"].isfinite()
+
+
+class TestOldRows:
+    OPTIMISERS = [
+        (torch.optim.SGD, {"momentum": 0.9, "weight_decay": 0.1}),
+        (torch.optim.SGD, {"momentum": 0.9, "weight_decay": 0.1, "nesterov": True}),
+        (torch.optim.AdamW, {"weight_decay": 0.1}),
+    ]
+
+    def rows(self, step, where):
+        parameters = dict(step.network.named_parameters())
+        return [parameters[name].detach()[where].clone() for name in step.view.rows]
+
+    @pytest.mark.parametrize(("optimizer", "settings"), OPTIMISERS)
+    @pytest.mark.parametrize("treatment", ["gradient", "proximal"])
+    def test_frozen_rows_stay_bit_for_bit(self, successor, train, optimizer, settings, treatment):
+        step = successor(old_rows="frozen", treatment=treatment)
+        old, new = (self.rows(step, where) for where in (slice(0, 2), slice(2, 3)))
+        train(step, updates=3, optimizer=optimizer, **settings)
+        assert len(old) == 4
+        assert all(map(torch.equal, old, self.rows(step, slice(0, 2))))
+        assert not any(map(torch.equal, new, self.rows(step, slice(2, 3))))
+
+    def test_frozen_rows_train_in_the_first_step(self, begin, train):
+        step = begin({"type": "VDFD", "old_rows": "frozen"})
+        before = self.rows(step, slice(None))
+        train(step)
+        assert not any(map(torch.equal, before, self.rows(step, slice(None))))
+
+    @pytest.mark.parametrize("old_rows", ["free", "penalised"])
+    def test_other_rows_train_on(self, successor, train, old_rows):
+        step = successor(old_rows=old_rows)
+        before = self.rows(step, slice(0, 2))
+        train(step)
+        assert not any(map(torch.equal, before, self.rows(step, slice(0, 2))))
+
+    def test_freezing_is_refused_where_all_classes_train_on(self, begin):
+        protocol = build_protocol(
+            {"type": "Custom", "classes": ["a", "b"], "tasks": [["x"], ["y"]], "scenario": "domain"}
+        )
+        with pytest.raises(InputError, match="frozen.*class-incremental"):
+            begin({"type": "VDFD", "old_rows": "frozen"}, protocol=protocol)
+
+    @pytest.mark.parametrize("growth", ["random", "balanced"])
+    def test_penalised_rows_displace_the_mean_logits_exactly(self, begin, train, end, growth):
+        cfg = {"type": "VDFD", "old_rows": "penalised", "precision": "identity"}
+        first = begin(cfg)
+        train(first)
+        first.network.eval()
+        with torch.no_grad():
+            features = [first.view.outputs(x).embedding for x, _ in first.context.batches()]
+        feature = torch.cat(features).mean((0, 2, 3))
+        step = begin(cfg, 1, end(first), growth=growth)
+        classifier = step.network.decode_head.conv_seg
+        change = 0.1 * torch.rand(3, classifier.weight.shape[1], 1, 1)
+        shift = torch.tensor([0.3, -0.2, 5.0])
+        with torch.no_grad():
+            classifier.weight += change
+            classifier.bias += shift
+        expected = (change.flatten(1) @ feature + shift)[:2].square().sum()
+        assert quadratic(step) == pytest.approx(expected.item(), rel=1e-4)
+
+
+def test_memories_of_all_tasks_are_carried(begin, train, end):
+    cfg = {"type": "VDFD"}
+    first = begin(cfg)
+    train(first)
+    after_first = end(first)
+    second = begin(cfg, 1, after_first)
+    train(second)
+    after_second = end(second)
+    memories = after_second.carried["memories"]
+    assert [memory["outputs"] for memory in memories] == [[0, 1], [2]]
+    assert len(after_first.carried["memories"]) == 1
+    third = begin(cfg, 2, after_second)
+    assert third.method.penalty.sizes == [2, 1]
+
+
+def test_outputs_seen_covers_all_classes_known(begin, end):
+    cfg = {"type": "VDFD", "outputs": "seen"}
+    second = begin(cfg, 1, end(begin(cfg)))
+    assert end(second).carried["memories"][1]["outputs"] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("over", ["label", "prediction"])
+def test_other_means_than_over_all_pixels(begin, end, over):
+    cfg = {"type": "VDFD", "over": over}
+    second = begin(cfg, 1, end(begin(cfg)))
+    assert quadratic(second) == pytest.approx(0, abs=1e-9)
+
+
+def test_a_limit_on_the_images_is_kept(begin, end):
+    memory = end(begin({"type": "VDFD", "images": 1})).carried["memories"][0]
+    assert memory["images"] == 1
+
+
+def test_estimating_changes_nothing_in_the_network(begin, end):
+    step = begin({"type": "VDFD"})
+    before = {name: value.clone() for name, value in step.network.state_dict().items()}
+    end(step)
+    assert step.network.training
+    assert all(p.requires_grad and p.grad is None for p in step.network.parameters())
+    assert all(torch.equal(v, before[k]) for k, v in step.network.state_dict().items())
+
+
+def test_the_memory_is_small(begin, end):
+    step = begin({"type": "VDFD"})
+    carried = end(step).carried["memories"][0]
+    kept = sum(t.numel() for part in ("left", "right") for t in carried[part].values())
+    assert kept < 0.25 * sum(p.numel() for p in step.network.parameters())
+
+
+@pytest.mark.parametrize(
+    ("backbone", "head"),
+    [("mobilenet", "ASPPHead"), ("mobilenet", "DepthwiseSeparableASPPHead")],
+)
+def test_works_with_other_networks(begin, train, end, losses_of, backbone, head):
+    settings = {"backbone": backbone, "head": head, "auxiliary": 1}
+    first = begin({"type": "VDFD"}, **settings)
+    train(first)
+    second = begin({"type": "VDFD"}, 1, end(first), **settings)
+    train(second)
+    assert losses_of(second)["loss_vdfd"].isfinite()
