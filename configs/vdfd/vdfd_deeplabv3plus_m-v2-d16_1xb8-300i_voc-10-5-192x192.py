@@ -1,3 +1,13 @@
-_base_ = ['./vdfd_deeplabv3_m-v2-d16_1xb8-300i_voc-10-5-192x192.py']
+_base_ = [
+    '../_base_/models/deeplabv3plus_m-v2-d16.py',
+    '../_base_/datasets/voc_192x192.py',
+    '../_base_/protocols/voc_10-5_overlap.py',
+    '../_base_/schedules/schedule_voc_small.py',
+    '../_base_/default_runtime.py',
+]
 model = dict(
-    decode_head=dict(type='DepthwiseSeparableASPPHead', c1_in_channels=24, c1_channels=12))
+    data_preprocessor=dict(size=(192, 192)),
+    decode_head=dict(loss_decode=dict(type='vdfd_seg.UnbiasedCrossEntropyLoss', _delete_=True)))
+growth = dict(init='balanced')
+method = dict(type='VDFD', weight=1.0, images=100)
+method_name = 'VDFD + UNCE'
