@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 import torch
+from mmengine.evaluator import Evaluator
+from mmengine.registry import DefaultScope
 from mmengine.structures import PixelData
 from mmseg.evaluation import IoUMetric
 from mmseg.structures import SegDataSample
@@ -40,6 +42,19 @@ def test_is_registered():
     built = METRICS.build({"type": "ContinualIoU"})
     assert isinstance(built, ContinualIoU)
     assert built.confusions == {}
+
+
+def test_runs_in_an_evaluator_of_mmseg_scope():
+    with DefaultScope.overwrite_default_scope("mmseg"):
+        evaluator = Evaluator([{"type": "vdfd_seg.ContinualIoU"}])
+    evaluator.dataset_meta = {"classes": CLASSES}
+    samples = [SegDataSample(metainfo={"task": index}) for index in (0, 1)]
+    for one in samples:
+        one.pred_sem_seg = PixelData(data=torch.tensor([[[0, 1]]]))
+        one.gt_sem_seg = PixelData(data=torch.tensor([[[0, 2]]]))
+    evaluator.process(samples)
+    assert evaluator.evaluate(2) == {"mIoU": pytest.approx(50.0)}
+    assert list(evaluator.metrics[0].confusions) == [0, 1]
 
 
 def test_equals_mmseg():

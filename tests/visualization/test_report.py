@@ -2,7 +2,6 @@ import json
 import re
 from html.parser import HTMLParser
 
-import fake_runs
 import pytest
 from PIL import Image
 
@@ -46,7 +45,7 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory):
+def runs(tmp_path_factory, fake_runs):
     root = tmp_path_factory.mktemp("runs")
     forget = {"finetune": 0.5, "mib": 0.2, "vdfd": 0.0}
     return [fake_runs.make_run(root, method, odds) for method, odds in forget.items()]
@@ -76,7 +75,7 @@ def test_size_is_sane(comparison):
     assert 20_000 < len(comparison) < 500_000
 
 
-def test_names_runs_classes_protocol_and_command(comparison):
+def test_names_runs_classes_protocol_and_command(comparison, fake_runs):
     words = Page(comparison).words
     for shown in (
         *("finetune", "mib", "vdfd"),
@@ -129,7 +128,7 @@ def test_one_run(runs, tmp_path):
     assert [item.name for item in out.parent.iterdir()] == ["report.html"]
 
 
-def test_different_protocols_are_marked(runs, tmp_path):
+def test_different_protocols_are_marked(runs, tmp_path, fake_runs):
     other = fake_runs.make_run(tmp_path, "plop", 0.1, images=1, fingerprint="beef")
     text = write_report([runs[0], other], tmp_path / "report.html").read_text(encoding="utf-8")
     words = Page(text).words
@@ -140,7 +139,7 @@ def test_different_protocols_are_marked(runs, tmp_path):
     assert '<td class="best">' not in text
 
 
-def test_without_pictures_optional_keys_and_names_per_class(tmp_path):
+def test_without_pictures_optional_keys_and_names_per_class(tmp_path, fake_runs):
     work_dir = fake_runs.make_run(tmp_path, "ewc", 0.1, images=0)
     path = work_dir / "results.json"
     results = json.loads(path.read_text())
@@ -165,7 +164,7 @@ def test_without_pictures_optional_keys_and_names_per_class(tmp_path):
     assert "do not say by which command" in words
 
 
-def test_missing_predictions_are_said_to_be_missing_and_names_escaped(tmp_path):
+def test_missing_predictions_are_said_to_be_missing_and_names_escaped(tmp_path, fake_runs):
     work_dir = fake_runs.make_run(tmp_path, "ewc", 0.1, images=2)
     (work_dir / "step_01" / "predictions" / "im0.png").unlink()
     (work_dir / "samples" / "im1.jpg").unlink()
@@ -180,7 +179,7 @@ def test_missing_predictions_are_said_to_be_missing_and_names_escaped(tmp_path):
     Page(text)
 
 
-def test_predictions_alone_are_shown(tmp_path):
+def test_predictions_alone_are_shown(tmp_path, fake_runs):
     work_dir = fake_runs.make_run(tmp_path, "ewc", 0.1, images=3)
     for path in (work_dir / "samples").iterdir():
         path.unlink()
@@ -192,7 +191,7 @@ def test_predictions_alone_are_shown(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"no picture", None])
-def test_a_bad_picture_is_named(tmp_path, content):
+def test_a_bad_picture_is_named(tmp_path, content, fake_runs):
     work_dir = fake_runs.make_run(tmp_path, "ewc", 0.1, images=1)
     path = work_dir / "step_00" / "predictions" / "im0.png"
     if content is None:

@@ -19,16 +19,17 @@ _PHOTO_STRIPS = (
     {"train": ((0.0, 0.31), (0.55, 1.0)), "val": ((0.33, 0.53),)},
     {"train": ((0.0, 0.50), (0.78, 1.0)), "val": ((0.52, 0.76),)},
 )
-_DIGIT_COUNT_SHARES = (0.25, 0.35, 0.25, 0.15)
+_DIGIT_COUNT_SHARES = (0.25, 0.45, 0.3)
 _SAME_CLASS_SHARE = 0.15
-_HEIGHTS = (0.27, 0.46)
-_CROWDED_HEIGHTS = (0.27, 0.38)
+_HEIGHTS = (0.42, 0.60)
+_CROWDED_HEIGHTS = (0.36, 0.48)
 _MAX_ANGLE = 15.0
-_INK_LEVEL = 0.42
+_INK_LEVEL = 0.32
 _MAX_OVERLAP = 0.05
 _PLACEMENTS = 40
 _MIN_CONTRAST = 0.35
 _COLOUR_DRAWS = 60
+_HUE_DEVIATION = 0.035
 _LUMINANCE = np.array([0.299, 0.587, 0.114])
 
 
@@ -69,7 +70,7 @@ def render_scene(split: str, number: int, size: tuple[int, int], seed: int) -> S
         if coverage is None:
             continue
         ink = coverage > 0.5
-        colour = _contrasting_colour(canvas[ink], rng)
+        colour = _contrasting_colour(canvas[ink], digit, rng)
         canvas += coverage[..., None] * (colour - canvas)
         mask[ndimage.binary_dilation(ink, np.ones((3, 3)))] = VOID
         mask[ink] = digit + 1
@@ -180,13 +181,17 @@ def _coverage(
     return ((ink - _INK_LEVEL) / slope + 0.5).clip(0, 1)
 
 
-def _contrasting_colour(under: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A random RGB colour whose luminance differs from that of the pixels it covers."""
+def _contrasting_colour(under: np.ndarray, digit: int, rng: np.random.Generator) -> np.ndarray:
+    """A random RGB colour whose luminance differs from that of the pixels it covers.
+
+    Its hue is a cue to the class, as colour is in photographs, and an uncertain one:
+    hues of neighbouring digits overlap, and dark colours hardly show theirs.
+    """
     luminance = float((under @ _LUMINANCE).mean())
     best, best_contrast = np.zeros(3), -1.0
     for _ in range(_COLOUR_DRAWS):
-        hsv = rng.uniform([0.0, 0.2, 0.0], [1.0, 1.0, 1.0])
-        colour = np.array(colorsys.hsv_to_rgb(*hsv))
+        hue = (digit / DIGIT_CLASSES + rng.normal(0.0, _HUE_DEVIATION)) % 1.0
+        colour = np.array(colorsys.hsv_to_rgb(hue, rng.uniform(0.5, 1.0), rng.uniform(0.1, 1.0)))
         contrast = abs(float(colour @ _LUMINANCE) - luminance)
         if contrast > best_contrast:
             best, best_contrast = colour, contrast

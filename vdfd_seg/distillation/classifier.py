@@ -71,7 +71,8 @@ class ClassifierDisplacement(nn.Module):
         if len(self.names) > 1:
             buffers["start_bias"] = params[self.names[1]].detach().to(dtype).clone()
         for name, value in buffers.items():
-            self.register_buffer(name, value.to(weight.device), persistent=False)
+            anchor = name == "offset" or name.startswith("start")
+            self.register_buffer(name, value.to(weight.device), persistent=anchor)
 
     def forward(self, params: Mapping[str, Tensor]) -> Tensor:
         """Displacements ``(T, C)`` at the given parameters."""

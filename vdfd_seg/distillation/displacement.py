@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from vdfd_seg.distillation.kernels import KernelLayout
 from vdfd_seg.distillation.memory import GradientMemory, MemoryMismatchError
 
+BLOCK = 32
 StepSizes = Mapping[str, "float | Tensor"]
 
 
@@ -27,9 +28,10 @@ class GradientDisplacement(nn.Module):
     w0 are the parameters when the object is built and ``o_i = G_i.T z(w0) - projection_star_i``
     is computed once, in float64: the plain difference of two projections would cancel in float32.
 
-    Shapes: D numbers of filters of all L covered parameters together, T tasks, r ranks, C the
-    largest number of classes (tasks with fewer are padded with zeros). ``left`` is ``(D, T r)``,
-    ``right`` ``(T, L r, C)``.
+    Shapes: T tasks, r ranks, C the largest number of classes (tasks with fewer are padded with
+    zeros), L covered parameters. The filters of all parameters stand one after another, each
+    parameter padded to whole blocks of ``BLOCK`` filters, n blocks in all: ``left`` is
+    ``(n, BLOCK, T r)``, ``right`` ``(T, L r, C)``.
 
     Args:
         memories: One per old task.
@@ -42,52 +44,49 @@ class GradientDisplacement(nn.Module):
         params = {name: parameter.detach() for name, parameter in params.items()}
         dtype = stacking_dtype(params)
         device = next(iter(params.values())).device
-        rank = max(memory.rank for memory in memories)
-        classes = max(memory.num_classes for memory in memories)
-        filters = [layout.filters for layout in self.layouts.values()]
-        left = torch.zeros(sum(filters), len(memories), rank, dtype=torch.float64)
-        right = torch.zeros(len(memories), len(filters), rank, classes, dtype=torch.float64)
-        offset = torch.zeros(len(memories), classes, dtype=torch.float64)
+        filters = torch.tensor([layout.filters for layout in self.layouts.values()])
+        blocks = (filters + BLOCK - 1) // BLOCK
+        first = (blocks.cumsum(0) - blocks) * BLOCK
+        position = [torch.arange(size) + start for size, start in zip(filters, first, strict=True)]
         start_sums = self._kernel_sums(params, torch.float64).cpu()
-        for task, memory in enumerate(memories):
-            start = 0
-            for index, (name, size) in enumerate(zip(self.layouts, filters, strict=True)):
-                if name in memory.left:
-                    kept = memory.left[name].shape[1]
-                    left[start : start + size, task, :kept] = memory.left[name].cpu()
-                    right[task, index, :kept, : memory.num_classes] = memory.right[name].cpu()
-                    scores = left[start : start + size, task].t() @ start_sums[start : start + size]
-                    offset[task] += right[task, index].t() @ scores
-                start += size
-            offset[task, : memory.num_classes] -= memory.projection_star.cpu()
-        segment = torch.repeat_interleave(torch.arange(len(filters)), torch.tensor(filters))
+        left, right, offset = _stack(memories, self.layouts, start_sums)
+        padded = torch.zeros(int(blocks.sum()) * BLOCK, left.shape[1], dtype=torch.float64)
+        padded[torch.cat(position)] = left
         entries = [float(layout.entries) for layout in self.layouts.values()]
         buffers = {
-            "left": left.flatten(1).to(dtype),
+            "left": padded.view(-1, BLOCK, left.shape[1]).to(dtype),
             "right": right.flatten(1, 2).to(dtype),
             "offset": offset.to(dtype),
             "start": self._kernel_sums(params, dtype),
-            "segment": segment,
+            "position": torch.cat(position),
+            "layer": torch.repeat_interleave(torch.arange(len(filters)), blocks),
             "entries": torch.tensor(entries, dtype=dtype),
         }
         for name, value in buffers.items():
-            self.register_buffer(name, value.to(device), persistent=False)
+            # The anchor is saved: built anew at other weights it would differ by rounding, and a
+            # resumed run from the one that was not interrupted.
+            self.register_buffer(name, value.to(device), persistent=name in ("start", "offset"))
 
     def _kernel_sums(self, params: Mapping[str, Tensor], dtype: torch.dtype) -> Tensor:
         return torch.cat(
             [layout.sums(params[name], dtype) for name, layout in self.layouts.items()]
         )
 
-    def _segment_sums(self, values: Tensor) -> Tensor:
-        """Sum ``(D, n)`` over the filters of each parameter: ``(L, n)``."""
-        out = values.new_zeros(len(self.layouts), values.shape[1])
-        return out.index_add(0, self.segment, values)
+    def _in_blocks(self, values: Tensor) -> Tensor:
+        """``(D,)`` values of all filters, padded: ``(n, BLOCK)``."""
+        padded = values.new_zeros(self.left.shape[:2].numel())
+        return padded.index_copy(0, self.position, values).view(-1, BLOCK)
+
+    def _by_layer(self, values: Tensor) -> Tensor:
+        """Sum ``(n, ...)`` over the blocks of each parameter: ``(L, ...)``."""
+        out = values.new_zeros(len(self.layouts), *values.shape[1:])
+        return out.index_add(0, self.layer, values)
 
     def forward(self, params: Mapping[str, Tensor]) -> Tensor:
         """Displacements ``(T, C)`` at the given parameters."""
-        moved = self._kernel_sums(params, self.start.dtype) - self.start
+        moved = self._in_blocks(self._kernel_sums(params, self.start.dtype) - self.start)
         tasks, _, classes = self.right.shape
-        scores = self._segment_sums(self.left * moved[:, None])
+        scores = self._by_layer(torch.bmm(moved.unsqueeze(1), self.left).squeeze(1))
         by_task = scores.view(len(self.layouts), tasks, -1).transpose(0, 1).reshape(tasks, 1, -1)
         return torch.bmm(by_task, self.right).view(tasks, classes) + self.offset
 
@@ -102,11 +101,11 @@ class GradientDisplacement(nn.Module):
                 total = self.entries[index].double() * float(step)
                 weights.append(total.expand(layout.filters))
         left = self.left.double()
-        scaled = left * torch.cat([weight.to(left.device) for weight in weights])[:, None]
+        weight = self._in_blocks(torch.cat([each.to(left.device) for each in weights]))
+        inner = self._by_layer(torch.bmm(left.transpose(1, 2), left * weight.unsqueeze(-1)))
         tasks, _, classes = self.right.shape
         right = self.right.double().view(tasks, len(self.layouts), -1, classes)
-        columns = [self._segment_sums(scaled * column[:, None]) for column in left.t()]
-        inner = torch.stack(columns, 1).view(len(self.layouts), tasks, -1, tasks, right.shape[2])
+        inner = inner.view(len(self.layouts), tasks, -1, tasks, right.shape[2])
         half = torch.einsum("lasbt,blti->lasbi", inner, right)
         return torch.einsum("alsj,lasbi->ajbi", right, half).reshape(tasks * classes, -1)
 
@@ -118,7 +117,8 @@ class GradientDisplacement(nn.Module):
         tasks, _, classes = self.right.shape
         scores = torch.bmm(self.right.double(), amounts.double().view(tasks, classes, 1))
         by_layer = scores.view(tasks, len(self.layouts), -1).transpose(0, 1).flatten(1)
-        per_filter = (self.left.double() * by_layer[self.segment]).sum(1)
+        in_blocks = torch.bmm(self.left.double(), by_layer[self.layer].unsqueeze(-1))
+        per_filter = in_blocks.flatten()[self.position]
         sizes = [layout.filters for layout in self.layouts.values()]
         for (name, layout), values in zip(
             self.layouts.items(), per_filter.split(sizes), strict=True
@@ -126,6 +126,31 @@ class GradientDisplacement(nn.Module):
             step = step_size if isinstance(step_size, (int, float)) else step_size[name]
             change = layout.spread(values.to(params[name].device)) * step
             params[name].sub_(change.to(params[name].dtype))
+
+
+def _stack(
+    memories: Sequence[GradientMemory], layouts: Mapping[str, KernelLayout], start_sums: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Factors of all tasks, ``(D, T r)`` and ``(T, L, r, C)``, and the offsets o_i ``(T, C)``."""
+    filters = [layout.filters for layout in layouts.values()]
+    rank = max(memory.rank for memory in memories)
+    classes = max(memory.num_classes for memory in memories)
+    left = torch.zeros(sum(filters), len(memories), rank, dtype=torch.float64)
+    right = torch.zeros(len(memories), len(filters), rank, classes, dtype=torch.float64)
+    offset = torch.zeros(len(memories), classes, dtype=torch.float64)
+    for task, memory in enumerate(memories):
+        offset[task, : memory.num_classes] -= memory.projection_star.cpu()
+        start = 0
+        for index, (name, size) in enumerate(zip(layouts, filters, strict=True)):
+            rows = slice(start, start + size)
+            start += size
+            if name not in memory.left:
+                continue
+            kept = memory.left[name].shape[1]
+            left[rows, task, :kept] = memory.left[name].detach().double().cpu()
+            right[task, index, :kept, : memory.num_classes] = memory.right[name].double().cpu()
+            offset[task] += right[task, index].t() @ (left[rows, task].t() @ start_sums[rows])
+    return left.flatten(1), right, offset
 
 
 def _common_layouts(

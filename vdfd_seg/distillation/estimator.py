@@ -6,16 +6,15 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vdfd_seg.distillation.compression import truncated_svd
 from vdfd_seg.distillation.memory import GradientMemory
+from vdfd_seg.distillation.pixels import MEANS, counted_pixels
 from vdfd_seg.distillation.probes import Probes
 from vdfd_seg.errors import InputError, unknown_name
 
-MEANS = ("all", "label", "prediction")
-DEFAULT_CHUNK = 8
+DEFAULT_CHUNK = 4
 
 
 class MeanGradientEstimator:
@@ -39,7 +38,7 @@ class MeanGradientEstimator:
         outputs: Output channels of the task's C classes; labels use the same numbers.
         over: What the mean is taken over. Default ``'all'``, which needs no labels.
         chunk: Number of classes differentiated in one batched backward pass; memory grows with
-            it. 1: one backward pass per class. Default 8.
+            it. 1: one backward pass per class. Default 4.
         ignore_index: Label of pixels that belong to no class. Default 255.
 
     Raises:
@@ -105,15 +104,19 @@ class MeanGradientEstimator:
         if not self._probes.leaves:
             raise InputError("MeanGradientEstimator.update is for use inside its context.")
         with torch.enable_grad():
+            self._probes.before_forward()
             logits = forward(inputs)
             if logits.ndim < 2 or logits.shape[1] <= max(self.outputs):
                 raise InputError(
                     f"logits of shape {tuple(logits.shape)} have no channel {max(self.outputs)}."
                 )
-            mask = self._mask(logits.detach(), labels)
-            chosen = logits[:, self.outputs].flatten(2) if logits.ndim > 2 else logits[:, self.outputs]
-            chosen = chosen.reshape(len(chosen), len(self.outputs), -1).float()
+            mask = counted_pixels(
+                self.over, logits.detach(), labels, self.outputs, self.ignore_index
+            )
+            chosen = logits[:, self.outputs].reshape(len(logits), len(self.outputs), -1)
+            chosen = chosen.to(torch.promote_types(logits.dtype, torch.float32))
             sums = chosen.sum((0, 2)) if mask is None else (chosen * mask).sum((0, 2))
+            self._probes.after_forward(sums)
         self.images += len(logits)
         if mask is None:
             present = list(range(len(self.outputs)))
@@ -124,27 +127,6 @@ class MeanGradientEstimator:
             self._counts += counts.to(self._counts.device)
         if sums.requires_grad:
             self._differentiate(sums, present)
-
-    def _mask(self, logits: Tensor, labels: Tensor | None) -> Tensor | None:
-        """``(N, C, pixels)``: which pixels count for which class; None for all."""
-        if self.over == "all":
-            return None
-        if self.over == "prediction":
-            belongs = logits.argmax(1)
-        elif labels is None:
-            raise InputError("a mean over labelled pixels (over='label') needs labels.")
-        else:
-            belongs = labels.to(logits.device)
-            size = logits.shape[2:]
-            if belongs.ndim == logits.ndim:
-                belongs = belongs.squeeze(1)
-            if belongs.shape[1:] != size:
-                resized = F.interpolate(belongs[:, None].float(), tuple(size), mode="nearest-exact")
-                belongs = resized[:, 0].long()
-            belongs = belongs.masked_fill(belongs == self.ignore_index, -1)
-        belongs = belongs.reshape(len(logits), 1, -1)
-        classes = torch.tensor(self.outputs, device=logits.device).view(1, -1, 1)
-        return belongs == classes
 
     def _differentiate(self, sums: Tensor, present: list[int]) -> None:
         names = list(self._probes.leaves)
@@ -205,8 +187,7 @@ class MeanGradientEstimator:
         total = torch.cat(flat)
         if dist.is_available() and dist.is_initialized():
             dist.all_reduce(total)
-        sizes = [each.numel() for each in flat]
-        counts, images, reached, *sums = total.split(sizes)
+        counts, images, reached, *sums = total.split([each.numel() for each in flat])
         self._total_images = int(images)
         if not self._total_images:
             raise InputError("no image was seen: a mean gradient needs at least one.")
@@ -244,12 +225,12 @@ class MeanGradientEstimator:
         """
         if rank < 1:
             raise InputError(f"rank must be at least 1, not {rank}.")
-        if prototypes is not None and len(prototypes) != len(self.outputs):
-            raise InputError(
-                f"{len(prototypes)} prototypes were given for {len(self.outputs)} outputs."
-            )
+        classes = len(self.outputs)
+        if prototypes is not None and len(prototypes) != classes:
+            raise InputError(f"{len(prototypes)} prototypes were given for {classes} outputs.")
+        rows = None if prototypes is None else prototypes.detach().flatten(1).float().clone()
         left, right = {}, {}
-        star = self._counts.new_zeros(len(self.outputs))
+        star = self._counts.new_zeros(classes)
         layouts = self._probes.layouts
         for name, gradient in self.mean_gradients().items():
             factors = truncated_svd(gradient, rank)
@@ -262,7 +243,7 @@ class MeanGradientEstimator:
             layouts={name: layouts[name] for name in left},
             projection_star=star,
             outputs=list(self.outputs),
-            prototypes=None if prototypes is None else prototypes.detach().flatten(1).float().clone(),
+            prototypes=rows,
             unreached=[name for name in self.params if name not in left],
             classifier=None if classifier is None else dict(classifier),
             images=self._total_images,

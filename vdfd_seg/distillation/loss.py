@@ -26,7 +26,8 @@ class VariationalDistillationLoss(nn.Module):
 
     The network's parameters are held, not registered: ``parameters()`` are the GCN's. Everything
     is computed in float32 (float64 for a network in float64), outside autocast. The reference
-    weights w0 are those at construction.
+    weights w0 are those at construction; their kernel sums are in ``state_dict()`` beside the GCN,
+    so that a loss built anew and loaded continues exactly.
 
     Args:
         memories: Gradient memories of the old tasks, at least one.
@@ -117,7 +118,8 @@ class VariationalDistillationLoss(nn.Module):
         """The precision without eps ``(C_i, C_i)`` of each old task."""
         latents = self.latents()
         if latents is None:
-            return [torch.eye(size) for size in self.sizes]
+            device = next(iter(self._params.values())).device
+            return [torch.eye(size, device=device) for size in self.sizes]
         return [each[:n] @ each[:n].t() for each, n in zip(latents, self.sizes, strict=True)]
 
     def stacked_displacements(self) -> Tensor:
@@ -144,7 +146,8 @@ class VariationalDistillationLoss(nn.Module):
         with torch.autocast(displacement.device.type, enabled=False):
             latents = self.latents()
             if latents is None:
-                return self.quadratic_factor * displacement.square().sum(), displacement.new_zeros(())
+                quadratic = self.quadratic_factor * displacement.square().sum()
+                return quadratic, displacement.new_zeros(())
             latents = latents.to(displacement.dtype)
             # delta.T P delta = |P^M.T delta|^2, without forming P.
             projected = torch.bmm(displacement.unsqueeze(1), latents)

@@ -11,6 +11,7 @@ mean and no weight gradient is formed. One-dimensional parameters need no averag
 own probes.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 
 import torch
@@ -24,6 +25,7 @@ from vdfd_seg.distillation.kernels import (
     layouts_of,
     owners_of,
 )
+from vdfd_seg.distillation.uses import count_uses
 from vdfd_seg.errors import InputError
 
 _PLAIN = (*CONVOLUTIONS, *TRANSPOSED_CONVOLUTIONS, nn.Linear)
@@ -144,6 +146,8 @@ class Probes:
         self._frozen = [(each, each.requires_grad) for each in self.module.parameters()]
         self._handles = []
         self._checked: set[nn.Module] = set()
+        self._calls: Counter[str] = Counter()
+        self._uses_checked = False
         self.module.eval()
         for parameter, _ in self._frozen:
             parameter.requires_grad_(False)
@@ -154,7 +158,8 @@ class Probes:
                 self.leaves[name] = parameter.requires_grad_(True)
                 continue
             filters = self.layouts[name].filters
-            probe = torch.zeros(filters, device=parameter.device, dtype=_at_least_float32(parameter))
+            dtype = torch.promote_types(parameter.dtype, torch.float32)
+            probe = torch.zeros(filters, device=parameter.device, dtype=dtype)
             self.leaves[name] = probe.requires_grad_(True)
             for owner in places:
                 hook = self._hook(name, probe, self.layouts[name])
@@ -171,15 +176,47 @@ class Probes:
             each.training = training
         self.leaves = {}
 
+    def before_forward(self) -> None:
+        """To be called before each forward pass."""
+        if not self._uses_checked:
+            self._calls.clear()
+            self._require_grad_of_probed(True)
+
+    def after_forward(self, output: Tensor) -> None:
+        """Once, refuse a weight that is also read outside its layer's call.
+
+        No hook would see that use, and the gradient would silently lack its share.
+        """
+        if self._uses_checked:
+            return
+        self._uses_checked = True
+        self._require_grad_of_probed(False)
+        if not output.requires_grad:
+            return
+        uses = count_uses(output)
+        for name, parameter in self.params.items():
+            is_probed = self.leaves[name] is not parameter
+            if is_probed and uses[id(parameter)] > self._calls[name]:
+                raise InputError(
+                    f"parameter '{name}' is used outside the forward pass of its layer, so its "
+                    "mean gradient is not known. Exclude it."
+                )
+
+    def _require_grad_of_probed(self, value: bool) -> None:
+        for name, parameter in self.params.items():
+            if self.leaves[name] is not parameter:
+                parameter.requires_grad_(value)
+
     def kernel_means(self, name: str, gradients: Tensor) -> Tensor:
         """``(B, d)`` kernel means from the gradients by the leaf ``name``, one row per output."""
         layout = self.layouts[name]
         if gradients.shape[1:].numel() == layout.filters:
-            return gradients.flatten(1)
+            return gradients.reshape(len(gradients), -1)
         return gradients.flatten(2).mean(2)
 
     def _hook(self, name: str, probe: Tensor, layout: KernelLayout):
         def add_probe(layer: nn.Module, args: tuple, kwargs: dict, output: Tensor) -> Tensor:
+            self._calls[name] += 1
             inputs = args[0] if args else kwargs["input"]
             with torch.no_grad(), torch.autocast(inputs.device.type, enabled=False):
                 self._check_plain(name, layer, inputs, output)
@@ -203,6 +240,3 @@ class Probes:
                 f"{base.__name__} does, so its mean gradient is not known. Exclude it."
             )
 
-
-def _at_least_float32(parameter: Tensor) -> torch.dtype:
-    return torch.promote_types(parameter.dtype, torch.float32)

@@ -5,9 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from mmengine.dist import is_main_process
 from mmengine.runner import Runner
-from mmengine.utils import ProgressBar
 from PIL import Image
 from torch import nn
 
@@ -21,6 +19,7 @@ from vdfd_seg.evaluation import (
     pool,
 )
 from vdfd_seg.evaluation.functional import mean_iou
+from vdfd_seg.hooks import progress
 from vdfd_seg.protocols import IGNORE_INDEX, Protocol
 
 
@@ -57,14 +56,11 @@ def confusions_of_step(
     )
     metric.dataset_meta = {"classes": protocol.classes_seen(step)}
     learner.eval()
-    bar = ProgressBar(len(loader)) if is_main_process() else None
-    for batch in loader:
-        outputs = learner.val_step(batch)
-        metric.process(batch, [output.to_dict() for output in outputs])
-        if bar:
+    with progress(len(loader), f"evaluating step {step}", "batch") as bar:
+        for batch in loader:
+            outputs = learner.val_step(batch)
+            metric.process(batch, [output.to_dict() for output in outputs])
             bar.update()
-    if bar:
-        print()
     metric.evaluate(len(loader.dataset))
     return metric.confusions
 

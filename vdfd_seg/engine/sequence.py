@@ -125,8 +125,6 @@ def _run_step(settings, data, run, ledger, step, start, launcher, examples):
                 learner, context = trained.learner, trained.context
             saved = _finish(trained, settings, data, run, step)
         begun = time.perf_counter()
-        if is_main_process():
-            print(f"evaluating step {step} on every task seen", flush=True)
         loader = trainer.config.test_dataloader
         where = trainer.config.get("prediction_dir")
         confusions = confusions_of_step(

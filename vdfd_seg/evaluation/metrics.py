@@ -44,7 +44,8 @@ class ContinualIoU(BaseMetric):
             ``[0, len(dataset_meta["classes"]))`` that is not ``ignore_index``.
     """
 
-    default_prefix = None
+    # Empty, not None: MMEngine warns of None, and names stay plain either way.
+    default_prefix = ""
 
     def __init__(
         self,

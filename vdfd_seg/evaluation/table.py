@@ -179,6 +179,6 @@ def _summary_table(results: Sequence[dict[str, Any]], labels: list[str], split: 
 
 def _table(*left: str, title: str) -> Table:
     table = Table(title=title, title_justify="left", box=box.ASCII2, title_style="")
-    table.add_column(left[0], justify="left", overflow="fold")
+    table.add_column(left[0], justify="left", overflow="fold", max_width=24)
     table.add_column(left[1], justify="right", no_wrap=True)
     return table

@@ -3,6 +3,7 @@
 import math
 
 from mmengine.hooks import Hook
+from torch import Tensor
 
 from vdfd_seg.registry import HOOKS
 
@@ -34,7 +35,7 @@ class LossHealthHook(Hook):
         last = runner.iter + 1 == runner.max_iters
         if not last and not self.every_n_train_iters(runner, self.interval):
             return
-        bad = [k for k, v in (outputs or {}).items() if not math.isfinite(float(v))]
+        bad = [k for k, v in (outputs or {}).items() if not math.isfinite(_number(v))]
         terms = [name for name in bad if name != "loss"] or bad
         if terms:
             raise NonFiniteLossError(
@@ -42,3 +43,7 @@ class LossHealthHook(Hook):
                 f"non-finite at iteration {runner.iter + 1}; lower the learning rate or the "
                 f"term's weight, clip gradients, or train without --amp."
             )
+
+
+def _number(value):
+    return float(value.detach() if isinstance(value, Tensor) else value)

@@ -19,6 +19,7 @@ from vdfd_seg.visualization.svg import render
 # Okabe and Ito, "Color Universal Design", 2008, without black: told apart with any colour vision.
 CYCLE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6BB1")
 MARKERS = "osD^vPX"
+_SCALE = "viridis"
 
 
 def forgetting_heatmap(
@@ -26,9 +27,9 @@ def forgetting_heatmap(
 ) -> str:
     """The result matrix as a heat map, one row per step, the numbers written in the cells.
 
-    Read a column downwards to see one task being forgotten. The colour scale is cividis (made for
-    colour-vision deficiency; Nuñez, Anderton and Renslow, PLOS ONE 2018) over 0..100, the same in
-    every plot so that runs compare.
+    Read a column downwards to see one task being forgotten. The colour scale is viridis (van
+    der Walt and Smith, SciPy 2015: even steps of lightness, readable with any colour vision and
+    in grey) over 0..100, the same in every plot so that runs compare.
 
     Args:
         matrix: ``R[i][j]`` in percent, None above the diagonal and where unknown.
@@ -50,7 +51,7 @@ def forgetting_heatmap(
         figure = Figure(figsize=(1.7 + 0.46 * columns, 1.1 + 0.4 * rows), layout="constrained")
         axes = figure.add_subplot()
         picture = axes.pcolormesh(
-            np.ma.masked_invalid(values), cmap="cividis", vmin=0, vmax=100, edgecolors="face"
+            np.ma.masked_invalid(values), cmap=_SCALE, vmin=0, vmax=100, edgecolors="face"
         )
         for step, task in zip(*np.nonzero(~np.isnan(values)), strict=True):
             axes.text(
@@ -67,7 +68,14 @@ def forgetting_heatmap(
         axes.set_yticks(np.arange(rows) + 0.5, map(str, range(rows)))
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
-        bar = figure.colorbar(picture, ax=axes, label=f"{metric} (%)", ticks=[0, 25, 50, 75, 100])
+        bar = figure.colorbar(
+            picture,
+            ax=axes,
+            label=f"{metric} (%)",
+            ticks=[0, 25, 50, 75, 100],
+            fraction=0.3 / columns,
+            aspect=max(10, 2.5 * rows),
+        )
         bar.outline.set_visible(False)
         _title(axes, title)
         return figure
@@ -196,10 +204,10 @@ def cell_colours(value: float | None) -> tuple[str, str] | None:
     """
     if value is None:
         return None
-    background = to_hex(matplotlib.colormaps["cividis"](value / 100))
+    background = to_hex(matplotlib.colormaps[_SCALE](value / 100))
     return background, _readable_on(value)
 
 
 def _readable_on(value: float) -> str:
-    # Where black and white have the same contrast (4.6, WCAG 2) to cividis.
-    return "#000000" if value > 47 else "#ffffff"
+    # Where black and white have the same contrast to viridis (WCAG 2).
+    return "#000000" if value > 43 else "#ffffff"

@@ -1,18 +1,16 @@
 data_root = 'data/digitscenes'
 # The data set is written on first use; see vdfd_seg/datasets/digit_scenes.py.
-data_preparation = dict(type='vdfd_seg.write_digit_scenes', root=data_root)
+data_preparation = dict(type='vdfd_seg.write_digit_scenes', root=data_root, num_train=800, size=(64, 64))
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations'),
-    dict(type='RandomResize', scale=(96, 96), ratio_range=(0.75, 1.5), keep_ratio=True),
-    dict(type='RandomCrop', crop_size=(96, 96)),
-    dict(type='PhotoMetricDistortion'),
-    dict(type='Pad', size=(96, 96), pad_val=dict(img=0, seg=255)),
+    dict(type='RandomResize', scale=(64, 64), ratio_range=(1.0, 1.15), keep_ratio=True),
+    dict(type='RandomCrop', crop_size=(64, 64)),
     dict(type='PackSegInputs'),
 ]
 test_pipeline = [
     dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=(96, 96), keep_ratio=True),
+    dict(type='Resize', scale=(64, 64), keep_ratio=True),
     dict(type='LoadAnnotations'),
     dict(type='PackSegInputs'),
 ]

@@ -1,8 +1,10 @@
 """Work dirs that look like finished runs, made of random discs instead of training."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from vdfd_seg.evaluation import (
@@ -18,6 +20,11 @@ from vdfd_seg.visualization import colourise, default_palette
 CLASSES = ["background", "boat", "cat", "chair", "dog & wolf", "horse", "sofa"]
 TASKS = [0, 0, 0, 1, 1, 2, 2]
 NUM_STEPS = 3
+
+
+@pytest.fixture(scope="session")
+def fake_runs():
+    return SimpleNamespace(make_run=make_run, CLASSES=CLASSES)
 
 
 def make_run(

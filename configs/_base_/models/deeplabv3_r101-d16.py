@@ -1,0 +1,9 @@
+_base_ = ['./deeplabv3_r18-d8.py']
+norm_cfg = dict(type='SyncBN', requires_grad=True)
+# init_cfg=dict(type='Pretrained', checkpoint=FILE) starts from ImageNet weights.
+model = dict(
+    backbone=dict(
+        depth=101,
+        strides=(1, 2, 2, 1),
+        dilations=(1, 1, 1, 2)),
+    decode_head=dict(in_channels=2048, channels=256, dilations=(1, 6, 12, 18)))

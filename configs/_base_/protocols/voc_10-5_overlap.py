@@ -1,0 +1,1 @@
+protocol = dict(type='VOC', split='10-5', setting='overlap')

@@ -1,0 +1,1 @@
+protocol = dict(type='VOC', split='15-5', setting='overlap')

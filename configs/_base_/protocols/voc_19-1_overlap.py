@@ -1,0 +1,1 @@
+protocol = dict(type='VOC', split='19-1', setting='overlap')

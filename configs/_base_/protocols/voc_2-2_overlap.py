@@ -1,0 +1,1 @@
+protocol = dict(type='VOC', split='2-2', setting='overlap')

@@ -1,0 +1,1 @@
+protocol = dict(type='VOC', split='5-3', setting='overlap')

@@ -1,0 +1,273 @@
+"""Mean gradients equal one plain backward pass per class, for every kind of layer."""
+
+import pytest
+import torch
+from torch import nn
+
+from tests.distillation import plain
+from vdfd_seg.distillation import MeanGradientEstimator, penalisable_parameters
+from vdfd_seg.errors import InputError
+
+TOLERANCE = 1e-5
+
+
+def batches(sizes=(2, 3), channels=3, size=10, classes=4, seed=1):
+    generator = torch.Generator().manual_seed(seed)
+    for count in sizes:
+        images = torch.randn(count, channels, size, size, generator=generator)
+        labels = torch.randint(0, classes, (count, size, size), generator=generator)
+        labels[:, 0] = 255
+        yield images, labels
+
+
+def compare(module, params, data, outputs, over="all", forward=None, **options):
+    forward = forward or module
+    data = list(data)
+    with MeanGradientEstimator(module, params, outputs, over=over, **options) as estimator:
+        for images, labels in data:
+            estimator.update(forward, images, labels)
+    found = estimator.mean_gradients()
+    expected = plain.mean_gradients(module, params, forward, data, outputs, over)
+    layouts = estimator._probes.layouts
+    for name, gradient in expected.items():
+        gradient = plain.per_filter_mean(gradient, layouts[name].groups)
+        if name not in found:
+            assert not gradient.any()
+            continue
+        error = (found[name] - gradient).norm() / gradient.norm().clamp_min(1e-12)
+        assert error <= TOLERANCE, f"{name}: {error:.2e}"
+    return estimator, found
+
+
+@pytest.mark.parametrize("over", ["all", "label", "prediction"])
+@pytest.mark.parametrize("chunk", [1, 3])
+def test_every_kind_of_layer(over, chunk):
+    module = plain.zoo()
+    params = penalisable_parameters(module, exclude=["head"])
+    assert "frozen.weight" not in params and "head.weight" not in params and "scale" in params
+    estimator, found = compare(module, params, batches(), [0, 2, 3], over, chunk=chunk)
+    assert set(params) - set(found) == {"unused.weight", "unused.bias"}
+    memory = estimator.compute()
+    assert memory.unreached == ["unused.weight", "unused.bias"]
+    memory.check(params)
+
+
+@pytest.mark.filterwarnings("error")
+def test_batched_backward_pass_needs_no_fallback():
+    module = plain.zoo()
+    params = penalisable_parameters(module)
+    compare(module, params, batches(), [0, 1, 2, 3], chunk=4)
+
+
+def test_all_is_restored():
+    module = plain.zoo().train()
+    module.bn.eval()
+    state = {name: value.clone() for name, value in module.state_dict().items()}
+    flags = [parameter.requires_grad for parameter in module.parameters()]
+    modes = [each.training for each in module.modules()]
+    params = penalisable_parameters(module)
+    with pytest.raises(ZeroDivisionError), MeanGradientEstimator(module, params, [0]) as estimator:
+        estimator.update(module, next(batches())[0])
+        raise ZeroDivisionError
+    assert flags == [parameter.requires_grad for parameter in module.parameters()]
+    assert modes == [each.training for each in module.modules()]
+    assert not any(each._forward_hooks for each in module.modules())
+    assert all(parameter.grad is None for parameter in module.parameters())
+    for name, value in module.state_dict().items():
+        assert torch.equal(value, state[name])
+
+
+@pytest.mark.parametrize("dimensions", [1, 3])
+def test_other_numbers_of_dimensions(dimensions):
+    torch.manual_seed(0)
+    conv = (nn.Conv1d, None, nn.Conv3d)[dimensions - 1]
+    transposed = (nn.ConvTranspose1d, None, nn.ConvTranspose3d)[dimensions - 1]
+    module = nn.Sequential(
+        conv(2, 4, 3, padding=1, groups=2),
+        nn.ReLU(inplace=True),
+        transposed(4, 6, 3, stride=2, groups=2, dilation=2),
+        nn.Tanh(),
+        conv(6, 3, 1),
+    ).double()
+    images = torch.randn(2, 2, *[5] * dimensions, dtype=torch.float64)
+    params = penalisable_parameters(module)
+    compare(module, params, [(images, None)], [0, 1, 2])
+
+
+def test_shared_parameter_of_two_layers():
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Linear(5, 5), nn.Tanh(), nn.Linear(5, 5), nn.Linear(5, 3))
+    module[2].weight = module[0].weight
+    params = penalisable_parameters(module)
+    assert "2.weight" not in params
+    compare(module, params, [(torch.randn(4, 5), None)], [0, 1, 2])
+
+
+def test_labels_are_brought_to_the_resolution_of_the_logits():
+    module = plain.zoo()
+    params = penalisable_parameters(module)
+    images, labels = next(batches())
+    coarse, fine = [], labels.repeat_interleave(4, 1).repeat_interleave(4, 2)
+    for given in (labels, fine, fine[:, None]):
+        with MeanGradientEstimator(module, params, range(4), over="label") as estimator:
+            estimator.update(module, images, given)
+        coarse.append(estimator.mean_gradients()["stem.weight"])
+    assert torch.equal(coarse[0], coarse[1]) and torch.equal(coarse[0], coarse[2])
+
+
+def test_unlabelled_images_and_ignored_labels_with_all_and_prediction():
+    module = plain.zoo()
+    params = penalisable_parameters(module)
+    for over in ("all", "prediction"):
+        results = []
+        for labelled in (True, False):
+            with MeanGradientEstimator(module, params, range(4), over=over) as estimator:
+                for images, labels in batches():
+                    estimator.update(module, images, labels if labelled else None)
+            results.append(estimator.mean_gradients()["stem.weight"])
+        assert torch.equal(*results)
+
+
+def test_class_without_pixels_has_gradient_zero():
+    module = plain.zoo()
+    params = penalisable_parameters(module)
+    images, labels = next(batches())
+    with MeanGradientEstimator(module, params, range(4), over="label") as estimator:
+        estimator.update(module, images, labels.masked_fill(labels == 2, 255))
+    gradient = estimator.mean_gradients()["stem.weight"]
+    assert not gradient[:, 2].any() and gradient[:, 1].any()
+    assert torch.isfinite(estimator.compute().left["stem.weight"]).all()
+
+
+def test_uneven_batches_equal_one_batch():
+    module = plain.zoo()
+    params = penalisable_parameters(module)
+    images = torch.cat([images for images, _ in batches((5, 2))])
+    found = []
+    for sizes in ((7,), (1, 4, 2)):
+        with MeanGradientEstimator(module, params, range(4)) as estimator:
+            for part in images.split(sizes):
+                estimator.update(module, part)
+        found.append(estimator.mean_gradients()["stem.weight"])
+    torch.testing.assert_close(*found, rtol=1e-5, atol=1e-8)
+    assert estimator.images == 7
+
+
+def test_bfloat16_autocast():
+    module = plain.zoo()
+    params = penalisable_parameters(module)
+    images = next(batches())[0]
+    found = []
+    for enabled in (False, True):
+        with (
+            MeanGradientEstimator(module, params, range(4)) as estimator,
+            torch.autocast("cpu", torch.bfloat16, enabled=enabled),
+        ):
+            estimator.update(module, images)
+        found.append(estimator.mean_gradients()["linear.weight"])
+    assert (found[0] - found[1]).norm() < 0.1 * found[0].norm()
+
+
+class Wrapped(nn.Conv2d):
+    def forward(self, x):
+        return self._conv_forward(x, self.weight, self.bias)
+
+
+class Standardised(nn.Conv2d):
+    def forward(self, x):
+        weight = self.weight - self.weight.mean((1, 2, 3), keepdim=True)
+        return self._conv_forward(x, weight, self.bias)
+
+
+def test_subclass_that_uses_its_weight_as_its_base_does():
+    module = nn.Sequential(Wrapped(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 2, 1))
+    compare(module, penalisable_parameters(module), batches(), [0, 1])
+
+
+def test_subclass_that_does_not_is_refused():
+    module = nn.Sequential(Standardised(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 2, 1))
+    params = penalisable_parameters(module)
+    with (
+        pytest.raises(InputError, match="'0.weight': Standardised"),
+        MeanGradientEstimator(module, params, [0]) as estimator,
+    ):
+        estimator.update(module, next(batches())[0])
+
+
+def test_weight_read_outside_its_layer_is_refused():
+    class Tied(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a = nn.Linear(4, 4)
+
+        def forward(self, x):
+            return self.a(x) @ self.a.weight
+
+    module = Tied()
+    params = penalisable_parameters(module)
+    with (
+        pytest.raises(InputError, match="'a.weight' is used outside"),
+        MeanGradientEstimator(module, params, [0]) as estimator,
+    ):
+        estimator.update(module, torch.randn(2, 4))
+
+
+class Attention(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Linear(4, 4)
+        self.attention = nn.MultiheadAttention(4, 2)
+
+
+@pytest.mark.parametrize(
+    "make, name",
+    [
+        (Attention, "attention.in_proj_weight"),
+        (lambda: nn.Sequential(nn.Linear(2, 2), nn.Embedding(3, 2)), "1.weight"),
+        (lambda: nn.utils.parametrizations.weight_norm(nn.Linear(2, 2)), "original0"),
+    ],
+)
+def test_unknown_kinds_are_named_or_skipped(make, name):
+    module = make()
+    with pytest.raises(InputError, match=name):
+        penalisable_parameters(module)
+    known = penalisable_parameters(module, unknown="skip")
+    assert known and not any(name in each for each in known)
+
+
+def test_wrong_use_is_told():
+    module = plain.zoo()
+    params = penalisable_parameters(module)
+    images = next(batches())[0]
+    with pytest.raises(InputError, match="unknown mean 'lable'.*Did you mean 'label'"):
+        MeanGradientEstimator(module, params, [0], over="lable")
+    with pytest.raises(InputError, match="chunk"):
+        MeanGradientEstimator(module, params, [0], chunk=0)
+    with pytest.raises(InputError, match="at least one parameter"):
+        MeanGradientEstimator(module, {}, [0])
+    estimator = MeanGradientEstimator(module, params, [0, 9], over="label")
+    with pytest.raises(InputError, match="inside its context"):
+        estimator.update(module, images)
+    with estimator, pytest.raises(InputError, match="no channel 9"):
+        estimator.update(module, images)
+    estimator = MeanGradientEstimator(module, params, [0], over="label")
+    with estimator, pytest.raises(InputError, match="needs labels"):
+        estimator.update(module, images)
+    with pytest.raises(InputError, match="no image"):
+        estimator.compute()
+    with pytest.raises(InputError, match="unknown must be"):
+        penalisable_parameters(module, unknown="ignore")
+    other = plain.zoo()
+    with pytest.raises(InputError, match="does not belong"):
+        MeanGradientEstimator(other, params, [0])
+
+
+def test_diverged_network_is_told_by_name():
+    module = plain.zoo()
+    with torch.no_grad():
+        module.head.weight.fill_(float("inf"))
+    params = penalisable_parameters(module, exclude=["head"])
+    with MeanGradientEstimator(module, params, [0]) as estimator:
+        estimator.update(module, next(batches())[0])
+    with pytest.raises(InputError, match="'scale' is not finite"):
+        estimator.compute()
