@@ -1,5 +1,7 @@
 """A data set and networks small enough to build in every test."""
 
+import copy
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -146,9 +148,14 @@ def tiny_network(network_cfg):
 
     from vdfd_seg.engine.networks import build_network
 
+    built = {}
+
     def make(num_classes=3, seed=0, **settings):
-        torch.manual_seed(seed)
-        return build_network(network_cfg(num_classes, **settings), num_classes)[0]
+        key = repr((num_classes, seed, settings))
+        if key not in built:
+            torch.manual_seed(seed)
+            built[key] = build_network(network_cfg(num_classes, **settings), num_classes)[0]
+        return copy.deepcopy(built[key])
 
     return make
 

@@ -103,7 +103,10 @@ def layouts_of(module: nn.Module, params: Mapping[str, Tensor]) -> dict[str, Ker
         InputError: For a parameter that is not the module's, is of an unknown kind, or is shared
             by layers that divide it into filters differently; the message names it.
     """
-    owners = owners_of(module)
+    return _layouts(owners_of(module), params)
+
+
+def _layouts(owners, params):
     layouts = {}
     for name, parameter in params.items():
         places = owners.get(id(parameter))
@@ -156,11 +159,12 @@ def penalisable_parameters(
 def _penalisable(
     module: nn.Module, exclude: tuple[str, ...], unknown: str
 ) -> Iterator[tuple[str, nn.Parameter]]:
+    owners = owners_of(module)
     for name, parameter in module.named_parameters():
         if not parameter.requires_grad or _excluded(name, exclude):
             continue
         try:
-            layouts_of(module, {name: parameter})
+            _layouts(owners, {name: parameter})
         except InputError:
             if unknown == "error":
                 raise
