@@ -10,9 +10,8 @@ from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
 
-# Folders of the repository that are installed inside the package. `.mim` is where
-# OpenMMLab's packages keep them: MMEngine then resolves `vdfd_seg::vdfd/NAME.py`
-# in an installed copy, and `vdfd_seg.paths.configs_dir` finds the configs there.
+# Folders of the repository that are installed inside the package, under the name that
+# OpenMMLab's packages have for this. `vdfd_seg.paths.configs_dir` finds the configs there.
 BUNDLED = ("configs", "tools")
 BUNDLE = Path("vdfd_seg", ".mim")
 
@@ -99,12 +98,14 @@ setup(
         "onedl-mmcv>=2.3,<2.4",
         "onedl-mmsegmentation>=1.4,<1.5",
         "numpy>=2,<3",
+        "scipy>=1.13,<2",
         "scikit-learn>=1.5,<2",
         "matplotlib>=3.9,<4",
         "pillow>=10.3",
         "jinja2>=3.1,<4",
         "rich>=13",
-        "tqdm>=4.66,<5",
+        "tqdm>=4.60",
+        "filelock>=3.12",
     ],
     extras_require={"test": ["pytest>=8"]},
     cmdclass={"build_py": BuildWithBundle},

@@ -331,6 +331,17 @@ def test_system_check_names_what_is_missing(tmp_path):
 
 
 
+# Modules whose distribution has another name.
+DISTRIBUTIONS = {
+    "PIL": "pillow",
+    "cv2": "opencv-python",
+    "mmcv": "onedl-mmcv",
+    "mmengine": "onedl-mmengine",
+    "mmseg": "onedl-mmsegmentation",
+    "sklearn": "scikit-learn",
+    "torch_geometric": "torch-geometric",
+}
+
 CONFIG = "configs/vdfd/packaging_test.py"
 TEMPLATE = "vdfd_seg/visualization/templates/packaging_test.html"
 
@@ -437,3 +448,27 @@ class TestDistributions:
             assert pins.get(wanted.name), f"{wanted.name} is not pinned"
             for version in pins[wanted.name]:
                 assert wanted.specifier.contains(version), f"{wanted} against {version}"
+
+    def test_every_import_is_required(self, wheel):
+        """What the package imports, anywhere in it, an installation brings."""
+        requirements = pytest.importorskip("packaging.requirements")
+        meta = Parser().parsestr(self.info(wheel, "METADATA"))
+        required = {
+            requirements.Requirement(text).name
+            for text in meta.get_all("Requires-Dist")
+            if "extra ==" not in text
+        }
+        for path in (ROOT / "vdfd_seg").rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Import):
+                    modules = [alias.name for alias in node.names]
+                elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                    modules = [node.module]
+                else:
+                    continue
+                for module in {name.partition(".")[0] for name in modules}:
+                    if module == "vdfd_seg" or module in sys.stdlib_module_names:
+                        continue
+                    where = f"{path.relative_to(ROOT)}:{node.lineno} imports {module}"
+                    assert DISTRIBUTIONS.get(module, module) in required, where
+                    assert module in environment._REQUIRED, where

@@ -21,6 +21,7 @@ FORKS = {
 # The modules of the required dependencies, to tell "not installed" from a defect.
 _REQUIRED = {
     "cv2",
+    "filelock",
     "jinja2",
     "matplotlib",
     "mmcv",
@@ -29,6 +30,7 @@ _REQUIRED = {
     "numpy",
     "PIL",
     "rich",
+    "scipy",
     "sklearn",
     "torch",
     "torch_geometric",

@@ -7,9 +7,9 @@ from pathlib import Path
 from vdfd_seg.environment import quiet_imports
 
 RUNS = (
-    ("finetune", "finetune/finetune_deeplabv3_r18-d8_digitscenes-4-3"),
-    ("finetune_unce", "finetune/finetune-unce_deeplabv3_r18-d8_digitscenes-4-3"),
-    ("vdfd_unce", "vdfd/vdfd_deeplabv3_r18-d8_digitscenes-4-3"),
+    ("finetune", "finetune/finetune_deeplabv3_r18-d4_digitscenes-4-3"),
+    ("finetune_unce", "finetune/finetune-unce_deeplabv3_r18-d4_digitscenes-4-3"),
+    ("vdfd_unce", "vdfd/vdfd_deeplabv3_r18-d4_digitscenes-4-3"),
 )
 """Folder and config of each run; all begin from the first one's step 0."""
 

@@ -1,7 +1,9 @@
-train_cfg = dict(max_iters=400)
+train_cfg = dict(max_iters=500)
 optim_wrapper = dict(
     type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=2e-3, weight_decay=1e-4),
+    optimizer=dict(type='SGD', lr=0.1, momentum=0.9, nesterov=True, weight_decay=1e-4),
     clip_grad=dict(max_norm=5.0))
-param_scheduler = [dict(type='PolyLR', power=0.9, eta_min=1e-5)]
-step_overrides = {'1:': dict(train_cfg=dict(max_iters=200), optim_wrapper=dict(optimizer=dict(lr=5e-4)))}
+param_scheduler = [dict(type='PolyLR', power=0.9, eta_min=1e-4)]
+step_overrides = {
+    '1:': dict(train_cfg=dict(max_iters=250), optim_wrapper=dict(optimizer=dict(lr=0.02)))
+}

@@ -1,4 +1,4 @@
-_base_ = ['./finetune_deeplabv3_r18-d8_digitscenes-4-3.py']
+_base_ = ['./finetune_deeplabv3_m-v2-d16_1xb8-400i_voc-10-5-256x256.py']
 model = dict(
     decode_head=dict(loss_decode=dict(type='vdfd_seg.UnbiasedCrossEntropyLoss', _delete_=True)))
 growth = dict(init='balanced')

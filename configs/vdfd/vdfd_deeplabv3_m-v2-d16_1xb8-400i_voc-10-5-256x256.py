@@ -1,0 +1,3 @@
+_base_ = ['../finetune/finetune-unce_deeplabv3_m-v2-d16_1xb8-400i_voc-10-5-256x256.py']
+method = dict(type='VDFD', weight=1.0)
+method_name = 'VDFD + UNCE'
