@@ -1,7 +1,6 @@
 """Stops training when a loss is no longer finite."""
 
-import math
-
+import torch
 from mmengine.hooks import Hook
 
 from vdfd_seg.registry import HOOKS
@@ -32,7 +31,8 @@ class LossHealthHook(Hook):
         """
         if not self.every_n_train_iters(runner, self.interval):
             return
-        bad = [k for k, v in (outputs or {}).items() if not math.isfinite(float(v))]
+        values = {k: torch.as_tensor(v).detach() for k, v in (outputs or {}).items()}
+        bad = [k for k, v in values.items() if not v.isfinite().all()]
         terms = [name for name in bad if name != "loss"] or bad
         if terms:
             raise NonFiniteLossError(
