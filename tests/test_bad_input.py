@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import CLASSES, changed, tiny_config, write_config
 from PIL import Image
+from tiny import CLASSES, changed, tiny_config, write_config
 
 from vdfd_seg.checkpoint import load_step, save_plain
 from vdfd_seg.cli import run_command

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import changed, tiny_config, write_config, write_scenes
+from tiny import changed, tiny_config, write_config, write_scenes
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -73,6 +73,12 @@ def test_two_processes_equal_one(config, train):
         ours, theirs = state(one.path, step), state(two, step)
         for name, value in ours["state_dict"].items():
             assert torch.allclose(value, theirs["state_dict"][name], atol=1e-4, rtol=1e-4), name
+        pairs = zip(*(run["method"]["state"]["memories"] for run in (ours, theirs)), strict=True)
+        for one_memory, two_memory in pairs:
+            for name, left in one_memory["left"].items():
+                gradient = left @ one_memory["right"][name]
+                other = two_memory["left"][name] @ two_memory["right"][name]
+                assert (gradient - other).norm() <= 1e-2 * gradient.norm(), name
     results = json.loads((two / "results.json").read_text())
     for key in ("protocol", "metric", "seed"):
         assert results[key] == one.results[key]

@@ -6,10 +6,10 @@ import math
 import numpy as np
 import pytest
 import torch
-from conftest import CLASSES, TASKS, TRAIN, VAL, VOID
 from mmengine.runner import load_checkpoint
 from mmseg.registry import MODELS
 from PIL import Image
+from tiny import CLASSES, TASKS, TRAIN, VAL, VOID
 
 from vdfd_seg.cli import run_command
 from vdfd_seg.engine.networks import model_config
@@ -310,7 +310,7 @@ class TestDryRun:
 
 
 def test_listed_by_hand():
-    """The image numbers above follow from the lists in conftest.py."""
+    """The image numbers above follow from the lists in tiny.py."""
     trained = [[n for n, s in enumerate(TRAIN) if set(s) & set(task)] for task in TASKS]
     assert trained == [[0, 1, 2, 3, 4, 8, 11], [2, 5, 6, 7, 8], [3, 7, 9, 10, 11]]
     assert [images_tested_after(step) for step in range(3)] == [

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import TASKS
+from tiny import TASKS
 
 from vdfd_seg.cli import run_command
 from vdfd_seg.engine import sequence

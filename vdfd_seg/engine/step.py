@@ -204,7 +204,7 @@ class StepTrainer:
             default_scope="mmseg",
             randomness={"seed": self.seed},
             experiment_name=name,
-            cfg=Config({"model_wrapper_cfg": config.get("model_wrapper_cfg") or _wrapper()}),
+            cfg=Config({"model_wrapper_cfg": _wrapper(config.get("model_wrapper_cfg"))}),
         )
 
     def _batches(self, view) -> Callable[..., Iterator]:
@@ -236,11 +236,12 @@ class StepTrainer:
         )  # fmt: skip
 
 
-def _wrapper():
-    """MMEngine's own default names a GPU, which processes on the CPU do not have."""
+def _wrapper(cfg):
+    """MMEngine gives every process a GPU unless the config says that there is none."""
     if get_device() != "cpu":
-        return None
-    return {"type": "MMDistributedDataParallel", "broadcast_buffers": False}
+        return cfg
+    default = {"type": "MMDistributedDataParallel", "broadcast_buffers": False}
+    return {**default, **(cfg or {}), "device_ids": None}
 
 
 def _collate(items):
