@@ -1,8 +1,10 @@
 """From a config file to checked settings."""
 
+import sys
+
 import pytest
 
-from vdfd_seg.engine.settings import load_settings, parse_steps
+from vdfd_seg.engine.settings import command_line, load_settings, parse_steps
 from vdfd_seg.errors import InputError
 
 CONFIG = """
@@ -225,3 +227,14 @@ class TestRefused:
 
     def test_option_into_what_is_no_dict(self, refused):
         refused("cannot be read", options={"train_cfg.max_iters.x": 1})
+
+
+class TestCommandLine:
+    def test_tool(self, monkeypatch):
+        monkeypatch.setattr(sys, "argv", ["tools/train.py", "a.py", "--cfg-options", "x=[1, 2]"])
+        assert command_line() == "python tools/train.py a.py --cfg-options 'x=[1, 2]'"
+
+    def test_console_script(self, monkeypatch):
+        """vdfd_seg.cli.main puts the command's name into the program's while it runs."""
+        monkeypatch.setattr(sys, "argv", ["vdfd_seg train", "train", "a.py"])
+        assert command_line() == "vdfd_seg train a.py"

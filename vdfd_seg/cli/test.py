@@ -73,7 +73,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         from vdfd_seg.engine import evaluate_checkpoints, load_settings
         from vdfd_seg.evaluation import format_table, write_results
+        from vdfd_seg.files import writable_dir
         from vdfd_seg.paths import resolve_config
+    if args.out:
+        writable_dir(Path(args.out).parent, "folder of --out")
+        if Path(args.out).is_dir():
+            raise InputError(f"--out '{args.out}' is a folder; give the name of a file.")
     settings = load_settings(resolve_config(args.config), args.cfg_options)
     results = evaluate_checkpoints(settings, paths, launcher=args.launcher)
     if is_main_process():

@@ -56,7 +56,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         from vdfd_seg.visualization import write_report
 
     settings = load_settings(resolve_config(args.config), args.cfg_options, args.seed, args.amp)
-    steps = parse_steps(args.steps, len(settings.protocol.tasks)) if args.steps else None
+    steps = None
+    if args.steps is not None:
+        steps = parse_steps(args.steps, len(settings.protocol.tasks))
+        if not steps:
+            last = len(settings.protocol.tasks) - 1
+            raise InputError(f"--steps '{args.steps}' names no step; there are steps 0 to {last}.")
     if args.dry_run:
         print(dry_run(settings))
         return 0

@@ -1,5 +1,6 @@
 """A protocol bound to its images: what each step reads, and how much there is of it."""
 
+import inspect
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -40,6 +41,8 @@ class ProtocolData:
     """
 
     def __init__(self, protocol: Protocol, train: Source, test: Source, evaluate_on="test"):
+        if evaluate_on not in ("test", "validation"):
+            raise unknown_name("evaluate_on", evaluate_on, ("test", "validation"))
         if evaluate_on == "validation" and not protocol.validation:
             raise InputError(
                 "evaluate_on='validation' needs protocol.validation, the share of training images "
@@ -166,12 +169,15 @@ def open_source(cfg: dict, protocol: Protocol, progress: bool = True) -> Source:
         path = os.path.join(root or "", value or "")
         if value and not os.path.exists(path):
             raise InputError(f"{key} '{path}' does not exist; check data_root and {key}.")
+    dataset = None
     try:
-        dataset = DATASETS.build({**cfg, "pipeline": []})
+        dataset = DATASETS.build({**cfg, "pipeline": [], "lazy_init": True})
         dataset.full_init()
     except InputError:
         raise
     except Exception as error:
+        if getattr(dataset, "data_list", None) == []:
+            raise InputError(f"dataset {kind} in '{root}' lists no images.") from error
         raise InputError(f"dataset {kind} in '{root}': {type(error).__name__}: {error}") from error
     items = [dataset.get_data_info(i) for i in range(len(dataset))]
     if not items:
@@ -190,10 +196,14 @@ def prepare_data(cfg: dict | None) -> None:
     if not cfg:
         return
     arguments = dict(cfg)
-    kind = arguments.pop("type")
-    function = FUNCTIONS.get(kind)
+    kind = arguments.pop("type", None)
+    function = FUNCTIONS.get(str(kind))
     if function is None:
         raise unknown_name("data preparation", kind, FUNCTIONS.module_dict)
+    try:
+        inspect.signature(function).bind(**arguments)
+    except TypeError as error:
+        raise InputError(f"data_preparation {kind}: {error}") from error
     function(**arguments)
 
 

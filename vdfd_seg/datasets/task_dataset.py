@@ -57,7 +57,12 @@ class TaskDataset(Dataset):
         self.samples = list(samples)
         self.metainfo = metainfo
         self.seed = seed
-        self.pipeline = Compose(_with_masking(pipeline))
+        try:
+            self.pipeline = Compose(_with_masking(pipeline))
+        except Exception as error:
+            raise InputError(
+                f"the data set's pipeline cannot be built: {type(error).__name__}: {error}"
+            ) from error
 
     def __len__(self) -> int:
         return len(self.samples)

@@ -13,6 +13,8 @@ from mmengine.utils import ManagerMixin
 from mmengine.visualization import Visualizer
 from mmseg.utils import register_all_modules
 
+from vdfd_seg.errors import InputError
+
 
 def set_up(launcher: str = "none") -> None:
     """Register modules and start the process group, before the first Runner.
@@ -23,8 +25,19 @@ def set_up(launcher: str = "none") -> None:
     register_all_modules(init_default_scope=True)
     cv2.setNumThreads(0)
     if launcher != "none" and not is_distributed():
-        backend = "nccl" if torch.cuda.is_available() else "gloo"
-        init_dist(launcher, backend=backend, init_backend="torch")
+        needed = {"pytorch": "RANK", "slurm": "SLURM_PROCID"}[launcher]
+        if needed not in os.environ:
+            raise InputError(
+                f"--launcher {launcher} needs the environment variable {needed}, which is not set: "
+                f"start with tools/dist_train.sh (torchrun) or tools/slurm_train.sh (srun)."
+            )
+        if torch.cuda.is_available():
+            init_dist(launcher, backend="nccl", init_backend="torch")
+        elif launcher == "slurm":
+            raise InputError("--launcher slurm needs GPUs; on CPUs start with tools/dist_train.sh.")
+        else:
+            # MMEngine's own start gives every process a GPU.
+            torch.distributed.init_process_group("gloo")
 
 
 def forget_runner() -> None:

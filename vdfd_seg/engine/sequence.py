@@ -5,6 +5,8 @@ from pathlib import Path
 
 from mmengine.device import get_device
 from mmengine.dist import barrier, is_main_process
+from mmengine.registry import OPTIMIZERS as MMENGINE_OPTIMIZERS
+from mmseg.registry import OPTIMIZERS
 
 from vdfd_seg.checkpoint import STEP_FORMAT, load_step, nbytes, save_plain, to_plain
 from vdfd_seg.datasets.protocol_data import ProtocolData, open_source, prepare_data
@@ -16,11 +18,12 @@ from vdfd_seg.engine.evaluation import (
     write_examples,
 )
 from vdfd_seg.engine.ledger import Ledger
-from vdfd_seg.engine.networks import finished_network
+from vdfd_seg.engine.networks import build_network, finished_network
 from vdfd_seg.engine.settings import Settings
 from vdfd_seg.engine.step import StepTrainer, TrainedStep
 from vdfd_seg.engine.work_dir import WorkDir
-from vdfd_seg.errors import InputError
+from vdfd_seg.errors import InputError, unknown_name
+from vdfd_seg.files import writable_dir
 from vdfd_seg.models import ContinualLearner, SegmentationView
 
 
@@ -35,10 +38,11 @@ def open_data(settings: Settings, progress: bool = True) -> ProtocolData:
         prepare_data(config.get("data_preparation"))
     barrier()
     if is_main_process():
-        # The index is cached; the other processes then read it.
-        _sources(settings, progress)
+        train, test = _sources(settings, progress)
     barrier()
-    train, test = _sources(settings, False)
+    if not is_main_process():
+        # The index is cached by now.
+        train, test = _sources(settings, False)
     return ProtocolData(settings.protocol, train, test, config.get("evaluate_on", "test"))
 
 
@@ -91,6 +95,7 @@ def train_sequence(
     run.open(resume, overwrite)
     ledger = Ledger(run, settings, data, describe(), command)
     _check_checkpoints(run, data, settings, steps)
+    _check_parts(settings, data, steps)
     examples = data.example_samples(settings.config.get("examples", 4))
     if is_main_process():
         write_examples(data, examples, run.samples)
@@ -205,7 +210,6 @@ def _checked_start(path, settings):
 
 def _check_checkpoints(run: WorkDir, data: ProtocolData, settings: Settings, steps: range):
     """Refuse, before anything trains, checkpoints that this run cannot go on from."""
-    method = settings.config.method.type
     first = steps[0] if steps else 0
     for step in range(len(data.protocol.tasks)):
         path = run.checkpoint(step)
@@ -218,11 +222,40 @@ def _check_checkpoints(run: WorkDir, data: ProtocolData, settings: Settings, ste
             continue
         saved = load_step(path)
         check_protocol(saved, data, path)
-        if saved["method"]["type"] != method:
-            raise InputError(
-                f"checkpoint '{path}' was trained with method {saved['method']['type']}, the "
-                f"config says {method}; give another --work-dir."
-            )
+        check_method(saved, settings, path)
+
+
+def _check_parts(settings: Settings, data: ProtocolData, steps: range):
+    """Refuse, before anything trains, a config whose parts cannot be built for some step."""
+    where = settings.config.get("prediction_dir")
+    if where and is_main_process():
+        writable_dir(where, "prediction_dir")
+    checked = []
+    for step in steps:
+        config = settings.for_step(step)
+        for part in ("train", "test"):
+            data.dataset(part, [], config[f"{part}_dataloader"]["dataset"]["pipeline"])
+        kind = (config.optim_wrapper.get("optimizer") or {}).get("type")
+        if isinstance(kind, str) and OPTIMIZERS.get(kind) is None:
+            raise unknown_name("optimizer", kind, MMENGINE_OPTIMIZERS.module_dict)
+        if config.model not in checked:
+            network, _ = build_network(config.model, settings.protocol.num_classes(step))
+            SegmentationView(network)
+            checked.append(config.model)
+
+
+def check_method(saved: dict, settings: Settings, path: Path) -> None:
+    """Refuse a checkpoint of another method.
+
+    Raises:
+        InputError: Naming both methods.
+    """
+    trained, method = saved["method"]["type"], settings.config.method.type
+    if trained != method:
+        raise InputError(
+            f"checkpoint '{path}' was trained with method {trained}, the config says {method}; "
+            f"give another folder or config."
+        )
 
 
 def check_protocol(saved: dict, data: ProtocolData, path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import copy
 import difflib
+import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,8 +10,9 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from vdfd_seg.errors import InputError
+from vdfd_seg.errors import InputError, unknown_name
 from vdfd_seg.methods import Method, build_method
+from vdfd_seg.models.growth import INITIALISATIONS
 from vdfd_seg.protocols import Protocol, build_protocol
 
 REQUIRED = ("model", "protocol", "method", "train_dataloader", "test_dataloader", "train_cfg",
@@ -107,7 +109,25 @@ def load_settings(
     for key in REQUIRED:
         if key not in config:
             raise InputError(f"config '{path}': the key '{key}' is missing.")
+<<<<<<< HEAD
     _check_cycle(path, config.train_cfg)
+=======
+        if not isinstance(config[key], Mapping):
+            raise InputError(f"config '{path}': '{key}' must be a dict, not {config[key]!r}.")
+    for key in ("train_dataloader", "test_dataloader"):
+        for part in ("dataset", "batch_size"):
+            if part not in config[key]:
+                raise InputError(f"config '{path}': the key '{key}.{part}' is missing.")
+        if "pipeline" not in config[key].dataset:
+            raise InputError(f"config '{path}': the key '{key}.dataset.pipeline' is missing.")
+    _check_growth(config.get("growth") or {}, path)
+    cycle = config.train_cfg
+    if ("max_iters" in cycle) == ("max_epochs" in cycle):
+        raise InputError(f"config '{path}': train_cfg needs either max_iters or max_epochs.")
+    unknown = set(cycle) - {"max_iters", "max_epochs"}
+    if unknown:
+        raise InputError(f"config '{path}': train_cfg has an unknown key '{min(unknown)}'.")
+>>>>>>> e2e
     if amp and config.optim_wrapper.get("type") == "OptimWrapper":
         config.optim_wrapper.type = "vdfd_seg.DeviceAmpOptimWrapper"
     seed = config.get("seed", 0) if seed is None else seed
@@ -162,7 +182,20 @@ def parse_steps(text: str, count: int, where: str = "--steps") -> range:
 
 def command_line() -> str:
     """The command that reproduces this run."""
-    return " ".join(["python", *sys.argv])
+    program, *arguments = sys.argv
+    # The console script names itself 'vdfd_seg COMMAND'; the command is in the arguments too.
+    program = ["vdfd_seg"] if program.startswith("vdfd_seg ") else ["python", program]
+    return shlex.join([*program, *arguments])
+
+
+def _check_growth(growth, path):
+    for key in growth:
+        if key != "init":
+            raise InputError(f"config '{path}': growth: {unknown_name('key', key, ['init'])}")
+    if growth.get("init", "random") not in INITIALISATIONS:
+        raise InputError(
+            f"config '{path}': {unknown_name('growth init', growth['init'], INITIALISATIONS)}"
+        )
 
 
 def _follow_data_root(config, options):

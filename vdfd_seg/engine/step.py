@@ -21,7 +21,7 @@ from vdfd_seg.engine.networks import finished_network, network_of_step
 from vdfd_seg.engine.settings import Settings
 from vdfd_seg.errors import InputError
 from vdfd_seg.methods import TaskContext
-from vdfd_seg.models import ContinualLearner
+from vdfd_seg.models import ContinualLearner, grow
 
 
 class ResumableLoop(IterBasedTrainLoop):
@@ -96,7 +96,7 @@ class StepTrainer:
             self.settings.seed,
         )
         if state is not None:
-            view.network.load_state_dict(state)
+            grow(view.network, state, view.rows, protocol.num_classes(self.step))
         method = self.settings.method().to(get_device())
         context = TaskContext(
             protocol=protocol,
@@ -134,7 +134,17 @@ class StepTrainer:
         samples = learner.method.select(self.data, self.step, context.carried)
         iterations = self._iterations(len(samples))
         start = state["iteration"] if state else 0
-        runner = self._runner(learner, samples, iterations, start, resume_path, tag, state)
+        try:
+            runner = self._runner(learner, samples, iterations, start, resume_path, tag, state)
+            # What Runner.train would build; done here to tell a wrong config from a defect.
+            runner._train_loop = runner.build_train_loop(runner._train_loop)
+            runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+            runner.param_schedulers = runner.build_param_scheduler(runner.param_schedulers)
+        except Exception as error:
+            raise InputError(
+                f"training of step {self.step} cannot be set up from the config: "
+                f"{type(error).__name__}: {error}"
+            ) from error
         context.log = runner.logger.info
         begun = time.perf_counter()
         runner.train()
@@ -194,7 +204,7 @@ class StepTrainer:
             default_scope="mmseg",
             randomness={"seed": self.seed},
             experiment_name=name,
-            cfg=Config({"model_wrapper_cfg": config.get("model_wrapper_cfg")}),
+            cfg=Config({"model_wrapper_cfg": _wrapper(config.get("model_wrapper_cfg"))}),
         )
 
     def _batches(self, view) -> Callable[..., Iterator]:
@@ -224,6 +234,14 @@ class StepTrainer:
             self.config.model, self.data.protocol.num_classes(self.step - 1),
             self.previous["state_dict"],
         )  # fmt: skip
+
+
+def _wrapper(cfg):
+    """MMEngine gives every process a GPU unless the config says that there is none."""
+    if get_device() != "cpu":
+        return cfg
+    default = {"type": "MMDistributedDataParallel", "broadcast_buffers": False}
+    return {**default, **(cfg or {}), "device_ids": None}
 
 
 def _collate(items):

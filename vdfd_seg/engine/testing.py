@@ -7,8 +7,9 @@ from vdfd_seg.checkpoint import load_step
 from vdfd_seg.engine.environment import describe, forget_runner, set_up
 from vdfd_seg.engine.evaluation import confusions_of_step, step_metrics
 from vdfd_seg.engine.ledger import Ledger
-from vdfd_seg.engine.sequence import check_protocol, load_learner, open_data
+from vdfd_seg.engine.sequence import check_method, check_protocol, load_learner, open_data
 from vdfd_seg.engine.settings import Settings, command_line
+from vdfd_seg.files import writable_dir
 
 
 def evaluate_checkpoints(
@@ -33,8 +34,11 @@ def evaluate_checkpoints(
     data = open_data(settings)
     for path, content in zip(paths, saved, strict=True):
         check_protocol(content, data, path)
+        check_method(content, settings, path)
     ledger = Ledger(None, settings, data, describe(), command_line())
     where = settings.config.get("prediction_dir")
+    if where:
+        writable_dir(where, "prediction_dir")
     for content in saved:
         step = content["meta"]["step"]
         learner = load_learner(settings, data, step, content)

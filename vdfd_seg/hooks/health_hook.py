@@ -1,7 +1,6 @@
 """Stops training when a loss is no longer finite."""
 
-import math
-
+import torch
 from mmengine.hooks import Hook
 from torch import Tensor
 
@@ -35,7 +34,12 @@ class LossHealthHook(Hook):
         last = runner.iter + 1 == runner.max_iters
         if not last and not self.every_n_train_iters(runner, self.interval):
             return
+<<<<<<< HEAD
         bad = [k for k, v in (outputs or {}).items() if not math.isfinite(_number(v))]
+=======
+        values = {k: torch.as_tensor(v).detach() for k, v in (outputs or {}).items()}
+        bad = [k for k, v in values.items() if not v.isfinite().all()]
+>>>>>>> e2e
         terms = [name for name in bad if name != "loss"] or bad
         if terms:
             raise NonFiniteLossError(

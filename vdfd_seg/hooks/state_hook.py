@@ -20,7 +20,8 @@ class StepStateHook(Hook):
 
     Args:
         path: The file.
-        interval: Iterations between saves; the last iteration is always saved.
+        interval: Iterations between saves; the last iteration is always saved. Under
+            gradient accumulation a save waits for the optimiser's next update.
         tag: What the state belongs to; compared when resuming.
         state: The state to restore before the first iteration.
     """
@@ -34,6 +35,7 @@ class StepStateHook(Hook):
         self.interval = interval
         self.tag = tag
         self.state = state
+        self.due = False
 
     def before_train(self, runner) -> None:
         """Restore the state, if there is one."""
@@ -51,7 +53,12 @@ class StepStateHook(Hook):
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
         """Save every ``interval`` iterations and after the last."""
         done = runner.iter + 1
-        if not is_main_process() or (done % self.interval and done != runner.max_iters):
+        self.due |= done % self.interval == 0 or done == runner.max_iters
+        # Not between the iterations whose gradients are summed: those are not in the state.
+        if not self.due or not runner.optim_wrapper.should_update():
+            return
+        self.due = False
+        if not is_main_process():
             return
         save_plain(
             self.path,

@@ -1,0 +1,318 @@
+"""Whole sequences through the commands: what is written, and that its numbers are right."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from mmengine.runner import load_checkpoint
+from mmseg.registry import MODELS
+from PIL import Image
+from tests.tiny import CLASSES, TASKS, TRAIN, VAL, VOID
+
+from vdfd_seg.cli import run_command
+from vdfd_seg.engine.networks import model_config
+
+LABELS = tuple(name for task in TASKS for name in task)
+SEEN = [sum(len(task) for task in TASKS[: step + 1]) for step in range(len(TASKS))]
+
+
+def images_tested_after(step):
+    """Numbers of the test images with a foreground class learned up to a step."""
+    seen = set(LABELS[1 : SEEN[step]])
+    return [number for number, scene in enumerate(VAL) if seen & set(scene)]
+
+
+def counted_pixels(step, folder, masks):
+    """Pixels of each pair (true class, predicted class) by name, in loops over files and classes."""
+    pairs = dict.fromkeys(((a, b) for a in LABELS for b in LABELS), 0)
+    for number in images_tested_after(step):
+        predicted = np.asarray(Image.open(folder / f"step_{step:02d}" / f"val_{number:02d}.png"))
+        mask = np.asarray(Image.open(masks / f"val_{number:02d}.png"))
+        assert predicted.shape == mask.shape
+        assert predicted.max() < SEEN[step]
+        for value in np.unique(mask):
+            if value == VOID:
+                continue
+            name = CLASSES[value]
+            true = name if name in LABELS[: SEEN[step]] else "background"
+            for label in range(SEEN[step]):
+                count = int(((mask == value) & (predicted == label)).sum())
+                pairs[true, LABELS[label]] += count
+    return pairs
+
+
+def intersection_over_union(pairs, name):
+    hit = pairs[name, name]
+    union = sum(n for (true, found), n in pairs.items() if name in (true, found))
+    return 100 * hit / union if union else None
+
+
+def mean_over(pairs, names):
+    """Mean over the classes that have labelled pixels, as the protocol's default says."""
+    there = [name for name in names if any(pairs[name, other] for other in LABELS)]
+    return sum(intersection_over_union(pairs, name) for name in there) / len(there)
+
+
+@pytest.fixture(scope="module")
+def independent(vdfd_run, scenes):
+    """All of the numbers again, from the predictions that were saved and the masks."""
+    matrix, steps = [], []
+    for step in range(len(TASKS)):
+        pairs = counted_pixels(step, vdfd_run.predictions, scenes / "SegmentationClass")
+        seen = LABELS[: SEEN[step]]
+        row = [mean_over(pairs, TASKS[task]) for task in range(step + 1)]
+        matrix.append(row + [None] * (len(TASKS) - len(row)))
+        later = [name for task in TASKS[1 : step + 1] for name in task]
+        steps.append(
+            {
+                "overall": mean_over(pairs, seen),
+                "per_class": {name: intersection_over_union(pairs, name) for name in seen},
+                "old": mean_over(pairs, TASKS[0]),
+                "new": mean_over(pairs, later) if later else None,
+                "all": mean_over(pairs, seen),
+            }
+        )
+    last, count = matrix[-1], len(TASKS)
+    best = [max(matrix[i][j] for i in range(j, count - 1)) for j in range(count - 1)]
+    return {
+        "matrix": matrix,
+        "steps": steps,
+        "summary": {
+            "acc": sum(last) / count,
+            "bwt": sum(last[j] - matrix[j][j] for j in range(count - 1)) / (count - 1),
+            "forgetting": sum(best[j] - last[j] for j in range(count - 1)) / (count - 1),
+            "avg_incremental": sum(s["overall"] for s in steps) / count,
+            **{key: steps[-1][key] for key in ("overall", "old", "new", "all")},
+        },
+    }
+
+
+def same_numbers(found, expected):
+    """Equal up to rounding, nulls and nesting included."""
+    if isinstance(expected, dict):
+        assert found.keys() == expected.keys()
+        return all(same_numbers(found[key], expected[key]) for key in expected)
+    if isinstance(expected, list):
+        assert len(found) == len(expected)
+        return all(map(same_numbers, found, expected))
+    if expected is None or found is None:
+        return found is expected
+    return math.isclose(found, expected, rel_tol=1e-12, abs_tol=1e-12)
+
+
+class TestResults:
+    def test_schema_is_the_contract_s(self, vdfd_run):
+        results = vdfd_run.results
+        assert results["schema"] == 1
+        assert (results["method"], results["config"], results["seed"]) == ("VDFD", "tiny", 3)
+        assert results["metric"] == "mIoU"
+        protocol = results["protocol"]
+        assert {k: protocol[k] for k in ("name", "dataset", "scenario", "setting")} == {
+            "name": "tiny", "dataset": "Rectangles", "scenario": "class", "setting": "overlap",
+        }  # fmt: skip
+        assert [tuple(task["classes"]) for task in protocol["tasks"]] == list(TASKS)
+        assert len(protocol["fingerprint"]) == 16
+        assert {"acc", "bwt", "forgetting", "avg_incremental", "overall", "old", "new", "all"} == set(
+            results["summary"]
+        )
+        for step, entry in enumerate(results["steps"]):
+            assert entry["step"] == step
+            assert entry["task"] == protocol["tasks"][step]["name"]
+            assert entry["classes_seen"] == list(LABELS[: SEEN[step]])
+            assert entry["seconds"] > 0
+            assert entry["seconds_per_iter"] > 0
+
+    def test_images_are_those_counted_by_hand(self, vdfd_run):
+        steps = vdfd_run.results["steps"]
+        assert [entry["train_images"] for entry in steps] == [7, 5, 5]
+        assert [entry["test_images"] for entry in steps] == [3, 5, 6]
+
+    def test_predictions_are_not_trivial(self, vdfd_run):
+        """Otherwise equal numbers would say little: several classes are found and confused."""
+        values = {
+            value
+            for path in vdfd_run.predictions.glob("step_*/*.png")
+            for value in np.unique(np.asarray(Image.open(path)))
+        }
+        assert len(values) >= 4
+        found = [v for v in vdfd_run.results["steps"][-1]["per_class"].values() if 0 < v < 100]
+        assert len(found) >= 4
+
+    def test_every_test_image_is_predicted_after_every_step(self, vdfd_run):
+        for step in range(len(TASKS)):
+            found = {path.name for path in (vdfd_run.predictions / f"step_{step:02d}").iterdir()}
+            assert found == {f"val_{number:02d}.png" for number in images_tested_after(step)}
+
+    def test_matrix_equals_an_independent_computation(self, vdfd_run, independent):
+        assert same_numbers(vdfd_run.results["matrix"], independent["matrix"])
+
+    @pytest.mark.parametrize("key", ["overall", "per_class", "old", "new", "all"])
+    def test_step_s_numbers_equal_an_independent_computation(self, vdfd_run, independent, key):
+        found = [entry[key] for entry in vdfd_run.results["steps"]]
+        assert same_numbers(found, [entry[key] for entry in independent["steps"]])
+
+    def test_summary_equals_an_independent_computation(self, vdfd_run, independent):
+        assert same_numbers(vdfd_run.results["summary"], independent["summary"])
+
+    def test_report_is_written_and_names_the_classes(self, vdfd_run):
+        text = (vdfd_run.path / "report.html").read_text()
+        assert "<html" in text
+        assert all(name in text for name in LABELS)
+
+    def test_example_images_are_predicted_after_every_step(self, vdfd_run):
+        names = {path.stem for path in (vdfd_run.path / "samples").glob("*.png")}
+        assert len(names) == 2
+        for step in range(len(TASKS)):
+            folder = vdfd_run.path / f"step_{step:02d}" / "predictions"
+            assert {path.stem for path in folder.iterdir()} == names
+
+
+def carried_bytes(value):
+    """8 a number, 4 a float32 and so on in tensors, 1 an ASCII character, nothing for None."""
+    if isinstance(value, torch.Tensor):
+        return value.numel() * value.element_size()
+    if isinstance(value, dict):
+        return carried_bytes(list(value)) + carried_bytes(list(value.values()))
+    if isinstance(value, list):
+        return sum(carried_bytes(item) for item in value)
+    if isinstance(value, str):
+        return len(value)
+    return 0 if value is None else 8
+
+
+def carried_tensors(value):
+    if isinstance(value, torch.Tensor):
+        return [value]
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [tensor for item in items for tensor in carried_tensors(item)]
+
+
+def load(run, step):
+    path = run.path / f"step_{step:02d}" / "checkpoint.pth"
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+class TestCheckpoint:
+    @pytest.mark.parametrize("step", range(len(TASKS)))
+    def test_memory_bytes_are_those_of_the_state_carried(self, vdfd_run, step):
+        state = load(vdfd_run, step)["method"]["state"]
+        assert vdfd_run.results["steps"][step]["memory_bytes"] == carried_bytes(state)
+        tensors = sum(t.numel() * t.element_size() for t in carried_tensors(state))
+        assert 0 < tensors <= carried_bytes(state)
+
+    def test_memory_grows_by_one_task_a_step_and_earlier_tasks_stay(self, vdfd_run):
+        memories = [load(vdfd_run, step)["method"]["state"]["memories"] for step in range(3)]
+        assert [len(memory) for memory in memories] == [1, 2, 3]
+        for old, new in ((memories[0], memories[1]), (memories[1], memories[2])):
+            for ours, theirs in zip(carried_tensors(old), carried_tensors(new), strict=False):
+                assert torch.equal(ours, theirs)
+
+    def test_memory_is_no_image_and_no_network(self, vdfd_run):
+        """What is carried of a task does not grow with its images or with its weights."""
+        parameters = vdfd_run.results["steps"][0]["parameters"]
+        tensors = carried_tensors(load(vdfd_run, 0)["method"]["state"])
+        assert sum(tensor.numel() for tensor in tensors) < parameters / 2
+
+    def test_finetune_carries_nothing(self, finetune_run):
+        assert [entry["memory_bytes"] for entry in finetune_run.results["steps"]] == [0, 0, 0]
+        assert load(finetune_run, 2)["method"]["state"] == {}
+
+    def test_first_step_does_not_depend_on_the_method(self, vdfd_run, finetune_run):
+        ours, theirs = (load(run, 0)["state_dict"] for run in (vdfd_run, finetune_run))
+        assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+    def test_second_step_does(self, vdfd_run, finetune_run):
+        ours, theirs = (load(run, 1)["state_dict"] for run in (vdfd_run, finetune_run))
+        assert any(not torch.equal(ours[name], theirs[name]) for name in ours)
+
+    @pytest.mark.parametrize("step", range(len(TASKS)))
+    def test_mmengine_loads_it_into_a_plain_network_of_mmseg(self, vdfd_run, step):
+        path = vdfd_run.path / f"step_{step:02d}" / "checkpoint.pth"
+        meta = load(vdfd_run, step)["meta"]
+        network = MODELS.build(model_config(meta["model"], SEEN[step]))
+        load_checkpoint(network, str(path), map_location="cpu", strict=True)
+        assert network.decode_head.conv_seg.out_channels == SEEN[step]
+        assert meta["dataset_meta"]["classes"] == list(LABELS[: SEEN[step]])
+        saved = load(vdfd_run, step)["state_dict"]
+        assert all(torch.equal(value, saved[name]) for name, value in network.state_dict().items())
+
+
+@pytest.fixture
+def evaluate(vdfd_run, tmp_path):
+    """Run ``vdfd_seg test`` and return the results that it writes."""
+
+    def run(target, *arguments):
+        out = tmp_path / "evaluated.json"
+        status = run_command("test", [str(vdfd_run.file), str(target), "--out", str(out), *arguments])
+        assert status == 0
+        return json.loads(out.read_text())
+
+    return run
+
+
+class TestEvaluateAgain:
+    def test_all_steps_reproduce_the_results(self, vdfd_run, evaluate):
+        found = evaluate(vdfd_run.path, "--all-steps")
+        for key in ("schema", "method", "config", "protocol", "metric", "matrix", "summary", "steps"):
+            assert found[key] == vdfd_run.results[key], key
+
+    def test_one_step_reproduces_its_row(self, vdfd_run, evaluate):
+        found = evaluate(vdfd_run.path, "--step", "1")
+        assert found["steps"] == vdfd_run.results["steps"][1:2]
+        assert found["matrix"] == [[None] * 3, vdfd_run.results["matrix"][1]]
+        assert found["summary"]["acc"] == pytest.approx(np.mean(found["matrix"][1][:2]))
+        assert found["summary"]["bwt"] is None
+
+    def test_work_dir_alone_means_its_last_step(self, vdfd_run, evaluate):
+        assert evaluate(vdfd_run.path)["steps"] == vdfd_run.results["steps"][2:]
+
+    def test_single_checkpoint_reproduces_its_row(self, vdfd_run, evaluate):
+        found = evaluate(vdfd_run.path / "step_00" / "checkpoint.pth")
+        assert found["steps"] == vdfd_run.results["steps"][:1]
+        assert found["matrix"] == vdfd_run.results["matrix"][:1]
+
+    def test_nothing_is_written_into_the_work_dir(self, vdfd_run, evaluate):
+        def state():
+            return {p: p.stat().st_mtime_ns for p in vdfd_run.path.rglob("*")}
+
+        before = state()
+        evaluate(vdfd_run.path, "--all-steps")
+        assert state() == before
+
+
+class TestDryRun:
+    @pytest.fixture
+    def text(self, config_file, tmp_path, capsys, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        arguments = [str(config_file()), "--dry-run", "--work-dir", str(tmp_path / "work")]
+        assert run_command("train", arguments) == 0
+        return capsys.readouterr().out
+
+    def test_counts_equal_those_made_by_hand(self, text):
+        # A first rectangle has 15 x 16 = 240 pixels above its void row, a second 19 x 20 = 380.
+        rows = [line.split(maxsplit=6) for line in text.splitlines() if line.strip()[:1].isdigit()]
+        assert [[*row[:6], row[6].strip()] for row in rows] == [
+            ["0", "background+green+red", "7", "0", "3", "3", "green 4, 1240, red 4, 1100"],
+            ["1", "gold+blue", "5", "0", "5", "5", "gold 3, 860, blue 3, 860"],
+            ["2", "pink+cyan", "5", "0", "6", "7", "pink 3, 860, cyan 3, 1000"],
+        ]
+
+    def test_names_the_fingerprint_of_a_real_run(self, text, vdfd_run):
+        assert vdfd_run.results["protocol"]["fingerprint"] in text
+
+    def test_names_the_size_of_the_last_network(self, text, vdfd_run):
+        assert f"{vdfd_run.results['steps'][-1]['parameters']:,} parameters" in text
+
+    def test_nothing_is_written(self, text, tmp_path):
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_listed_by_hand():
+    """The image numbers above follow from the lists in tiny.py."""
+    trained = [[n for n, s in enumerate(TRAIN) if set(s) & set(task)] for task in TASKS]
+    assert trained == [[0, 1, 2, 3, 4, 8, 11], [2, 5, 6, 7, 8], [3, 7, 9, 10, 11]]
+    assert [images_tested_after(step) for step in range(3)] == [
+        [0, 1, 3], [0, 1, 2, 3, 4], [0, 1, 2, 3, 4, 5],
+    ]  # fmt: skip

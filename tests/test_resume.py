@@ -1,0 +1,261 @@
+"""Interrupted and divided runs end as one that was never interrupted, bit for bit."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from tests.tiny import TASKS
+
+from vdfd_seg.cli import run_command
+from vdfd_seg.engine import sequence
+from vdfd_seg.engine.step import ResumableLoop, StepTrainer
+
+SHORT = {
+    "train_cfg": {"max_iters": 4},
+    "step_overrides": {},
+    "save_interval": 2,
+    "method": {"type": "VDFD", "weight": 10.0},
+}
+"""Changes of the config: four iterations a step, saved every second, a strong penalty."""
+TIMES = ("seconds", "seconds_per_iter", "seconds_after_task")
+
+
+class Interrupted(Exception):
+    """What a test ends a run with."""
+
+
+def without_times(results):
+    steps = [{k: v for k, v in entry.items() if k not in TIMES} for entry in results["steps"]]
+    kept = {k: v for k, v in results.items() if k not in ("command", "environment")}
+    return {**kept, "steps": steps}
+
+
+def checkpoint(run, step):
+    path = run.path / f"step_{step:02d}" / "checkpoint.pth"
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def differences(ours, theirs, where=""):
+    """Where two states differ in any bit."""
+    if isinstance(ours, torch.Tensor):
+        equal = ours.dtype == theirs.dtype and torch.equal(ours, theirs)
+        return [] if equal else [where]
+    if isinstance(ours, dict):
+        if ours.keys() != theirs.keys():
+            return [where]
+        return [d for key in ours for d in differences(ours[key], theirs[key], f"{where}.{key}")]
+    if isinstance(ours, list):
+        if len(ours) != len(theirs):
+            return [where]
+        pairs = zip(ours, theirs, strict=True)
+        return [d for i, (a, b) in enumerate(pairs) for d in differences(a, b, f"{where}[{i}]")]
+    return [] if ours == theirs else [where]
+
+
+def assert_same_run(ours, theirs, step=len(TASKS) - 1):
+    for part in ("state_dict", "method"):
+        found = differences(checkpoint(ours, step)[part], checkpoint(theirs, step)[part], part)
+        assert found == []
+    assert without_times(ours.results) == without_times(theirs.results)
+
+
+def modified(run):
+    return {path: path.stat().st_mtime_ns for path in run.path.glob("step_*/checkpoint.pth")}
+
+
+@pytest.fixture
+def trained_steps(monkeypatch):
+    """Numbers of the steps whose training began during the test."""
+    steps = []
+    train = StepTrainer.train
+
+    def recorded(self, *arguments):
+        steps.append(self.step)
+        return train(self, *arguments)
+
+    monkeypatch.setattr(StepTrainer, "train", recorded)
+    return steps
+
+
+@pytest.fixture(scope="module")
+def interrupt():
+    """Run ``vdfd_seg train`` until iteration ``at`` of step ``step`` begins."""
+
+    def run(file, work_dir, step, at):
+        done = ResumableLoop.run_iter
+
+        def stopping(self, data_batch):
+            if Path(self.runner.work_dir).name == f"step_{step:02d}" and self._iter == at:
+                raise Interrupted
+            return done(self, data_batch)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(ResumableLoop, "run_iter", stopping)
+            with pytest.raises(Interrupted):
+                run_command("train", [str(file), "--work-dir", str(work_dir)])
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def short_run(train):
+    """A run never interrupted, of a few iterations."""
+    return train(config=SHORT)
+
+
+@pytest.fixture(scope="module")
+def resumed_run(short_run, train, interrupt, tmp_path_factory):
+    """The same, interrupted in step 1 one iteration after its state was saved, and resumed.
+
+    Its ``state`` is what was saved, its ``iterations`` those done after the interruption.
+    """
+    work_dir = tmp_path_factory.mktemp("interrupted") / "work"
+    interrupt(short_run.file, work_dir, step=1, at=3)
+    state = torch.load(work_dir / "step_01" / "resume.pth", weights_only=True)
+    iterations, done = [], ResumableLoop.run_iter
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            ResumableLoop, "run_iter", lambda s, batch: iterations.append(s._iter) or done(s, batch)
+        )
+        run = train("--resume", file=short_run.file, work_dir=work_dir)
+    run.state, run.iterations = state, iterations
+    return run
+
+
+class TestBetweenSteps:
+    def test_steps_run_on_another_day_equal_one_run(self, short_run, train, trained_steps):
+        first = train("--steps", "0:1", file=short_run.file)
+        assert first.results["matrix"] == short_run.results["matrix"][:1]
+        assert without_times(first.results)["steps"] == without_times(short_run.results)["steps"][:1]
+        assert trained_steps == [0]
+        before = modified(first)
+        rest = train("--resume", file=short_run.file, work_dir=first.path)
+        assert trained_steps == [0, 1, 2]
+        assert before.items() <= modified(rest).items()
+        assert_same_run(rest, short_run)
+
+    def test_finished_run_is_not_run_again(self, vdfd_run, train, trained_steps, monkeypatch):
+        evaluated = []
+        evaluate = sequence.confusions_of_step
+        monkeypatch.setattr(
+            sequence, "confusions_of_step", lambda *a: evaluated.append(a) or evaluate(*a)
+        )
+        before = modified(vdfd_run)
+        again = train("--resume", file=vdfd_run.file, work_dir=vdfd_run.path)
+        assert len(before) == 3
+        assert modified(again) == before
+        assert (trained_steps, evaluated) == ([], [])
+        assert again.results == vdfd_run.results
+
+    def test_overwrite_begins_again(self, short_run, train, trained_steps):
+        file = short_run.file
+        first = train("--steps", "0", file=file)
+        (first.path / "step_02").mkdir()
+        (first.path / "step_02" / "checkpoint.pth").write_bytes(b"of an earlier run")
+        second = train("--overwrite", "--steps", "0", file=file, work_dir=first.path)
+        assert trained_steps == [0, 0]
+        assert not (second.path / "step_02").exists()
+        assert without_times(second.results) == without_times(first.results)
+
+
+class TestWithinStep:
+    def test_resumed_equals_uninterrupted(self, resumed_run, short_run):
+        assert_same_run(resumed_run, short_run, step=1)
+        assert_same_run(resumed_run, short_run, step=2)
+
+    def test_only_what_was_not_saved_is_trained_again(self, resumed_run):
+        assert resumed_run.state["iteration"] == 2
+        assert resumed_run.iterations == [2, 3, 0, 1, 2, 3]
+
+    def test_state_holds_the_graph_network_and_its_optimiser(self, resumed_run):
+        names = list(resumed_run.state["learner"])
+        graph = [name for name in names if "conv1" in name and name.startswith("method.")]
+        buffers = ("running_mean", "running_var", "num_batches_tracked")
+        network = [n for n in names if n.startswith("network.") and not n.endswith(buffers)]
+        assert graph
+        assert len(resumed_run.state["optimizer"]["state"]) >= len(network) + len(graph)
+
+    def test_state_is_gone_when_the_step_is_finished(self, resumed_run):
+        assert list(resumed_run.path.rglob("resume.pth")) == []
+
+    def test_interrupted_before_anything_was_saved_begins_again(
+        self, short_run, train, interrupt, tmp_path
+    ):
+        interrupt(short_run.file, tmp_path / "work", step=0, at=1)
+        assert not (tmp_path / "work" / "step_00" / "resume.pth").exists()
+        again = train("--resume", "--steps", "0", file=short_run.file, work_dir=tmp_path / "work")
+        assert differences(checkpoint(again, 0)["state_dict"], checkpoint(short_run, 0)["state_dict"]) == []
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            pytest.param({"train_dataloader.num_workers": 1}, id="images from a worker process"),
+            pytest.param(
+                {"save_interval": 1, "optim_wrapper.accumulative_counts": 2},
+                id="gradients of two iterations summed",
+            ),
+        ],
+    )
+    def test_first_step_resumed_equals_uninterrupted(
+        self, train, config_file, interrupt, tmp_path, changes
+    ):
+        file = config_file({**SHORT, **changes})
+        whole = train("--steps", "0", file=file)
+        interrupt(file, tmp_path / "work", step=0, at=3)
+        assert (tmp_path / "work" / "step_00" / "resume.pth").exists()
+        resumed = train("--resume", "--steps", "0", file=file, work_dir=tmp_path / "work")
+        assert_same_run(resumed, whole, step=0)
+
+
+class TestBetweenCheckpointAndResults:
+    def test_step_is_only_evaluated(self, short_run, train, trained_steps, monkeypatch, tmp_path):
+        work_dir = tmp_path / "work"
+        evaluate = sequence.confusions_of_step
+
+        def stopping(learner, data, step, *rest):
+            if step == 1:
+                raise Interrupted
+            return evaluate(learner, data, step, *rest)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(sequence, "confusions_of_step", stopping)
+            with pytest.raises(Interrupted):
+                run_command("train", [str(short_run.file), "--work-dir", str(work_dir)])
+        before = (work_dir / "step_01" / "checkpoint.pth").stat().st_mtime_ns
+        trained_steps.clear()
+        resumed = train("--resume", file=short_run.file, work_dir=work_dir)
+        assert trained_steps == [2]
+        assert (work_dir / "step_01" / "checkpoint.pth").stat().st_mtime_ns == before
+        assert_same_run(resumed, short_run)
+
+
+@pytest.fixture(scope="module")
+def taken(vdfd_run, finetune_run, train):
+    """A run with VDFD whose step 0 is that of the run with fine-tuning."""
+    start = finetune_run.path / "step_00" / "checkpoint.pth"
+    return train("--init-from", start, file=vdfd_run.file)
+
+
+class TestInitFrom:
+    def test_step_0_is_the_network_given(self, taken, finetune_run):
+        ours, theirs = (checkpoint(run, 0)["state_dict"] for run in (taken, finetune_run))
+        assert differences(ours, theirs) == []
+
+    def test_step_0_is_remembered_by_the_method(self, taken, vdfd_run):
+        ours, theirs = (checkpoint(run, 0)["method"] for run in (taken, vdfd_run))
+        assert len(ours["state"]["memories"]) == 1
+        assert differences(ours, theirs) == []
+
+    def test_results_of_step_0_are_those_of_the_run_it_is_from(self, taken, finetune_run):
+        ours, theirs = (run.results["steps"][0] for run in (taken, finetune_run))
+        for key in ("overall", "per_class", "old", "all", "train_images", "test_images"):
+            assert ours[key] == theirs[key]
+
+    def test_later_steps_equal_those_of_a_run_of_its_own(self, taken, vdfd_run):
+        """Both began from one network, since step 0 does not depend on the method."""
+        assert_same_run(taken, vdfd_run)
+
+    def test_step_0_is_not_trained(self, finetune_run, train, trained_steps):
+        start = finetune_run.path / "step_00" / "checkpoint.pth"
+        train("--init-from", start, "--steps", "0", file=finetune_run.file)
+        assert trained_steps == []
