@@ -12,8 +12,8 @@ data_root = 'data/x'
 model = dict(type='EncoderDecoder')
 protocol = dict(type='VOC', split='10-5')
 method = dict(type='FineTune')
-train_dataloader = dict(batch_size=2, dataset=dict(type='D', data_root=data_root))
-test_dataloader = dict(batch_size=2, dataset=dict(type='D', data_root=data_root))
+train_dataloader = dict(batch_size=2, dataset=dict(type='D', data_root=data_root, pipeline=[]))
+test_dataloader = dict(batch_size=2, dataset=dict(type='D', data_root=data_root, pipeline=[]))
 train_cfg = dict(max_iters=10)
 optim_wrapper = dict(
     type='OptimWrapper',

@@ -109,9 +109,6 @@ def load_settings(
     for key in REQUIRED:
         if key not in config:
             raise InputError(f"config '{path}': the key '{key}' is missing.")
-<<<<<<< HEAD
-    _check_cycle(path, config.train_cfg)
-=======
         if not isinstance(config[key], Mapping):
             raise InputError(f"config '{path}': '{key}' must be a dict, not {config[key]!r}.")
     for key in ("train_dataloader", "test_dataloader"):
@@ -121,13 +118,7 @@ def load_settings(
         if "pipeline" not in config[key].dataset:
             raise InputError(f"config '{path}': the key '{key}.dataset.pipeline' is missing.")
     _check_growth(config.get("growth") or {}, path)
-    cycle = config.train_cfg
-    if ("max_iters" in cycle) == ("max_epochs" in cycle):
-        raise InputError(f"config '{path}': train_cfg needs either max_iters or max_epochs.")
-    unknown = set(cycle) - {"max_iters", "max_epochs"}
-    if unknown:
-        raise InputError(f"config '{path}': train_cfg has an unknown key '{min(unknown)}'.")
->>>>>>> e2e
+    _check_cycle(path, config.train_cfg)
     if amp and config.optim_wrapper.get("type") == "OptimWrapper":
         config.optim_wrapper.type = "vdfd_seg.DeviceAmpOptimWrapper"
     seed = config.get("seed", 0) if seed is None else seed

@@ -2,7 +2,6 @@
 
 import torch
 from mmengine.hooks import Hook
-from torch import Tensor
 
 from vdfd_seg.registry import HOOKS
 
@@ -34,12 +33,8 @@ class LossHealthHook(Hook):
         last = runner.iter + 1 == runner.max_iters
         if not last and not self.every_n_train_iters(runner, self.interval):
             return
-<<<<<<< HEAD
-        bad = [k for k, v in (outputs or {}).items() if not math.isfinite(_number(v))]
-=======
         values = {k: torch.as_tensor(v).detach() for k, v in (outputs or {}).items()}
         bad = [k for k, v in values.items() if not v.isfinite().all()]
->>>>>>> e2e
         terms = [name for name in bad if name != "loss"] or bad
         if terms:
             raise NonFiniteLossError(
@@ -47,7 +42,3 @@ class LossHealthHook(Hook):
                 f"non-finite at iteration {runner.iter + 1}; lower the learning rate or the "
                 f"term's weight, clip gradients, or train without --amp."
             )
-
-
-def _number(value):
-    return float(value.detach() if isinstance(value, Tensor) else value)
