@@ -214,9 +214,9 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("extra", "message"),
         [
-            ("protocol = 'VOC'", "protocol must be a dict"),
+            ("protocol = 'VOC'", "protocol. must be a dict"),
             ("protocol['split'] = '10-6'", "unknown VOC split"),
-            ("method = 'FineTune'", "method must be a dict"),
+            ("method = 'FineTune'", "method. must be a dict"),
             ("method = dict(type='Finetune')", "Did you mean 'FineTune'"),
             ("method = dict(type='FineTune', weight=1)", "key in method FineTune 'weight'"),
             ("method = dict(type='VDFD', wieght=1)", "Did you mean 'weight'"),
