@@ -1,0 +1,93 @@
+"""The commands that only read finished runs, and the demo's own wiring."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vdfd_seg.cli import demo, run_command
+from vdfd_seg.engine import load_settings
+from vdfd_seg.paths import resolve_config
+
+
+@pytest.fixture(scope="module")
+def overlays(vdfd_run, scenes, tmp_path_factory):
+    out = tmp_path_factory.mktemp("overlays")
+    checkpoint = vdfd_run.path / "step_02" / "checkpoint.pth"
+    arguments = [str(checkpoint), str(scenes / "JPEGImages"), "--out", str(out), "--masks"]
+    assert run_command("infer", arguments) == 0
+    return out
+
+
+class TestInfer:
+    def test_one_overlay_an_image(self, overlays, scenes):
+        names = {path.stem for path in (scenes / "JPEGImages").iterdir()}
+        written = {path.stem for path in overlays.iterdir()}
+        assert written == names | {f"{name}_mask" for name in names}
+
+    def test_masks_equal_the_predictions_of_the_evaluation(self, overlays, vdfd_run):
+        predictions = sorted((vdfd_run.predictions / "step_02").glob("val_*.png"))
+        assert predictions
+        for path in predictions:
+            mask = np.asarray(Image.open(overlays / f"{path.stem}_mask.png"))
+            assert (mask == np.asarray(Image.open(path))).all()
+
+    def test_overlay_keeps_the_image_and_adds_a_legend_below(self, overlays, scenes):
+        image = Image.open(scenes / "JPEGImages" / "val_00.jpg")
+        page = Image.open(overlays / "val_00.png")
+        assert page.width >= image.width
+        assert page.height > image.height
+
+    @pytest.mark.parametrize(
+        ("checkpoint", "images", "expected"),
+        [
+            ("missing.pth", "JPEGImages", "does not exist"),
+            ("step_00/checkpoint.pth", "nowhere.jpg", "does not exist"),
+            ("step_00/checkpoint.pth", "ImageSets", "holds no images"),
+            ("step_00/checkpoint.pth", "ImageSets/Segmentation/val.txt", "cannot read the image"),
+        ],
+    )
+    def test_bad_input_is_one_message(
+        self, checkpoint, images, expected, vdfd_run, scenes, tmp_path, capsys
+    ):
+        arguments = [str(vdfd_run.path / checkpoint), str(scenes / images), "--out", str(tmp_path)]
+        assert run_command("infer", arguments) == 2
+        error = capsys.readouterr().err
+        assert expected in error
+        assert "Traceback" not in error
+
+
+class TestReport:
+    def test_compares_runs(self, vdfd_run, finetune_run, tmp_path, capsys):
+        out = tmp_path / "both.html"
+        folders = [str(vdfd_run.path), str(finetune_run.path)]
+        assert run_command("report", [*folders, "--out", str(out), "--title", "Both"]) == 0
+        text = out.read_text()
+        assert "VDFD" in text and "FineTune" in text
+        assert str(out) in capsys.readouterr().out
+
+    def test_folder_without_results_is_one_message(self, tmp_path, capsys):
+        assert run_command("report", [str(tmp_path)]) == 2
+        assert "results.json" in capsys.readouterr().err
+
+
+class TestDemo:
+    def test_runs_differ_in_what_they_compare_only(self):
+        plain, unbiased, vdfd = (
+            load_settings(resolve_config(config)).config.to_dict() for _, config in demo.RUNS
+        )
+        free = {"method", "method_name", "growth", "model"}
+        for other in (unbiased, vdfd):
+            assert {k: v for k, v in plain.items() if k not in free} == {
+                k: v for k, v in other.items() if k not in free
+            }
+        assert unbiased["model"] == vdfd["model"]
+        assert unbiased["growth"] == vdfd["growth"]
+        assert plain["method"] == unbiased["method"] == {"type": "FineTune"}
+        assert vdfd["method"]["type"] == "VDFD"
+        loss = vdfd["model"]["decode_head"].pop("loss_decode")
+        assert loss == {"type": "vdfd_seg.UnbiasedCrossEntropyLoss"}
+        plain["model"]["decode_head"].pop("loss_decode")
+        assert plain["model"] == vdfd["model"]
+
+    def test_has_three_tasks_or_more(self):
+        assert len(load_settings(resolve_config(demo.RUNS[0][1])).protocol.tasks) >= 3
