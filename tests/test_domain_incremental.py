@@ -1,0 +1,74 @@
+"""A domain-incremental sequence: the same classes, one folder of images after another."""
+
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.tiny import CLASSES, TRAIN, VAL
+
+DOMAINS = ("day", "night")
+
+
+@pytest.fixture(scope="module")
+def run(scenes, train, tmp_path_factory):
+    """Images of even number are the first domain, the others the second."""
+    root = tmp_path_factory.mktemp("domains")
+    for split, count in (("train", len(TRAIN)), ("val", len(VAL))):
+        names = []
+        for number in range(count):
+            name = f"{split}_{number:02d}"
+            domain = DOMAINS[number % 2]
+            for folder, suffix in (("JPEGImages", ".jpg"), ("SegmentationClass", ".png")):
+                (root / folder / domain).mkdir(parents=True, exist_ok=True)
+                shutil.copy(scenes / folder / f"{name}{suffix}", root / folder / domain)
+            names.append(f"{domain}/{name}")
+        (root / "ImageSets/Segmentation").mkdir(parents=True, exist_ok=True)
+        (root / f"ImageSets/Segmentation/{split}.txt").write_text("\n".join(names) + "\n")
+    result = train(
+        config={
+            "protocol": {
+                "type": "Custom",
+                "scenario": "domain",
+                "name": "day-night",
+                "dataset": "Rectangles",
+                "classes": list(CLASSES),
+                "tasks": [["day"], ["night"]],
+            },
+            "train_dataloader.dataset.data_root": str(root),
+            "test_dataloader.dataset.data_root": str(root),
+            "train_cfg": {"max_iters": 2},
+            "step_overrides": {},
+        }
+    )
+    result.root = root
+    return result
+
+
+def test_every_step_knows_all_classes(run):
+    assert [step["classes_seen"] for step in run.results["steps"]] == [list(CLASSES)] * 2
+
+
+def test_steps_train_on_their_own_domain(run):
+    assert [step["train_images"] for step in run.results["steps"]] == [6, 6]
+    assert [step["test_images"] for step in run.results["steps"]] == [3, 6]
+
+
+def test_each_task_is_tested_on_its_own_domain(run):
+    """Rows of the confusion matrices sum to the pixels of that domain's test masks."""
+    for task, domain in enumerate(DOMAINS):
+        expected = np.zeros(len(CLASSES), dtype=int)
+        for path in (run.root / "SegmentationClass" / domain).glob("val_*.png"):
+            values = np.asarray(Image.open(path)).ravel()
+            expected += np.bincount(values, minlength=256)[: len(CLASSES)]
+        counted = np.array(run.results["steps"][1]["confusions"][str(task)]).sum(1)
+        assert counted.tolist() == expected.tolist()
+
+
+def test_matrix_and_summary_are_those_of_domains(run):
+    first, second = run.results["matrix"]
+    assert first[0] is not None and first[1] is None
+    assert None not in second
+    assert run.results["summary"]["bwt"] == pytest.approx(second[0] - first[0])
+    assert not {"old", "new", "all"} & run.results["summary"].keys()
