@@ -12,7 +12,7 @@ from vdfd_seg.checkpoint import digest, load_plain, load_step, nbytes, save_plai
 from vdfd_seg.errors import InputError
 
 CONTENT = {
-    "weights": {"a": torch.arange(6.0).view(2, 3), "n": torch.tensor(3), "empty": torch.zeros(0, 2)},
+    "weights": {"a": torch.arange(6.0).view(2, 3), "n": torch.tensor(3), "e": torch.zeros(0, 2)},
     "half": torch.tensor([1.5, -2.0], dtype=torch.bfloat16),
     "flags": torch.tensor([True, False]),
     "meta": {"name": "tâche", "steps": [1, 2.5, None, True], 3: "number as key"},

@@ -34,7 +34,10 @@ def loaded(path, content):
         lambda state: {"state_dict": state, "meta": {"epoch": 3}},
         lambda state: {f"backbone.{k}": v for k, v in state.items()},
         lambda state: {
-            "state_dict": {**{f"backbone.{k}": v for k, v in state.items()}, "head.w": state["0.bias"]}
+            "state_dict": {
+                **{f"backbone.{k}": v for k, v in state.items()},
+                "head.w": state["0.bias"],
+            }
         },
         lambda state: {**state, "fc.weight": torch.ones(2)},
         lambda state: {k: v for k, v in state.items() if not k.endswith("num_batches_tracked")},

@@ -158,7 +158,8 @@ class TestRefused:
     def test_a_step_without_training_images(self, tiny_data):
         with pytest.raises(InputError, match=r"step 2 \(d\).*no training images in '.*tiny"):
             tiny_data(
-                classes=("background", "a", "b", "c", "d"), tasks=[["background", "a"], ["b"], ["d"]]
+                classes=("background", "a", "b", "c", "d"),
+                tasks=[["background", "a"], ["b"], ["d"]],
             )
 
     def test_unknown_preparation(self):

@@ -87,8 +87,9 @@ class TestClassIncremental:
             overlap, disjoint = (class_protocol(setting=s) for s in ("overlap", "disjoint"))
             counted = 0
             for step, (new, later) in enumerate([({1, 2}, {3, 4, 5}), ({3}, {4, 5}), ({4}, {5})]):
-                rule = [bool(new & set(ids)) for ids in images.values()]
-                strict = [r and not later & set(i) for r, i in zip(rule, images.values(), strict=True)]
+                held = [set(ids) for ids in images.values()]
+                rule = [bool(new & ids) for ids in held]
+                strict = [bool(new & ids) and not later & ids for ids in held]
                 found = selection.train_images(overlap, index, step)
                 assert found.tolist() == np.flatnonzero(rule).tolist()
                 found = selection.train_images(disjoint, index, step)

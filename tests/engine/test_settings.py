@@ -108,7 +108,9 @@ class TestOverrides:
         return [loaded.for_step(s).optim_wrapper.optimizer.lr for s in range(3)]
 
     def test_hold_for_their_steps_only(self, settings):
-        loaded = settings("step_overrides = {'1:': dict(optim_wrapper=dict(optimizer=dict(lr=1.0)))}")
+        loaded = settings(
+            "step_overrides = {'1:': dict(optim_wrapper=dict(optimizer=dict(lr=1.0)))}"
+        )
         assert self.lr(loaded) == [0.1, 1.0, 1.0]
         assert loaded.for_step(1).optim_wrapper.optimizer.type == "SGD"
         assert loaded.config.optim_wrapper.optimizer.lr == 0.1
@@ -122,8 +124,8 @@ class TestOverrides:
 
     def test_merge_as_deeply_as_needed(self, settings):
         loaded = settings(
-            "step_overrides = {'1:': dict(train_cfg=dict(max_iters=3), growth=dict(init='balanced'),"
-            "                            param_scheduler=[dict(type='PolyLR')])}"
+            "step_overrides = {'1:': dict(train_cfg=dict(max_iters=3), "
+            "growth=dict(init='balanced'), param_scheduler=[dict(type='PolyLR')])}"
         )
         config = loaded.for_step(2)
         assert config.train_cfg == {"max_iters": 3}

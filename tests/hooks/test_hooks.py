@@ -48,8 +48,9 @@ class TestHealthHook:
 
     @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
     def test_names_the_term_and_not_the_sum(self, value):
-        outputs = {"loss": value, "decode.loss_ce": torch.tensor(1.0), "loss_vdfd": torch.tensor(value)}
-        with pytest.raises(NonFiniteLossError, match="the loss term loss_vdfd became.*iteration 10;"):
+        bad = torch.tensor(value)
+        outputs = {"loss": value, "decode.loss_ce": torch.tensor(1.0), "loss_vdfd": bad}
+        with pytest.raises(NonFiniteLossError, match="loss term loss_vdfd became.*iteration 10;"):
             self.check(9, outputs)
 
     def test_names_all_terms(self):
@@ -138,7 +139,9 @@ def train(registered_modules, tmp_path):
             ),
             train_cfg=dict(type=ResumableLoop, max_iters=iterations, start=start),
             optim_wrapper=dict(
-                type="OptimWrapper", optimizer=dict(type="SGD", lr=0.1, momentum=0.9), **(optim or {})
+                type="OptimWrapper",
+                optimizer=dict(type="SGD", lr=0.1, momentum=0.9),
+                **(optim or {}),
             ),
             param_scheduler=[dict(type="PolyLR", by_epoch=False, end=12, power=1.0)],
             default_hooks=dict(checkpoint=None, sampler_seed=None, logger=None, timer=None),
@@ -162,7 +165,8 @@ class TestMethodHook:
         for before, after in zip(calls[::2], calls[1::2], strict=True):
             assert not torch.equal(before[1], after[1])
             assert before[2].abs().sum() > 0
-        assert [call[2] for call in calls[1::2]] == pytest.approx([0.1, 0.1 * 10 / 11, 0.1 * 9 / 11])
+        rates = [call[2] for call in calls[1::2]]
+        assert rates == pytest.approx([0.1, 0.1 * 10 / 11, 0.1 * 9 / 11])
 
     def test_is_called_once_per_update_under_gradient_accumulation(self, train):
         learner, _ = train([MethodHook()], iterations=6, optim=dict(accumulative_counts=3))

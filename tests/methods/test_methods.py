@@ -16,7 +16,7 @@ from vdfd_seg.methods import build_method
         ({}, "unknown method 'None'.*Valid names: .*FineTune"),
         ({"type": 3}, "unknown method '3'"),
         ("VDFD", "method must be a dict"),
-        ({"type": "VDFD", "wieght": 1}, "unknown key in method VDFD 'wieght'. Did you mean 'weight'"),
+        ({"type": "VDFD", "wieght": 1}, "method VDFD 'wieght'. Did you mean 'weight'"),
         ({"type": "VDFD", "weight": "much"}, "method VDFD: "),
         ({"type": "VDFD", "weight": -1}, "weight=-1 must not be negative"),
         ({"type": "VDFD", "weight": float("nan")}, "weight=nan"),

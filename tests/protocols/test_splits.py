@@ -103,8 +103,10 @@ def test_cityscapes_tasks_are_those_of_plop(split):
 
 
 def test_cities_are_numbered_as_in_plop():
-    numbers = {"aachen": 0, "bremen": 1, "darmstadt": 2, "strasbourg": 6, "bochum": 9,
-               "cologne": 10, "hamburg": 12, "frankfurt": 18, "lindau": 19, "munster": 20}  # fmt: skip
+    numbers = {
+        "aachen": 0, "bremen": 1, "darmstadt": 2, "strasbourg": 6, "bochum": 9, "cologne": 10,
+        "hamburg": 12, "frankfurt": 18, "lindau": 19, "munster": 20,
+    }  # fmt: skip
     assert {city: CITIES.index(city) for city in numbers} == numbers
     assert len(set(CITIES)) == 21
 

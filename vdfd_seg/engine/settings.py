@@ -68,8 +68,9 @@ class Settings:
             whole = WHOLE_RUN & set(values) if isinstance(values, Mapping) else {"no dict"}
             if whole:
                 raise InputError(
-                    f"step_overrides '{key}' must be a dict without {', '.join(sorted(WHOLE_RUN))}, "
-                    f"which hold for the whole run; found {min(whole)}."
+                    f"step_overrides '{key}' must be a dict without "
+                    f"{', '.join(sorted(WHOLE_RUN))}, which hold for the whole run; found "
+                    f"{min(whole)}."
                 )
             if step in parse_steps(str(key), len(self.protocol.tasks), "step_overrides"):
                 config.merge_from_dict(values)
@@ -146,7 +147,9 @@ def _check_cycle(path, cycle):
         raise InputError(f"config '{path}': train_cfg has an unknown key '{min(unknown)}'.")
     ((key, value),) = cycle.items()
     if not isinstance(value, int) or value < 1:
-        raise InputError(f"config '{path}': train_cfg.{key} must be a number above 0, not {value!r}.")
+        raise InputError(
+            f"config '{path}': train_cfg.{key} must be a number above 0, not {value!r}."
+        )
 
 
 def parse_steps(text: str, count: int, where: str = "--steps") -> range:
