@@ -1,10 +1,8 @@
 """The class index's cache: counts on disk under a key that follows the files' content."""
 
-import contextlib
 import hashlib
 import logging
 import os
-import threading
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -14,6 +12,7 @@ import numpy as np
 from mmengine.logging import print_log
 
 from vdfd_seg.datasets.index_scan import MASK_VALUES
+from vdfd_seg.files import atomic_write
 
 FORMAT_VERSION = 1
 
@@ -75,20 +74,14 @@ class IndexCache:
 
     def save(self, counts: np.ndarray) -> None:
         """Write the counts atomically; a folder that cannot be written is only a warning."""
-        temporary = self.path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.tmp")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with open(temporary, "wb") as file:
-                np.savez_compressed(file, counts=counts)
-            os.replace(temporary, self.path)
+            atomic_write(self.path, lambda file: np.savez_compressed(file, counts=counts))
         except OSError as error:
             _warn(
                 f"the class index cannot be cached in {self.path.parent} ({error}); it will be "
                 "computed again next time. Set VDFD_SEG_CACHE to a folder that can be written."
             )
-        finally:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
 
 
 def default_folder() -> Path:

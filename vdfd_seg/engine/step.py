@@ -10,6 +10,7 @@ import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.dist import get_dist_info
+from mmengine.optim import build_optim_wrapper
 from mmengine.runner import IterBasedTrainLoop, Runner
 from torch.utils.data import DataLoader
 
@@ -138,7 +139,8 @@ class StepTrainer:
             runner = self._runner(learner, samples, iterations, start, resume_path, tag, state)
             # What Runner.train would build; done here to tell a wrong config from a defect.
             runner._train_loop = runner.build_train_loop(runner._train_loop)
-            runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+            # The network's parameters alone: the method trains its own.
+            runner.optim_wrapper = build_optim_wrapper(learner.network, runner.optim_wrapper)
             runner.param_schedulers = runner.build_param_scheduler(runner.param_schedulers)
         except Exception as error:
             raise InputError(

@@ -1,6 +1,6 @@
 """Metrics of continual learning, ``results.json`` and its tables."""
 
-from vdfd_seg.evaluation.files import check_results, load_results, write_atomically, write_results
+from vdfd_seg.evaluation.files import check_results, load_results, write_results
 from vdfd_seg.evaluation.functional import (
     average_accuracy,
     average_incremental,
@@ -53,6 +53,5 @@ __all__ = [
     "run_names",
     "summarise",
     "total_seconds",
-    "write_atomically",
     "write_results",
 ]

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 from collections.abc import Mapping
 from numbers import Real
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from vdfd_seg.errors import InputError
+from vdfd_seg.files import atomic_write_text
 
 SCHEMA = 1
 _TOP = ("method", "config", "seed", "protocol", "metric", "matrix", "summary", "steps")
@@ -72,27 +72,9 @@ def write_results(path: str | Path, results: Mapping[str, Any]) -> None:
     """
     plain = _jsonable(results)
     check_results(plain, str(path))
-    write_atomically(path, json.dumps(plain, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
-
-
-def write_atomically(path: str | Path, text: str) -> None:
-    """Write a UTF-8 text through a temporary file, fsync and rename.
-
-    Args:
-        path: The file; its folder is made if need be.
-        text: Its content.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    text = json.dumps(plain, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    atomic_write_text(path, text)
 
 
 def check_results(results: Any, source: str) -> None:

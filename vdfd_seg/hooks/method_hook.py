@@ -10,6 +10,8 @@ from vdfd_seg.registry import HOOKS
 class MethodHook(Hook):
     """Runs ``Method.before_update`` and ``after_update`` around optimiser steps.
 
+    The method's own optimiser, if it has one, steps with the network's.
+
     Hangs on the optimiser itself: under gradient accumulation and loss scaling
     the calls come once per update, with gradients already averaged and unscaled.
     """
@@ -24,6 +26,9 @@ class MethodHook(Hook):
             method.before_update(view)
 
         def after(*_):
+            if method.optimizer is not None:
+                method.optimizer.step()
+                method.optimizer.zero_grad()
             method.after_update(view, optimizer.param_groups[0]["lr"])
 
         self.handles = [

@@ -15,7 +15,7 @@ class StepStateHook(Hook):
     """Writes ``resume.pth`` and restores from it.
 
     Everything that training changes is in it: network with buffers, method,
-    optimiser, schedulers and loss scaler, and the iteration. The old file stays
+    optimisers, schedulers and loss scaler, and the iteration. The old file stays
     until the new one is complete.
 
     Args:
@@ -47,6 +47,9 @@ class StepStateHook(Hook):
             runner.param_schedulers, self.state["schedulers"], strict=True
         ):
             scheduler.load_state_dict(saved)
+        own = _learner(runner).method.optimizer
+        if own is not None:
+            own.load_state_dict(self.state["method_optimizer"])
         runner.logger.info(f"resumed at iteration {self.state['iteration']}")
         self.state = None
 
@@ -60,6 +63,7 @@ class StepStateHook(Hook):
         self.due = False
         if not is_main_process():
             return
+        own = _learner(runner).method.optimizer
         save_plain(
             self.path,
             {
@@ -67,6 +71,7 @@ class StepStateHook(Hook):
                 "iteration": done,
                 "learner": _learner(runner).state_dict(),
                 "optimizer": runner.optim_wrapper.state_dict(),
+                "method_optimizer": own.state_dict() if own is not None else None,
                 "schedulers": [s.state_dict() for s in runner.param_schedulers],
             },
         )

@@ -1,6 +1,7 @@
 """The interface that every continual-learning method implements."""
 
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from vdfd_seg.methods.context import TaskContext
 
@@ -11,17 +12,21 @@ class Method(nn.Module):
     A step calls, in order: :meth:`select` (which images, which labels),
     :meth:`before_task`, then for each iteration :meth:`loss`,
     :meth:`before_update` and :meth:`after_update`, then :meth:`after_task`.
-    Between steps only what :meth:`after_task` returns is kept. Parameters of the
-    method (VDFD's GCN) are trained with the network's; the method's
+    Between steps only what :meth:`after_task` returns is kept. The method's
     ``state_dict`` is what an interrupted step saves and restores.
 
     Attributes:
+        optimizer: Trains the method's own parameters (VDFD's GCN), one step for each
+            of the network's; set by :meth:`before_task`, None without such
+            parameters. They are kept apart so that clipping and the schedule of the
+            network's gradients do not depend on them.
         stores_data: Keeps images of earlier tasks, or reads them again.
         needs_old_network: Holds the previous network while a step trains.
     """
 
     stores_data = False
     needs_old_network = False
+    optimizer: Optimizer | None = None
 
     def select(self, data, step: int, carried: dict) -> list:
         """Samples that ``step`` trains on; default the step's own.

@@ -35,6 +35,9 @@ class VDFD(Method):
         rank: Rank of the compressed gradients.
         precision: ``"gcn"``, or ``"identity"`` (DFD).
         eps: :math:`\varepsilon` of the log-determinant.
+        gcn_lr: Learning rate of the GCN's own Adam (7e-4 in the paper's CIFAR-100
+            recipe).
+        gcn_weight_decay: Its weight decay (5e-4 there).
         over: What a class's mean logit is taken over: ``"all"`` pixels, those
             labelled with it (``"label"``) or predicted as it (``"prediction"``).
         images: How many of a task's images the estimate uses; None for all.
@@ -59,6 +62,8 @@ class VDFD(Method):
         rank: int = 1,
         precision: str = "gcn",
         eps: float = 1e-3,
+        gcn_lr: float = 7e-4,
+        gcn_weight_decay: float = 5e-4,
         over: str = "all",
         images: int | None = None,
         outputs: str = "task",
@@ -81,6 +86,8 @@ class VDFD(Method):
             ("weight", weight, weight >= 0, "must not be negative"),
             ("rank", rank, rank >= 1, "must be at least 1"),
             ("eps", eps, eps > 0, "must be above 0"),
+            ("gcn_lr", gcn_lr, gcn_lr > 0, "must be above 0"),
+            ("gcn_weight_decay", gcn_weight_decay, gcn_weight_decay >= 0, "must not be negative"),
             ("images", images, images is None or images >= 1, "must be None or at least 1"),
         ):
             if not fits:
@@ -91,6 +98,8 @@ class VDFD(Method):
         self.rank = rank
         self.precision = precision
         self.eps = eps
+        self.gcn_lr = gcn_lr
+        self.gcn_weight_decay = gcn_weight_decay
         self.over = over
         self.images = images
         self.outputs = outputs
@@ -123,6 +132,12 @@ class VDFD(Method):
                 precision=self.precision,
                 eps=self.eps,
             ).to(context.device)
+            if self.penalty.precision_model is not None:
+                self.optimizer = torch.optim.Adam(
+                    self.penalty.precision_model.parameters(),
+                    lr=self.gcn_lr,
+                    weight_decay=self.gcn_weight_decay,
+                )
 
     def extra_losses(self, view, outputs, samples) -> dict[str, Tensor]:
         """The weighted penalty; its two terms beside it, for the log."""

@@ -7,7 +7,6 @@ from typing import Any
 
 import jinja2
 
-from vdfd_seg.evaluation.files import write_atomically
 from vdfd_seg.evaluation.table import (
     format_number,
     human_bytes,
@@ -15,6 +14,7 @@ from vdfd_seg.evaluation.table import (
     protocol_marks,
     total_seconds,
 )
+from vdfd_seg.files import atomic_write_text
 from vdfd_seg.version import __version__
 from vdfd_seg.visualization import plots
 from vdfd_seg.visualization.runs import RunFiles, read_runs
@@ -64,7 +64,8 @@ def write_report(
     )
     template = resources.files("vdfd_seg.visualization").joinpath("templates/report.html.j2")
     page = environment.from_string(template.read_text(encoding="utf-8"))
-    write_atomically(out, page.render(_context(loaded, title, max_images)))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    atomic_write_text(out, page.render(_context(loaded, title, max_images)))
     return out
 
 

@@ -1,6 +1,10 @@
 # A short schedule for a part of VOC on two CPU cores.
-_base_ = ['./schedule_voc_30e.py']
-train_cfg = dict(_delete_=True, max_iters=300)
+train_cfg = dict(max_iters=300)
+optim_wrapper = dict(
+    type='OptimWrapper',
+    optimizer=dict(type='SGD', lr=0.05, momentum=0.9, nesterov=True, weight_decay=1e-4),
+    clip_grad=dict(max_norm=5.0))
+param_scheduler = [dict(type='PolyLR', power=0.9, eta_min=1e-4)]
 step_overrides = {
-    '1:': dict(train_cfg=dict(max_iters=150), optim_wrapper=dict(optimizer=dict(lr=0.002)))
+    '1:': dict(train_cfg=dict(max_iters=150), optim_wrapper=dict(optimizer=dict(lr=0.01)))
 }
