@@ -240,8 +240,8 @@ def train(stack, config_file, tmp_path_factory):
     def run(*arguments, config=None, file=None, work_dir=None) -> SimpleNamespace:
         file = file or config_file(config)
         work_dir = work_dir or tmp_path_factory.mktemp("run") / "work"
-        status = run_command("train", [str(file), "--work-dir", str(work_dir), *map(str, arguments)])
-        assert status == 0
+        given = [str(file), "--work-dir", str(work_dir), *map(str, arguments)]
+        assert run_command("train", given) == 0
         results = json.loads((work_dir / "results.json").read_text())
         return SimpleNamespace(path=work_dir, file=file, results=results)
 

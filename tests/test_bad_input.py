@@ -78,7 +78,9 @@ CONFIGS = {
         {"optim_wraper": {}}, "unknown key 'optim_wraper'", "Did you mean 'optim_wrapper'?",
     ),
     "missing key": ({"optim_wrapper": ...}, "'optim_wrapper' is missing"),
-    "missing data set": ({"train_dataloader.dataset": ...}, "'train_dataloader.dataset' is missing"),
+    "missing data set": (
+        {"train_dataloader.dataset": ...}, "'train_dataloader.dataset' is missing",
+    ),
     "missing pipeline": (
         {"test_dataloader.dataset.pipeline": ...}, "'test_dataloader.dataset.pipeline' is missing",
     ),
@@ -88,13 +90,15 @@ CONFIGS = {
         "Did you mean 'VOC'?",
     ),
     "unknown split": (
-        {"protocol": {"type": "VOC", "split": "15-2"}}, "unknown VOC split '15-2'", "Did you mean '15-",
+        {"protocol": {"type": "VOC", "split": "15-2"}}, "unknown VOC split '15-2'",
+        "Did you mean '15-",
     ),
     "split that does not divide": (
         {"protocol": {"type": "DigitScenes", "split": "4-4"}}, "4-4", "not a multiple of 4",
     ),
     "unknown key in protocol": (
-        {"protocol.setings": "overlap"}, "key in protocol Custom 'setings'", "Did you mean 'setting'?",
+        {"protocol.setings": "overlap"}, "key in protocol Custom 'setings'",
+        "Did you mean 'setting'?",
     ),
     "unknown setting": ({"protocol.setting": "overlapped"}, "setting='overlapped'", "disjoint"),
     "class in two tasks": (
@@ -121,7 +125,8 @@ CONFIGS = {
         {"method": {"type": "FineTune", "weight": 1.0}}, "key in method FineTune 'weight'",
     ),
     "unknown growth": (
-        {"growth": {"init": "balance"}}, "unknown growth init 'balance'", "Did you mean 'balanced'?",
+        {"growth": {"init": "balance"}}, "unknown growth init 'balance'",
+        "Did you mean 'balanced'?",
     ),
     "unknown key in growth": ({"growth": {"kind": "random"}}, "unknown key 'kind'", "init"),
     "iterations and epochs": (
@@ -205,7 +210,8 @@ PARTS = {
         "LoadImageFromFiles",
     ),
     "unknown optimiser": (
-        {"optim_wrapper.optimizer": {"type": "Adamm", "lr": 0.1}}, "unknown optimizer 'Adamm'", "Did you mean 'Adam",
+        {"optim_wrapper.optimizer": {"type": "Adamm", "lr": 0.1}}, "unknown optimizer 'Adamm'",
+        "Did you mean 'Adam",
     ),
     "unknown scheduler": ({"param_scheduler": [{"type": "PolyLRR"}]}, "PolyLRR", "set up"),
     "unknown hook": ({"custom_hooks": [{"type": "NoSuchHook"}]}, "NoSuchHook", "set up"),
@@ -238,10 +244,9 @@ def test_config_with_a_syntax_error(refused, tmp_path):
 
 
 def test_pretrained_weights_of_another_backbone(check, scenes, tmp_path):
-    torch.save({"conv1.weight": torch.zeros(4, 3, 7, 7)}, tmp_path / "weights.pt")
-    changes = {
-        "model.backbone.init_cfg": {"type": "Pretrained", "checkpoint": str(tmp_path / "weights.pt")}
-    }
+    weights = tmp_path / "weights.pt"
+    torch.save({"conv1.weight": torch.zeros(4, 3, 7, 7)}, weights)
+    changes = {"model.backbone.init_cfg": {"type": "Pretrained", "checkpoint": str(weights)}}
     message = check(changed(tiny_config(scenes), changes), dry=False)
     assert_says(message, "weights.pt", "another backbone")
 

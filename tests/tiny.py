@@ -40,7 +40,8 @@ def write_scenes(root: Path, void: bool = True) -> Path:
                 mask[top : top + side, left : left + side] = CLASSES.index(kind)
                 if void:
                     mask[top + side - 1, left : left + side] = VOID
-            Image.fromarray(image.astype(np.uint8)).save(root / f"JPEGImages/{name}.jpg", quality=95)
+            picture = Image.fromarray(image.astype(np.uint8))
+            picture.save(root / f"JPEGImages/{name}.jpg", quality=95)
             index = Image.fromarray(mask)
             index.putpalette(list(range(256)) * 3)
             index.save(root / f"SegmentationClass/{name}.png")
