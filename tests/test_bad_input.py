@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tests.tiny import CLASSES, changed, tiny_config, write_config
 
+from tests.tiny import CLASSES, changed, tiny_config, write_config
 from vdfd_seg.checkpoint import load_step, save_plain
 from vdfd_seg.cli import run_command
 from vdfd_seg.engine.step import ResumableLoop

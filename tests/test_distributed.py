@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from tests.tiny import changed, tiny_config, write_config, write_scenes
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -9,8 +9,8 @@ import torch
 from mmengine.runner import load_checkpoint
 from mmseg.registry import MODELS
 from PIL import Image
-from tests.tiny import CLASSES, TASKS, TRAIN, VAL, VOID
 
+from tests.tiny import CLASSES, TASKS, TRAIN, VAL, VOID
 from vdfd_seg.cli import run_command
 from vdfd_seg.engine.networks import model_config
 

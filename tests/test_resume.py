@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.tiny import TASKS
 
+from tests.tiny import TASKS
 from vdfd_seg.cli import run_command
 from vdfd_seg.engine import sequence
 from vdfd_seg.engine.step import ResumableLoop, StepTrainer

@@ -5,8 +5,7 @@ import random
 import numpy as np
 import pytest
 
-from vdfd_seg.datasets import ClassIndex
-from vdfd_seg.datasets import selection
+from vdfd_seg.datasets import ClassIndex, selection
 from vdfd_seg.protocols import build_protocol
 from vdfd_seg.protocols.cityscapes import CITIES
 

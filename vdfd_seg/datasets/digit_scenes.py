@@ -8,9 +8,9 @@ from pathlib import Path
 from filelock import FileLock
 from PIL import Image
 
-from vdfd_seg.protocols.digit_scenes import CLASSES, PALETTE
 from vdfd_seg.datasets.digit_scenes_render import SPLITS, VOID, render_scene
 from vdfd_seg.errors import InputError
+from vdfd_seg.protocols.digit_scenes import CLASSES, PALETTE
 from vdfd_seg.registry import FUNCTIONS
 
 VERSION = 1

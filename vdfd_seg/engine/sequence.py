@@ -3,13 +3,11 @@
 import time
 from pathlib import Path
 
-from mmengine.device import get_device
 from mmengine.dist import barrier, is_main_process
-from mmengine.registry import OPTIMIZERS as MMENGINE_OPTIMIZERS
-from mmseg.registry import OPTIMIZERS
 
 from vdfd_seg.checkpoint import STEP_FORMAT, load_step, nbytes, save_plain, to_plain
 from vdfd_seg.datasets.protocol_data import ProtocolData, open_source, prepare_data
+from vdfd_seg.engine.checks import check_checkpoints, check_parts, checked_start
 from vdfd_seg.engine.environment import describe, forget_runner, set_up
 from vdfd_seg.engine.evaluation import (
     confusions_of_step,
@@ -18,13 +16,9 @@ from vdfd_seg.engine.evaluation import (
     write_examples,
 )
 from vdfd_seg.engine.ledger import Ledger
-from vdfd_seg.engine.networks import build_network, finished_network
 from vdfd_seg.engine.settings import Settings
 from vdfd_seg.engine.step import StepTrainer, TrainedStep
 from vdfd_seg.engine.work_dir import WorkDir
-from vdfd_seg.errors import InputError, unknown_name
-from vdfd_seg.files import writable_dir
-from vdfd_seg.models import ContinualLearner, SegmentationView
 
 
 def open_data(settings: Settings, progress: bool = True) -> ProtocolData:
@@ -90,12 +84,12 @@ def train_sequence(
     set_up(launcher)
     run = WorkDir(work_dir)
     steps = range(len(settings.protocol.tasks)) if steps is None else steps
-    start = _checked_start(init_from, settings) if init_from else None
+    start = checked_start(init_from, settings) if init_from else None
     data = open_data(settings)
     run.open(resume, overwrite)
     ledger = Ledger(run, settings, data, describe(), command)
-    _check_checkpoints(run, data, settings, steps)
-    _check_parts(settings, data, steps)
+    check_checkpoints(run, data, settings, steps)
+    check_parts(settings, data, steps)
     examples = data.example_samples(settings.config.get("examples", 4))
     if is_main_process():
         write_examples(data, examples, run.samples)
@@ -192,96 +186,3 @@ def _tag(settings, data, step):
         "method": settings.config.method.type,
         "seed": settings.seed,
     }
-
-
-def _checked_start(path, settings):
-    """The checkpoint that ``--init-from`` names, of a step 0 with these classes."""
-    start = load_step(path)
-    if start["meta"]["step"] != 0:
-        raise InputError(f"--init-from '{path}' is of step {start['meta']['step']}, not of step 0.")
-    names = list(settings.protocol.classes_seen(0))
-    found = start["meta"]["dataset_meta"]["classes"]
-    if found != names:
-        raise InputError(
-            f"--init-from '{path}' knows the classes {found}, the protocol's first task is {names}."
-        )
-    return start
-
-
-def _check_checkpoints(run: WorkDir, data: ProtocolData, settings: Settings, steps: range):
-    """Refuse, before anything trains, checkpoints that this run cannot go on from."""
-    first = steps[0] if steps else 0
-    for step in range(len(data.protocol.tasks)):
-        path = run.checkpoint(step)
-        if not path.exists():
-            if step < first:
-                raise InputError(
-                    f"--steps begins with step {first}, but step {step} is not finished: "
-                    f"'{path}' does not exist."
-                )
-            continue
-        saved = load_step(path)
-        check_protocol(saved, data, path)
-        check_method(saved, settings, path)
-
-
-def _check_parts(settings: Settings, data: ProtocolData, steps: range):
-    """Refuse, before anything trains, a config whose parts cannot be built for some step."""
-    where = settings.config.get("prediction_dir")
-    if where and is_main_process():
-        writable_dir(where, "prediction_dir")
-    checked = []
-    for step in steps:
-        config = settings.for_step(step)
-        for part in ("train", "test"):
-            data.dataset(part, [], config[f"{part}_dataloader"]["dataset"]["pipeline"])
-        kind = (config.optim_wrapper.get("optimizer") or {}).get("type")
-        if isinstance(kind, str) and OPTIMIZERS.get(kind) is None:
-            raise unknown_name("optimizer", kind, MMENGINE_OPTIMIZERS.module_dict)
-        if config.model not in checked:
-            network, _ = build_network(config.model, settings.protocol.num_classes(step))
-            SegmentationView(network)
-            checked.append(config.model)
-
-
-def check_method(saved: dict, settings: Settings, path: Path) -> None:
-    """Refuse a checkpoint of another method.
-
-    Raises:
-        InputError: Naming both methods.
-    """
-    trained, method = saved["method"]["type"], settings.config.method.type
-    if trained != method:
-        raise InputError(
-            f"checkpoint '{path}' was trained with method {trained}, the config says {method}; "
-            f"give another folder or config."
-        )
-
-
-def check_protocol(saved: dict, data: ProtocolData, path: Path) -> None:
-    """Refuse a checkpoint of another protocol.
-
-    Raises:
-        InputError: Naming both protocols.
-    """
-    if saved["meta"]["fingerprint"] != data.fingerprint:
-        raise InputError(
-            f"checkpoint '{path}' belongs to protocol '{saved['meta']['protocol']}' with "
-            f"fingerprint {saved['meta']['fingerprint']}; the config's is '{data.protocol.name}' "
-            f"with {data.fingerprint} (other classes, order, rules or images)."
-        )
-
-
-def load_learner(settings: Settings, data: ProtocolData, step: int, saved: dict):
-    """The learner of a finished step, for evaluation.
-
-    Args:
-        settings: The run's settings.
-        data: The protocol and its images.
-        step: The step.
-        saved: Its checkpoint.
-    """
-    model = settings.for_step(step).model
-    network = finished_network(model, data.protocol.num_classes(step), saved["state_dict"])
-    learner = ContinualLearner(network, settings.method(), SegmentationView(network))
-    return learner.to(get_device())

@@ -3,13 +3,19 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from mmengine.device import get_device
+
 from vdfd_seg.checkpoint import load_step
+from vdfd_seg.datasets.protocol_data import ProtocolData
+from vdfd_seg.engine.checks import check_method, check_protocol
 from vdfd_seg.engine.environment import describe, forget_runner, set_up
 from vdfd_seg.engine.evaluation import confusions_of_step, step_metrics
 from vdfd_seg.engine.ledger import Ledger
-from vdfd_seg.engine.sequence import check_method, check_protocol, load_learner, open_data
+from vdfd_seg.engine.networks import finished_network
+from vdfd_seg.engine.sequence import open_data
 from vdfd_seg.engine.settings import Settings, command_line
 from vdfd_seg.files import writable_dir
+from vdfd_seg.models import ContinualLearner, SegmentationView
 
 
 def evaluate_checkpoints(
@@ -48,3 +54,18 @@ def evaluate_checkpoints(
         ledger.add(step, step_metrics(data.protocol, step, confusions), content["meta"])
         forget_runner()
     return ledger.results
+
+
+def load_learner(settings: Settings, data: ProtocolData, step: int, saved: dict):
+    """The learner of a finished step, for evaluation.
+
+    Args:
+        settings: The run's settings.
+        data: The protocol and its images.
+        step: The step.
+        saved: Its checkpoint.
+    """
+    model = settings.for_step(step).model
+    network = finished_network(model, data.protocol.num_classes(step), saved["state_dict"])
+    learner = ContinualLearner(network, settings.method(), SegmentationView(network))
+    return learner.to(get_device())

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 
 from vdfd_seg.errors import InputError, unknown_name
-from vdfd_seg.protocols.protocol import Protocol
+from vdfd_seg.protocols.protocol import Protocol, Task
 from vdfd_seg.protocols.splits import groups, parse_split, task_name
-from vdfd_seg.protocols.protocol import Task
 
 CLASSES = (
     "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair",

@@ -1,0 +1,108 @@
+"""What is refused before anything trains."""
+
+from pathlib import Path
+
+from mmengine.dist import is_main_process
+from mmengine.registry import OPTIMIZERS as MMENGINE_OPTIMIZERS
+from mmseg.registry import OPTIMIZERS
+
+from vdfd_seg.checkpoint import load_step
+from vdfd_seg.datasets.protocol_data import ProtocolData
+from vdfd_seg.engine.networks import build_network
+from vdfd_seg.engine.settings import Settings
+from vdfd_seg.engine.work_dir import WorkDir
+from vdfd_seg.errors import InputError, unknown_name
+from vdfd_seg.files import writable_dir
+from vdfd_seg.models import SegmentationView
+
+
+def checked_start(path: str | Path, settings: Settings) -> dict:
+    """The checkpoint that ``--init-from`` names.
+
+    Raises:
+        InputError: Unless it is of a step 0 with the classes of the protocol's.
+    """
+    start = load_step(path)
+    if start["meta"]["step"] != 0:
+        raise InputError(f"--init-from '{path}' is of step {start['meta']['step']}, not of step 0.")
+    names = list(settings.protocol.classes_seen(0))
+    found = start["meta"]["dataset_meta"]["classes"]
+    if found != names:
+        raise InputError(
+            f"--init-from '{path}' knows the classes {found}, the protocol's first task is {names}."
+        )
+    return start
+
+
+def check_checkpoints(
+    run: WorkDir, data: ProtocolData, settings: Settings, steps: range
+) -> None:
+    """Refuse checkpoints that this run cannot go on from.
+
+    Raises:
+        InputError: For one that is missing, damaged, or of another protocol or method.
+    """
+    first = steps[0] if steps else 0
+    for step in range(len(data.protocol.tasks)):
+        path = run.checkpoint(step)
+        if not path.exists():
+            if step < first:
+                raise InputError(
+                    f"--steps begins with step {first}, but step {step} is not finished: "
+                    f"'{path}' does not exist."
+                )
+            continue
+        saved = load_step(path)
+        check_protocol(saved, data, path)
+        check_method(saved, settings, path)
+
+
+def check_parts(settings: Settings, data: ProtocolData, steps: range) -> None:
+    """Refuse a config whose parts cannot be built for some step.
+
+    Raises:
+        InputError: Naming the pipeline, optimiser or model.
+    """
+    where = settings.config.get("prediction_dir")
+    if where and is_main_process():
+        writable_dir(where, "prediction_dir")
+    checked = []
+    for step in steps:
+        config = settings.for_step(step)
+        for part in ("train", "test"):
+            data.dataset(part, [], config[f"{part}_dataloader"]["dataset"]["pipeline"])
+        kind = (config.optim_wrapper.get("optimizer") or {}).get("type")
+        if isinstance(kind, str) and OPTIMIZERS.get(kind) is None:
+            raise unknown_name("optimizer", kind, MMENGINE_OPTIMIZERS.module_dict)
+        if config.model not in checked:
+            network, _ = build_network(config.model, settings.protocol.num_classes(step))
+            SegmentationView(network)
+            checked.append(config.model)
+
+
+def check_method(saved: dict, settings: Settings, path: Path) -> None:
+    """Refuse a checkpoint of another method.
+
+    Raises:
+        InputError: Naming both methods.
+    """
+    trained, method = saved["method"]["type"], settings.config.method.type
+    if trained != method:
+        raise InputError(
+            f"checkpoint '{path}' was trained with method {trained}, the config says {method}; "
+            f"give another folder or config."
+        )
+
+
+def check_protocol(saved: dict, data: ProtocolData, path: Path) -> None:
+    """Refuse a checkpoint of another protocol.
+
+    Raises:
+        InputError: Naming both protocols.
+    """
+    if saved["meta"]["fingerprint"] != data.fingerprint:
+        raise InputError(
+            f"checkpoint '{path}' belongs to protocol '{saved['meta']['protocol']}' with "
+            f"fingerprint {saved['meta']['fingerprint']}; the config's is '{data.protocol.name}' "
+            f"with {data.fingerprint} (other classes, order, rules or images)."
+        )
