@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     args = parser().parse_args(argv)
     with quiet_imports():
-        from vdfd_seg.evaluation import format_table
+        from vdfd_seg.evaluation import format_seeds, format_table
         from vdfd_seg.visualization import write_report
     out = Path(args.out)
     results, folders, names = [], [], []
@@ -45,6 +45,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             names.append(results[-1]["method"] + (f", seed {seed}" if len(args.seeds) > 1 else ""))
     print()
     print(format_table(results, names))
+    if len(args.seeds) > 1:
+        print("Mean and standard deviation over the seeds")
+        print(format_seeds(results))
     report = write_report(folders, out / "report.html", title="DigitScenes 4-3: forgetting")
     print(f"report: {report.resolve()}")
     return 0

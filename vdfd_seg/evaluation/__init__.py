@@ -19,6 +19,7 @@ from vdfd_seg.evaluation.results import (
     pool,
     summarise,
 )
+from vdfd_seg.evaluation.seeds import format_seeds, over_seeds
 from vdfd_seg.evaluation.table import (
     format_number,
     format_table,
@@ -40,6 +41,7 @@ __all__ = [
     "domain_incremental_row",
     "forgetting",
     "format_number",
+    "format_seeds",
     "format_table",
     "human_bytes",
     "human_seconds",
@@ -47,6 +49,7 @@ __all__ = [
     "load_results",
     "mean_iou",
     "old_new_all",
+    "over_seeds",
     "per_class",
     "pool",
     "protocol_marks",

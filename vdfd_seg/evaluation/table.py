@@ -120,12 +120,18 @@ def format_table(
     # A run of classification has neither old nor new: no empty columns for it.
     split = any("old" in run["summary"] for run in results)
 
+    tables = [_steps_table(results, labels, split), _summary_table(results, labels, split)]
+    return render(tables, notes, width)
+
+
+def render(tables: Sequence[Table], notes: dict[str, str], width: int) -> str:
+    """Tables as plain text, followed by what the marks of :func:`protocol_marks` stand for."""
     text = io.StringIO()
     console = Console(
         file=text, width=width, color_system=None, force_terminal=False, emoji=False, markup=False
     )
-    console.print(_steps_table(results, labels, split))
-    console.print(_summary_table(results, labels, split))
+    for table in tables:
+        console.print(table)
     if notes:
         console.print("NOT COMPARABLE across marks: different protocols or metrics.")
         for mark, note in notes.items():

@@ -1,0 +1,62 @@
+"""Mean and deviation over seeds."""
+
+import copy
+
+import pytest
+
+from vdfd_seg.evaluation import format_seeds, over_seeds
+
+
+def run(seed=0, method="VDFD", fingerprint="f", old=50.0, bwt=-10.0, memory=100):
+    return {
+        "method": method,
+        "seed": seed,
+        "metric": "mIoU",
+        "protocol": {
+            "name": "4-3", "dataset": "D", "scenario": "class", "setting": "overlap",
+            "fingerprint": fingerprint,
+        },
+        "steps": [{"memory_bytes": memory}],
+        "summary": {
+            "old": old, "new": 1.0, "overall": 2.0, "acc": 3.0, "bwt": bwt, "forgetting": 4.0,
+            "avg_incremental": 5.0,
+        },
+    }  # fmt: skip
+
+
+def test_mean_and_sample_deviation_by_hand():
+    (row,) = over_seeds([run(0, old=40.0), run(1, old=50.0), run(2, old=60.0)])
+    assert row["seeds"] == [0, 1, 2]
+    assert row["old"] == (50.0, pytest.approx(10.0))
+    assert row["new"] == (1.0, 0.0)
+
+
+def test_single_run_has_no_deviation():
+    (row,) = over_seeds([run()])
+    assert row["old"] == (50.0, None)
+
+
+def test_methods_and_protocols_are_never_mixed():
+    runs = [run(0), run(0, method="FineTune"), run(1), run(1, fingerprint="g")]
+    rows = over_seeds(runs)
+    assert [(r["method"], r["fingerprint"], len(r["seeds"])) for r in rows] == [
+        ("VDFD", "f", 2), ("FineTune", "f", 1), ("VDFD", "g", 1),
+    ]  # fmt: skip
+
+
+def test_unfinished_run_is_not_averaged_with_finished_ones():
+    longer = copy.deepcopy(run(1))
+    longer["steps"] = longer["steps"] * 2
+    assert len(over_seeds([run(0), longer])) == 2
+
+
+def test_undefined_measure_is_left_out():
+    (row,) = over_seeds([run(0, bwt=None), run(1)])
+    assert "bwt" not in row
+
+
+def test_table_names_methods_and_marks_protocols():
+    text = format_seeds([run(0), run(1, old=52.0), run(0, method="FineTune", fingerprint="g")])
+    assert "51.00 ± 1.41" in text
+    assert "NOT COMPARABLE" in text
+    assert "NOT COMPARABLE" not in format_seeds([run(0), run(1)])

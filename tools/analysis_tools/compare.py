@@ -1,0 +1,28 @@
+#!/usr/bin/env python3
+"""Mean and standard deviation over seeds of the runs in several work dirs.
+
+Usage: python tools/analysis_tools/compare.py WORK_DIR [WORK_DIR ...]
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from vdfd_seg.cli import run_guarded  # noqa: E402
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("work_dirs", nargs="+", help="folders that hold a results.json")
+    arguments = parser.parse_args(argv)
+
+    from vdfd_seg.evaluation import format_seeds, load_results
+
+    print(format_seeds([load_results(folder) for folder in arguments.work_dirs]))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run_guarded(main))

@@ -1,0 +1,78 @@
+"""Results of several seeds, as mean and deviation per method."""
+
+from collections.abc import Sequence
+from statistics import mean, stdev
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+from vdfd_seg.evaluation.table import format_number, human_bytes, protocol_marks, render
+
+MEASURES = ("old", "new", "overall", "acc", "bwt", "forgetting", "avg_incremental")
+
+
+def over_seeds(results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Group runs of one method on one protocol, and summarise each measure.
+
+    Args:
+        results: Contents of ``results.json`` files.
+
+    Returns:
+        For each group, in order of appearance: ``method``, ``fingerprint``, ``seeds``,
+        ``memory_bytes`` (the largest carried after the last step), and for every key of
+        the summary that all its runs have a pair (mean, sample standard deviation); the
+        deviation of a single run is None.
+    """
+    groups: dict[tuple[str, str, int], list[dict]] = {}
+    for run in results:
+        key = (run["method"], run["protocol"]["fingerprint"], len(run["steps"]))
+        groups.setdefault(key, []).append(run)
+    rows = []
+    for (method, fingerprint, steps), runs in groups.items():
+        row = {
+            "method": method,
+            "fingerprint": fingerprint,
+            "steps": steps,
+            "seeds": sorted(run["seed"] for run in runs),
+            "memory_bytes": max(run["steps"][-1]["memory_bytes"] or 0 for run in runs),
+        }
+        for key in MEASURES:
+            values = [run["summary"].get(key) for run in runs]
+            if None not in values:
+                row[key] = (mean(values), stdev(values) if len(values) > 1 else None)
+        rows.append(row)
+    return rows
+
+
+def format_seeds(results: Sequence[dict[str, Any]], width: int = 130) -> str:
+    """:func:`over_seeds` as a plain-text table; protocols that differ are marked.
+
+    Args:
+        results: Contents of ``results.json`` files.
+        width: Width in characters.
+    """
+    letters, notes = protocol_marks(results)
+    mark_of = {
+        run["protocol"]["fingerprint"]: mark for run, mark in zip(results, letters, strict=True)
+    }
+    table = Table(box=box.ASCII2)
+    for name in ("Method", "Seeds", "Old", "New", "All", "ACC", "BWT", "Forget", "Avg", "Carried"):
+        table.add_column(name, justify="left" if name == "Method" else "right", no_wrap=True)
+    for row in over_seeds(results):
+        mark = mark_of[row["fingerprint"]]
+        table.add_row(
+            f"{row['method']} [{mark}]" if mark else row["method"],
+            str(len(row["seeds"])),
+            *(_cell(row.get(key)) for key in MEASURES),
+            human_bytes(row["memory_bytes"]),
+        )
+    return render([table], notes, width)
+
+
+def _cell(pair):
+    if pair is None:
+        return format_number(None)
+    value, deviation = pair
+    text = format_number(value)
+    return text if deviation is None else f"{text} ± {format_number(deviation)}"
