@@ -209,6 +209,18 @@ class TestWithinStep:
         resumed = train("--resume", "--steps", "0", file=file, work_dir=tmp_path / "work")
         assert_same_run(resumed, whole, step=0)
 
+    def test_other_config_does_not_go_on_with_it(self, config_file, interrupt, tmp_path, capsys):
+        interrupt(config_file(SHORT), tmp_path / "work", step=0, at=3)
+        other = config_file({**SHORT, "train_dataloader.batch_size": 3})
+        state = tmp_path / "work" / "step_00" / "resume.pth"
+        before = state.read_bytes()
+        arguments = [str(other), "--work-dir", str(tmp_path / "work"), "--resume"]
+        assert run_command("train", arguments) == 2
+        error = capsys.readouterr().err
+        assert "resume.pth" in error
+        assert "config differ" in error
+        assert state.read_bytes() == before
+
 
 class TestBetweenCheckpointAndResults:
     def test_step_is_only_evaluated(self, short_run, train, trained_steps, monkeypatch, tmp_path):

@@ -79,6 +79,8 @@ class TestHealthHook:
 class Recorder(nn.Module):
     """A method with a parameter that notes when it is called."""
 
+    optimizer = None
+
     def __init__(self):
         super().__init__()
         self.scale = nn.Parameter(torch.ones(()))

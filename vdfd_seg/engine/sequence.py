@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mmengine.dist import barrier, is_main_process
 
-from vdfd_seg.checkpoint import STEP_FORMAT, load_step, nbytes, save_plain, to_plain
+from vdfd_seg.checkpoint import STEP_FORMAT, digest, load_step, nbytes, save_plain, to_plain
 from vdfd_seg.datasets.protocol_data import ProtocolData, open_source, prepare_data
 from vdfd_seg.engine.checks import check_checkpoints, check_parts, checked_start
 from vdfd_seg.engine.environment import describe, forget_runner, set_up
@@ -120,9 +120,9 @@ def _run_step(settings, data, run, ledger, step, start, launcher, examples):
                 learner, context = trainer.prepare(state=start["state_dict"])
                 trained = TrainedStep(learner, context, 0.0, 0.0, start["meta"]["train_images"])
             else:
-                trained = trainer.train(run.resume(step), _tag(settings, data, step))
+                trained = trainer.train(run.resume(step), _tag(settings, data, trainer))
                 learner, context = trained.learner, trained.context
-            saved = _finish(trained, settings, data, run, step)
+            saved = _finish(trained, trainer, data, run)
         begun = time.perf_counter()
         loader = trainer.config.test_dataloader
         where = trainer.config.get("prediction_dir")
@@ -138,8 +138,9 @@ def _run_step(settings, data, run, ledger, step, start, launcher, examples):
         forget_runner()
 
 
-def _finish(trained: TrainedStep, settings, data, run, step) -> dict:
+def _finish(trained: TrainedStep, trainer: StepTrainer, data, run) -> dict:
     """Let the method remember the task, and write the step's checkpoint."""
+    step, config = trainer.step, trainer.config
     method, context = trained.learner.method, trained.context
     begun = time.perf_counter()
     carried = to_plain(method.after_task(context), "the method's carried state")
@@ -156,9 +157,9 @@ def _finish(trained: TrainedStep, settings, data, run, step) -> dict:
                 "classes": list(protocol.classes_seen(step)),
                 "palette": protocol.palette_of_labels()[: protocol.num_classes(step)],
             },
-            "model": settings.config.model.to_dict(),
-            "test_pipeline": _pipeline(settings),
-            "seed": settings.seed,
+            "model": config.model.to_dict(),
+            "test_pipeline": config.test_dataloader.dataset.to_dict()["pipeline"],
+            "seed": trainer.settings.seed,
             "train_images": trained.train_images,
             "seconds": trained.seconds,
             "seconds_per_iter": trained.seconds_per_iter,
@@ -166,7 +167,7 @@ def _finish(trained: TrainedStep, settings, data, run, step) -> dict:
             "parameters": sum(p.numel() for p in network.parameters()),
             "memory_bytes": nbytes(carried) + method.stored_data_bytes(data, step),
         },
-        "method": {"type": settings.config.method.type, "state": carried},
+        "method": {"type": config.method.type, "state": carried},
     }
     if is_main_process():
         save_plain(run.checkpoint(step), content)
@@ -175,14 +176,16 @@ def _finish(trained: TrainedStep, settings, data, run, step) -> dict:
     return content
 
 
-def _pipeline(settings):
-    return settings.config.test_dataloader.dataset.to_dict().get("pipeline", [])
-
-
-def _tag(settings, data, step):
+def _tag(settings, data, trainer):
+    """What a half-trained step must have in common with the run that goes on with it."""
+    config = trainer.config.to_dict()
+    keys = ("model", "method", "growth", "train_cfg", "optim_wrapper", "param_scheduler")
+    parts = {key: config.get(key) for key in keys}
+    parts["batch_size"] = config["train_dataloader"]["batch_size"]
     return {
-        "step": step,
+        "step": trainer.step,
         "fingerprint": data.fingerprint,
         "method": settings.config.method.type,
         "seed": settings.seed,
+        "config": digest(to_plain(parts)),
     }

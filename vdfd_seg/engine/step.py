@@ -127,10 +127,11 @@ class StepTrainer:
         state = None
         if resume_path.exists():
             state = load_plain(resume_path)
-            if state["tag"] != tag:
+            other = [key for key, value in tag.items() if state["tag"].get(key) != value]
+            if other:
                 raise InputError(
-                    f"'{resume_path}' belongs to another run ({state['tag']}, now {tag}); give "
-                    f"another --work-dir, or --overwrite."
+                    f"'{resume_path}' belongs to another run: its {', '.join(other)} differ; "
+                    f"go on with the same config, give another --work-dir, or --overwrite."
                 )
         samples = learner.method.select(self.data, self.step, context.carried)
         iterations = self._iterations(len(samples))
@@ -152,8 +153,9 @@ class StepTrainer:
         runner.train()
         seconds = time.perf_counter() - begun
         done = max(iterations - start, 0)
+        earlier = state["seconds"] if state else 0.0
         return TrainedStep(
-            learner, context, seconds, seconds / done if done else 0.0, len(samples)
+            learner, context, earlier + seconds, seconds / done if done else 0.0, len(samples)
         )
 
     def _iterations(self, images: int) -> int:

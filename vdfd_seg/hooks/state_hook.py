@@ -1,5 +1,6 @@
 """Saves and restores the middle of a step."""
 
+import time
 from pathlib import Path
 
 from mmengine.dist import is_main_process
@@ -36,9 +37,12 @@ class StepStateHook(Hook):
         self.tag = tag
         self.state = state
         self.due = False
+        self.seconds = state["seconds"] if state else 0.0
+        self.begun = time.perf_counter()
 
     def before_train(self, runner) -> None:
         """Restore the state, if there is one."""
+        self.begun = time.perf_counter()
         if self.state is None:
             return
         _learner(runner).load_state_dict(self.state["learner"])
@@ -69,6 +73,7 @@ class StepStateHook(Hook):
             {
                 "tag": self.tag,
                 "iteration": done,
+                "seconds": self.seconds + time.perf_counter() - self.begun,
                 "learner": _learner(runner).state_dict(),
                 "optimizer": runner.optim_wrapper.state_dict(),
                 "method_optimizer": own.state_dict() if own is not None else None,
