@@ -205,6 +205,7 @@ class TestStateHook:
         assert resumed.optim_wrapper.get_lr() == runner.optim_wrapper.get_lr()
         ends = load_plain(path), load_plain(tmp_path / "other.pth")
         assert ends[0]["iteration"] == ends[1]["iteration"] == 6
+        assert all(end.pop("seconds") > 0 for end in ends)
         assert str(ends[0]) == str(ends[1])
 
     def test_saves_at_its_interval_and_at_the_end(self, train, tmp_path, monkeypatch):
