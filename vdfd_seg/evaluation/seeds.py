@@ -45,7 +45,7 @@ def over_seeds(results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return rows
 
 
-def format_seeds(results: Sequence[dict[str, Any]], width: int = 130) -> str:
+def format_seeds(results: Sequence[dict[str, Any]], width: int = 160) -> str:
     """:func:`over_seeds` as a plain-text table; protocols that differ are marked.
 
     Args:

@@ -102,7 +102,9 @@ def step_curves(
     """
 
     def draw() -> Figure:
-        figure = Figure(figsize=(3.6, 2.8), layout="constrained")
+        # The legend stands below, a line for each row of names: room for all but the first two.
+        rows = -(-len(curves) // _legend_columns(3.6, list(curves)))
+        figure = Figure(figsize=(3.6, 2.8 + 0.2 * max(rows - 2, 0)), layout="constrained")
         axes = figure.add_subplot()
         for index, (name, values) in enumerate(curves.items()):
             axes.plot(
@@ -188,9 +190,14 @@ def _label(name: str) -> str:
 
 
 def _legend(figure: Figure, names: list[str]) -> None:
-    letters = figure.get_figwidth() * 11
-    columns = int(letters // (max(map(len, names), default=0) + 6))
-    figure.legend(loc="outside lower center", ncols=max(1, min(columns, len(names))))
+    columns = _legend_columns(figure.get_figwidth(), names)
+    figure.legend(loc="outside lower center", ncols=columns)
+
+
+def _legend_columns(width: float, names: list[str]) -> int:
+    """How many of the names stand side by side in a figure of this width in inches."""
+    columns = int(width * 11 // (max(map(len, names), default=0) + 6))
+    return max(1, min(columns, len(names)))
 
 
 def cell_colours(value: float | None) -> tuple[str, str] | None:
