@@ -1,6 +1,7 @@
 """Which images a step trains on and is tested on."""
 
 import random
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -227,3 +228,9 @@ class TestDomainIncremental:
         assert len(selection.train_images(protocol, cityscapes, 0)) == CITY_SIZES["aachen"]
         groups = selection.test_images(protocol, cityscapes, 1)
         assert [len(images) for _, images in groups] == [CITY_SIZES[c] for c in CITIES[:2]]
+
+
+def test_domain_is_the_folder_an_image_lies_in():
+    names = ("aachen/a_0", "train/bremen/b_0", "val/munster/c_0", "alone")
+    index = SimpleNamespace(names=names)
+    assert selection.domains(index).tolist() == ["aachen", "bremen", "munster", ""]

@@ -67,8 +67,8 @@ def test_images(protocol: Protocol, index: ClassIndex, step: int) -> list[tuple[
 
 
 def domains(index: ClassIndex) -> np.ndarray:
-    """Domain of each image: the first folder of its name."""
-    return np.array([name.split("/")[0] for name in index.names])
+    """Domain of each image: the folder it lies in (``train/aachen/x`` is of aachen)."""
+    return np.array([name.rpartition("/")[0].rpartition("/")[2] for name in index.names])
 
 
 def _domain_part(protocol, index, task, part, upto=None):
