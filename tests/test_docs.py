@@ -23,5 +23,7 @@ def test_tools_and_configs_named_exist(page):
     text = page.read_text()
     for tool in re.findall(r"\btools/[\w/]+\.(?:py|sh)", text):
         assert (ROOT / tool).exists(), tool
-    for config in re.findall(r"\b(?:configs/)?((?:finetune|vdfd|joint)/\w[\w.-]+_[\w.-]+-[\w.-]+)", text):
+    for config in re.findall(
+        r"\b(?:configs/)?((?:finetune|vdfd|joint)/\w[\w.-]+_[\w.-]+-[\w.-]+)", text
+    ):
         resolve_config(config)

@@ -330,7 +330,6 @@ def test_system_check_names_what_is_missing(tmp_path):
         assert done.stderr.endswith("apt-get install python3.11-venv libgl1 libglib2.0-0\n")
 
 
-
 # Modules whose distribution has another name.
 DISTRIBUTIONS = {
     "PIL": "pillow",
@@ -369,9 +368,7 @@ def built(tmp_path_factory):
     stale = source / "build/lib/vdfd_seg/.mim/configs/stale.py"
     stale.parent.mkdir(parents=True)
     stale.write_text("")
-    code = (
-        "from setuptools import build_meta as b; b.build_wheel('dist'); b.build_sdist('dist')"
-    )
+    code = "from setuptools import build_meta as b; b.build_wheel('dist'); b.build_sdist('dist')"
     done = run_python("-c", code, cwd=source)
     assert done.returncode == 0, done.stderr
     return source

@@ -80,9 +80,7 @@ class TestClassIncremental:
     def test_random_indices_obey_the_definitions_image_by_image(self):
         random.seed(3)
         for _ in range(40):
-            images = {
-                str(i): random.sample(range(6), random.randint(1, 5)) for i in range(20)
-            }
+            images = {str(i): random.sample(range(6), random.randint(1, 5)) for i in range(20)}
             index = index_of(images)
             overlap, disjoint = (class_protocol(setting=s) for s in ("overlap", "disjoint"))
             counted = 0

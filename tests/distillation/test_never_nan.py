@@ -37,9 +37,7 @@ CASES = {
     "zero prototypes": lambda: [memory_of(5, torch.zeros(5, 16))],
     "opposite prototypes": lambda: [memory_of(2, torch.tensor([[1.0], [-1.0]]) * torch.ones(16))],
     "negative cosines": lambda: [memory_of(16, 1.01 * torch.eye(16) - 0.3)],
-    "negative degree": lambda: [
-        memory_of(7, torch.cat([-torch.ones(1, 16), torch.ones(6, 16)]))
-    ],
+    "negative degree": lambda: [memory_of(7, torch.cat([-torch.ones(1, 16), torch.ones(6, 16)]))],
     "tiny prototypes": lambda: [memory_of(5, 1e-30 * torch.randn(5, 16))],
     "huge prototypes": lambda: [memory_of(5, 1e30 * torch.randn(5, 16))],
 }

@@ -51,9 +51,7 @@ def test_domain_incremental_row_and_pool():
 def test_old_new_all():
     iou = iou_per_class(CONFUSION)
     found = old_new_all(CONFUSION, TASKS)
-    assert found == pytest.approx(
-        {"old": iou[:2].mean(), "new": iou[2:].mean(), "all": iou.mean()}
-    )
+    assert found == pytest.approx({"old": iou[:2].mean(), "new": iou[2:].mean(), "all": iou.mean()})
     first = old_new_all(CONFUSION[:2, :2], [0, 0])
     assert first["new"] is None
     assert first["old"] == first["all"]

@@ -65,7 +65,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.dry_run:
         print(dry_run(settings))
         return 0
-    work_dir = Path(args.work_dir or settings.config.get("work_dir") or f"work_dirs/{settings.name}")
+    work_dir = Path(
+        args.work_dir or settings.config.get("work_dir") or f"work_dirs/{settings.name}"
+    )
     results = train_sequence(
         settings,
         work_dir,

@@ -208,8 +208,9 @@ def prepare_data(cfg: dict | None) -> None:
 
 
 def _names(items: Iterable[dict], cfg: dict) -> list[str]:
-    folder = os.path.join(cfg.get("data_root") or "", cfg.get("data_prefix", {}).get("img_path", ""))
+    folder = os.path.join(
+        cfg.get("data_root") or "", cfg.get("data_prefix", {}).get("img_path", "")
+    )
     return [
-        Path(os.path.relpath(item["img_path"], folder)).with_suffix("").as_posix()
-        for item in items
+        Path(os.path.relpath(item["img_path"], folder)).with_suffix("").as_posix() for item in items
     ]

@@ -44,9 +44,7 @@ def class_graph(prototypes: Tensor) -> Data:
     adjacency = normalised_adjacency(features)
     nodes = torch.arange(len(rows))
     edges = torch.stack([nodes.repeat_interleave(len(rows)), nodes.repeat(len(rows))])
-    return Data(
-        x=features.float(), edge_index=edges, edge_attr=adjacency.flatten().float()
-    )
+    return Data(x=features.float(), edge_index=edges, edge_attr=adjacency.flatten().float())
 
 
 class PrecisionGCN(nn.Module):

@@ -239,4 +239,3 @@ class Probes:
                 f"parameter '{name}': {type(layer).__name__} does not use its weight as "
                 f"{base.__name__} does, so its mean gradient is not known. Exclude it."
             )
-

@@ -5,4 +5,10 @@ from vdfd_seg.engine.sequence import train_sequence
 from vdfd_seg.engine.settings import Settings, load_settings
 from vdfd_seg.engine.testing import evaluate_checkpoints
 
-__all__ = ["DeviceAmpOptimWrapper", "Settings", "evaluate_checkpoints", "load_settings", "train_sequence"]
+__all__ = [
+    "DeviceAmpOptimWrapper",
+    "Settings",
+    "evaluate_checkpoints",
+    "load_settings",
+    "train_sequence",
+]

@@ -34,9 +34,7 @@ def checked_start(path: str | Path, settings: Settings) -> dict:
     return start
 
 
-def check_checkpoints(
-    run: WorkDir, data: ProtocolData, settings: Settings, steps: range
-) -> None:
+def check_checkpoints(run: WorkDir, data: ProtocolData, settings: Settings, steps: range) -> None:
     """Refuse checkpoints that this run cannot go on from.
 
     Raises:

@@ -60,7 +60,9 @@ def dry_run(settings: Settings) -> str:
                    "new classes: training images, pixels"):  # fmt: skip
         table.add_column(column, overflow="fold")
     for row in count_steps(data):
-        held = ", ".join(f"{n} {images}, {pixels}" for n, (images, pixels) in row["classes"].items())
+        held = ", ".join(
+            f"{n} {images}, {pixels}" for n, (images, pixels) in row["classes"].items()
+        )
         table.add_row(
             *(str(row[k]) for k in ("step", "task", "train_images", "validation_images",
                                     "test_images", "classes_seen")),

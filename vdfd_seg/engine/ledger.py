@@ -27,7 +27,9 @@ class Ledger:
             method or seed.
     """
 
-    def __init__(self, run: WorkDir | None, settings: Settings, data: ProtocolData, environment, command):
+    def __init__(
+        self, run: WorkDir | None, settings: Settings, data: ProtocolData, environment, command
+    ):
         self.run = run
         self.protocol = data.protocol
         protocol = data.protocol

@@ -96,7 +96,9 @@ def train_sequence(
     for step in steps:
         if run.checkpoint(step).exists() and ledger.has(step):
             continue
-        _run_step(settings, data, run, ledger, step, start if step == 0 else None, launcher, examples)
+        _run_step(
+            settings, data, run, ledger, step, start if step == 0 else None, launcher, examples
+        )
     return ledger.results
 
 

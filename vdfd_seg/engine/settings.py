@@ -103,8 +103,7 @@ def load_settings(
     except Exception as error:
         reason = str(error).strip().splitlines()
         raise InputError(
-            f"config '{path}' cannot be read: {type(error).__name__}: "
-            f"{reason[0] if reason else ''}"
+            f"config '{path}' cannot be read: {type(error).__name__}: {reason[0] if reason else ''}"
         ) from error
     _check_keys(path, config)
     for key in REQUIRED:
@@ -201,4 +200,3 @@ def _follow_data_root(config, options):
             config[part]["dataset"]["data_root"] = options["data_root"]
     if config.get("data_preparation"):
         config["data_preparation"]["root"] = options["data_root"]
-

@@ -263,5 +263,3 @@ def _ended(schedulers, iterations):
             scheduler["T_max"] = iterations
         built.append(scheduler)
     return built
-
-

@@ -18,9 +18,7 @@ from vdfd_seg.files import writable_dir
 from vdfd_seg.models import ContinualLearner, SegmentationView
 
 
-def evaluate_checkpoints(
-    settings: Settings, paths: Sequence[Path], launcher: str = "none"
-) -> dict:
+def evaluate_checkpoints(settings: Settings, paths: Sequence[Path], launcher: str = "none") -> dict:
     """Evaluate steps on every task seen, without training or writing.
 
     Args:

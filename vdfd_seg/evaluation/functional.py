@@ -73,9 +73,7 @@ def iou_per_class(confusion: np.ndarray) -> np.ndarray:
     confusion = _square(confusion)
     intersection = np.diag(confusion)
     union = confusion.sum(axis=0) + confusion.sum(axis=1) - intersection
-    return np.divide(
-        100.0 * intersection, union, out=np.full(len(union), np.nan), where=union > 0
-    )
+    return np.divide(100.0 * intersection, union, out=np.full(len(union), np.nan), where=union > 0)
 
 
 def mean_iou(

@@ -147,9 +147,7 @@ def _steps_table(results: Sequence[dict[str, Any]], labels: list[str], split: bo
     for label, run in zip(labels, results, strict=True):
         for step in run["steps"]:
             number = step["step"]
-            row = " ".join(
-                format_number(value, 1) for value in run["matrix"][number][: number + 1]
-            )
+            row = " ".join(format_number(value, 1) for value in run["matrix"][number][: number + 1])
             shown = [step.get("old"), step.get("new")] if split else []
             shown.append(step["overall"])
             table.add_row(label, str(number), row, *map(format_number, shown))

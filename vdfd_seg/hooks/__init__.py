@@ -6,4 +6,11 @@ from vdfd_seg.hooks.progress_hook import ProgressHook, progress
 from vdfd_seg.hooks.seed_hook import IterationSeedHook
 from vdfd_seg.hooks.state_hook import StepStateHook
 
-__all__ = ["IterationSeedHook", "LossHealthHook", "MethodHook", "ProgressHook", "StepStateHook", "progress"]
+__all__ = [
+    "IterationSeedHook",
+    "LossHealthHook",
+    "MethodHook",
+    "ProgressHook",
+    "StepStateHook",
+    "progress",
+]

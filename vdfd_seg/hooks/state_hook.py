@@ -47,9 +47,7 @@ class StepStateHook(Hook):
             return
         _learner(runner).load_state_dict(self.state["learner"])
         runner.optim_wrapper.load_state_dict(self.state["optimizer"])
-        for scheduler, saved in zip(
-            runner.param_schedulers, self.state["schedulers"], strict=True
-        ):
+        for scheduler, saved in zip(runner.param_schedulers, self.state["schedulers"], strict=True):
             scheduler.load_state_dict(saved)
         own = _learner(runner).method.optimizer
         if own is not None:

@@ -29,4 +29,6 @@ class Joint(Method):
         """Size of the images and masks of all steps so far, as files."""
         images = {sample.image for sample in data.cumulative_samples(step)}
         infos = (data.train.dataset.get_data_info(image) for image in images)
-        return sum(os.path.getsize(i["img_path"]) + os.path.getsize(i["seg_map_path"]) for i in infos)
+        return sum(
+            os.path.getsize(i["img_path"]) + os.path.getsize(i["seg_map_path"]) for i in infos
+        )

@@ -45,7 +45,9 @@ class SegmentationView:
     """
 
     def __init__(self, network: nn.Module):
-        if not isinstance(network, EncoderDecoder) or isinstance(network.decode_head, nn.ModuleList):
+        if not isinstance(network, EncoderDecoder) or isinstance(
+            network.decode_head, nn.ModuleList
+        ):
             raise InputError(
                 f"model type {type(network).__name__} is not supported: vdfd_seg trains "
                 f"EncoderDecoder networks with one decode head."
@@ -64,7 +66,9 @@ class SegmentationView:
                     f"the head {type(head).__name__} computes a loss of its own and is not "
                     f"supported; use a head such as ASPPHead or FCNHead."
                 )
-        self.rows = tuple(f"{key}.{row}" for key, head in self.heads.items() for row in class_rows(head))
+        self.rows = tuple(
+            f"{key}.{row}" for key, head in self.heads.items() for row in class_rows(head)
+        )
 
     def begin(self, num_hidden: int) -> None:
         """Tell the losses of every head how many classes the labels hide."""

@@ -26,7 +26,9 @@ def _devkit_colour(index: int) -> tuple[int, int, int]:
 
 PALETTE = tuple(_devkit_colour(i) for i in range(len(CLASSES)))
 
-SPLITS = ("offline", "19-1", "15-5", "15-1", "10-5", "10-1", "5-5", "5-3", "5-1", "2-2", "2-1", "1-1")
+SPLITS = (
+    "offline", "19-1", "15-5", "15-1", "10-5", "10-1", "5-5", "5-3", "5-1", "2-2", "2-1", "1-1",
+)  # fmt: skip
 ALIASES = {"11-5": "10-5", "11-1": "10-1", "15-5s": "15-1", "10-5-5": "10-5"}
 """Other names of the same splits: counting the background (11-5, 11-1), and MiB's code."""
 

@@ -54,9 +54,7 @@ def collect_samples(
     names = {path.stem for run in runs for path in (run.work_dir / "samples").glob("*.jpg")}
     if not names:
         names = {
-            path.stem
-            for run in runs
-            for path in run.work_dir.glob("step_[0-9]*/predictions/*.png")
+            path.stem for run in runs for path in run.work_dir.glob("step_[0-9]*/predictions/*.png")
         }
     steps = max(len(run.results["matrix"]) for run in runs)
     samples = []
