@@ -9,5 +9,5 @@ model = dict(
     data_preprocessor=dict(size=(192, 192)),
     decode_head=dict(loss_decode=dict(type='vdfd_seg.UnbiasedCrossEntropyLoss', _delete_=True)))
 growth = dict(init='balanced')
-method = dict(type='VDFD', weight=1.0, images=60)
+method = dict(type='VDFD', weight=0.01, images=60)
 method_name = 'VDFD + UNCE'
