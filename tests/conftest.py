@@ -26,11 +26,8 @@ SCENES = {
 @pytest.fixture(scope="session")
 def registered_modules():
     """mmsegmentation's modules and default scope, as every tool sets them up."""
-    import torch
-
     from vdfd_seg.engine.environment import set_up
 
-    torch.set_num_threads(1)  # On tensors this small, threads only wait for each other.
     set_up()
 
 
@@ -188,6 +185,15 @@ def make_batch(registered_modules):
         return inputs, samples
 
     return make
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """On tensors this small threads only wait for each other, and runs that are compared bit for
+    bit must add in the same order."""
+    import torch
+
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session", autouse=True)

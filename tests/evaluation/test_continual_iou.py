@@ -39,7 +39,7 @@ def evaluate(metric, samples):
 
 
 def test_is_registered():
-    built = METRICS.build({"type": "ContinualIoU"})
+    built = METRICS.build({"type": "vdfd_seg.ContinualIoU"})
     assert isinstance(built, ContinualIoU)
     assert built.confusions == {}
 
