@@ -4,14 +4,13 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from vdfd_seg.cli.arguments import add_run_arguments
 from vdfd_seg.environment import quiet_imports
 from vdfd_seg.errors import InputError
 
 
 def parser() -> argparse.ArgumentParser:
     """Arguments of the command."""
-    from mmengine.config import DictAction
-
     parse = argparse.ArgumentParser(description="Evaluate checkpoints on every task seen.")
     parse.add_argument("config", help="config file, or its name among the packaged configs")
     parse.add_argument("checkpoint", help="a step's checkpoint.pth, or a work dir")
@@ -19,12 +18,7 @@ def parser() -> argparse.ArgumentParser:
     which.add_argument("--step", type=int, help="of a work dir: this step; default the last")
     which.add_argument("--all-steps", action="store_true", help="of a work dir: every step")
     parse.add_argument("--out", help="write the results as JSON")
-    parse.add_argument(
-        "--cfg-options", nargs="+", action=DictAction, default={}, metavar="K=V",
-        help="override config keys",
-    )  # fmt: skip
-    parse.add_argument("--launcher", choices=("none", "pytorch", "slurm"), default="none")
-    parse.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
+    add_run_arguments(parse)
     return parse
 
 

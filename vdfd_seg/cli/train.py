@@ -5,14 +5,13 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from vdfd_seg.cli.arguments import add_run_arguments
 from vdfd_seg.environment import quiet_imports
 from vdfd_seg.errors import InputError
 
 
 def parser() -> argparse.ArgumentParser:
     """Arguments of the command."""
-    from mmengine.config import DictAction
-
     parse = argparse.ArgumentParser(description="Train a continual sequence, step after step.")
     parse.add_argument("config", help="config file, or its name among the packaged configs")
     parse.add_argument("--work-dir", help="where to write; default work_dirs/CONFIG_NAME")
@@ -25,12 +24,7 @@ def parser() -> argparse.ArgumentParser:
     parse.add_argument("--seed", type=int, help="default: the config's")
     parse.add_argument("--amp", action="store_true", help="automatic mixed precision (bfloat16)")
     parse.add_argument("--dry-run", action="store_true", help="count images and classes, and stop")
-    parse.add_argument(
-        "--cfg-options", nargs="+", action=DictAction, default={}, metavar="K=V",
-        help="override config keys",
-    )  # fmt: skip
-    parse.add_argument("--launcher", choices=("none", "pytorch", "slurm"), default="none")
-    parse.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
+    add_run_arguments(parse)
     return parse
 
 

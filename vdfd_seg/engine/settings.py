@@ -97,9 +97,9 @@ def load_settings(
         raise InputError(f"config '{path}' does not exist.")
     try:
         config = Config.fromfile(path)
-        variables = {k: v for k, v in (options or {}).items()}
-        config.merge_from_dict(variables)
-        _follow_data_root(config, variables)
+        options = dict(options or {})
+        config.merge_from_dict(options)
+        _follow_data_root(config, options)
     except Exception as error:
         reason = str(error).strip().splitlines()
         raise InputError(
