@@ -1,6 +1,7 @@
 """How images and labels are served; importing it registers its transforms and functions."""
 
 from vdfd_seg.datasets.digit_scenes import write_digit_scenes
+from vdfd_seg.datasets.image_arrays import ImageArrays, read_arrays, write_arrays
 from vdfd_seg.datasets.index import ClassIndex, build_index
 from vdfd_seg.datasets.protocol_data import ProtocolData, Source, open_source, prepare_data
 from vdfd_seg.datasets.sampler import DrawSampler
@@ -11,6 +12,7 @@ from vdfd_seg.datasets.transforms import MaskLabels
 __all__ = [
     "ClassIndex",
     "DrawSampler",
+    "ImageArrays",
     "MaskLabels",
     "ProtocolData",
     "Sample",
@@ -20,5 +22,7 @@ __all__ = [
     "derived_seed",
     "open_source",
     "prepare_data",
+    "read_arrays",
+    "write_arrays",
     "write_digit_scenes",
 ]
