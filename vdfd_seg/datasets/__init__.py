@@ -1,6 +1,7 @@
 """How images and labels are served; importing it registers its transforms and functions."""
 
 from vdfd_seg.datasets.digit_scenes import write_digit_scenes
+from vdfd_seg.datasets.digits import write_digits
 from vdfd_seg.datasets.image_arrays import ImageArrays, read_arrays, write_arrays
 from vdfd_seg.datasets.index import ClassIndex, build_index
 from vdfd_seg.datasets.protocol_data import ProtocolData, Source, open_source, prepare_data
@@ -25,4 +26,5 @@ __all__ = [
     "read_arrays",
     "write_arrays",
     "write_digit_scenes",
+    "write_digits",
 ]
