@@ -3,6 +3,7 @@
 from vdfd_seg.datasets.digit_scenes import write_digit_scenes
 from vdfd_seg.datasets.digits import write_digits
 from vdfd_seg.datasets.image_arrays import ImageArrays, read_arrays, write_arrays
+from vdfd_seg.datasets.image_folder import read_image_folder
 from vdfd_seg.datasets.index import ClassIndex, build_index
 from vdfd_seg.datasets.protocol_data import ProtocolData, Source, open_source, prepare_data
 from vdfd_seg.datasets.sampler import DrawSampler
@@ -24,6 +25,7 @@ __all__ = [
     "open_source",
     "prepare_data",
     "read_arrays",
+    "read_image_folder",
     "write_arrays",
     "write_digit_scenes",
     "write_digits",

@@ -1,0 +1,168 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vdfd_seg.datasets import read_image_folder
+from vdfd_seg.errors import InputError
+
+
+def picture(seed, size=(4, 6)):
+    return np.random.default_rng(seed).integers(0, 256, (*size, 3)).astype(np.uint8)
+
+
+def save(path, pixels):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two classes: owl with two images, ant with one."""
+    save(tmp_path / "train/1_owl/b.png", picture(1))
+    save(tmp_path / "train/1_owl/a.png", picture(0))
+    save(tmp_path / "train/2_ant/a.bmp", picture(2))
+    return tmp_path
+
+
+def test_one_folder_per_class(folder):
+    images, labels, classes = read_image_folder(folder, "train")
+    np.testing.assert_array_equal(images, [picture(0), picture(1), picture(2)])
+    assert (images.dtype, labels.dtype) == (np.uint8, np.int64)
+    assert labels.tolist() == [0, 0, 1]
+    assert classes == ("owl", "ant")
+
+
+def test_numbers_order_by_value_and_names_without_one_come_last(tmp_path):
+    for name in ("10_cat", "9_dog", "emu", "Bee", "011_yak", "3_2_fly"):
+        save(tmp_path / "train" / name / "x.png", picture(0))
+    classes = read_image_folder(tmp_path, "train")[2]
+    assert classes == ("2_fly", "dog", "cat", "yak", "Bee", "emu")
+
+
+@pytest.mark.parametrize("kind", ["png", "jpg", "webp", "bmp"])
+def test_formats(tmp_path, kind):
+    save(tmp_path / f"test/a/x.{kind}", np.full((8, 8, 3), (200, 100, 50), dtype=np.uint8))
+    images, _, _ = read_image_folder(tmp_path, "test")
+    assert images.shape == (1, 8, 8, 3)
+    assert np.abs(images.astype(int) - (200, 100, 50)).max() <= 8
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGBA", "1", "CMYK"])
+def test_other_modes_become_rgb(tmp_path, mode):
+    suffix = "jpg" if mode == "CMYK" else "png"
+    path = tmp_path / f"test/a/x.{suffix}"
+    path.parent.mkdir(parents=True)
+    Image.fromarray(np.zeros((4, 4, 3), np.uint8)).convert(mode).save(path)
+    assert read_image_folder(tmp_path, "test")[0].shape == (1, 4, 4, 3)
+
+
+def test_names_with_a_dot_are_passed_over(folder):
+    (folder / "train/.cache").mkdir()
+    (folder / "train/1_owl/.directory").write_text("")
+    (folder / "train/readme.txt").write_text("classes are folders")
+    assert len(read_image_folder(folder, "train")[0]) == 3
+
+
+class TestTiles:
+    def test_are_taken_row_by_row(self, tmp_path):
+        tiles = np.stack([picture(seed, (4, 4)) for seed in range(6)])
+        sheet = np.concatenate(
+            [np.concatenate(list(row), axis=1) for row in (tiles[:3], tiles[3:])]
+        )
+        save(tmp_path / "train/1_owl.png", sheet)
+        save(tmp_path / "train/0_ant.png", tiles[5])
+        images, labels, classes = read_image_folder(tmp_path, "train", tile=4)
+        np.testing.assert_array_equal(images, [tiles[5], *tiles])
+        assert labels.tolist() == [0] + 6 * [1]
+        assert classes == ("ant", "owl")
+
+    @pytest.mark.parametrize("size", [(9, 8), (8, 9), (2, 2)])
+    def test_sheet_of_no_whole_tiles_is_named(self, tmp_path, size):
+        save(tmp_path / "train/a.png", picture(0, size))
+        with pytest.raises(InputError, match=r"a\.png: .* not whole tiles of 4x4"):
+            read_image_folder(tmp_path, "train", tile=4)
+
+    @pytest.mark.parametrize("tile", [0, -3])
+    def test_side_out_of_range(self, folder, tile):
+        with pytest.raises(InputError, match="a pixel or more"):
+            read_image_folder(folder, "train", tile=tile)
+
+
+class TestErrors:
+    @pytest.mark.parametrize("tile", [None, 4])
+    def test_missing_split_is_named(self, folder, tile):
+        with pytest.raises(InputError, match=r"test: no folder"):
+            read_image_folder(folder, "test", tile)
+
+    @pytest.mark.parametrize(("tile", "hint"), [(None, "--tile SIDE"), (4, "leave --tile out")])
+    def test_the_other_layout_is_hinted_at(self, tmp_path, tile, hint):
+        name = "train/a.png" if tile is None else "train/a/x.png"
+        save(tmp_path / name, picture(0))
+        with pytest.raises(InputError, match=hint):
+            read_image_folder(tmp_path, "train", tile)
+
+    def test_empty_split(self, tmp_path):
+        (tmp_path / "train").mkdir()
+        with pytest.raises(InputError, match="holds no folders of images"):
+            read_image_folder(tmp_path, "train")
+
+    def test_class_without_an_image(self, folder):
+        (folder / "train/3_eel").mkdir()
+        with pytest.raises(InputError, match="3_eel: this class has no image"):
+            read_image_folder(folder, "train")
+
+    def test_two_folders_of_one_class(self, folder):
+        save(folder / "train/7_owl/x.png", picture(0))
+        with pytest.raises(InputError, match="7_owl: the class 'owl' is also 1_owl"):
+            read_image_folder(folder, "train")
+
+    def test_image_of_another_size_is_named(self, folder):
+        save(folder / "train/2_ant/b.png", picture(0, (6, 4)))
+        with pytest.raises(InputError, match=r"b\.png: 4x6 pixels, but .* 6x4"):
+            read_image_folder(folder, "train")
+
+    @pytest.mark.parametrize("keep", [0, 10, 60, -40])
+    def test_truncated_image_is_named(self, folder, keep):
+        path = folder / "train/2_ant/b.png"
+        save(path, picture(0))
+        path.write_bytes(path.read_bytes()[:keep])
+        with pytest.raises(InputError, match=r"b\.png: not an image or damaged"):
+            read_image_folder(folder, "train")
+
+    def test_file_that_is_no_image_is_named(self, folder):
+        (folder / "train/1_owl/notes.txt").write_text("not an image")
+        with pytest.raises(InputError, match=r"notes\.txt: not an image"):
+            read_image_folder(folder, "train")
+
+    def test_folder_where_an_image_should_be(self, folder):
+        (folder / "train/1_owl/more").mkdir()
+        with pytest.raises(InputError, match="more: not an image"):
+            read_image_folder(folder, "train")
+
+    @pytest.mark.parametrize("factor", [1.5, 3])
+    def test_absurdly_large_image_is_named(self, folder, monkeypatch, factor):
+        # Pillow warns above its limit and refuses above twice the limit.
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", int(4 * 6 / factor))
+        with pytest.raises(InputError, match=r"a\.png: too large"):
+            read_image_folder(folder, "train")
+
+    def test_more_than_eight_bits(self, tmp_path):
+        save(tmp_path / "train/a/x.png", np.zeros((4, 4), np.uint16))
+        with pytest.raises(InputError, match=r"x\.png: more than 8 bits"):
+            read_image_folder(tmp_path, "train")
+
+
+def test_tiles_of_the_whole_data_set():
+    given = os.environ.get("VDFD_SEG_SHARED")
+    shared = Path(given) if given else Path(__file__).resolve().parents[3] / "shared"
+    source = shared / "data" / "cifar100"
+    if not source.is_dir():
+        pytest.skip(f"TILES OF CIFAR-100 NOT CHECKED: {source} is missing (set VDFD_SEG_SHARED)")
+    images, labels, classes = read_image_folder(source, "test", tile=32)
+    assert images.shape == (10_000, 32, 32, 3)
+    assert np.bincount(labels).tolist() == [100] * 100
+    assert classes == tuple(sorted(classes))
+    assert not (images == 0).all(axis=(1, 2, 3)).any()
