@@ -1,5 +1,6 @@
 """How images and labels are served; importing it registers its transforms and functions."""
 
+from vdfd_seg.datasets.cifar import convert_cifar100, read_cifar100_python
 from vdfd_seg.datasets.digit_scenes import write_digit_scenes
 from vdfd_seg.datasets.digits import write_digits
 from vdfd_seg.datasets.image_arrays import ImageArrays, read_arrays, write_arrays
@@ -21,10 +22,12 @@ __all__ = [
     "Source",
     "TaskDataset",
     "build_index",
+    "convert_cifar100",
     "derived_seed",
     "open_source",
     "prepare_data",
     "read_arrays",
+    "read_cifar100_python",
     "read_image_folder",
     "write_arrays",
     "write_digit_scenes",

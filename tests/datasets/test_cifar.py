@@ -1,0 +1,224 @@
+import io
+import tarfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests import fake_cifar as fake
+from vdfd_seg.datasets import convert_cifar100, read_arrays, read_cifar100_python
+from vdfd_seg.errors import InputError
+
+
+def changed(file, **entries):
+    """The files' contents with entries of one of them exchanged, or removed where None."""
+    files = fake.contents()
+    for key, value in entries.items():
+        files[file].pop(key.encode())
+        if value is not None:
+            files[file][key.encode()] = value
+    return files
+
+
+def add(archive, name, content=b"", **attributes):
+    member = tarfile.TarInfo(name)
+    member.size = len(content)
+    for key, value in attributes.items():
+        setattr(member, key, value)
+    archive.addfile(member, io.BytesIO(content))
+
+
+@pytest.fixture(params=["folder", "parent", "archive"])
+def source(request, tmp_path):
+    if request.param == "archive":
+        return fake.write_archive(tmp_path / "cifar-100-python.tar.gz")
+    folder = fake.write_folder(tmp_path)
+    return folder if request.param == "folder" else tmp_path
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_images_labels_and_classes(source, split):
+    images, labels, classes = read_cifar100_python(source, split)
+    np.testing.assert_array_equal(images, fake.images(split))
+    assert (images.dtype, labels.dtype) == (np.uint8, np.int64)
+    assert labels.tolist() == fake.labels(split)
+    assert classes == fake.CLASSES
+    assert type(images) is np.ndarray
+
+
+def test_archive_leaves_nothing_on_disk(tmp_path):
+    source = fake.write_archive(tmp_path / "cifar.tgz")
+    read_cifar100_python(source, "train")
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_members_elsewhere_and_links_are_passed_over(tmp_path):
+    contents = {name: fake.python2_pickle(value) for name, value in fake.contents().items()}
+    secret = tmp_path / "secret"
+    secret.write_bytes(contents["train"])
+    with tarfile.open(tmp_path / "cifar.tar", "w") as archive:
+        add(archive, "cifar-100-python/meta", contents["meta"])
+        add(archive, "../train", contents["train"])
+        add(archive, "train", contents["train"])
+        add(archive, "cifar-100-python/train", type=tarfile.SYMTYPE, linkname=str(secret))
+        add(archive, "cifar-100-python/train", type=tarfile.LNKTYPE, linkname="train")
+    with pytest.raises(InputError, match="cifar-100-python/train: this file is missing"):
+        read_cifar100_python(tmp_path / "cifar.tar", "train")
+
+
+def test_member_of_absurd_size_is_not_read(tmp_path):
+    header = tarfile.TarInfo("cifar-100-python/meta")
+    header.size = 2**40
+    (tmp_path / "bomb.tar").write_bytes(header.tobuf() + bytes(1024))
+    with pytest.raises(InputError, match="far too large"):
+        read_cifar100_python(tmp_path / "bomb.tar", "train")
+
+
+def test_truncated_archive_is_a_message(tmp_path):
+    source = fake.write_archive(tmp_path / "cifar.tgz")
+    whole = source.read_bytes()
+    for length in [0, 1, 15, 100, len(whole) // 2]:
+        source.write_bytes(whole[:length])
+        with pytest.raises(InputError, match=r"cifar\.tgz: .*(truncated|missing)"):
+            read_cifar100_python(source, "train")
+
+
+def test_damaged_archive_is_a_message(tmp_path):
+    source = fake.write_archive(tmp_path / "cifar.tgz")
+    whole = bytearray(source.read_bytes())
+    whole[len(whole) // 3] ^= 0xFF
+    source.write_bytes(whole)
+    with pytest.raises(InputError, match=r"cifar\.tgz"):
+        read_cifar100_python(source, "test")
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"<html>not found</html>", np.random.default_rng(0).bytes(2000)]
+)
+def test_file_that_is_no_archive(tmp_path, content):
+    (tmp_path / "x.tar.gz").write_bytes(content)
+    with pytest.raises(InputError, match="no archive"):
+        read_cifar100_python(tmp_path / "x.tar.gz", "train")
+
+
+def test_truncated_pickle_is_named(tmp_path):
+    path = fake.write_folder(tmp_path) / "train"
+    path.write_bytes(path.read_bytes()[:-2000])
+    with pytest.raises(InputError, match="train: damaged, truncated"):
+        read_cifar100_python(tmp_path, "train")
+
+
+@pytest.mark.parametrize("name", ["train", "meta"])
+def test_missing_file_is_named(tmp_path, name):
+    (fake.write_folder(tmp_path) / name).unlink()
+    with pytest.raises(InputError, match=f"{name}: this file is missing"):
+        read_cifar100_python(tmp_path, "train")
+
+
+def test_cifar10_is_recognised(tmp_path):
+    batches = {f"data_batch_{n}": {b"labels": [0]} for n in (1, 2)}
+    files = {**batches, "batches.meta": {b"label_names": [b"airplane"]}}
+    folder = fake.write_folder(tmp_path, files, name="cifar-10-batches-py")
+    archive = fake.write_archive(tmp_path / "c.tgz", files, folder="cifar-10-batches-py")
+    for source in (folder, archive):
+        with pytest.raises(InputError, match="looks like CIFAR-10"):
+            read_cifar100_python(source, "train")
+
+
+def test_keys_of_cifar10_are_recognised(tmp_path):
+    files = changed("train", fine_labels=None)
+    files["train"][b"labels"] = fake.labels("train")
+    with pytest.raises(InputError, match="no 'fine_labels'.*looks like CIFAR-10"):
+        read_cifar100_python(fake.write_folder(tmp_path, files), "train")
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        (changed("train", data=None), "train: holds no 'data'"),
+        (changed("train", data=[1, 2]), "train: 'data' is not a table of bytes"),
+        (changed("train", data=np.zeros((7, 3072))), "not a table of bytes"),
+        (changed("train", data=np.zeros(3072, np.uint8)), "not a table of bytes"),
+        (changed("train", data=np.zeros((7, 1024), np.uint8)), "rows of 1024 bytes"),
+        (changed("train", data=np.zeros((6, 3072), np.uint8)), "7 labels for 6 images"),
+        (changed("train", fine_labels=[0, 1, 2, 3, 0, 0, 0]), "label 3 at index 3"),
+        (changed("train", fine_labels=[0, 1, 2, 0, 0, 0, -1]), "label -1 at index 6"),
+        (changed("train", fine_labels=[0.0] * 7), "not a list of integers"),
+        (changed("train", fine_labels=[True] * 7), "not a list of integers"),
+        (changed("train", fine_labels=b"abcdefg"), "not a list of integers"),
+        (changed("meta", fine_label_names=None), "meta: holds no 'fine_label_names'"),
+        (changed("meta", fine_label_names=[]), "not a list of names"),
+        (changed("meta", fine_label_names=[1, 2, 3]), "not a list of names"),
+        ({**fake.contents(), "train": [1, 2]}, "train: holds no 'data'"),
+    ],
+)
+def test_content_that_is_not_cifar100s_is_named(tmp_path, files, message):
+    with pytest.raises(InputError, match=message):
+        read_cifar100_python(fake.write_folder(tmp_path, files), "train")
+
+
+def test_unknown_split(tmp_path):
+    with pytest.raises(InputError, match="train and test, not 'meta'"):
+        read_cifar100_python(fake.write_folder(tmp_path), "meta")
+
+
+class TestConversion:
+    @pytest.fixture
+    def tiles(self, tmp_path):
+        for split in ("train", "test"):
+            (tmp_path / "tiles" / split).mkdir(parents=True)
+            for name in ("0_owl", "1_ant"):
+                Image.new("RGB", (12, 8)).save(tmp_path / "tiles" / split / f"{name}.png")
+        return tmp_path / "tiles"
+
+    def test_of_the_python_archive(self, source, tmp_path):
+        converted = convert_cifar100(source, tmp_path / "out")
+        for split, arrays in converted.items():
+            read = read_arrays(tmp_path / "out", split)
+            np.testing.assert_array_equal(read.images, fake.images(split))
+            assert read.labels.tolist() == fake.labels(split)
+            assert read.classes == fake.CLASSES
+            assert read.digest == arrays.digest
+        assert list(converted) == ["train", "test"]
+
+    def test_of_images_and_of_tiles(self, tiles, tmp_path):
+        assert len(convert_cifar100(tiles, tmp_path / "out", tile=4)["train"]) == 12
+        for split in ("train", "test"):
+            for path in list((tiles / split).iterdir()):
+                (tiles / split / path.stem).mkdir()
+                path.rename(tiles / split / path.stem / path.name)
+        converted = convert_cifar100(tiles, tmp_path / "out")
+        assert converted["test"].images.shape == (2, 8, 12, 3)
+
+    def test_bad_source_leaves_the_target_alone(self, tiles, tmp_path):
+        before = convert_cifar100(tiles, tmp_path / "out", tile=4)["train"].digest
+        files = changed("test", data=None)
+        with pytest.raises(InputError, match="test: holds no 'data'"):
+            convert_cifar100(fake.write_folder(tmp_path, files), tmp_path / "out")
+        assert read_arrays(tmp_path / "out", "train").digest == before
+
+    @pytest.mark.parametrize(
+        ("rename", "message"), [("2_eel", "they differ in ant, eel"), ("00_ant", "their order")]
+    )
+    def test_splits_of_different_classes(self, tiles, tmp_path, rename, message):
+        (tiles / "test/1_ant.png").rename(tiles / f"test/{rename}.png")
+        if rename == "00_ant":
+            (tiles / "test/0_owl.png").rename(tiles / "test/1_owl.png")
+        with pytest.raises(InputError, match=message):
+            convert_cifar100(tiles, tmp_path / "out", tile=4)
+
+    def test_splits_of_different_sizes(self, tmp_path):
+        for split, side in (("train", 4), ("test", 5)):
+            (tmp_path / split / "a").mkdir(parents=True)
+            Image.new("RGB", (side, side)).save(tmp_path / split / "a/x.png")
+        with pytest.raises(InputError, match="all must be of one size"):
+            convert_cifar100(tmp_path, tmp_path / "out")
+
+    def test_tile_of_the_python_archive(self, source, tmp_path):
+        with pytest.raises(InputError, match="leave --tile out"):
+            convert_cifar100(source, tmp_path / "out", tile=32)
+
+    def test_source_of_neither_layout(self, tmp_path):
+        with pytest.raises(InputError, match="train: this file is missing|meta: this file"):
+            convert_cifar100(tmp_path, tmp_path / "out")
+        assert not (tmp_path / "out").exists()

@@ -1,0 +1,52 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from PIL import Image
+
+from tests import fake_cifar as fake
+from tools.dataset_converters import cifar100 as tool
+from vdfd_seg.datasets import read_arrays
+
+
+def test_prints_the_counts(tmp_path, capsys):
+    assert tool.main([str(fake.write_folder(tmp_path)), str(tmp_path / "out")]) == 0
+    printed = capsys.readouterr().out
+    assert "train: 7 images of 3 classes" in printed
+    assert "test: 4 images of 3 classes" in printed
+
+
+def test_tile(tmp_path):
+    for split in ("train", "test"):
+        (tmp_path / split).mkdir()
+        Image.new("RGB", (64, 32)).save(tmp_path / split / "a.webp")
+    assert tool.main([str(tmp_path), str(tmp_path / "out"), "--tile", "32"]) == 0
+    assert len(read_arrays(tmp_path / "out", "test")) == 2
+
+
+def test_bad_input_is_a_message_and_status_2(tmp_path, capsys):
+    assert tool.main([str(tmp_path / "absent"), str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err
+    assert "absent: there is no such file or folder" in error
+    assert error.count("\n") == 1
+
+
+def test_target_that_is_a_file(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert tool.main([str(fake.write_folder(tmp_path)), str(tmp_path / "file")]) == 2
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_runs_as_a_script(tmp_path):
+    root = Path(__file__).resolve().parents[2]
+    script = root / "tools/dataset_converters/cifar100.py"
+    result = subprocess.run(
+        [sys.executable, str(script), str(tmp_path / "absent"), str(tmp_path / "out")],
+        capture_output=True,
+        check=False,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(root)},
+    )
+    assert result.returncode == 2
+    assert result.stderr.startswith("error: ")
