@@ -1,9 +1,11 @@
 """How images and labels are served; importing it registers its transforms and functions."""
 
 from vdfd_seg.datasets.cifar import convert_cifar100, read_cifar100_python
+from vdfd_seg.datasets.classification_data import ClassificationData
 from vdfd_seg.datasets.digit_scenes import write_digit_scenes
 from vdfd_seg.datasets.digits import write_digits
 from vdfd_seg.datasets.image_arrays import ImageArrays, read_arrays, write_arrays
+from vdfd_seg.datasets.image_batches import ImageBatches, LabelledImages
 from vdfd_seg.datasets.image_folder import read_image_folder
 from vdfd_seg.datasets.index import ClassIndex, build_index
 from vdfd_seg.datasets.protocol_data import ProtocolData, Source, open_source, prepare_data
@@ -14,8 +16,11 @@ from vdfd_seg.datasets.transforms import MaskLabels
 
 __all__ = [
     "ClassIndex",
+    "ClassificationData",
     "DrawSampler",
     "ImageArrays",
+    "ImageBatches",
+    "LabelledImages",
     "MaskLabels",
     "ProtocolData",
     "Sample",

@@ -8,9 +8,12 @@ from pathlib import Path
 
 import numpy as np
 from mmengine.dataset import BaseDataset
+from mmengine.dist import get_dist_info
 from mmseg.registry import DATASETS
+from torch.utils.data import DataLoader
 
 from vdfd_seg.datasets.index import ClassIndex, build_index
+from vdfd_seg.datasets.sampler import DrawSampler
 from vdfd_seg.datasets.selection import split_validation, test_images, train_images
 from vdfd_seg.datasets.task_dataset import Sample, TaskDataset
 from vdfd_seg.errors import InputError, unknown_name
@@ -110,6 +113,19 @@ class ProtocolData:
         images = train_images(self.protocol, self.train.index, step)
         return split_validation(self.protocol, self.train.index, images)[1]
 
+    def class_counts(self, step: int) -> dict[str, str]:
+        """Training images and pixels of each new foreground class, as text by name.
+
+        Domain-incremental: of every class.
+        """
+        protocol, counts = self.protocol, self.train.index.counts[self.train_images(step)]
+        labels = [protocol.label_names[i] for i in protocol.task_labels(step)]
+        names = [name for name in labels if name != protocol.background]
+        return {
+            name: f"{int((counts[:, i] > 0).sum())}, {int(counts[:, i].sum())}"
+            for name, i in zip(names, protocol.mask_ids(names), strict=True)
+        }
+
     def example_samples(self, count: int) -> list[Sample]:
         """The same few test images for every step, spread over tasks and richest in classes.
 
@@ -128,6 +144,46 @@ class ProtocolData:
             chosen.append(best)
             uses += held[best]
         return [samples[i] for i in sorted(chosen)]
+
+    def sample_bytes(self, samples: Iterable[Sample]) -> int:
+        """Bytes of the files of these training images and their masks, each counted once."""
+        infos = (self.train.dataset.get_data_info(i) for i in {s.image for s in samples})
+        return sum(
+            os.path.getsize(i["img_path"]) + os.path.getsize(i["seg_map_path"]) for i in infos
+        )
+
+    def train_loader(self, samples: list[Sample], cfg: dict, seed: int, start: int) -> dict:
+        """Config of an endless loader of shuffled batches.
+
+        Args:
+            samples: What to train on.
+            cfg: The config's ``train_dataloader``.
+            seed: Seed of the step: shuffles and augmentation follow from it.
+            start: Images already consumed, by all processes together.
+        """
+        dataset = self.dataset("train", samples, cfg["dataset"]["pipeline"], seed)
+        return {
+            **cfg,
+            "dataset": dataset,
+            "sampler": DrawSampler(dataset, seed, start),
+            "persistent_workers": cfg.get("num_workers", 0) > 0,
+        }
+
+    def pass_over(self, part: str, samples: list[Sample], cfg: dict) -> DataLoader:
+        """One pass in order with the test pipeline; each process gets its share.
+
+        Args:
+            part: ``"train"`` or ``"test"``.
+            samples: What to read.
+            cfg: The config's ``test_dataloader``.
+        """
+        rank, world = get_dist_info()
+        return DataLoader(
+            self.dataset(part, samples[rank::world], cfg["dataset"]["pipeline"]),
+            batch_size=cfg["batch_size"],
+            num_workers=cfg.get("num_workers", 0),
+            collate_fn=_collate,
+        )
 
     def dataset(self, part: str, samples, pipeline, seed: int = 0) -> TaskDataset:
         """A :class:`TaskDataset` over ``"train"`` or ``"test"`` images."""
@@ -205,6 +261,10 @@ def prepare_data(cfg: dict | None) -> None:
     except TypeError as error:
         raise InputError(f"data_preparation {kind}: {error}") from error
     function(**arguments)
+
+
+def _collate(items):
+    return {key: [item[key] for item in items] for key in items[0]}
 
 
 def _names(items: Iterable[dict], cfg: dict) -> list[str]:

@@ -19,12 +19,13 @@ class Sample:
 
     Attributes:
         image: Position in the source dataset.
-        label_map: Lookup table of 256 labels, see ``Protocol.label_map``.
+        label_map: Lookup table of 256 labels, see ``Protocol.label_map``; empty
+            where images, not pixels, have labels.
         task: The task it is counted for in evaluation.
     """
 
     image: int
-    label_map: tuple[int, ...]
+    label_map: tuple[int, ...] = ()
     task: int = 0
 
 

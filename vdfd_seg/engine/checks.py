@@ -7,13 +7,12 @@ from mmengine.registry import OPTIMIZERS as MMENGINE_OPTIMIZERS
 from mmseg.registry import OPTIMIZERS
 
 from vdfd_seg.checkpoint import load_step
-from vdfd_seg.datasets.protocol_data import ProtocolData
-from vdfd_seg.engine.networks import build_network
+from vdfd_seg.engine.data import Data
+from vdfd_seg.engine.networks import build_network, checked_view
 from vdfd_seg.engine.settings import Settings
 from vdfd_seg.engine.work_dir import WorkDir
 from vdfd_seg.errors import InputError, unknown_name
 from vdfd_seg.files import writable_dir
-from vdfd_seg.models import SegmentationView
 
 
 def checked_start(path: str | Path, settings: Settings) -> dict:
@@ -22,6 +21,11 @@ def checked_start(path: str | Path, settings: Settings) -> dict:
     Raises:
         InputError: Unless it is of a step 0 with the classes of the protocol's.
     """
+    if settings.method().needs_own_training:
+        raise InputError(
+            f"--init-from: method {settings.config.method.type} remembers a task while it trains, "
+            f"so it must train step 0 itself."
+        )
     start = load_step(path)
     if start["meta"]["step"] != 0:
         raise InputError(f"--init-from '{path}' is of step {start['meta']['step']}, not of step 0.")
@@ -34,7 +38,7 @@ def checked_start(path: str | Path, settings: Settings) -> dict:
     return start
 
 
-def check_checkpoints(run: WorkDir, data: ProtocolData, settings: Settings, steps: range) -> None:
+def check_checkpoints(run: WorkDir, data: Data, settings: Settings, steps: range) -> None:
     """Refuse checkpoints that this run cannot go on from.
 
     Raises:
@@ -55,7 +59,7 @@ def check_checkpoints(run: WorkDir, data: ProtocolData, settings: Settings, step
         check_method(saved, settings, path)
 
 
-def check_parts(settings: Settings, data: ProtocolData, steps: range) -> None:
+def check_parts(settings: Settings, data: Data, steps: range) -> None:
     """Refuse a config whose parts cannot be built for some step.
 
     Raises:
@@ -64,17 +68,18 @@ def check_parts(settings: Settings, data: ProtocolData, steps: range) -> None:
     where = settings.config.get("prediction_dir")
     if where and is_main_process():
         writable_dir(where, "prediction_dir")
+    segments = settings.protocol.problem == "segmentation"
     checked = []
     for step in steps:
         config = settings.for_step(step)
-        for part in ("train", "test"):
+        for part in ("train", "test") if segments else ():
             data.dataset(part, [], config[f"{part}_dataloader"]["dataset"]["pipeline"])
         kind = (config.optim_wrapper.get("optimizer") or {}).get("type")
         if isinstance(kind, str) and OPTIMIZERS.get(kind) is None:
             raise unknown_name("optimizer", kind, MMENGINE_OPTIMIZERS.module_dict)
         if config.model not in checked:
-            network, _ = build_network(config.model, settings.protocol.num_classes(step))
-            SegmentationView(network)
+            network, _ = build_network(config.model, settings.protocol.task_sizes(step))
+            checked_view(network, settings.protocol)
             checked.append(config.model)
 
 
@@ -92,7 +97,7 @@ def check_method(saved: dict, settings: Settings, path: Path) -> None:
         )
 
 
-def check_protocol(saved: dict, data: ProtocolData, path: Path) -> None:
+def check_protocol(saved: dict, data: Data, path: Path) -> None:
     """Refuse a checkpoint of another protocol.
 
     Raises:

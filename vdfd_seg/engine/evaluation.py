@@ -10,6 +10,8 @@ from PIL import Image
 from torch import nn
 
 from vdfd_seg.datasets.protocol_data import ProtocolData
+from vdfd_seg.engine.classification import classification_confusions, classification_metrics
+from vdfd_seg.engine.data import Data
 from vdfd_seg.evaluation import (
     ContinualIoU,
     class_incremental_row,
@@ -34,7 +36,7 @@ def test_loader(data: ProtocolData, samples: list, cfg: dict):
 
 @torch.no_grad()
 def confusions_of_step(
-    learner: nn.Module, data: ProtocolData, step: int, cfg: dict, prediction_dir=None
+    learner: nn.Module, data: Data, step: int, cfg: dict, prediction_dir=None
 ) -> dict[int, np.ndarray]:
     """Confusion matrix of each task's test images after ``step``.
 
@@ -43,13 +45,16 @@ def confusions_of_step(
         data: The protocol and its images.
         step: The step whose network ``learner`` holds.
         cfg: The config's ``test_dataloader``.
-        prediction_dir: Where to write every prediction as an index mask.
+        prediction_dir: Where to write every prediction as an index mask (classification: as a
+            line of ``predictions.csv``).
 
     Returns:
         ``{task: (C, C)}`` over the classes seen, on every process. Class-incremental
-        evaluation has the single task 0.
+        evaluation, and classification, have the single task 0.
     """
     protocol = data.protocol
+    if protocol.problem == "classification":
+        return classification_confusions(learner, data, step, cfg, prediction_dir)
     loader = test_loader(data, data.test_samples(step), cfg)
     metric = ContinualIoU(
         ignore_index=IGNORE_INDEX, average=protocol.average, output_dir=prediction_dir
@@ -73,6 +78,8 @@ def step_metrics(protocol: Protocol, step: int, confusions: dict[int, np.ndarray
         ``confusions``; for class-incremental segmentation also ``old``, ``new``
         and ``all``.
     """
+    if protocol.problem == "classification":
+        return classification_metrics(protocol, step, confusions)
     pooled = pool(confusions)
     metrics = {
         "overall": mean_iou(pooled, average=protocol.average),

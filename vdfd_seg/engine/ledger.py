@@ -2,7 +2,7 @@
 
 from mmengine.dist import is_main_process
 
-from vdfd_seg.datasets.protocol_data import ProtocolData
+from vdfd_seg.engine.data import Data
 from vdfd_seg.engine.evaluation import task_of_class
 from vdfd_seg.engine.settings import Settings
 from vdfd_seg.engine.work_dir import WorkDir
@@ -27,9 +27,7 @@ class Ledger:
             method or seed.
     """
 
-    def __init__(
-        self, run: WorkDir | None, settings: Settings, data: ProtocolData, environment, command
-    ):
+    def __init__(self, run: WorkDir | None, settings: Settings, data: Data, environment, command):
         self.run = run
         self.protocol = data.protocol
         protocol = data.protocol
@@ -54,7 +52,7 @@ class Ledger:
                 "average": protocol.average,
                 "evaluate_on": data.evaluate_on,
             },
-            "metric": "mIoU",
+            "metric": "accuracy" if protocol.problem == "classification" else "mIoU",
             "matrix": [],
             "summary": dict.fromkeys(_SUMMARY),
             "steps": [],
@@ -125,7 +123,7 @@ class Ledger:
         entries = {entry["step"]: entry for entry in self.results["steps"]}
         last = entries[max(entries)]
         confusion = owners = None
-        if self.protocol.scenario == "class":
+        if self.protocol.scenario == "class" and self.protocol.problem == "segmentation":
             confusion = pool(last["confusions"])
             owners = task_of_class(self.protocol, last["step"])
         self.results["summary"] = summarise(
@@ -139,7 +137,7 @@ class Ledger:
     def line(self, step: int, seconds: float) -> str:
         """One line on a step just evaluated."""
         entry = next(e for e in self.results["steps"] if e["step"] == step)
-        parts = [f"mIoU {format_number(entry['overall'])}"]
+        parts = [f"{self.results['metric']} {format_number(entry['overall'])}"]
         for key in ("old", "new"):
             if entry.get(key) is not None:
                 parts.append(f"{key} {format_number(entry[key])}")

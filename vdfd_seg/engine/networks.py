@@ -2,6 +2,7 @@
 
 import copy
 import logging
+from collections.abc import Sequence
 from contextlib import contextmanager
 
 import torch
@@ -13,19 +14,27 @@ from torch import nn
 
 from vdfd_seg.datasets.seeding import derived_seed
 from vdfd_seg.errors import InputError
-from vdfd_seg.models import SegmentationView, grow
+from vdfd_seg.models import ClassificationView, ContinualClassifier, SegmentationView, view_of
 from vdfd_seg.pretrained import load_pretrained
+from vdfd_seg.protocols import Protocol
 from vdfd_seg.registry import MODELS
 
 
-def model_config(model: dict, num_classes: int) -> dict:
+def model_config(model: dict, sizes: int | Sequence[int]) -> dict:
     """A model's config with as many outputs as there are classes.
 
     Args:
-        model: Config of an encoder-decoder; ``num_classes`` in it is ignored.
-        num_classes: Number of classes for every head.
+        model: Config of a classifier or an encoder-decoder; ``head_sizes`` and ``num_classes``
+            in it are ignored.
+        sizes: Number of classes, or of each task's: a classifier has a head a task, every head
+            of an encoder-decoder has all classes.
     """
     model = copy.deepcopy(ConfigDict(model))
+    sizes = [sizes] if isinstance(sizes, int) else list(sizes)
+    if MODELS.get(str(model.get("type"))) is ContinualClassifier:
+        model["head_sizes"] = sizes
+        return model
+    num_classes = sum(sizes)
     heads = [model.get("decode_head"), model.get("auxiliary_head")]
     for head in heads:
         for part in head if isinstance(head, (list, tuple)) else [head]:
@@ -34,8 +43,12 @@ def model_config(model: dict, num_classes: int) -> dict:
     return model
 
 
-def build_network(model: dict, num_classes: int) -> tuple[nn.Module, str | None]:
+def build_network(model: dict, sizes: int | Sequence[int]) -> tuple[nn.Module, str | None]:
     """A network with fresh weights.
+
+    Args:
+        model: The config's model.
+        sizes: As in :func:`model_config`.
 
     Returns:
         The network and the file of pretrained backbone weights that its config
@@ -44,7 +57,7 @@ def build_network(model: dict, num_classes: int) -> tuple[nn.Module, str | None]
     Raises:
         InputError: When the model's config cannot be built.
     """
-    cfg = model_config(model, num_classes)
+    cfg = model_config(model, sizes)
     pretrained = cfg.pop("pretrained", None)
     init = cfg.backbone.get("init_cfg") if "backbone" in cfg else None
     if isinstance(init, dict) and init.get("type") == "Pretrained":
@@ -77,7 +90,7 @@ def _unlogged():
 
 def network_of_step(
     model: dict, protocol, step: int, old_state: dict | None, growth: str, seed: int
-) -> SegmentationView:
+) -> SegmentationView | ClassificationView:
     """The network that ``step`` trains, with its weights set.
 
     Args:
@@ -88,28 +101,48 @@ def network_of_step(
             the backbone's pretrained weights are loaded instead.
         growth: How rows of new classes begin, see :func:`vdfd_seg.models.grow`.
         seed: Seed of the run; initial weights depend on it and on the step only.
+
+    Raises:
+        InputError: When model and protocol do not fit each other, or the weights the model.
     """
     torch.manual_seed(derived_seed(seed, "weights", step))
-    network, pretrained = build_network(model, protocol.num_classes(step))
-    view = SegmentationView(network)
+    network, pretrained = build_network(model, protocol.task_sizes(step))
+    view = checked_view(network, protocol)
     if old_state is not None:
-        grow(network, old_state, view.rows, _rows_before(protocol, step), growth)
+        view.load(old_state, protocol.num_classes(step - 1), growth)
     elif pretrained:
         load_pretrained(network.backbone, pretrained)
     network.to(get_device())
     return view
 
 
-def finished_network(model: dict, num_classes: int, state: dict) -> nn.Module:
+def checked_view(network: nn.Module, protocol: Protocol) -> SegmentationView | ClassificationView:
+    """The view of a network that is of the protocol's kind.
+
+    Raises:
+        InputError: For a classifier under a segmentation protocol, or the reverse.
+    """
+    classifies = isinstance(network, ContinualClassifier)
+    if classifies != (protocol.problem == "classification"):
+        raise InputError(
+            f"model type {type(network).__name__} is not for protocol '{protocol.name}' of "
+            f"{protocol.dataset}, which is about {protocol.problem}."
+        )
+    return view_of(network, protocol.scenario)
+
+
+def finished_network(model: dict, sizes: int | Sequence[int], state: dict) -> nn.Module:
     """A network of an earlier step: its weights loaded, frozen, in evaluation mode.
+
+    Args:
+        model: The config's model.
+        sizes: As in :func:`model_config`.
+        state: The weights.
 
     Raises:
         InputError: When the weights do not fit the config's model.
     """
-    network, _ = build_network(model, num_classes)
-    grow(network, state, SegmentationView(network).rows, num_classes)
+    network, _ = build_network(model, sizes)
+    num_classes = sizes if isinstance(sizes, int) else sum(sizes)
+    view_of(network, "class").load(state, num_classes)
     return network.to(get_device()).eval().requires_grad_(False)
-
-
-def _rows_before(protocol, step):
-    return protocol.num_classes(step - 1)

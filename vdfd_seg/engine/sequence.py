@@ -6,8 +6,8 @@ from pathlib import Path
 from mmengine.dist import barrier, is_main_process
 
 from vdfd_seg.checkpoint import STEP_FORMAT, digest, load_step, nbytes, save_plain, to_plain
-from vdfd_seg.datasets.protocol_data import ProtocolData, open_source, prepare_data
 from vdfd_seg.engine.checks import check_checkpoints, check_parts, checked_start
+from vdfd_seg.engine.data import open_data
 from vdfd_seg.engine.environment import describe, forget_runner, set_up
 from vdfd_seg.engine.evaluation import (
     confusions_of_step,
@@ -19,33 +19,6 @@ from vdfd_seg.engine.ledger import Ledger
 from vdfd_seg.engine.settings import Settings
 from vdfd_seg.engine.step import StepTrainer, TrainedStep
 from vdfd_seg.engine.work_dir import WorkDir
-
-
-def open_data(settings: Settings, progress: bool = True) -> ProtocolData:
-    """The images of a config's protocol, indexed.
-
-    Raises:
-        InputError: For data that is missing or does not fit the protocol.
-    """
-    config = settings.config
-    if is_main_process():
-        prepare_data(config.get("data_preparation"))
-    barrier()
-    if is_main_process():
-        train, test = _sources(settings, progress)
-    barrier()
-    if not is_main_process():
-        # The index is cached by now.
-        train, test = _sources(settings, False)
-    return ProtocolData(settings.protocol, train, test, config.get("evaluate_on", "test"))
-
-
-def _sources(settings, progress):
-    config = settings.config
-    return [
-        open_source(config[part]["dataset"], settings.protocol, progress)
-        for part in ("train_dataloader", "test_dataloader")
-    ]
 
 
 def train_sequence(
@@ -90,9 +63,11 @@ def train_sequence(
     ledger = Ledger(run, settings, data, describe(), command)
     check_checkpoints(run, data, settings, steps)
     check_parts(settings, data, steps)
-    examples = data.example_samples(settings.config.get("examples", 4))
-    if is_main_process():
-        write_examples(data, examples, run.samples)
+    examples = []
+    if settings.protocol.problem == "segmentation":
+        examples = data.example_samples(settings.config.get("examples", 4))
+        if is_main_process():
+            write_examples(data, examples, run.samples)
     for step in steps:
         if run.checkpoint(step).exists() and ledger.has(step):
             continue
@@ -132,7 +107,8 @@ def _run_step(settings, data, run, ledger, step, start, launcher, examples):
             learner, data, step, loader, Path(where) / run.step(step).name if where else None
         )
         if is_main_process():
-            predict_examples(learner, data, examples, loader, run.predictions(step))
+            if examples:
+                predict_examples(learner, data, examples, loader, run.predictions(step))
             ledger.add(step, step_metrics(data.protocol, step, confusions), saved["meta"])
             print(ledger.line(step, time.perf_counter() - begun), flush=True)
         barrier()
@@ -160,7 +136,7 @@ def _finish(trained: TrainedStep, trainer: StepTrainer, data, run) -> dict:
                 "palette": protocol.palette_of_labels()[: protocol.num_classes(step)],
             },
             "model": config.model.to_dict(),
-            "test_pipeline": config.test_dataloader.dataset.to_dict()["pipeline"],
+            "test_pipeline": config.test_dataloader.dataset.to_dict().get("pipeline", []),
             "seed": trainer.settings.seed,
             "train_images": trained.train_images,
             "seconds": trained.seconds,

@@ -111,11 +111,12 @@ def load_settings(
             raise InputError(f"config '{path}': the key '{key}' is missing.")
         if not isinstance(config[key], Mapping):
             raise InputError(f"config '{path}': '{key}' must be a dict, not {config[key]!r}.")
+    protocol = build_protocol(config.protocol)
     for key in ("train_dataloader", "test_dataloader"):
         for part in ("dataset", "batch_size"):
             if part not in config[key]:
                 raise InputError(f"config '{path}': the key '{key}.{part}' is missing.")
-        if "pipeline" not in config[key].dataset:
+        if protocol.problem == "segmentation" and "pipeline" not in config[key].dataset:
             raise InputError(f"config '{path}': the key '{key}.dataset.pipeline' is missing.")
     _check_growth(config.get("growth") or {}, path)
     _check_cycle(path, config.train_cfg)
@@ -123,8 +124,11 @@ def load_settings(
         config.optim_wrapper.type = "vdfd_seg.DeviceAmpOptimWrapper"
     seed = config.get("seed", 0) if seed is None else seed
     config.seed = seed
-    settings = Settings(config, path.stem, build_protocol(config.protocol), seed)
-    settings.method()
+    settings = Settings(config, path.stem, protocol, seed)
+    if protocol.problem not in settings.method().problems:
+        raise InputError(
+            f"config '{path}': method {config.method.type} is not for {protocol.problem}."
+        )
     for step in range(len(settings.protocol.tasks)):
         _check_keys(path, settings.for_step(step))
         _check_cycle(path, settings.for_step(step).train_cfg)

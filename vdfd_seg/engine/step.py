@@ -12,17 +12,15 @@ from mmengine.device import get_device
 from mmengine.dist import get_dist_info
 from mmengine.optim import build_optim_wrapper
 from mmengine.runner import IterBasedTrainLoop, Runner
-from torch.utils.data import DataLoader
 
 from vdfd_seg.checkpoint import load_plain
-from vdfd_seg.datasets.protocol_data import ProtocolData
-from vdfd_seg.datasets.sampler import DrawSampler
 from vdfd_seg.datasets.seeding import derived_seed
+from vdfd_seg.engine.data import Data
 from vdfd_seg.engine.networks import finished_network, network_of_step
 from vdfd_seg.engine.settings import Settings
 from vdfd_seg.errors import InputError
 from vdfd_seg.methods import TaskContext
-from vdfd_seg.models import ContinualLearner, grow
+from vdfd_seg.models import ContinualLearner
 
 
 class ResumableLoop(IterBasedTrainLoop):
@@ -65,7 +63,7 @@ class StepTrainer:
     def __init__(
         self,
         settings: Settings,
-        data: ProtocolData,
+        data: Data,
         step: int,
         previous: dict | None,
         folder: Path,
@@ -97,7 +95,7 @@ class StepTrainer:
             self.settings.seed,
         )
         if state is not None:
-            grow(view.network, state, view.rows, protocol.num_classes(self.step))
+            view.load(state, protocol.num_classes(self.step))
         method = self.settings.method().to(get_device())
         context = TaskContext(
             protocol=protocol,
@@ -107,8 +105,10 @@ class StepTrainer:
             batches=self._batches(view),
             old_network=self._old_network if self.previous else None,
             device=get_device(),
+            samples=self.data.train_samples(self.step),
+            seed=self.seed,
         )
-        view.begin(method.num_hidden(context))
+        view.begin(method.num_hidden(context), method.stores_data, method.trains_old_heads)
         torch.manual_seed(derived_seed(self.seed, "method"))
         method.before_task(context)
         return ContinualLearner(view.network, method, view), context
@@ -165,16 +165,17 @@ class StepTrainer:
         batch = self.config.train_dataloader["batch_size"] * get_dist_info()[1]
         return int(cycle["max_epochs"]) * math.ceil(images / batch)
 
+    def _schedulers(self, images: int, iterations: int) -> list[dict]:
+        batch = self.config.train_dataloader["batch_size"] * get_dist_info()[1]
+        schedulers = self.config.get("param_scheduler") or []
+        if not isinstance(schedulers, (list, tuple)):
+            schedulers = [schedulers]
+        return [_in_iterations(each, math.ceil(images / batch), iterations) for each in schedulers]
+
     def _runner(self, learner, samples, iterations, start, resume_path, tag, state) -> Runner:
         config = self.config
-        loader = dict(config.train_dataloader)
-        dataset = self.data.dataset("train", samples, loader["dataset"]["pipeline"], self.seed)
-        consumed = start * loader["batch_size"] * get_dist_info()[1]
-        loader.update(
-            dataset=dataset,
-            sampler=DrawSampler(dataset, self.seed, consumed),
-            persistent_workers=loader.get("num_workers", 0) > 0,
-        )
+        consumed = start * config.train_dataloader["batch_size"] * get_dist_info()[1]
+        loader = self.data.train_loader(samples, config.train_dataloader, self.seed, consumed)
         name = f"{self.settings.name}_step_{self.step:02d}"
         hooks = {"checkpoint": None, "sampler_seed": None, **config.get("default_hooks", {})}
         visualizer = dict(config.get("visualizer") or {"type": "Visualizer"})
@@ -185,7 +186,7 @@ class StepTrainer:
             train_dataloader=loader,
             train_cfg={"type": ResumableLoop, "max_iters": iterations, "start": start},
             optim_wrapper=dict(config.optim_wrapper),
-            param_scheduler=_ended(config.get("param_scheduler") or [], iterations),
+            param_scheduler=self._schedulers(len(samples), iterations),
             default_hooks=hooks,
             custom_hooks=[
                 *config.get("custom_hooks", []),
@@ -214,20 +215,11 @@ class StepTrainer:
     def _batches(self, view) -> Callable[..., Iterator]:
         """One pass over the step's training images with the test pipeline."""
 
-        def batches(limit: int | None = None):
-            samples = self.data.train_samples(self.step)
+        def batches(limit: int | None = None, samples: list | None = None):
+            samples = self.data.train_samples(self.step) if samples is None else samples
             if limit is not None and limit < len(samples):
                 samples = [samples[i * len(samples) // limit] for i in range(limit)]
-            rank, world = get_dist_info()
-            cfg = self.config.test_dataloader
-            dataset = self.data.dataset("train", samples[rank::world], cfg["dataset"]["pipeline"])
-            loader = DataLoader(
-                dataset,
-                batch_size=cfg["batch_size"],
-                num_workers=cfg.get("num_workers", 0),
-                collate_fn=_collate,
-            )
-            for batch in loader:
+            for batch in self.data.pass_over("train", samples, self.config.test_dataloader):
                 batch = view.network.data_preprocessor(batch, training=False)
                 yield batch["inputs"], batch["data_samples"]
 
@@ -235,7 +227,7 @@ class StepTrainer:
 
     def _old_network(self):
         return finished_network(
-            self.config.model, self.data.protocol.num_classes(self.step - 1),
+            self.config.model, self.data.protocol.task_sizes(self.step - 1),
             self.previous["state_dict"],
         )  # fmt: skip
 
@@ -248,18 +240,21 @@ def _wrapper(cfg):
     return {**default, **(cfg or {}), "device_ids": None}
 
 
-def _collate(items):
-    return {key: [item[key] for item in items] for key in items[0]}
+def _in_iterations(scheduler, epoch, iterations):
+    """A scheduler that steps by iteration, over the whole step where the config names no end.
 
-
-def _ended(schedulers, iterations):
-    """Schedulers that run over the whole step where the config names no end."""
-    built = []
-    for scheduler in schedulers if isinstance(schedulers, (list, tuple)) else [schedulers]:
-        scheduler = {"by_epoch": False, **scheduler}
-        if scheduler["type"] in ("PolyLR", "LinearLR", "ConstantLR") and "end" not in scheduler:
-            scheduler["end"] = iterations
-        if scheduler["type"] == "CosineAnnealingLR" and "T_max" not in scheduler:
-            scheduler["T_max"] = iterations
-        built.append(scheduler)
-    return built
+    Under ``by_epoch=True`` the config's numbers are epochs: a pass over the step's images.
+    """
+    scheduler = {"by_epoch": False, **scheduler}
+    if scheduler["by_epoch"]:
+        scheduler["by_epoch"] = False
+        for key in ("begin", "end", "T_max", "step_size"):
+            if scheduler.get(key) is not None:
+                scheduler[key] *= epoch
+        if "milestones" in scheduler:
+            scheduler["milestones"] = [epoch * number for number in scheduler["milestones"]]
+    if scheduler["type"] in ("PolyLR", "LinearLR", "ConstantLR") and "end" not in scheduler:
+        scheduler["end"] = iterations
+    if scheduler["type"] == "CosineAnnealingLR" and "T_max" not in scheduler:
+        scheduler["T_max"] = iterations
+    return scheduler

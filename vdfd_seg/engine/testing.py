@@ -6,16 +6,15 @@ from pathlib import Path
 from mmengine.device import get_device
 
 from vdfd_seg.checkpoint import load_step
-from vdfd_seg.datasets.protocol_data import ProtocolData
 from vdfd_seg.engine.checks import check_method, check_protocol
+from vdfd_seg.engine.data import Data, open_data
 from vdfd_seg.engine.environment import describe, forget_runner, set_up
 from vdfd_seg.engine.evaluation import confusions_of_step, step_metrics
 from vdfd_seg.engine.ledger import Ledger
-from vdfd_seg.engine.networks import finished_network
-from vdfd_seg.engine.sequence import open_data
+from vdfd_seg.engine.networks import checked_view, finished_network
 from vdfd_seg.engine.settings import Settings, command_line
 from vdfd_seg.files import writable_dir
-from vdfd_seg.models import ContinualLearner, SegmentationView
+from vdfd_seg.models import ContinualLearner
 
 
 def evaluate_checkpoints(settings: Settings, paths: Sequence[Path], launcher: str = "none") -> dict:
@@ -54,7 +53,7 @@ def evaluate_checkpoints(settings: Settings, paths: Sequence[Path], launcher: st
     return ledger.results
 
 
-def load_learner(settings: Settings, data: ProtocolData, step: int, saved: dict):
+def load_learner(settings: Settings, data: Data, step: int, saved: dict):
     """The learner of a finished step, for evaluation.
 
     Args:
@@ -64,6 +63,8 @@ def load_learner(settings: Settings, data: ProtocolData, step: int, saved: dict)
         saved: Its checkpoint.
     """
     model = settings.for_step(step).model
-    network = finished_network(model, data.protocol.num_classes(step), saved["state_dict"])
-    learner = ContinualLearner(network, settings.method(), SegmentationView(network))
+    network = finished_network(model, data.protocol.task_sizes(step), saved["state_dict"])
+    method = settings.method()
+    method.restore(saved["method"]["state"])
+    learner = ContinualLearner(network, method, checked_view(network, data.protocol))
     return learner.to(get_device())

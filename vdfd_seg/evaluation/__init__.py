@@ -2,6 +2,7 @@
 
 from vdfd_seg.evaluation.files import check_results, load_results, write_results
 from vdfd_seg.evaluation.functional import (
+    accuracy,
     average_accuracy,
     average_incremental,
     backward_transfer,
@@ -12,11 +13,13 @@ from vdfd_seg.evaluation.functional import (
 )
 from vdfd_seg.evaluation.metrics import ContinualIoU
 from vdfd_seg.evaluation.results import (
+    accuracy_row,
     class_incremental_row,
     domain_incremental_row,
     old_new_all,
     per_class,
     pool,
+    recall_per_class,
     summarise,
 )
 from vdfd_seg.evaluation.seeds import format_seeds, over_seeds
@@ -32,6 +35,8 @@ from vdfd_seg.evaluation.table import (
 
 __all__ = [
     "ContinualIoU",
+    "accuracy",
+    "accuracy_row",
     "average_accuracy",
     "average_incremental",
     "backward_transfer",
@@ -53,6 +58,7 @@ __all__ = [
     "per_class",
     "pool",
     "protocol_marks",
+    "recall_per_class",
     "run_names",
     "summarise",
     "total_seconds",

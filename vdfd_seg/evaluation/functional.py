@@ -111,6 +111,25 @@ def mean_iou(
     return float(np.nan_to_num(iou_per_class(confusion)[chosen], nan=0.0).mean())
 
 
+def accuracy(confusion: np.ndarray, classes: Sequence[int] | None = None) -> float:
+    """Share of the images that were given their own class.
+
+    ``a = 100 * sum_{c in S} M[c, c] / sum_{c in S} sum_d M[c, d]``: the accuracy of
+    classification, pooled over the images of the classes S.
+
+    Args:
+        confusion: ``(C, C)`` counts, rows are true classes.
+        classes: Indices S; default all.
+
+    Returns:
+        Percent; NaN without images.
+    """
+    confusion = _square(confusion)
+    chosen = np.arange(len(confusion)) if classes is None else np.asarray(classes, dtype=np.int64)
+    count = confusion[chosen].sum()
+    return float(100.0 * np.diag(confusion)[chosen].sum() / count) if count else float("nan")
+
+
 def average_accuracy(matrix: Matrix) -> float | None:
     """Average accuracy after the last step, ``ACC = (1/T) * sum_j R[T][j]``.
 

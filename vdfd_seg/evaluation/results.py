@@ -7,6 +7,7 @@ import numpy as np
 from vdfd_seg.evaluation.functional import (
     Average,
     Matrix,
+    accuracy,
     average_accuracy,
     average_incremental,
     backward_transfer,
@@ -80,6 +81,32 @@ def domain_incremental_row(
     return _filled(row, num_tasks)
 
 
+def accuracy_row(
+    confusion: np.ndarray, task_of_class: Sequence[int], num_tasks: int | None = None
+) -> Row:
+    """A row of the result matrix of classification: accuracy on each task's test images.
+
+    ``R[i][j]`` is the share of the images of the classes of task ``j`` that were given their own
+    class after step ``i``. Which classes they could be given, their task's or all seen, was
+    decided when the confusion matrix was counted.
+
+    Args:
+        confusion: ``(C, C)`` counts over the classes seen, rows are true classes.
+        task_of_class: For each class the task that introduced it.
+        num_tasks: Length to fill the row up to with None. Default: tasks seen.
+
+    Returns:
+        One value in percent per task; None for tasks not seen or without images.
+
+    Raises:
+        ValueError: If ``task_of_class`` does not have ``C`` entries.
+    """
+    tasks = _checked_tasks(confusion, task_of_class)
+    seen = int(tasks.max()) + 1
+    row = [_plain(accuracy(confusion, np.flatnonzero(tasks == j))) for j in range(seen)]
+    return _filled(row, num_tasks)
+
+
 def old_new_all(
     confusion: np.ndarray, task_of_class: Sequence[int], average: Average = "present"
 ) -> dict[str, float | None]:
@@ -116,6 +143,20 @@ def per_class(confusion: np.ndarray, classes: Sequence[str]) -> dict[str, float 
         ``{name: IoU}``; None for a class in neither labels nor predictions.
     """
     values = iou_per_class(confusion)
+    return {name: _plain(value) for name, value in zip(classes, values, strict=True)}
+
+
+def recall_per_class(confusion: np.ndarray, classes: Sequence[str]) -> dict[str, float | None]:
+    """Accuracy on the images of each class by name, in percent.
+
+    Args:
+        confusion: ``(C, C)`` counts.
+        classes: The ``C`` names in the order of the indices.
+
+    Returns:
+        ``{name: accuracy}``; None for a class without images.
+    """
+    values = [accuracy(confusion, [index]) for index in range(len(confusion))]
     return {name: _plain(value) for name, value in zip(classes, values, strict=True)}
 
 

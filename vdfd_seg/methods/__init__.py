@@ -6,8 +6,13 @@ from collections.abc import Mapping
 from vdfd_seg.errors import InputError, unknown_name
 from vdfd_seg.methods.base import Method
 from vdfd_seg.methods.context import TaskContext
+from vdfd_seg.methods.ewc import EWC
 from vdfd_seg.methods.finetune import FineTune
+from vdfd_seg.methods.icarl import ICaRL
 from vdfd_seg.methods.joint import Joint
+from vdfd_seg.methods.lwf import LwF
+from vdfd_seg.methods.mas import MAS
+from vdfd_seg.methods.si import SI
 from vdfd_seg.methods.vdfd import VDFD
 from vdfd_seg.registry import METHODS
 
@@ -41,4 +46,16 @@ def _check_arguments(kind: type, arguments: dict) -> None:
             raise unknown_name(f"key in method {kind.__name__}", key, known)
 
 
-__all__ = ["VDFD", "FineTune", "Joint", "Method", "TaskContext", "build_method"]
+__all__ = [
+    "EWC",
+    "MAS",
+    "SI",
+    "VDFD",
+    "FineTune",
+    "ICaRL",
+    "Joint",
+    "LwF",
+    "Method",
+    "TaskContext",
+    "build_method",
+]

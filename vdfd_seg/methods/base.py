@@ -4,6 +4,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from vdfd_seg.methods.context import TaskContext
+from vdfd_seg.protocols.protocol import PROBLEMS
 
 
 class Method(nn.Module):
@@ -22,10 +23,20 @@ class Method(nn.Module):
             network's gradients do not depend on them.
         stores_data: Keeps images of earlier tasks, or reads them again.
         needs_old_network: Holds the previous network while a step trains.
+        trains_old_heads: Gives the classifier rows of earlier tasks a gradient where the
+            task's own loss does not (task-incremental classification).
+        anchors_weights: Holds a copy of the weights at the start of a step while it trains.
+        needs_own_training: What it remembers of a task is collected while the task trains, so
+            that it cannot begin from a step 0 that another method trained.
+        problems: What it is for: ``"segmentation"``, ``"classification"``, or both.
     """
 
     stores_data = False
     needs_old_network = False
+    trains_old_heads = False
+    anchors_weights = False
+    needs_own_training = False
+    problems: tuple[str, ...] = PROBLEMS
     optimizer: Optimizer | None = None
 
     def select(self, data, step: int, carried: dict) -> list:
@@ -79,6 +90,14 @@ class Method(nn.Module):
         """Bytes of earlier images kept beside the carried state; 0 unless it stores data."""
         return 0
 
-    def predict(self, view, inputs: Tensor, samples: list) -> list:
-        """Predictions in evaluation; default the network's own."""
+    def restore(self, state: dict) -> None:
+        """Take what :meth:`after_task` returned, for evaluation of a finished step."""
+
+    def predict(self, view, inputs: Tensor, samples: list):
+        """Predictions in evaluation; default the network's own.
+
+        Returns:
+            Segmentation: a list of data samples with ``pred_sem_seg``. Classification:
+            ``(N, C)`` scores, the greatest wins.
+        """
         return view.network(inputs, samples, mode="predict")

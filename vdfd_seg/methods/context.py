@@ -22,10 +22,13 @@ class TaskContext:
             (test pipeline, evaluation order, training labels): an iterator over
             pairs (inputs on the network's device, data samples). ``limit`` stops
             after that many images, spread evenly over the step's. Under
-            distributed training each process gets its share.
+            distributed training each process gets its share. ``samples`` reads
+            others than the step's own.
         old_network: Builds the network of the step before, in evaluation mode
             and without gradients; None at the first step. Only for methods that
             declare ``needs_old_network``.
+        samples: The step's own training samples, in the order of ``batches``.
+        seed: A seed of the step, for what a method draws at random.
         device: Where the network is.
         log: Writes one line to the step's log.
     """
@@ -38,6 +41,8 @@ class TaskContext:
     old_network: Callable[[], nn.Module] | None = None
     device: Any = "cpu"
     log: Callable[[str], None] = field(default=print)
+    samples: list = field(default_factory=list)
+    seed: int = 0
 
     @property
     def num_old(self) -> int:

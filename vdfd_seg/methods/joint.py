@@ -1,7 +1,5 @@
 """Joint training: the upper bound."""
 
-import os
-
 from vdfd_seg.methods.base import Method
 from vdfd_seg.methods.context import TaskContext
 from vdfd_seg.registry import METHODS
@@ -26,9 +24,5 @@ class Joint(Method):
         return 0
 
     def stored_data_bytes(self, data, step: int) -> int:
-        """Size of the images and masks of all steps so far, as files."""
-        images = {sample.image for sample in data.cumulative_samples(step)}
-        infos = (data.train.dataset.get_data_info(image) for image in images)
-        return sum(
-            os.path.getsize(i["img_path"]) + os.path.getsize(i["seg_map_path"]) for i in infos
-        )
+        """Size of the images and labels of all steps so far."""
+        return data.sample_bytes(data.cumulative_samples(step))

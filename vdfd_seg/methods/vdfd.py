@@ -10,6 +10,7 @@ from vdfd_seg.distillation import (
     VariationalDistillationLoss,
     penalisable_parameters,
     proximal_step,
+    random_directions,
 )
 from vdfd_seg.errors import InputError
 from vdfd_seg.methods.base import Method
@@ -51,6 +52,14 @@ class VDFD(Method):
             step of the optimiser, and in the loss it trains the GCN alone.
         unknown: What to do with parameters of a kind that cannot be compressed:
             ``"error"`` or ``"skip"``.
+        accumulation: ``"sum"`` over the old tasks, the paper's formula, or ``"last"``, what
+            the released class-incremental code does: only the most recent old task is
+            penalised, and its quadratic term counts (number of old tasks) squared times.
+        gcn_widths: Hidden and output width of the GCN; default d/16 and d/8 for prototypes of
+            width d.
+        gcn_residual: Add the GCN's input to its output; needs ``gcn_widths=(d, d)``.
+        directions: ``"random"`` replaces the gradients by random directions of the same norm:
+            a control experiment, which a method that works must beat.
 
     Raises:
         InputError: For an option that is not one of these.
@@ -70,6 +79,10 @@ class VDFD(Method):
         old_rows: str = "free",
         treatment: str = "gradient",
         unknown: str = "error",
+        accumulation: str = "sum",
+        gcn_widths: tuple[int, int] | None = None,
+        gcn_residual: bool = False,
+        directions: str = "gradient",
     ):
         super().__init__()
         for key, value, valid in (
@@ -79,6 +92,8 @@ class VDFD(Method):
             ("old_rows", old_rows, OLD_ROWS),
             ("treatment", treatment, TREATMENTS),
             ("unknown", unknown, ("error", "skip")),
+            ("accumulation", accumulation, ("sum", "last")),
+            ("directions", directions, ("gradient", "random")),
         ):
             if value not in valid:
                 raise InputError(f"method VDFD: {key}={value!r} is not one of {valid}.")
@@ -106,6 +121,10 @@ class VDFD(Method):
         self.old_rows = old_rows
         self.treatment = treatment
         self.unknown = unknown
+        self.accumulation = accumulation
+        self.gcn_widths = (None, None) if gcn_widths is None else tuple(gcn_widths)
+        self.gcn_residual = gcn_residual
+        self.directions = directions
         self.penalty: VariationalDistillationLoss | None = None
         self.num_old = 0
         self.held_rows: dict[str, Tensor] = {}
@@ -116,6 +135,11 @@ class VDFD(Method):
             raise InputError(
                 "method VDFD: old_rows='frozen' is for class-incremental protocols: here every "
                 "step trains the rows of all classes."
+            )
+        if self.old_rows != "free" and context.protocol.problem == "classification":
+            raise InputError(
+                f"method VDFD: old_rows='{self.old_rows}' is for segmentation: the heads of a "
+                f"classifier's old tasks stay as they are with model.label_trick=True."
             )
         self.num_old = context.num_old
         states = context.carried.get("memories", [])
@@ -131,6 +155,10 @@ class VDFD(Method):
                 params,
                 precision=self.precision,
                 eps=self.eps,
+                accumulation=self.accumulation,
+                hidden_channels=self.gcn_widths[0],
+                out_channels=self.gcn_widths[1],
+                residual=self.gcn_residual,
             ).to(context.device)
             if self.penalty.precision_model is not None:
                 self.optimizer = torch.optim.Adam(
@@ -217,6 +245,8 @@ class VDFD(Method):
                 "names": self._classifier(view),
             }
         memory = estimator.compute(rank=self.rank, prototypes=rows, classifier=classifier)
+        if self.directions == "random":
+            memory = random_directions(memory, self._penalised(view), seed=context.seed)
         context.log(
             f"gradient memory of task {context.step}: {memory.numbers} numbers, "
             f"{memory.nbytes} bytes"

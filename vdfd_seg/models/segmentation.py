@@ -9,7 +9,7 @@ from mmseg.models.utils import resize
 from torch import Tensor, nn
 
 from vdfd_seg.errors import InputError
-from vdfd_seg.models.growth import class_rows
+from vdfd_seg.models.growth import class_rows, grow
 from vdfd_seg.models.losses import TaskAwareLoss
 
 
@@ -18,16 +18,23 @@ class Outputs:
     """One forward pass, shared by the task's loss and the method's terms.
 
     Attributes:
+        inputs: (N, 3, H, W) images, as the network got them.
         features: Maps of the backbone's stages (after the neck, if any).
         embedding: (N, d, h, w) input of the classifier.
         logits: (N, C, h, w) scores at the head's resolution.
         auxiliary: Logits of the auxiliary heads.
     """
 
+    inputs: Tensor
     features: tuple[Tensor, ...]
     embedding: Tensor
     logits: Tensor
     auxiliary: tuple[Tensor, ...] = ()
+
+    @property
+    def all_logits(self) -> Tensor:
+        """The same as ``logits``: a class has one row."""
+        return self.logits
 
 
 class SegmentationView:
@@ -70,11 +77,21 @@ class SegmentationView:
             f"{key}.{row}" for key, head in self.heads.items() for row in class_rows(head)
         )
 
-    def begin(self, num_hidden: int) -> None:
-        """Tell the losses of every head how many classes the labels hide."""
+    def begin(self, num_hidden: int, sees_old: bool = False, old_heads: bool = False) -> None:
+        """Tell the losses of every head how many classes the labels hide.
+
+        Args:
+            num_hidden: How many.
+            sees_old: Not used: labels say what is hidden.
+            old_heads: Not used: the rows of a head train together.
+        """
         for module in self.network.modules():
             if isinstance(module, TaskAwareLoss):
                 module.num_hidden = num_hidden
+
+    def load(self, state: dict[str, Tensor], num_old: int, init: str = "random") -> None:
+        """Load the weights of a step of ``num_old`` classes, see :func:`vdfd_seg.models.grow`."""
+        grow(self.network, state, self.rows, num_old, init)
 
     def outputs(self, inputs: Tensor) -> Outputs:
         """One forward pass in the network's current mode."""
@@ -93,11 +110,29 @@ class SegmentationView:
         if self.network.training:
             auxiliary = tuple(h(features) for k, h in self.heads.items() if k != "decode_head")
         maps = tuple(features) if isinstance(features, (tuple, list)) else (features,)
-        return Outputs(maps, seen["embedding"], logits, auxiliary)
+        return Outputs(inputs, maps, seen["embedding"], logits, auxiliary)
 
     def logits(self, inputs: Tensor) -> Tensor:
         """(N, C, h, w) scores at the head's resolution."""
         return self.network.decode_head(self.network.extract_feat(inputs))
+
+    def old_logits(self, network: nn.Module, outputs: Outputs) -> Tensor:
+        """Logits that the network of the step before gives for the same images.
+
+        Args:
+            network: It, in evaluation mode.
+            outputs: Of the present network; comparable are its ``all_logits``.
+        """
+        with torch.no_grad():
+            return network.decode_head(network.extract_feat(outputs.inputs))
+
+    def old_groups(self, num_old: int) -> list[slice]:
+        """Rows of ``all_logits`` that a softmax over old classes is taken over."""
+        return [slice(0, num_old)]
+
+    def at_labels(self, logits: Tensor, samples: list) -> Tensor:
+        """Logits at the resolution of the labels."""
+        return self.upsample(logits, self.labels(samples))
 
     def task_loss(self, outputs: Outputs, samples: list) -> dict[str, Tensor]:
         """The losses that mmsegmentation's heads compute, from one forward pass."""

@@ -4,9 +4,11 @@ import inspect
 from collections.abc import Mapping
 
 from vdfd_seg.errors import InputError, unknown_name
+from vdfd_seg.protocols.cifar import cifar100
 from vdfd_seg.protocols.cityscapes import cityscapes
 from vdfd_seg.protocols.custom import custom
 from vdfd_seg.protocols.digit_scenes import digit_scenes
+from vdfd_seg.protocols.digits import digits
 from vdfd_seg.protocols.protocol import IGNORE_INDEX, Protocol, Task
 from vdfd_seg.protocols.voc import voc
 
@@ -14,6 +16,8 @@ PROTOCOLS = {
     "VOC": voc,
     "Cityscapes": cityscapes,
     "DigitScenes": digit_scenes,
+    "CIFAR100": cifar100,
+    "Digits": digits,
     "Custom": custom,
 }
 

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 
 from vdfd_seg.errors import InputError
 
-SCENARIOS = ("class", "domain")
+PROBLEMS = ("segmentation", "classification")
+SCENARIOS = ("class", "domain", "task")
 SETTINGS = ("overlap", "disjoint")
 UNSEEN_RULES = ("background", "ignore")
 AVERAGES = ("present", "all")
@@ -44,9 +45,11 @@ class Protocol:
     Attributes:
         name: The protocol's name, for instance ``"10-5"``.
         dataset: The data set's name, for instance ``"VOC"``.
-        scenario: ``"class"`` or ``"domain"`` incremental.
+        scenario: ``"class"`` or ``"domain"`` incremental; classification also
+            ``"task"``: as class-incremental, but an image comes with its task,
+            and only that task's classes compete (van de Ven and Tolias, 2019).
         classes: All class names of the data set; a class's position is its id
-            in the masks.
+            in the masks, or among an image's labels.
         tasks: The tasks, in order.
         background: The class that stands for everything not learned yet, or
             None where the data set has none.
@@ -66,6 +69,9 @@ class Protocol:
             data set comes with its own test images.
         test_share: Share of test images under ``domain_split``.
         palette: One RGB colour a class, in the order of ``classes``.
+        problem: ``"segmentation"``: pixels have labels; ``"classification"``:
+            images have, one each. Then a step trains on the images of its own
+            classes, and nothing is masked.
 
     Raises:
         InputError: For a class named twice or unknown to the data set, an
@@ -85,6 +91,7 @@ class Protocol:
     domain_split: str | None = None
     test_share: float = 0.2
     palette: tuple[tuple[int, int, int], ...] = ()
+    problem: str = "segmentation"
 
     def __post_init__(self):
         self._check_rules()
@@ -92,7 +99,7 @@ class Protocol:
             raise InputError(f"protocol '{self.name}': has no tasks; list at least one.")
         self._check_classes()
         self._check_names("class", self.classes, [t.classes for t in self.tasks])
-        if self.scenario == "class":
+        if self.scenario != "domain":
             for task in self.tasks:
                 if not task.classes:
                     raise InputError(f"protocol '{self.name}': task '{task.name}' has no classes.")
@@ -115,8 +122,9 @@ class Protocol:
                     )
 
     def _check_rules(self):
-        choices = [("scenario", SCENARIOS), ("unseen", UNSEEN_RULES), ("average", AVERAGES)]
-        if self.scenario == "class":
+        choices = [("problem", PROBLEMS), ("scenario", SCENARIOS), ("unseen", UNSEEN_RULES),
+                   ("average", AVERAGES)]  # fmt: skip
+        if self.scenario == "class" and self.problem == "segmentation":
             choices.append(("setting", SETTINGS))
         if self.domain_split is not None:
             choices.append(("domain_split", DOMAIN_SPLITS))
@@ -128,6 +136,12 @@ class Protocol:
         for key in ("validation", "test_share"):
             if not 0 <= getattr(self, key) < 1:
                 raise InputError(f"protocol '{self.name}': {key} must be in [0, 1).")
+        allowed = {"segmentation": ("class", "domain"), "classification": ("class", "task")}
+        if self.scenario not in allowed[self.problem]:
+            raise InputError(
+                f"protocol '{self.name}': scenario='{self.scenario}' is not for {self.problem}; "
+                f"use one of {allowed[self.problem]}."
+            )
         if self.unseen == "background" and self.background is None and self.scenario == "class":
             raise InputError(
                 f"protocol '{self.name}': unseen='background' needs a background class; "
@@ -175,6 +189,10 @@ class Protocol:
     def num_classes(self, step: int) -> int:
         """Number of classes the network tells apart after ``step``."""
         return sum(len(task.classes) for task in self.tasks[: step + 1])
+
+    def task_sizes(self, step: int) -> list[int]:
+        """Number of classes that each task up to ``step`` introduces."""
+        return [len(task.classes) for task in self.tasks[: step + 1]]
 
     def num_old(self, step: int) -> int:
         """Number of classes known before ``step``; 0 at the first step."""
@@ -260,5 +278,8 @@ class Protocol:
             task.pop("name")
         for key in ("validation", "test_share"):
             rules[key] = float(rules[key])
+        if self.problem == "segmentation":
+            # As before there was another problem: results that exist keep their fingerprint.
+            del rules["problem"]
         text = json.dumps([rules, split_hash], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,1 @@
+protocol = dict(type='CIFAR100', tasks=20, scenario='task')

@@ -1,0 +1,1 @@
+protocol = dict(type='Digits', tasks=5, scenario='task')

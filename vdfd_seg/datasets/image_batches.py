@@ -1,0 +1,111 @@
+"""Whole batches of small images out of memory, without a Python loop over images."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+
+@dataclass(frozen=True)
+class LabelledImages:
+    """What is known of a batch of images besides their pixels.
+
+    Attributes:
+        labels: ``(N,)`` int64 labels in the order of the network's outputs.
+        tasks: ``(N,)`` int64: the task of each image.
+        random: ``(N,)`` int64 of 63 random bits an image, from which its augmentation
+            follows; None in evaluation.
+    """
+
+    labels: Tensor
+    tasks: Tensor
+    random: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def to(self, device: torch.device | str) -> "LabelledImages":
+        """A copy on a device."""
+        random = None if self.random is None else self.random.to(device)
+        return replace(
+            self, labels=self.labels.to(device), tasks=self.tasks.to(device), random=random
+        )
+
+
+class ImageBatches(Dataset):
+    """Batches of images that lie in memory as uint8.
+
+    Indexed with a list of positions, or of pairs (position, draw number); the latter carry
+    random bits that are a function of (seed, draw number) alone, so that an interrupted run
+    draws the same augmentations again, whatever the batch and the number of processes.
+
+    Args:
+        images: ``(M, H, W, 3)`` uint8, kept as it is and on its device.
+        positions: ``(N,)`` which of them are served.
+        labels: ``(N,)`` labels in the order of the network's outputs.
+        tasks: ``(N,)`` the task of each.
+        seed: Base of the random bits.
+        classes: Class names in label order, for MMEngine's ``metainfo``.
+    """
+
+    def __init__(
+        self,
+        images: Tensor,
+        positions: Sequence[int],
+        labels: Sequence[int],
+        tasks: Sequence[int],
+        seed: int = 0,
+        classes: Sequence[str] = (),
+    ):
+        self.metainfo = {"classes": tuple(classes)}
+        self.images = images
+        self.positions = torch.as_tensor(np.asarray(positions, dtype=np.int64))
+        self.labels = torch.as_tensor(np.asarray(labels, dtype=np.int64))
+        self.tasks = torch.as_tensor(np.asarray(tasks, dtype=np.int64))
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def __getitem__(self, keys: Sequence) -> dict:
+        """``inputs`` ``(B, 3, H, W)`` uint8 and ``data_samples``, a :class:`LabelledImages`."""
+        keys = torch.as_tensor(keys)
+        random = None
+        if keys.ndim == 2:
+            keys, draws = keys.unbind(1)
+            random = random_bits(self.seed, draws)
+        pixels = self.images[self.positions[keys].to(self.images.device)]
+        return {
+            # A view whose memory has the channels last.
+            "inputs": pixels.permute(0, 3, 1, 2),
+            "data_samples": LabelledImages(self.labels[keys], self.tasks[keys], random),
+        }
+
+
+def random_bits(seed: int, draws: Tensor) -> Tensor:
+    """63 random bits for each draw number: the SplitMix64 generator's output function.
+
+    Args:
+        seed: Any integer.
+        draws: ``(N,)`` int64.
+
+    Returns:
+        ``(N,)`` int64, not negative.
+    """
+    # Products wrap around, and shifts of negative numbers are masked to be unsigned.
+    state = draws * _signed(0x9E3779B97F4A7C15) + _signed(seed * 0xD1342543DE82EF95)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        state = (state ^ _shifted(state, shift)) * _signed(factor)
+    return (state ^ _shifted(state, 31)) & (2**63 - 1)
+
+
+def _shifted(value: Tensor, bits: int) -> Tensor:
+    return (value >> bits) & (2 ** (64 - bits) - 1)
+
+
+def _signed(value: int) -> int:
+    value %= 2**64
+    return value - 2**64 if value >= 2**63 else value

@@ -1,0 +1,57 @@
+"""From a config to the images of its protocol."""
+
+from mmengine.dist import barrier, is_main_process
+
+from vdfd_seg.datasets.classification_data import ClassificationData
+from vdfd_seg.datasets.image_arrays import read_arrays
+from vdfd_seg.datasets.protocol_data import ProtocolData, open_source, prepare_data
+from vdfd_seg.engine.settings import Settings
+from vdfd_seg.errors import InputError, unknown_name
+
+Data = ProtocolData | ClassificationData
+
+
+def open_data(settings: Settings, progress: bool = True) -> Data:
+    """The images of a config's protocol; those of segmentation are indexed.
+
+    Raises:
+        InputError: For data that is missing or does not fit the protocol.
+    """
+    config, protocol = settings.config, settings.protocol
+    if is_main_process():
+        prepare_data(config.get("data_preparation"))
+    barrier()
+    if protocol.problem == "classification":
+        kind, read = ClassificationData, _arrays
+    else:
+        kind, read = ProtocolData, _sources
+    if is_main_process():
+        train, test = read(settings, progress)
+    barrier()
+    if not is_main_process():
+        # An index is cached by now.
+        train, test = read(settings, False)
+    return kind(protocol, train, test, config.get("evaluate_on", "test"))
+
+
+def _sources(settings, progress):
+    return [
+        open_source(settings.config[part]["dataset"], settings.protocol, progress)
+        for part in ("train_dataloader", "test_dataloader")
+    ]
+
+
+def _arrays(settings, _):
+    found = []
+    for part in ("train", "test"):
+        cfg = dict(settings.config[f"{part}_dataloader"]["dataset"])
+        kind = cfg.pop("type", None)
+        if kind not in ("ImageArrays", "vdfd_seg.ImageArrays"):
+            raise unknown_name(f"{part}_dataloader.dataset.type", kind, ["vdfd_seg.ImageArrays"])
+        for key in cfg:
+            if key not in ("data_root", "split"):
+                raise unknown_name(f"key in {part}_dataloader.dataset", key, ["data_root", "split"])
+        if "data_root" not in cfg:
+            raise InputError(f"{part}_dataloader.dataset.data_root is missing.")
+        found.append(read_arrays(cfg["data_root"], cfg.get("split", part)))
+    return found

@@ -1,0 +1,53 @@
+"""Elastic weight consolidation."""
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from vdfd_seg.errors import InputError
+from vdfd_seg.methods.context import TaskContext
+from vdfd_seg.methods.importance import ImportancePenalty, mean_over_images
+from vdfd_seg.registry import METHODS
+
+
+@METHODS.register_module()
+class EWC(ImportancePenalty):
+    r"""Importances are the diagonal of the Fisher information.
+
+    .. math::
+        F_k = \frac{1}{N} \sum_x \Big(\frac{\partial}{\partial w_k}
+        \log q_{\hat y(x)}(x; w^*)\Big)^2, \qquad
+        F \leftarrow \alpha F_{old} + (1 - \alpha) F,
+
+    with :math:`\hat y` the predicted class and each image's own gradient (pixels: of the mean
+    over the image). Kirkpatrick et al., PNAS 2017; one running Fisher as in online EWC (Schwarz
+    et al., ICML 2018) and FACIL, whose defaults these are.
+
+    Args:
+        weight: :math:`\lambda`.
+        alpha: Share of the old Fisher when tasks are merged.
+        images: How many of a task's images the estimate uses; None for all.
+
+    Raises:
+        InputError: For a negative weight, or alpha outside [0, 1].
+    """
+
+    def __init__(self, weight: float = 5000.0, alpha: float = 0.5, images: int | None = None):
+        super().__init__(weight)
+        if not 0 <= alpha <= 1:
+            raise InputError(f"method EWC: alpha={alpha} must be from 0 to 1.")
+        self.alpha = alpha
+        self.images = images
+
+    def estimate(self, context: TaskContext) -> dict[str, Tensor]:
+        """The Fisher information's diagonal for the task just learned."""
+
+        def surprise(logits: Tensor) -> Tensor:
+            return F.cross_entropy(logits, logits.detach().argmax(1))
+
+        return mean_over_images(context, self.images, surprise, lambda g: g.double().square())
+
+    def merge(self, old: dict[str, Tensor], new: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The running Fisher; the first task's is taken as it is."""
+        if not old:
+            return new
+        return {k: self.alpha * old[k] + (1 - self.alpha) * v for k, v in new.items()}

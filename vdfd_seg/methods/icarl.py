@@ -1,0 +1,178 @@
+"""iCaRL, for classification: exemplars, distillation and the nearest mean of exemplars."""
+
+import torch
+import torch.nn.functional as F
+from mmengine.dist import all_gather_object, get_dist_info
+from torch import Tensor, nn
+
+from vdfd_seg.datasets.task_dataset import Sample
+from vdfd_seg.errors import InputError
+from vdfd_seg.methods.base import Method
+from vdfd_seg.methods.context import TaskContext
+from vdfd_seg.registry import METHODS
+
+
+@METHODS.register_module()
+class ICaRL(Method):
+    r"""Keeps exemplars of old classes, and classifies by the nearest mean of exemplars.
+
+    Training runs over the step's images and all exemplars, with
+
+    .. math::
+        L = L_{CE} + \lambda \frac{1}{N} \sum_x \sum_{c<K} \mathrm{BCE}\big(
+        \sigma(z_c(x)), \sigma(\tilde z_c(x))\big)
+
+    over the K old classes, :math:`\tilde z` from the network of the step before. Prediction is
+    the class whose exemplars' mean feature is nearest (features and means of length one).
+    Exemplars are chosen by herding: greedily, so that their mean is nearest to the class's.
+    Rebuffi et al., CVPR 2017; the cross-entropy in place of the paper's binary one, and the
+    defaults, are FACIL's.
+
+    **Stores data**: the exemplars' positions are carried, and their images read again.
+
+    Args:
+        exemplars: How many in all, divided equally among the classes seen. Default 2000.
+        weight: :math:`\lambda`. Default 1.
+
+    Raises:
+        InputError: For fewer than one exemplar, or a negative weight.
+    """
+
+    stores_data = True
+    needs_old_network = True
+    problems = ("classification",)
+
+    def __init__(self, exemplars: int = 2000, weight: float = 1.0):
+        super().__init__()
+        if exemplars < 1 or weight < 0:
+            raise InputError(
+                f"method ICaRL: exemplars={exemplars} must be at least 1, weight={weight} must "
+                f"not be negative."
+            )
+        self.exemplars = exemplars
+        self.weight = weight
+        self.means: Tensor | None = None
+        self.num_old = 0
+        # In a list: the old network is no part of what is trained, saved or wrapped.
+        self._old: list[nn.Module] = []
+
+    def select(self, data, step: int, carried: dict) -> list:
+        """The step's images and all exemplars."""
+        return [*data.train_samples(step), *exemplar_samples(carried)]
+
+    def stored_data_bytes(self, data, step: int) -> int:
+        """Bytes of the exemplars' images and labels."""
+        classes = data.protocol.num_classes(step)
+        sizes = [
+            sum(1 for s in data.cumulative_samples(step) if data.labels["train"][s.image] == label)
+            for label in range(classes)
+        ]
+        each = self.exemplars // classes
+        return data.sample_bytes([None] * sum(min(size, each) for size in sizes))
+
+    def before_task(self, context: TaskContext) -> None:
+        """Take the network of the step before as teacher."""
+        if self.exemplars < context.protocol.num_classes(context.step):
+            raise InputError(
+                f"method ICaRL: exemplars={self.exemplars} is less than one for each of the "
+                f"{context.protocol.num_classes(context.step)} classes seen at step "
+                f"{context.step}."
+            )
+        if context.old_network is not None:
+            self._old = [context.old_network()]
+            self.num_old = context.num_old
+
+    def extra_losses(self, view, outputs, samples) -> dict[str, Tensor]:
+        """The weighted distillation of the old classes' sigmoids."""
+        if not self._old:
+            return {}
+        old = view.old_logits(self._old[0], outputs).float()
+        new = outputs.all_logits[:, : old.shape[1]].float()
+        loss = F.binary_cross_entropy_with_logits(new, old.sigmoid(), reduction="none")
+        return {"loss_kd": self.weight * loss.sum(1).mean()}
+
+    def after_task(self, context: TaskContext) -> dict:
+        """Choose exemplars of the new classes, cut those of the old, and take all means."""
+        self._old = []
+        each = self.exemplars // context.protocol.num_classes(context.step)
+        features, labels = _features(context, context.samples)
+        kept = {}
+        for label, positions in context.carried.get("exemplars", {}).items():
+            kept[int(label)] = [list(item) for item in positions[:each]]
+        for label in context.protocol.task_labels(context.step):
+            rows = (labels == label).nonzero().flatten()
+            order = herding(features[rows], min(each, len(rows)))
+            chosen = [context.samples[int(i)] for i in rows[order]]
+            kept[label] = [[sample.image, sample.task] for sample in chosen]
+        samples = exemplar_samples({"exemplars": kept})
+        features, labels = _features(context, samples)
+        means = [features[labels == label].mean(0) for label in sorted(kept)]
+        state = {"exemplars": kept, "means": F.normalize(torch.stack(means), dim=1)}
+        self.restore(state)
+        return state
+
+    def restore(self, state: dict) -> None:
+        """Take the means of the exemplars."""
+        self.means = state["means"]
+
+    def predict(self, view, inputs: Tensor, samples) -> Tensor:
+        """Minus the distance to each class's mean ``(N, C)``; before any task is learned, logits."""
+        if self.means is None:
+            return view.network(inputs, samples, mode="predict")
+        features = F.normalize(view.outputs(inputs).embedding.float(), dim=1)
+        return -torch.cdist(features, self.means.to(features))
+
+
+def exemplar_samples(carried: dict) -> list[Sample]:
+    """The exemplars that a carried state names, class by class."""
+    kept = carried.get("exemplars", {})
+    return [Sample(i, (), task) for label in sorted(kept, key=int) for i, task in kept[label]]
+
+
+def herding(features: Tensor, count: int) -> Tensor:
+    r"""Positions of examples whose running mean stays nearest to the mean of all.
+
+    :math:`p_k = \arg\min_x \| \mu - \frac{1}{k} (\varphi(x) + \sum_{j<k} \varphi(p_j)) \|`
+    (algorithm 4 of Rebuffi et al., CVPR 2017), each example at most once.
+
+    Args:
+        features: ``(N, d)``, rows of length one.
+        count: How many, at most N.
+
+    Returns:
+        ``(count,)`` int64, in the order chosen.
+    """
+    mean = features.mean(0)
+    total = torch.zeros_like(mean)
+    free = torch.ones(len(features), dtype=torch.bool)
+    chosen = []
+    for number in range(1, count + 1):
+        distance = (mean - (total + features) / number).norm(dim=1)
+        best = int(distance.masked_fill(~free, float("inf")).argmin())
+        chosen.append(best)
+        free[best] = False
+        total += features[best]
+    return torch.tensor(chosen, dtype=torch.int64)
+
+
+@torch.no_grad()
+def _features(context: TaskContext, samples: list[Sample]) -> tuple[Tensor, Tensor]:
+    """Features of length one and labels of all samples, in their order, on the CPU."""
+    view = context.view
+    training = view.network.training
+    view.network.eval()
+    parts = [
+        (F.normalize(view.outputs(inputs).embedding.double(), dim=1).cpu(), batch.labels.cpu())
+        for inputs, batch in context.batches(samples=samples)
+    ]
+    view.network.train(training)
+    # Process r of W has every W-th sample.
+    shares = all_gather_object(tuple(torch.cat(each) for each in zip(*parts)) if parts else None)
+    world = get_dist_info()[1]
+    width = next(share[0].shape[1] for share in shares if share is not None)
+    features = torch.empty(len(samples), width, dtype=torch.float64)
+    labels = torch.empty(len(samples), dtype=torch.int64)
+    for rank, share in enumerate(shares):
+        if share is not None:
+            features[rank::world], labels[rank::world] = share
+    return features, labels

@@ -1,0 +1,136 @@
+"""What the methods share that penalise each parameter by its importance."""
+
+from collections.abc import Iterator
+
+import torch
+from mmengine.dist import all_reduce
+from torch import Tensor
+
+from vdfd_seg.errors import InputError
+from vdfd_seg.methods.base import Method
+from vdfd_seg.methods.context import TaskContext
+
+
+class ImportancePenalty(Method):
+    r"""Adds :math:`\frac{\lambda}{2} \sum_k \Omega_k (w_k - w^*_k)^2` to the task's loss.
+
+    :math:`w^*` are the weights at the start of the step, which are those at the end of the step
+    before: nothing but the importances is carried. They are merged over tasks, so that what is
+    carried does not grow. The classifier is not penalised.
+
+    Args:
+        weight: :math:`\lambda`.
+
+    Raises:
+        InputError: For a negative weight.
+    """
+
+    anchors_weights = True
+
+    def __init__(self, weight: float = 1.0):
+        super().__init__()
+        if weight < 0:
+            raise InputError(f"method {type(self).__name__}: weight={weight} must not be negative.")
+        self.weight = weight
+        self.importance: dict[str, Tensor] = {}
+        self.anchor: dict[str, Tensor] = {}
+
+    def before_task(self, context: TaskContext) -> None:
+        """Anchor the weights that the step begins with."""
+        params = penalised(context.view)
+        carried = context.carried.get("importance", {})
+        for name, value in carried.items():
+            self.importance[name] = value.to(params[name]).view_as(params[name])
+        # Copies in the state: a resumed step must hold on to the same weights.
+        for name in self.importance:
+            self.register_buffer(f"anchor_{_flat(name)}", params[name].detach().clone())
+
+    def extra_losses(self, view, outputs, samples) -> dict[str, Tensor]:
+        """The weighted penalty."""
+        if not self.importance or not self.weight:
+            return {}
+        params = penalised(view)
+        total = 0.0
+        for name, importance in self.importance.items():
+            moved = params[name] - self.anchor_of(name)
+            total = total + (importance * moved.square()).sum()
+        return {f"loss_{type(self).__name__.lower()}": 0.5 * self.weight * total}
+
+    def anchor_of(self, name: str) -> Tensor:
+        """The value of a parameter at the start of the step."""
+        return getattr(self, f"anchor_{_flat(name)}")
+
+    def after_task(self, context: TaskContext) -> dict:
+        """Merge the task's importances into those carried."""
+        found = self.estimate(context)
+        merged = self.merge(self.importance, found)
+        return {"importance": {name: value.flatten().float() for name, value in merged.items()}}
+
+    def estimate(self, context: TaskContext) -> dict[str, Tensor]:
+        """Importances of the task just learned, by parameter."""
+        raise NotImplementedError
+
+    def merge(self, old: dict[str, Tensor], new: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Importances of all tasks so far; default their sum."""
+        return {k: v + old[k] if k in old else v for k, v in new.items()}
+
+
+def penalised(view) -> dict[str, Tensor]:
+    """The parameters that feed the main logits, the classifier left out, by name."""
+    return {
+        name: parameter
+        for name, parameter in view.network.named_parameters()
+        if parameter.requires_grad and not name.startswith(tuple(view.not_distilled))
+    }
+
+
+def mean_over_images(
+    context: TaskContext, images: int | None, function, reduce
+) -> dict[str, Tensor]:
+    """Mean over images of a function of each image's own gradient, in evaluation mode.
+
+    Args:
+        context: The step.
+        images: How many images are used; None for all.
+        function: Maps logits ``(1, C, ...)`` of the classes that the step trains to the scalar
+            that is differentiated.
+        reduce: Maps a gradient to what is averaged.
+
+    Returns:
+        By parameter, float32; the mean over the images of all processes.
+    """
+    view = context.view
+    params = penalised(view)
+    classes = torch.tensor(list(_trained_classes(context)), device=context.device)
+    sums = {name: torch.zeros_like(p, dtype=torch.float64) for name, p in params.items()}
+    count = torch.zeros((), dtype=torch.float64)
+    training = view.network.training
+    view.network.eval()
+    for image in _single(context, images):
+        value = function(view.logits(image).index_select(1, classes).float())
+        gradients = torch.autograd.grad(value, list(params.values()), allow_unused=True)
+        for name, gradient in zip(params, gradients, strict=True):
+            if gradient is not None:
+                sums[name] += reduce(gradient)
+        count += 1
+    view.network.train(training)
+    all_reduce(count)
+    for value in sums.values():
+        all_reduce(value)
+    return {name: (value / count.clamp_min(1).to(value.device)).float()
+            for name, value in sums.items()}  # fmt: skip
+
+
+def _trained_classes(context):
+    within = getattr(context.view, "within_task", False)
+    seen = range(context.protocol.num_classes(context.step))
+    return context.protocol.task_labels(context.step) if within else seen
+
+
+def _single(context, images) -> Iterator[Tensor]:
+    for inputs, _ in context.batches(limit=images):
+        yield from inputs.split(1)
+
+
+def _flat(name: str) -> str:
+    return name.replace(".", "/")

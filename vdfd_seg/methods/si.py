@@ -1,0 +1,80 @@
+"""Synaptic intelligence."""
+
+import torch
+from torch import Tensor
+
+from vdfd_seg.errors import InputError
+from vdfd_seg.methods.context import TaskContext
+from vdfd_seg.methods.importance import ImportancePenalty, penalised
+from vdfd_seg.registry import METHODS
+
+
+@METHODS.register_module()
+class SI(ImportancePenalty):
+    r"""Importances are a parameter's share in the descent of the task's loss.
+
+    .. math::
+        \omega_k = -\sum_t g_k(t)\, \Delta w_k(t), \qquad
+        \Omega_k \leftarrow \Omega_k +
+        \frac{\max(\omega_k, 0)}{(w_k - w^*_k)^2 + \xi},
+
+    with g the gradient of the task's loss without the penalty, and :math:`\Delta w` the step of
+    the optimiser. Zenke, Poole and Ganguli, ICML 2017; defaults as in FACIL (its penalty has no
+    factor 1/2: its weight 0.1 is 0.2 here).
+
+    Args:
+        weight: :math:`\lambda`.
+        damping: :math:`\xi`.
+
+    Raises:
+        InputError: For a negative weight, or a damping that is not positive.
+    """
+
+    needs_own_training = True
+
+    def __init__(self, weight: float = 0.2, damping: float = 0.1):
+        super().__init__(weight)
+        if damping <= 0:
+            raise InputError(f"method SI: damping={damping} must be above 0.")
+        self.damping = damping
+        self._before: dict[str, tuple[Tensor, Tensor]] = {}
+
+    def before_task(self, context: TaskContext) -> None:
+        """Begin the sums; the start of the step is kept from the first task on."""
+        super().before_task(context)
+        for name, parameter in penalised(context.view).items():
+            key = name.replace(".", "/")
+            self.register_buffer(f"path_{key}", torch.zeros_like(parameter))
+            if not hasattr(self, f"anchor_{key}"):
+                self.register_buffer(f"anchor_{key}", parameter.detach().clone())
+
+    @torch.no_grad()
+    def before_update(self, view) -> None:
+        """Keep the weights and the gradient of the task's loss."""
+        self._before = {}
+        for name, parameter in penalised(view).items():
+            if parameter.grad is None:
+                continue
+            gradient = parameter.grad.clone()
+            if name in self.importance:
+                moved = parameter - self.anchor_of(name)
+                gradient -= self.weight * self.importance[name] * moved
+            self._before[name] = (parameter.clone(), gradient)
+
+    @torch.no_grad()
+    def after_update(self, view, learning_rate: float) -> None:
+        """Add the step's share."""
+        params = penalised(view)
+        for name, (weights, gradient) in self._before.items():
+            path = getattr(self, f"path_{name.replace('.', '/')}")
+            path -= gradient * (params[name] - weights)
+        self._before = {}
+
+    def estimate(self, context: TaskContext) -> dict[str, Tensor]:
+        """The task's share of each parameter, over how far it moved."""
+        found = {}
+        for name, parameter in penalised(context.view).items():
+            path = getattr(self, f"path_{name.replace('.', '/')}")
+            moved = parameter.detach() - self.anchor_of(name)
+            found[name] = path.clamp_min(0) / (moved.square() + self.damping)
+        return found
