@@ -116,7 +116,7 @@ class ICaRL(Method):
         self.means = state["means"]
 
     def predict(self, view, inputs: Tensor, samples) -> Tensor:
-        """Minus the distance to each class's mean ``(N, C)``; before any task is learned, logits."""
+        """Minus the distance to each class's mean ``(N, C)``; logits before there are means."""
         if self.means is None:
             return view.network(inputs, samples, mode="predict")
         features = F.normalize(view.outputs(inputs).embedding.float(), dim=1)
