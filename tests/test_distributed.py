@@ -42,6 +42,11 @@ def config(tmp_path_factory):
     )
 
 
+def one_thread_environment():
+    """The environment of a process that is started: no GPU, one thread."""
+    return {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+
+
 def numbers(value):
     """All numbers in nested results, by where they are."""
     if isinstance(value, dict):
@@ -66,7 +71,7 @@ def test_two_processes_equal_one(config, train):
          str(ROOT / "tools" / "train.py"), str(file), "--work-dir", str(two),
          "--launcher", "pytorch"],
         capture_output=True, text=True, check=False, timeout=300,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
+        env=one_thread_environment(),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-4000:]
     # Sums in another order: weights agree to 1e-4, so a pixel in a thousand may change its class.

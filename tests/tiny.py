@@ -169,3 +169,39 @@ def write_config(path: Path, config: dict) -> Path:
     """Write a config as a Python file."""
     path.write_text("".join(f"{key} = {value!r}\n" for key, value in config.items()))
     return path
+
+
+def tiny_classifier_config(data_root: Path, method: dict, scenario: str = "task") -> dict:
+    """Three tasks of two digits each, two passes over each."""
+
+    def loader(batch_size, split):
+        return dict(
+            batch_size=batch_size,
+            dataset=dict(type="vdfd_seg.ImageArrays", data_root=str(data_root), split=split),
+        )
+
+    return dict(
+        default_scope="mmseg",
+        model=dict(
+            type="vdfd_seg.ContinualClassifier",
+            data_preprocessor=dict(
+                type="vdfd_seg.ImageBatchPreprocessor",
+                mean=(0.3, 0.3, 0.3),
+                std=(0.4, 0.4, 0.4),
+                crop_padding=1,
+                flip=False,
+            ),
+            backbone=dict(type="vdfd_seg.PreActResNet", depths=(1, 1), widths=(8, 16)),
+        ),
+        protocol=dict(type="Digits", num_classes=6, tasks=3, scenario=scenario),
+        method=method,
+        train_dataloader=loader(16, "train"),
+        test_dataloader=loader(64, "test"),
+        train_cfg=dict(max_epochs=2),
+        optim_wrapper=dict(type="OptimWrapper", optimizer=dict(type="Adam", lr=0.003)),
+        param_scheduler=[dict(type="MultiStepLR", by_epoch=True, milestones=[1], gamma=0.5)],
+        save_interval=7,
+        seed=3,
+        log_level="WARNING",
+        default_hooks=dict(logger=dict(type="LoggerHook", interval=50)),
+    )

@@ -29,6 +29,12 @@ def checked_start(path: str | Path, settings: Settings) -> dict:
     start = load_step(path)
     if start["meta"]["step"] != 0:
         raise InputError(f"--init-from '{path}' is of step {start['meta']['step']}, not of step 0.")
+    scenario = start["meta"].get("scenario", settings.protocol.scenario)
+    if scenario != settings.protocol.scenario:
+        raise InputError(
+            f"--init-from '{path}' was trained {scenario}-incrementally, the config's protocol is "
+            f"{settings.protocol.scenario}-incremental."
+        )
     names = list(settings.protocol.classes_seen(0))
     found = start["meta"]["dataset_meta"]["classes"]
     if found != names:
@@ -103,6 +109,13 @@ def check_protocol(saved: dict, data: Data, path: Path) -> None:
     Raises:
         InputError: Naming both protocols.
     """
+    scenario = saved["meta"].get("scenario", data.protocol.scenario)
+    if scenario != data.protocol.scenario:
+        raise InputError(
+            f"checkpoint '{path}' was trained {scenario}-incrementally, the config's protocol "
+            f"'{data.protocol.name}' is {data.protocol.scenario}-incremental; give another folder "
+            f"or config."
+        )
     if saved["meta"]["fingerprint"] != data.fingerprint:
         raise InputError(
             f"checkpoint '{path}' belongs to protocol '{saved['meta']['protocol']}' with "

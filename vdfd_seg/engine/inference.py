@@ -44,6 +44,11 @@ class Predictor:
         set_up()
         saved = load_step(checkpoint)
         meta = saved["meta"]
+        if meta.get("problem", "segmentation") != "segmentation":
+            raise InputError(
+                f"checkpoint '{checkpoint}' is a classifier's, and this command segments images; "
+                f"'vdfd_seg test' with prediction_dir set writes a classifier's predictions."
+            )
         names = meta["dataset_meta"]["classes"]
         network = finished_network(ConfigDict(meta["model"]), len(names), saved["state_dict"])
         steps = [dict(t) for t in meta["test_pipeline"]]

@@ -129,7 +129,9 @@ def _finish(trained: TrainedStep, trainer: StepTrainer, data, run) -> dict:
         "meta": {
             "format": STEP_FORMAT,
             "step": step,
+            "problem": protocol.problem,
             "protocol": protocol.name,
+            "scenario": protocol.scenario,
             "fingerprint": data.fingerprint,
             "dataset_meta": {
                 "classes": list(protocol.classes_seen(step)),

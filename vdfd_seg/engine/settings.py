@@ -119,16 +119,23 @@ def load_settings(
         if protocol.problem == "segmentation" and "pipeline" not in config[key].dataset:
             raise InputError(f"config '{path}': the key '{key}.dataset.pipeline' is missing.")
     _check_growth(config.get("growth") or {}, path)
+    if protocol.problem == "classification" and (config.get("growth") or {}).get("init"):
+        raise InputError(
+            f"config '{path}': growth.init='{config.growth.init}' is for segmentation heads; a "
+            f"classifier's new heads begin with random rows."
+        )
     _check_cycle(path, config.train_cfg)
     if amp and config.optim_wrapper.get("type") == "OptimWrapper":
         config.optim_wrapper.type = "vdfd_seg.DeviceAmpOptimWrapper"
     seed = config.get("seed", 0) if seed is None else seed
     config.seed = seed
     settings = Settings(config, path.stem, protocol, seed)
-    if protocol.problem not in settings.method().problems:
+    method = settings.method()
+    if protocol.problem not in method.problems:
         raise InputError(
             f"config '{path}': method {config.method.type} is not for {protocol.problem}."
         )
+    method.check(protocol)
     for step in range(len(settings.protocol.tasks)):
         _check_keys(path, settings.for_step(step))
         _check_cycle(path, settings.for_step(step).train_cfg)

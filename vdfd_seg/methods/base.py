@@ -4,7 +4,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from vdfd_seg.methods.context import TaskContext
-from vdfd_seg.protocols.protocol import PROBLEMS
+from vdfd_seg.protocols.protocol import PROBLEMS, Protocol
 
 
 class Method(nn.Module):
@@ -48,6 +48,13 @@ class Method(nn.Module):
             carried: The state carried from the step before.
         """
         return data.train_samples(step)
+
+    def check(self, protocol: Protocol) -> None:
+        """Refuse a protocol that the method cannot follow, before anything trains.
+
+        Raises:
+            InputError: Naming the option and what to do.
+        """
 
     def num_hidden(self, context: TaskContext) -> int:
         """How many old classes the training labels hide in the background."""

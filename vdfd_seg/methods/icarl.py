@@ -9,6 +9,7 @@ from vdfd_seg.datasets.task_dataset import Sample
 from vdfd_seg.errors import InputError
 from vdfd_seg.methods.base import Method
 from vdfd_seg.methods.context import TaskContext
+from vdfd_seg.protocols import Protocol
 from vdfd_seg.registry import METHODS
 
 
@@ -70,14 +71,17 @@ class ICaRL(Method):
         each = self.exemplars // classes
         return data.sample_bytes([None] * sum(min(size, each) for size in sizes))
 
-    def before_task(self, context: TaskContext) -> None:
-        """Take the network of the step before as teacher."""
-        if self.exemplars < context.protocol.num_classes(context.step):
+    def check(self, protocol: Protocol) -> None:
+        """Refuse fewer exemplars than classes."""
+        count = len(protocol.label_names)
+        if self.exemplars < count:
             raise InputError(
                 f"method ICaRL: exemplars={self.exemplars} is less than one for each of the "
-                f"{context.protocol.num_classes(context.step)} classes seen at step "
-                f"{context.step}."
+                f"{count} classes."
             )
+
+    def before_task(self, context: TaskContext) -> None:
+        """Take the network of the step before as teacher."""
         if context.old_network is not None:
             self._old = [context.old_network()]
             self.num_old = context.num_old

@@ -15,6 +15,7 @@ from vdfd_seg.distillation import (
 from vdfd_seg.errors import InputError
 from vdfd_seg.methods.base import Method
 from vdfd_seg.methods.context import TaskContext
+from vdfd_seg.protocols import Protocol
 from vdfd_seg.registry import METHODS
 
 OLD_ROWS = ("free", "frozen", "penalised")
@@ -129,18 +130,21 @@ class VDFD(Method):
         self.num_old = 0
         self.held_rows: dict[str, Tensor] = {}
 
-    def before_task(self, context: TaskContext) -> None:
-        """Build the penalty from the memories of the tasks before."""
-        if self.old_rows == "frozen" and context.protocol.scenario != "class":
-            raise InputError(
-                "method VDFD: old_rows='frozen' is for class-incremental protocols: here every "
-                "step trains the rows of all classes."
-            )
-        if self.old_rows != "free" and context.protocol.problem == "classification":
+    def check(self, protocol: Protocol) -> None:
+        """Refuse ``old_rows`` where old rows are not a matter of the method."""
+        if self.old_rows != "free" and protocol.problem == "classification":
             raise InputError(
                 f"method VDFD: old_rows='{self.old_rows}' is for segmentation: the heads of a "
                 f"classifier's old tasks stay as they are with model.label_trick=True."
             )
+        if self.old_rows == "frozen" and protocol.scenario != "class":
+            raise InputError(
+                "method VDFD: old_rows='frozen' is for class-incremental protocols: here every "
+                "step trains the rows of all classes."
+            )
+
+    def before_task(self, context: TaskContext) -> None:
+        """Build the penalty from the memories of the tasks before."""
         self.num_old = context.num_old
         states = context.carried.get("memories", [])
         if states and self.weight:

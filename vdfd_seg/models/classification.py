@@ -67,14 +67,14 @@ class ClassificationView:
     def load(self, state: dict[str, Tensor], num_old: int, init: str = "random") -> None:
         """Load the weights of the step before; heads that are not in it stay as they are.
 
+        Args:
+            state: The weights.
+            num_old: Not used: a head belongs to one task.
+            init: Not used: new heads begin with random rows.
+
         Raises:
             InputError: For weights of another network, naming the parameter.
         """
-        if init != "random":
-            raise InputError(
-                f"growth.init='{init}' is for segmentation heads with a background; "
-                f"classifiers begin with random rows."
-            )
         own = self.network.state_dict()
         new = {k for k in own if k.startswith("heads.")} - state.keys()
         for problem, names in (

@@ -1,0 +1,289 @@
+"""Whole classification sequences through the commands."""
+
+import csv
+import json
+import math
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from tests.test_distributed import ROOT, one_thread_environment
+from tests.test_resume import Interrupted, assert_same_run, without_times
+from tests.tiny import changed, tiny_classifier_config, tiny_config, write_config
+from vdfd_seg.cli import run_command
+from vdfd_seg.datasets import read_arrays, write_arrays, write_digits
+from vdfd_seg.engine.step import ResumableLoop
+
+VDFD = {"type": "VDFD", "weight": 5.0}
+ICARL = {"type": "ICaRL", "exemplars": 30}
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    """Folder of scikit-learn's digits; not to be written to."""
+    return write_digits(tmp_path_factory.mktemp("data") / "digits")
+
+
+@pytest.fixture(scope="module")
+def sequence(digits, train, tmp_path_factory):
+    """Train the tiny sequence with a method; every prediction is written."""
+    made = {}
+
+    def run(method, scenario="task", **changes):
+        key = repr((method, scenario, changes))
+        if key not in made:
+            folder = tmp_path_factory.mktemp("sequence")
+            config = tiny_classifier_config(digits, method, scenario)
+            config = changed(config, {"prediction_dir": str(folder / "predictions"), **changes})
+            made[key] = train(file=write_config(folder / "tiny.py", config))
+            made[key].predictions = folder / "predictions"
+        return made[key]
+
+    return run
+
+
+def predicted(run, step):
+    with (run.predictions / f"step_{step:02d}" / "predictions.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("scenario", ["task", "class"])
+def test_results_follow_from_the_predictions(sequence, scenario):
+    run = sequence(VDFD, scenario)
+    assert run.results["metric"] == "accuracy"
+    assert run.results["protocol"]["scenario"] == scenario
+    for step, entry in enumerate(run.results["steps"]):
+        rows = predicted(run, step)
+        for task in range(3):
+            hits = [r["label"] == r["predicted"] for r in rows if int(r["task"]) == task]
+            share = 100 * np.mean(hits) if task <= step else None
+            assert run.results["matrix"][step][task] == (share and pytest.approx(share))
+        hits = [r["label"] == r["predicted"] for r in rows]
+        assert entry["overall"] == pytest.approx(100 * np.mean(hits))
+        assert entry["test_images"] == len(rows)
+        for name, value in entry["per_class"].items():
+            own = [r["label"] == r["predicted"] for r in rows if r["label"] == name]
+            assert value == pytest.approx(100 * np.mean(own))
+    matrix = run.results["matrix"]
+    summary = run.results["summary"]
+    assert summary["acc"] == pytest.approx(np.mean(matrix[2]))
+    assert summary["bwt"] == pytest.approx(np.mean([matrix[2][j] - matrix[j][j] for j in range(2)]))
+    assert "old" not in summary
+
+
+def test_a_known_task_limits_the_prediction_to_its_classes(sequence):
+    tasks = [{"zero", "one"}, {"two", "three"}, {"four", "five"}]
+    for row in predicted(sequence(VDFD, "task"), 2):
+        assert row["predicted"] in tasks[int(row["task"])]
+    rows = predicted(sequence(VDFD, "class"), 2)
+    assert any(row["predicted"] not in tasks[int(row["task"])] for row in rows)
+
+
+def test_heads_of_old_tasks_stay_as_they_are(sequence):
+    run = sequence(VDFD, "task")
+    states = [
+        torch.load(run.path / f"step_{k:02d}" / "checkpoint.pth", weights_only=True)["state_dict"]
+        for k in range(3)
+    ]
+    for task in range(2):
+        name = f"heads.{task}.weight"
+        assert torch.equal(states[task][name], states[2][name])
+    assert not torch.equal(states[0]["backbone.stem.weight"], states[2]["backbone.stem.weight"])
+
+
+def test_label_augmentation_trains_and_is_evaluated_on_rotation_zero(sequence):
+    run = sequence(VDFD, "class", **{"model.rotations": True})
+    state = torch.load(run.path / "step_02" / "checkpoint.pth", weights_only=True)
+    assert state["state_dict"]["heads.2.weight"].shape == (8, 16)
+    seen = set(run.results["steps"][2]["classes_seen"])
+    assert {row["predicted"] for row in predicted(run, 2)} <= seen
+    # One prototype a class: the rows of the images as they are.
+    memories = state["method"]["state"]["memories"]
+    assert [memory["prototypes"].shape for memory in memories] == [(2, 16)] * 3
+    assert [memory["outputs"] for memory in memories] == [[0, 1], [2, 3], [4, 5]]
+
+
+@pytest.mark.parametrize(
+    "method",
+    [VDFD, {"type": "SI"}, {"type": "EWC", "images": 20}, ICARL, {"type": "LwF"}],
+    ids=lambda method: method["type"],
+)
+def test_an_interrupted_run_ends_as_one_that_was_not(sequence, train, tmp_path, method):
+    whole = sequence(method)
+    done = ResumableLoop.run_iter
+
+    def stopping(self, batch):
+        if "step_01" in str(self.runner.work_dir) and self._iter == 11:
+            raise Interrupted
+        return done(self, batch)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ResumableLoop, "run_iter", stopping)
+        with pytest.raises(Interrupted):
+            run_command("train", [str(whole.file), "--work-dir", str(tmp_path / "work")])
+    assert (tmp_path / "work" / "step_01" / "resume.pth").exists()
+    resumed = train("--resume", file=whole.file, work_dir=tmp_path / "work")
+    assert_same_run(resumed, whole)
+
+
+@pytest.mark.parametrize("method", [VDFD, ICARL], ids=lambda method: method["type"])
+def test_checkpoints_evaluate_to_the_same_results(sequence, tmp_path, capsys, method):
+    run = sequence(method)
+    out = tmp_path / "again.json"
+    assert (
+        run_command("test", [str(run.file), str(run.path), "--all-steps", "--out", str(out)]) == 0
+    )
+    again = json.loads(out.read_text())
+    assert without_times(again)["matrix"] == run.results["matrix"]
+    assert again["summary"] == run.results["summary"]
+
+
+def test_the_schedule_is_counted_in_passes_over_the_images(sequence):
+    log = {"type": "Visualizer", "vis_backends": [{"type": "LocalVisBackend"}]}
+    changes = {"default_hooks.logger.interval": 1, "visualizer": log}
+    run = sequence({"type": "FineTune"}, **changes)
+    scalars = next((run.path / "step_00").rglob("scalars.json")).read_text().splitlines()
+    rates = [json.loads(line)["lr"] for line in scalars]
+    each = math.ceil(run.results["steps"][0]["train_images"] / 16)
+    assert rates == pytest.approx([0.003] * each + [0.0015] * each)
+
+
+def test_report_and_dry_run_speak_of_accuracy_and_images(sequence, capsys):
+    run = sequence(VDFD)
+    assert "accuracy" in (run.path / "report.html").read_text()
+    capsys.readouterr()
+    assert run_command("train", [str(run.file), "--dry-run"]) == 0
+    text = capsys.readouterr().out
+    train_images = read_arrays(json_root(run), "train").labels
+    assert f"zero {(train_images == 0).sum()}" in text
+    assert "pixels" not in text
+
+
+def json_root(run):
+    from mmengine.config import Config
+
+    return Config.fromfile(run.file).train_dataloader.dataset.data_root
+
+
+def test_two_processes_equal_one(digits, train, tmp_path):
+    """From the same step 0, what is counted and estimated is the same; batch statistics, which
+    each process takes of its own images, keep the training of later steps from being so."""
+    whole = tiny_classifier_config(digits, {"type": "EWC", "images": 40})
+    one = train(file=write_config(tmp_path / "one.py", whole))
+    file = write_config(tmp_path / "two.py", changed(whole, {"train_dataloader.batch_size": 8}))
+    start, folder = one.path / "step_00" / "checkpoint.pth", tmp_path / "two"
+    done = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2",
+         str(ROOT / "tools" / "train.py"), str(file), "--work-dir", str(folder),
+         "--init-from", str(start), "--launcher", "pytorch"],
+        capture_output=True, text=True, check=False, timeout=300, env=one_thread_environment(),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-4000:]
+    two = json.loads((folder / "results.json").read_text())
+    for ours, theirs in zip(one.results["steps"], two["steps"], strict=True):
+        assert theirs["test_images"] == ours["test_images"]
+        assert np.sum(theirs["confusions"]["0"]) == ours["test_images"]
+    assert two["steps"][0]["confusions"] == one.results["steps"][0]["confusions"]
+    saved = [torch.load(p, weights_only=True) for p in (start, folder / "step_00/checkpoint.pth")]
+    ours, theirs = (each["method"]["state"]["importance"] for each in saved)
+    assert ours.keys() == theirs.keys()
+    assert all(torch.allclose(ours[name], theirs[name], rtol=1e-5) for name in ours)
+
+
+class TestBadInput:
+    @pytest.fixture
+    def refused(self, capfd, stack):
+        def run(command, *arguments):
+            assert run_command(command, list(map(str, arguments))) == 2
+            error = capfd.readouterr().err
+            assert error.count("vdfd_seg: error:") == 1
+            assert "Traceback" not in error
+            return " ".join(error.split())
+
+        return run
+
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"protocol.tasks": 4}, "6 classes of Digits do not divide into tasks=4"),
+            ({"protocol.num_classes": 11}, "num_classes=11 must be a number from 1 to 10"),
+            ({"protocol.scenario": "domain"}, "scenario='domain' is not one of"),
+            ({"protocol.order": ["zero"]}, "order must name each class of Digits once"),
+            ({"protocol.type": "CIFAR100"}, "has the 10 classes zero, one, two, ..., the protocol"),
+            ({"model.backbone.widths": (8,)}, "the config's model cannot be built"),
+            ({"model.test": "mean"}, "model.test='mean' is not one of"),
+            ({"model.data_preprocessor.crop_padding": -1}, "crop_padding of 0 or more"),
+            ({"train_dataloader.dataset.type": "CIFAR100"}, "Valid names: vdfd_seg.ImageArrays"),
+            ({"train_dataloader.dataset.splt": "x"}, "Did you mean 'split'"),
+            ({"train_dataloader.dataset.data_root": "no/such/folder"}, "no/such/folder"),
+            ({"evaluate_on": "validation"}, "needs protocol.validation"),
+            ({"method": {"type": "ICaRL", "exemplars": 5}}, "less than one for each of the 6"),
+            ({"method": {"type": "VDFD", "old_rows": "frozen"}}, "old_rows='frozen' is for"),
+            ({"growth": {"init": "balanced"}}, "growth.init='balanced' is for segmentation"),
+        ],
+    )
+    def test_configs(self, refused, digits, tmp_path, monkeypatch, changes, message):
+        def trained(*_):
+            raise AssertionError("training began")
+
+        monkeypatch.setattr(ResumableLoop, "run_iter", trained)
+        config = changed(tiny_classifier_config(digits, VDFD), changes)
+        file = write_config(tmp_path / "tiny.py", config)
+        assert message in refused("train", file, "--work-dir", tmp_path / "work")
+
+    def test_a_segmentation_network_for_classification(self, refused, digits, tmp_path, scenes):
+        model = tiny_config(scenes)["model"]
+        config = changed(tiny_classifier_config(digits, VDFD), {"model": model})
+        file = write_config(tmp_path / "tiny.py", config)
+        message = refused("train", file, "--work-dir", tmp_path / "work")
+        assert "EncoderDecoder is not for protocol" in message
+
+    def test_a_method_for_classification_under_a_segmentation_protocol(self, refused, config_file):
+        file = config_file({"method": {"type": "ICaRL"}})
+        assert "method ICaRL is not for segmentation" in refused("train", file)
+
+    def test_a_checkpoint_of_another_scenario(self, refused, sequence, digits, tmp_path):
+        run = sequence(VDFD, "task")
+        config = tiny_classifier_config(digits, VDFD, "class")
+        file = write_config(tmp_path / "class.py", config)
+        expected = "was trained task-incrementally"
+        assert expected in refused("test", file, run.path)
+        start = run.path / "step_00" / "checkpoint.pth"
+        message = refused("train", file, "--work-dir", tmp_path / "w", "--init-from", start)
+        assert expected in message
+
+    def test_a_method_that_remembers_while_it_trains(self, refused, sequence, digits, tmp_path):
+        start = sequence(VDFD).path / "step_00" / "checkpoint.pth"
+        file = write_config(tmp_path / "si.py", tiny_classifier_config(digits, {"type": "SI"}))
+        message = refused("train", file, "--work-dir", tmp_path / "w", "--init-from", start)
+        assert "must train step 0 itself" in message
+
+    def test_a_truncated_file_of_images(self, refused, digits, tmp_path):
+        copy = tmp_path / "digits"
+        shutil.copytree(digits, copy)
+        images = copy / "train_images.npy"
+        images.write_bytes(images.read_bytes()[:-1000])
+        file = write_config(tmp_path / "tiny.py", tiny_classifier_config(copy, VDFD))
+        assert "train_images.npy" in refused("train", file, "--work-dir", tmp_path / "w")
+
+    def test_overlays_of_a_classifier(self, refused, sequence, tmp_path, scenes):
+        checkpoint = sequence(VDFD).path / "step_00" / "checkpoint.pth"
+        message = refused("infer", checkpoint, scenes / "JPEGImages", "--out", tmp_path / "out")
+        assert "is a classifier's" in message
+
+    def test_a_step_without_images(self, refused, digits, tmp_path):
+        arrays = read_arrays(digits, "train")
+        kept = arrays.labels != 4
+        root = tmp_path / "five"
+        write_arrays(root, "train", arrays.images[kept], arrays.labels[kept], arrays.classes)
+        test = read_arrays(digits, "test")
+        write_arrays(root, "test", test.images, test.labels, test.classes)
+        config = changed(tiny_classifier_config(root, VDFD), {"protocol.tasks": 6})
+        file = write_config(tmp_path / "tiny.py", config)
+        message = refused("train", file, "--work-dir", tmp_path / "w")
+        assert "step 4 (four)" in message
+        assert "no training images" in message
