@@ -3,13 +3,12 @@
 
     python tools/analysis_tools/benchmark_distillation.py estimation
     python tools/analysis_tools/benchmark_distillation.py loss --network resnet18
-    python tools/analysis_tools/benchmark_distillation.py convergence
 
 ``estimation`` times the mean gradients of DeepLabV3-ResNet-50 with probes, for several chunks of
 classes, beside one plain backward pass per class. ``loss`` times the loss and its backward pass
 beside a plain training step and beside the plainly written loss, which expands every gradient over
-the kernel for each class and task. ``convergence`` measures how far the mean gradient of n images
-is from that of all. Each prints a Markdown table; times are the best of the repeats.
+the kernel for each class and task. Each prints a Markdown table; times are the best of the
+repeats.
 """
 
 import argparse
@@ -30,7 +29,7 @@ from vdfd_seg.distillation import (
     penalisable_parameters,
 )
 from vdfd_seg.distillation.kernels import layouts_of
-from vdfd_seg.models.preact_resnet import PreActResNet, PreActResNet18
+from vdfd_seg.models.preact_resnet import PreActResNet18
 
 MEBI = 2**20
 
@@ -275,49 +274,9 @@ def benchmark_loss(args: argparse.Namespace, device: torch.device) -> None:
         row("plainly written loss", tasks, *measure(expanded, 1, device))
 
 
-def benchmark_convergence(args: argparse.Namespace, device: torch.device) -> None:
-    from sklearn.datasets import load_digits
-
-    digits = load_digits()
-    images = torch.tensor(digits.images, dtype=torch.float32, device=device)[:, None] / 16.0
-    labels = torch.tensor(digits.target, device=device)
-    order = torch.randperm(len(images))
-    images, labels = images[order], labels[order]
-    module = PreActResNet([1, 1, 1], [16, 32, 64], 10, in_channels=1).to(device)
-    optimizer = torch.optim.Adam(module.parameters(), lr=3e-3)
-    for _ in range(8):
-        for rows in torch.randperm(len(images)).split(64):
-            optimizer.zero_grad()
-            F.cross_entropy(module(images[rows]), labels[rows]).backward()
-            optimizer.step()
-    params = penalisable_parameters(module, exclude=["linear"])
-
-    def estimated(count: int, over: str, first: int = 0) -> Tensor:
-        with MeanGradientEstimator(module, params, range(10), over=over) as estimator:
-            for start in range(first, first + count, 256):
-                rows = slice(start, min(start + 256, first + count))
-                estimator.update(module, images[rows], labels[rows])
-        return torch.cat(list(estimator.mean_gradients().values()))
-
-    module.eval()
-    with torch.no_grad():
-        accuracy = float((module(images).argmax(1) == labels).float().mean())
-    print(f"PreActResNet, digits, {len(images)} images, training accuracy {accuracy:.3f}\n")
-    print("| images | relative error, all | relative error, label |\n|---|---|---|")
-    exact = {over: estimated(len(images), over) for over in ("all", "label")}
-    for count in (16, 32, 64, 128, 256, 512, 1024):
-        errors = []
-        for over, target in exact.items():
-            starts = range(0, len(images) - count + 1, count)[:3]
-            draws = [estimated(count, over, first) for first in starts]
-            parts = [float((draw - target).norm() / target.norm()) for draw in draws]
-            errors.append(sum(parts) / len(parts))
-        print(f"| {count} | {errors[0]:.3f} | {errors[1]:.3f} |", flush=True)
-
-
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("part", choices=["estimation", "loss", "convergence"])
+    parser.add_argument("part", choices=["estimation", "loss"])
     parser.add_argument("--network", choices=["resnet18", "resnet50"], default="resnet18")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, help="CPU threads; default PyTorch's")
@@ -340,7 +299,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     parts = {
         "estimation": benchmark_estimation,
         "loss": benchmark_loss,
-        "convergence": benchmark_convergence,
     }
     parts[args.part](args, device)
     return 0

@@ -14,7 +14,7 @@ from vdfd_seg.distillation.pixels import MEANS, counted_pixels
 from vdfd_seg.distillation.probes import Probes
 from vdfd_seg.errors import InputError, unknown_name
 
-DEFAULT_CHUNK = 4
+DEFAULT_CHUNK = 2
 
 
 class MeanGradientEstimator:
@@ -38,7 +38,7 @@ class MeanGradientEstimator:
         outputs: Output channels of the task's C classes; labels use the same numbers.
         over: What the mean is taken over. Default ``'all'``, which needs no labels.
         chunk: Number of classes differentiated in one batched backward pass; memory grows with
-            it. 1: one backward pass per class. Default 4.
+            it. 1: one backward pass per class. Default 2.
         ignore_index: Label of pixels that belong to no class. Default 255.
 
     Raises:
@@ -169,6 +169,11 @@ class MeanGradientEstimator:
             for i, row in enumerate(rows)
         ]
         return [None if parts[0] is None else torch.stack(parts) for parts in zip(*by_class)]
+
+    @property
+    def counts(self) -> Tensor:
+        """``(C,)`` float64: pixels (a classifier: images) of each class that this process saw."""
+        return self._counts.clone()
 
     def mean_gradients(self) -> dict[str, Tensor]:
         """``(d, C)`` float64 mean gradient of each parameter that an output depends on.
