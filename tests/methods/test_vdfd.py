@@ -88,7 +88,8 @@ def gradients(step):
 
 
 def test_network_and_gcn_get_gradients(successor):
-    step = successor()
+    # The default output width of so small a network is 1: a unit latent then has no gradient.
+    step = successor(gcn_widths=(8, 4))
     move(step, "backbone")
     network, graph = gradients(step)
     assert sum(g.abs().sum() for g in network) > 0
