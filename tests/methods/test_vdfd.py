@@ -113,7 +113,8 @@ def test_the_penalty_alone_pulls_the_weights_back(successor):
 
 class TestProximal:
     def test_the_gcn_learns_from_both_terms_and_the_network_from_neither(self, successor):
-        both, alone = successor(), successor(treatment="proximal")
+        widths = {"gcn_widths": (8, 4)}
+        both, alone = successor(**widths), successor(treatment="proximal", **widths)
         for step in (both, alone):
             move(step, "backbone")
         network, graph = gradients(alone)
