@@ -267,3 +267,53 @@ def vdfd_run(train, tmp_path_factory):
 def finetune_run(train):
     """A finished run of three tasks with fine-tuning."""
     return train(config={"method": {"type": "FineTune"}})
+
+
+@pytest.fixture(scope="session")
+def tiny_arrays():
+    """Images of 8x8 pixels of ten classes, each class with a colour of its own."""
+    from vdfd_seg.datasets import ImageArrays
+    from vdfd_seg.protocols.digits import CLASSES as digits
+
+    def make(each=4, seed=0, classes=digits):
+        rng = np.random.default_rng(seed)
+        labels = rng.permutation(np.repeat(np.arange(len(classes)), each))
+        colours = np.random.default_rng(9).integers(0, 256, (len(classes), 1, 1, 3))
+        noise = rng.integers(-40, 41, (len(labels), 8, 8, 3))
+        images = np.clip(colours[labels] + noise, 0, 255).astype(np.uint8)
+        return ImageArrays(images, labels, tuple(classes), "tiny")
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_classification(tiny_arrays):
+    """Three tasks of two of the tiny images' ten classes."""
+    from vdfd_seg.datasets import ClassificationData
+    from vdfd_seg.protocols import build_protocol
+
+    def make(scenario="task", evaluate_on="test", each=4, **rules):
+        cfg = {"type": "Digits", "tasks": 3, "num_classes": 6, "scenario": scenario, **rules}
+        arrays = tiny_arrays(each), tiny_arrays(3, seed=1)
+        return ClassificationData(build_protocol(cfg), *arrays, evaluate_on)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_classifier(registered_modules):
+    """Build a tiny classifier with seeded weights."""
+    import torch
+
+    from vdfd_seg.models import ContinualClassifier
+
+    def make(head_sizes=(2,), seed=0, **settings):
+        torch.manual_seed(seed)
+        return ContinualClassifier(
+            backbone={"type": "vdfd_seg.PreActResNet", "depths": (1, 1), "widths": (4, 8)},
+            data_preprocessor={"type": "vdfd_seg.ImageBatchPreprocessor", "crop_padding": 1},
+            head_sizes=head_sizes,
+            **settings,
+        )
+
+    return make

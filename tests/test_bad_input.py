@@ -144,8 +144,8 @@ CONFIGS = {
         {"train_dataloader.dataset.anno_file": "x"}, "BaseSegDataset", "anno_file",
     ),
     "unknown data preparation": (
-        {"data_preparation": {"type": "vdfd_seg.write_digits"}}, "unknown data preparation",
-        "'vdfd_seg.write_digits'",
+        {"data_preparation": {"type": "vdfd_seg.write_numbers"}}, "unknown data preparation",
+        "'vdfd_seg.write_numbers'",
     ),
     "unknown key in data preparation": (
         {"data_preparation": {"type": "vdfd_seg.write_digit_scenes", "folder": "x"}},

@@ -10,37 +10,96 @@ import torch
 from vdfd_seg.engine import load_settings
 from vdfd_seg.engine.environment import set_up
 from vdfd_seg.engine.networks import build_network
-from vdfd_seg.models import SegmentationView
+from vdfd_seg.models import view_of
 
 ROOT = Path(__file__).parent.parent / "configs"
 CONFIGS = sorted(p for p in ROOT.rglob("*.py") if "_base_" not in p.parts)
+METHODS = sorted({p.parent.name for p in CONFIGS})
+
+loaded = cache(load_settings)
+
+
+def classifies(path):
+    return loaded(path).protocol.problem == "classification"
 
 
 @cache
-def outputs_of(model: str, num_classes: int) -> torch.Size:
-    """Shape of the logits; cached, since many configs share one network."""
+def columns(model: str, sizes: tuple[int, ...]) -> tuple[int, int]:
+    """Columns of the logits, and of those of every row; many configs share one network."""
     set_up()
-    network, _ = build_network(json.loads(model), num_classes)
-    view = SegmentationView(network.eval())
+    network, _ = build_network(json.loads(model), sizes)
     with torch.no_grad():
-        return view.logits(torch.zeros(1, 3, 64, 64)).shape
+        outputs = view_of(network.eval(), "class").outputs(torch.zeros(1, 3, 64, 64))
+    return outputs.logits.shape[1], outputs.all_logits.shape[1]
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
 def test_config_builds(path):
-    settings = load_settings(path)
+    settings = loaded(path)
     last = len(settings.protocol.tasks) - 1
     model = settings.for_step(last).model.to_dict()
     # The losses differ between configs of one network; the logits do not.
-    model["decode_head"].pop("loss_decode")
+    model.get("decode_head", {}).pop("loss_decode", None)
+    sizes = tuple(settings.protocol.task_sizes(last))
     classes = settings.protocol.num_classes(last)
-    assert outputs_of(json.dumps(model, sort_keys=True), classes)[1] == classes
+    rows = 4 if model.get("rotations") else 1
+    assert columns(json.dumps(model, sort_keys=True), sizes) == (classes, rows * classes)
+    assert classes == len(settings.protocol.label_names)
 
 
 def test_names_say_the_protocol_and_the_dataset():
     for path in CONFIGS:
-        protocol = load_settings(path).protocol
-        assert f"{protocol.dataset.lower()}-{protocol.name}" in path.stem
+        protocol = loaded(path).protocol
+        if classifies(path):
+            assert protocol.dataset.lower() in path.stem
+            assert f"-{len(protocol.tasks)}-{protocol.scenario}" in path.stem
+            part = f"-{len(protocol.label_names)}c-" in path.stem
+            assert part == (len(protocol.label_names) < len(protocol.classes))
+        else:
+            assert f"{protocol.dataset.lower()}-{protocol.name}" in path.stem
+
+
+def test_names_say_rotations_and_the_method():
+    for path in filter(classifies, CONFIGS):
+        config = loaded(path).config
+        assert path.stem.endswith("-rot") == bool(config.model.get("rotations")), path.stem
+        assert path.stem.startswith(f"{path.parent.name}_")
+        kind = config.get("method_name", config.method.type)
+        assert kind.lower() == path.parent.name
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_has_the_splits_of_cifar(method):
+    found = set()
+    for path in CONFIGS:
+        protocol = loaded(path).protocol
+        if path.parent.name == method and protocol.dataset == "CIFAR100":
+            rotations = bool(loaded(path).config.model.get("rotations"))
+            found.add(
+                (len(protocol.tasks), protocol.scenario, rotations, len(protocol.label_names))
+            )
+    for tasks in (10, 20):
+        for scenario in ("task", "class"):
+            for rotations in (False, True):
+                assert (tasks, scenario, rotations, 100) in found
+
+
+def test_methods_of_a_protocol_differ_in_nothing_but_the_method():
+    for path in filter(classifies, CONFIGS):
+        own = {"method", "method_name"}
+        if path.parent.name == "dfd":
+            # Its released recipe has another learning rate.
+            own.add("optim_wrapper")
+        base = ROOT / "finetune" / f"finetune_{path.stem.removesuffix('-rot').split('_', 1)[1]}.py"
+        turned = base.with_stem(f"{base.stem}-rot")
+        if path.stem.endswith("-rot") and turned.exists():
+            base = turned
+        one, two = (loaded(each).config.to_dict() for each in (path, base))
+        if "-rot" in path.stem and base is not turned:
+            one["model"].pop("rotations")
+        assert {k: v for k, v in one.items() if k not in own} == {
+            k: v for k, v in two.items() if k not in own
+        }, path.stem
 
 
 def test_every_base_is_used():

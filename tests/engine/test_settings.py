@@ -240,3 +240,10 @@ class TestCommandLine:
         """vdfd_seg.cli.main puts the command's name into the program's while it runs."""
         monkeypatch.setattr(sys, "argv", ["vdfd_seg train", "train", "a.py"])
         assert command_line() == "vdfd_seg train a.py"
+
+
+def test_growth_for_a_background_is_refused_before_a_classifier_trains(settings, refused):
+    text = CONFIG.replace("type='VOC', split='10-5'", "type='CIFAR100'")
+    settings("growth = dict(init='random')", text=text)
+    settings("growth = dict(init='balanced')")
+    refused("growth.init='balanced' is for seg", "growth = dict(init='balanced')", text=text)

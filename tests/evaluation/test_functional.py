@@ -8,6 +8,7 @@ from sklearn import metrics as sklearn_metrics
 
 from vdfd_seg.evaluation import functional
 from vdfd_seg.evaluation.functional import (
+    accuracy,
     average_accuracy,
     average_incremental,
     backward_transfer,
@@ -183,3 +184,23 @@ def test_functional_needs_numpy_only():
         )
     }
     assert imported - set(sys.stdlib_module_names) == {"numpy"}
+
+
+class TestAccuracy:
+    def test_by_hand(self):
+        assert accuracy(CONFUSION) == 100 * 9 / 16
+        assert accuracy(CONFUSION, [0]) == 75.0
+        # Pooled over images, not a mean over classes.
+        assert accuracy([[1, 0], [3, 96]]) == 97.0
+        # What is given to another class counts, whichever classes are asked for.
+        assert accuracy(CONFUSION, [1]) == 100 * 3 / 8
+
+    def test_without_images_there_is_none(self):
+        assert np.isnan(accuracy(CONFUSION, [2, 3]))
+        assert accuracy(CONFUSION, [0, 2, 3]) == 75.0
+
+    def test_is_that_of_scikit_learn(self):
+        rng = np.random.default_rng(0)
+        label, prediction = rng.integers(0, 5, (2, 300))
+        found = accuracy(confusion_matrix(prediction, label, 5))
+        assert found == pytest.approx(100 * sklearn_metrics.accuracy_score(label, prediction))

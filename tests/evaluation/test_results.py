@@ -5,6 +5,7 @@ import pytest
 
 from vdfd_seg.errors import InputError
 from vdfd_seg.evaluation import (
+    accuracy_row,
     class_incremental_row,
     domain_incremental_row,
     iou_per_class,
@@ -12,6 +13,7 @@ from vdfd_seg.evaluation import (
     old_new_all,
     per_class,
     pool,
+    recall_per_class,
     summarise,
     write_results,
 )
@@ -61,6 +63,51 @@ def test_per_class():
     confusion = np.zeros((2, 2), dtype=int)
     confusion[0, 0] = 3
     assert per_class(confusion, ["a", "b"]) == {"a": 100.0, "b": None}
+
+
+def test_accuracy_row():
+    # 13 of 20 images of the first task's two classes, 9 of 10 of the second's, all of the third's.
+    assert accuracy_row(CONFUSION, TASKS) == [65.0, 90.0, 100.0]
+    assert accuracy_row(CONFUSION, TASKS, num_tasks=5) == [65.0, 90.0, 100.0, None, None]
+    # Tasks whose classes do not follow one another.
+    assert accuracy_row(CONFUSION, [0, 1, 0, 1]) == [85.0, pytest.approx(900 / 14)]
+
+
+def test_accuracy_of_a_task_without_images_is_none():
+    confusion = CONFUSION.copy()
+    confusion[3] = 0
+    row = accuracy_row(confusion, TASKS)
+    assert row == [65.0, 90.0, None]
+    json.dumps(row, allow_nan=False)
+    with pytest.raises(ValueError, match="task_of_class names 2 classes"):
+        accuracy_row(confusion, [0, 1])
+
+
+def test_recall_per_class():
+    confusion = CONFUSION.copy()
+    confusion[3] = 0
+    found = recall_per_class(confusion, ["a", "b", "c", "d"])
+    assert found == {"a": 80.0, "b": 50.0, "c": 90.0, "d": None}
+    with pytest.raises(ValueError, match="zip"):
+        recall_per_class(confusion, ["a", "b"])
+
+
+def test_summary_of_three_tasks_of_classification_by_hand():
+    matrix = [[90.0, None, None], [60.0, 80.0, None], [75.0, 50.0, 70.0]]
+    summary = summarise(matrix, [90.0, 70.0, 65.0])
+    assert summary == {
+        "acc": 65.0,
+        # ((75 - 90) + (50 - 80)) / 2
+        "bwt": -22.5,
+        # ((90 - 75) + (80 - 50)) / 2: the best before the last step.
+        "forgetting": 22.5,
+        "avg_incremental": 75.0,
+        "overall": 65.0,
+    }
+    # A task that got better after it was learned: its best is later, and the two part.
+    matrix[1][0] = 96.0
+    summary = summarise(matrix, [90.0, 70.0, 65.0])
+    assert (summary["bwt"], summary["forgetting"]) == (-22.5, 25.5)
 
 
 def test_summarise():

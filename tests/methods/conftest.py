@@ -1,4 +1,4 @@
-"""Steps of the tiny protocol, taken without a Runner."""
+"""Steps of the tiny protocols, taken without a Runner."""
 
 from types import SimpleNamespace
 
@@ -11,32 +11,91 @@ def forbidden(*_):
 
 
 @pytest.fixture
-def begin(tiny_network, tiny_protocol, make_batch):
-    """Begin a step: its network grown, its method prepared, a batch with its labels."""
-    from vdfd_seg.methods import TaskContext, build_method
-    from vdfd_seg.models import ContinualLearner, SegmentationView, grow
+def segmentation_step(tiny_network, tiny_protocol, make_batch):
+    """The network, batch and images of a step of the tiny segmentation protocol."""
 
-    def start(cfg, step=0, previous=None, protocol=None, growth="random", **settings):
+    def make(method, step, carried, protocol=None, **settings):
         protocol = protocol or tiny_protocol()
-        network = tiny_network(protocol.num_classes(step), seed=step, **settings)
-        view = SegmentationView(network)
-        if previous:
-            grow(network, previous.state, view.rows, protocol.num_classes(step - 1), growth)
-        method = build_method(cfg)
+
+        def network(step):
+            return tiny_network(protocol.num_classes(step), seed=step, **settings)
+
         inputs, samples = make_batch(len(protocol.classes), seed=step)
         table = torch.tensor(protocol.train_label_map(step))
         for sample in samples:
             sample.gt_sem_seg.data = table[sample.gt_sem_seg.data]
 
-        def batches(limit=None):
-            count = len(samples) if limit is None else min(limit, len(samples))
+        def batches(limit=None, samples=None):
+            assert samples is None
+            count = len(inputs) if limit is None else min(limit, len(inputs))
             for i in range(count):
-                yield inputs[i : i + 1], samples[i : i + 1]
+                yield inputs[i : i + 1], batch[i : i + 1]
+
+        batch = samples
+        return SimpleNamespace(
+            protocol=protocol, network=network, inputs=inputs, samples=samples, batches=batches,
+            own=[],
+        )  # fmt: skip
+
+    return make
+
+
+@pytest.fixture
+def classification_step(tiny_classifier):
+    """The network, batch and images of a step of a classification protocol."""
+
+    def make(method, step, carried, data, **settings):
+        protocol = data.protocol
+
+        def network(step):
+            return tiny_classifier(protocol.task_sizes(step), seed=step, **settings)
+
+        preprocess = network(step).data_preprocessor
+
+        def batches(limit=None, samples=None, size=3):
+            samples = data.train_samples(step) if samples is None else samples
+            if limit is not None and limit < len(samples):
+                samples = [samples[i * len(samples) // limit] for i in range(limit)]
+            for batch in data.pass_over("train", samples, {"batch_size": size}):
+                batch = preprocess(batch, training=False)
+                yield batch["inputs"], batch["data_samples"]
+
+        chosen = method.select(data, step, carried)
+        inputs, samples = next(batches(samples=chosen, size=len(chosen)))
+        return SimpleNamespace(
+            protocol=protocol, network=network, inputs=inputs, samples=samples, batches=batches,
+            own=data.train_samples(step),
+        )  # fmt: skip
+
+    return make
+
+
+@pytest.fixture
+def begin(segmentation_step, classification_step):
+    """Begin a step: its network grown, its method prepared, a batch with its labels.
+
+    With ``data`` a step of classification, else one of segmentation.
+    """
+    from vdfd_seg.methods import TaskContext, build_method
+    from vdfd_seg.models import ContinualLearner, view_of
+
+    def start(cfg, step=0, previous=None, growth="random", data=None, **settings):
+        method = build_method(cfg)
+        method.check(protocol)
+        carried = previous.carried if previous else {}
+        if data is None:
+            parts = segmentation_step(method, step, carried, **settings)
+        else:
+            parts = classification_step(method, step, carried, data, **settings)
+        protocol, network = parts.protocol, parts.network(step)
+        view = view_of(network, protocol.scenario)
+        if previous:
+            view.load(previous.state, protocol.num_classes(step - 1), growth)
 
         def old_network():
             if not method.needs_old_network:
                 forbidden()
-            old = tiny_network(protocol.num_classes(step - 1), **settings)
+            old = parts.network(step - 1)
             old.load_state_dict(previous.state)
             return old.eval().requires_grad_(False)
 
@@ -44,18 +103,19 @@ def begin(tiny_network, tiny_protocol, make_batch):
             protocol=protocol,
             step=step,
             view=view,
-            carried=previous.carried if previous else {},
-            batches=batches,
+            carried=carried,
+            batches=parts.batches,
             old_network=old_network if step else None,
             log=lambda line: None,
+            samples=parts.own,
         )
-        view.begin(method.num_hidden(context))
+        view.begin(method.num_hidden(context), method.stores_data, method.trains_old_heads)
         torch.manual_seed(0)
         method.before_task(context)
         learner = ContinualLearner(network, method, view).train()
         return SimpleNamespace(
             learner=learner, network=network, method=method, view=view, context=context,
-            inputs=inputs, samples=samples,
+            inputs=parts.inputs, samples=parts.samples, data=data,
         )  # fmt: skip
 
     return start

@@ -8,7 +8,15 @@ from vdfd_seg.errors import InputError
 from vdfd_seg.methods import build_method
 from vdfd_seg.registry import METHODS
 
-pytestmark = pytest.mark.parametrize("name", sorted(METHODS.module_dict))
+CASES = [
+    (name, case)
+    for name, kind in sorted(METHODS.module_dict.items())
+    for problem in kind.problems
+    for case in {"segmentation": ["segmentation"], "classification": ["task", "class"]}[problem]
+]
+"""A method with ``"segmentation"``, or with the scenario of classification."""
+
+pytestmark = pytest.mark.parametrize(("name", "case"), CASES)
 
 
 def tensors(value):
@@ -22,13 +30,30 @@ def tensors(value):
             yield from tensors(item)
 
 
+def classifier_of(step):
+    """The layer with the rows of the newest classes."""
+    network = step.network
+    return network.heads[-1] if step.data else network.decode_head.conv_seg
+
+
 @pytest.fixture
-def second(begin, train, end, name):
+def start(begin, tiny_classification, name, case):
+    """Begin a step of the case with the method's defaults."""
+    data = None if case == "segmentation" else tiny_classification(case)
+
+    def make(step=0, previous=None):
+        return begin({"type": name}, step, previous, data=data)
+
+    return make
+
+
+@pytest.fixture
+def second(start, train, end):
     """A trained first step and its successor."""
-    first = begin({"type": name})
+    first = start()
     train(first)
     previous = end(first)
-    return first, previous, begin({"type": name}, 1, previous)
+    return first, previous, start(1, previous)
 
 
 def test_losses_are_finite_and_reach_network_and_method(second, train, losses_of):
@@ -47,25 +72,38 @@ def test_losses_are_finite_and_reach_network_and_method(second, train, losses_of
         # Under DistributedDataParallel a parameter without a gradient is an error.
         assert missing == []
         assert step.view.classifier()[0].requires_grad
-        assert step.network.decode_head.conv_seg.weight.grad[-1].abs().sum() > 0
+        assert classifier_of(step).weight.grad[-1].abs().sum() > 0
         if number == 0:
             train(step, updates=1)
 
 
-def test_training_lowers_the_loss(begin, train, losses_of, name):
-    step = begin({"type": name})
-    before = losses_of(step)["decode.loss_ce"].item()
+def test_training_lowers_the_loss(start, train, losses_of, case):
+    step = start()
+    key = "decode.loss_ce" if case == "segmentation" else "loss_ce"
+    before = losses_of(step)[key].item()
     train(step, updates=12, lr=0.1)
-    assert losses_of(step)["decode.loss_ce"].item() < before
+    assert losses_of(step)[key].item() < before
 
 
-def test_carried_state_survives_a_file(second, begin, losses_of, tmp_path, name):
+def test_losses_under_autocast_are_finite_and_near_those_without(second, losses_of):
+    _, _, step = second
+    expected = losses_of(step)
+    with torch.autocast("cpu", torch.bfloat16):
+        losses = losses_of(step)
+    for key, value in losses.items():
+        assert value.dtype in (torch.float32, torch.float64), key
+        assert torch.allclose(value, expected[key], rtol=0.1, atol=0.05), key
+    sum(value for key, value in losses.items() if "loss" in key).backward()
+    assert all(p.grad.isfinite().all() for p in step.learner.parameters() if p.grad is not None)
+
+
+def test_carried_state_survives_a_file(second, start, losses_of, tmp_path):
     _, previous, step = second
     save_plain(tmp_path / "state", {"state": previous.carried})
     loaded = load_plain(tmp_path / "state")["state"]
     assert nbytes(loaded) == nbytes(to_plain(previous.carried))
     previous.carried = loaded
-    again = begin({"type": name}, 1, previous)
+    again = start(1, previous)
     expected, found = losses_of(step), losses_of(again)
     assert list(found) == list(expected)
     for key, value in expected.items():
@@ -79,24 +117,25 @@ def test_carried_state_is_not_bound_to_the_network(second, train):
     assert all(map(torch.equal, tensors(previous.carried), before))
 
 
-def test_a_step_continues_from_its_saved_state(second, begin, train, losses_of, name):
+def test_a_step_continues_from_its_saved_state(second, start, train, losses_of):
     _, previous, step = second
     train(step, updates=2)
-    again = begin({"type": name}, 1, previous)
+    again = start(1, previous)
     again.learner.load_state_dict(to_plain(step.learner.state_dict()))
     expected, found = losses_of(step), losses_of(again)
     for key, value in expected.items():
         assert torch.allclose(found[key], value, atol=1e-6), key
 
 
-def test_images_are_read_or_kept_only_where_declared(second, tiny_data, name):
+def test_images_are_read_or_kept_only_where_declared(second, tiny_data):
     first, previous, step = second
-    data = tiny_data()
+    data = step.data or tiny_data()
     own = {sample.image for sample in data.train_samples(1)}
     chosen = {sample.image for sample in step.method.select(data, 1, previous.carried)}
     held = list(tensors(previous.carried))
     if step.method.stores_data:
-        assert step.method.stored_data_bytes(data, 1) > 0 or nbytes(previous.carried) > 0
+        assert chosen > own
+        assert step.method.stored_data_bytes(data, 1) > 0
         return
     assert chosen == own
     assert step.method.stored_data_bytes(data, 1) == 0
@@ -114,7 +153,9 @@ def test_the_old_network_is_kept_only_where_declared(second):
     # `begin` gives methods that do not declare it an old network that cannot be had.
     _, previous, step = second
     body = {k: v for k, v in previous.state.items() if v.ndim == 4 and "conv_seg" not in k}
-    held = list(tensors(previous.carried)) + list(step.method.state_dict().values())
+    held = list(tensors(previous.carried))
+    if not step.method.anchors_weights:
+        held += step.method.state_dict().values()
     for value in body.values():
         kept = [t for t in held if t.shape == value.shape or t.numel() == value.numel() > 64]
         assert not any(torch.equal(t.flatten(), value.flatten()) for t in kept)
@@ -129,17 +170,23 @@ def test_the_penalty_does_not_register_the_network(second):
     assert not own & {id(p) for p in step.network.parameters()}
 
 
-def test_predictions_are_label_maps(second):
+def test_predictions_are_label_maps_or_scores_of_every_class(second, end):
     _, _, step = second
+    end(step)
     step.learner.eval()
     with torch.no_grad():
         results = step.learner(step.inputs, step.samples, mode="predict")
+    if step.data:
+        assert results.shape == (len(step.inputs), 4)
+        assert results.isfinite().all()
+        assert len(results.unique()) > len(results)
+        return
     assert len(results) == len(step.samples)
     for result in results:
         assert result.pred_sem_seg.data.shape == (1, 32, 32)
         assert int(result.pred_sem_seg.data.max()) < 3
 
 
-def test_unknown_argument_is_refused(name):
+def test_unknown_argument_is_refused(name, case):
     with pytest.raises(InputError, match=f"unknown key in method {name} 'no_such_option'"):
         build_method({"type": name, "no_such_option": 1})

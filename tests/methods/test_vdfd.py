@@ -88,7 +88,8 @@ def gradients(step):
 
 
 def test_network_and_gcn_get_gradients(successor):
-    step = successor()
+    # The default output width of so small a network is 1: a unit latent then has no gradient.
+    step = successor(gcn_widths=(8, 4))
     move(step, "backbone")
     network, graph = gradients(step)
     assert sum(g.abs().sum() for g in network) > 0
@@ -112,7 +113,8 @@ def test_the_penalty_alone_pulls_the_weights_back(successor):
 
 class TestProximal:
     def test_the_gcn_learns_from_both_terms_and_the_network_from_neither(self, successor):
-        both, alone = successor(), successor(treatment="proximal")
+        widths = {"gcn_widths": (8, 4)}
+        both, alone = successor(**widths), successor(treatment="proximal", **widths)
         for step in (both, alone):
             move(step, "backbone")
         network, graph = gradients(alone)

@@ -235,11 +235,14 @@ class TestRefused:
 
     @pytest.mark.parametrize(
         ("key", "value"),
-        [("setting", "overlapped"), ("unseen", "bg"), ("average", "some"), ("scenario", "task"),
+        [("setting", "overlapped"), ("unseen", "bg"), ("average", "some"), ("scenario", "tasks"),
          ("domain_split", "leaky")],
     )  # fmt: skip
     def test_unknown_rule_names_the_valid_ones(self, key, value):
         self.refused(f"{key}='{value}' is not one of", **{key: value})
+
+    def test_a_scenario_of_classification(self):
+        self.refused("scenario='task' is not for segmentation", scenario="task")
 
     def test_unseen_background_without_a_background(self):
         self.refused("needs a background class", background=None, unseen="background")

@@ -66,14 +66,16 @@ class ClassificationData:
             self._held = held_out(list(map(str, range(len(train.labels)))), protocol.validation)
         self._tensors: dict[str, torch.Tensor] = {}
         for step, task in enumerate(protocol.tasks):
-            for part, samples in (
-                ("training", self.train_samples(step)),
-                (evaluate_on, self.test_samples(step)),
+            # Of the step's own classes: the images of earlier ones do not stand in for them.
+            tested = [sample for sample in self.test_samples(step) if sample.task == step]
+            for part, samples, source in (
+                ("training", self.train_samples(step), train),
+                (evaluate_on, tested, self.arrays[self.evaluate_on_part]),
             ):
                 if not samples:
                     raise InputError(
                         f"step {step} ({task.name}) of protocol '{protocol.name}' has no {part} "
-                        f"images in '{train.root}'; check the data set and protocol.validation."
+                        f"images in '{source.root}'; check the data set and protocol.validation."
                     )
 
     @property

@@ -118,12 +118,7 @@ def load_settings(
                 raise InputError(f"config '{path}': the key '{key}.{part}' is missing.")
         if protocol.problem == "segmentation" and "pipeline" not in config[key].dataset:
             raise InputError(f"config '{path}': the key '{key}.dataset.pipeline' is missing.")
-    _check_growth(config.get("growth") or {}, path)
-    if protocol.problem == "classification" and (config.get("growth") or {}).get("init"):
-        raise InputError(
-            f"config '{path}': growth.init='{config.growth.init}' is for segmentation heads; a "
-            f"classifier's new heads begin with random rows."
-        )
+    _check_growth(config.get("growth") or {}, path, protocol.problem)
     _check_cycle(path, config.train_cfg)
     if amp and config.optim_wrapper.get("type") == "OptimWrapper":
         config.optim_wrapper.type = "vdfd_seg.DeviceAmpOptimWrapper"
@@ -192,13 +187,18 @@ def command_line() -> str:
     return shlex.join([*program, *arguments])
 
 
-def _check_growth(growth, path):
+def _check_growth(growth, path, problem):
     for key in growth:
         if key != "init":
             raise InputError(f"config '{path}': growth: {unknown_name('key', key, ['init'])}")
     if growth.get("init", "random") not in INITIALISATIONS:
         raise InputError(
             f"config '{path}': {unknown_name('growth init', growth['init'], INITIALISATIONS)}"
+        )
+    if growth.get("init", "random") != "random" and problem == "classification":
+        raise InputError(
+            f"config '{path}': growth.init='{growth['init']}' is for segmentation heads with a "
+            f"background; classifiers begin with random rows."
         )
 
 

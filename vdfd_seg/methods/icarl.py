@@ -1,5 +1,6 @@
 """iCaRL, for classification: exemplars, distillation and the nearest mean of exemplars."""
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from mmengine.dist import all_gather_object, get_dist_info
@@ -64,12 +65,10 @@ class ICaRL(Method):
     def stored_data_bytes(self, data, step: int) -> int:
         """Bytes of the exemplars' images and labels."""
         classes = data.protocol.num_classes(step)
-        sizes = [
-            sum(1 for s in data.cumulative_samples(step) if data.labels["train"][s.image] == label)
-            for label in range(classes)
-        ]
+        images = [sample.image for sample in data.cumulative_samples(step)]
+        sizes = np.bincount(data.labels["train"][images], minlength=classes)
         each = self.exemplars // classes
-        return data.sample_bytes([None] * sum(min(size, each) for size in sizes))
+        return data.sample_bytes([None] * int(np.minimum(sizes, each).sum()))
 
     def check(self, protocol: Protocol) -> None:
         """Refuse fewer exemplars than classes."""

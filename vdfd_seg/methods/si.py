@@ -20,7 +20,8 @@ class SI(ImportancePenalty):
 
     with g the gradient of the task's loss without the penalty, and :math:`\Delta w` the step of
     the optimiser. Zenke, Poole and Ganguli, ICML 2017; defaults as in FACIL (its penalty has no
-    factor 1/2: its weight 0.1 is 0.2 here).
+    factor 1/2: its weight 0.1 is 0.2 here). Under gradient clipping g is only approximate: what
+    is clipped is the sum of both gradients.
 
     Args:
         weight: :math:`\lambda`.

@@ -20,7 +20,8 @@ class ClassificationOutputs:
         embedding: ``(N, d)`` features of the images as they are.
         logits: ``(N, C)`` logits of the classes, for the images as they are.
         all_logits: ``(M, R)`` logits of every row; with label augmentation in training the
-            ``M = 4 N`` turned images and ``R = 4 C`` rows, else the same as ``logits``.
+            ``M = 4 N`` turned images and ``R = 4 C`` rows, in evaluation ``M = N``; without it
+            the same as ``logits``.
     """
 
     inputs: Tensor
@@ -65,7 +66,7 @@ class ClassificationView:
             head.requires_grad_(sees_old or old_heads or not self.within_task)
 
     def load(self, state: dict[str, Tensor], num_old: int, init: str = "random") -> None:
-        """Load the weights of the step before; heads that are not in it stay as they are.
+        """Load the weights of a step of ``num_old`` classes; later heads stay as they are.
 
         Args:
             state: The weights.
@@ -76,10 +77,11 @@ class ClassificationView:
             InputError: For weights of another network, naming the parameter.
         """
         own = self.network.state_dict()
-        new = {k for k in own if k.startswith("heads.")} - state.keys()
+        starts = [sum(self.network.head_sizes[:task]) for task in range(len(self.network.heads))]
+        new = {f"heads.{task}.weight" for task, start in enumerate(starts) if start >= num_old}
         for problem, names in (
-            ("lacks", own.keys() - state.keys() - new),
-            ("has an unknown", state.keys() - own.keys()),
+            ("lacks the", own.keys() - state.keys() - new),
+            ("has an unknown", state.keys() - (own.keys() - new)),
         ):
             if names:
                 raise InputError(

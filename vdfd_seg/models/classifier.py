@@ -24,7 +24,14 @@ def rotated(images: Tensor) -> Tensor:
 
     Returns:
         ``(4 N, C, H, W)``; the four copies of an image follow one another.
+
+    Raises:
+        InputError: For images that are not square.
     """
+    if images.shape[2] != images.shape[3]:
+        raise InputError(
+            f"model.rotations=True needs square images, not {images.shape[2]}x{images.shape[3]}."
+        )
     turns = [torch.rot90(images, k, (2, 3)) for k in range(ROTATIONS)]
     return torch.stack(turns, 1).flatten(0, 1).contiguous(memory_format=torch.channels_last)
 
@@ -52,7 +59,6 @@ class ContinualClassifier(nn.Module):
         test: With rotations: predict from the image as it is (``"first"``, the default and the
             paper's), or from the mean over rotations of row ``4 c + k`` on the image turned k
             times (``"average"``).
-
         compile: Arguments of ``torch.compile`` for the backbone in training, for instance
             ``dict(mode="reduce-overhead")`` for CUDA graphs; None, the default, for none.
 

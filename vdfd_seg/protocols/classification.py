@@ -7,6 +7,7 @@ from vdfd_seg.protocols.protocol import Protocol, Task
 from vdfd_seg.protocols.splits import groups, task_name
 
 SCENARIOS = ("task", "class")
+RULES = ("validation",)
 
 
 def classification(
@@ -32,10 +33,16 @@ def classification(
         **rules: ``validation`` and ``name``.
 
     Raises:
-        InputError: For another scenario, an order that is no permutation, or
-            classes that do not divide into the tasks.
+        InputError: For another scenario, an order that is no permutation,
+            classes that do not divide into the tasks, or a rule of segmentation.
     """
     name = rules.pop("name", f"{tasks}-split")
+    for key in rules:
+        if key not in RULES:
+            raise InputError(
+                f"protocol '{name}': {key} is not for classification; what can be set are tasks, "
+                f"scenario, num_classes, order, name, {' and '.join(RULES)}."
+            )
     if scenario not in SCENARIOS:
         raise InputError(f"protocol '{name}': scenario={scenario!r} is not one of {SCENARIOS}.")
     learned = list(classes)

@@ -1,0 +1,208 @@
+"""Which images a step of classification trains on and is tested on, and under which labels."""
+
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+
+from vdfd_seg.datasets import ClassificationData, Sample
+from vdfd_seg.datasets import classification_data as module
+from vdfd_seg.errors import InputError
+from vdfd_seg.protocols import build_protocol
+from vdfd_seg.protocols.digits import CLASSES
+
+ORDER = ("seven", "two", "nine", "zero", "four", "one", "three", "five", "six", "eight")
+
+
+def images_of(samples):
+    return [sample.image for sample in samples]
+
+
+def name_of(data, part, image):
+    return CLASSES[data.arrays[part].labels[image]]
+
+
+def test_labels_follow_the_order_in_which_classes_are_learned(tiny_classification):
+    data = tiny_classification(order=ORDER)
+    for part in ("train", "test"):
+        for image, label in enumerate(data.labels[part]):
+            name = name_of(data, part, image)
+            expected = ORDER.index(name) if name in ORDER[:6] else 255
+            assert label == expected
+
+
+def test_each_step_trains_on_the_images_of_its_own_classes(tiny_classification):
+    data = tiny_classification(order=ORDER)
+    for step in range(3):
+        own = ORDER[2 * step : 2 * step + 2]
+        samples = data.train_samples(step)
+        expected = [i for i in range(40) if name_of(data, "train", i) in own]
+        assert samples == [Sample(i, (), step) for i in expected]
+        assert len(samples) == 8
+        assert data.class_counts(step) == {name: "4" for name in own}
+
+
+def test_tests_and_joint_training_cover_every_class_seen(tiny_classification):
+    data = tiny_classification(order=ORDER)
+    for step in range(3):
+        seen = ORDER[: 2 * step + 2]
+        for part, samples in (
+            ("train", data.cumulative_samples(step)),
+            ("test", data.test_samples(step)),
+        ):
+            number = len(data.arrays[part])
+            expected = [i for i in range(number) if name_of(data, part, i) in seen]
+            assert images_of(samples) == expected
+            for sample in samples:
+                assert name_of(data, part, sample.image) in data.protocol.tasks[sample.task].classes
+
+
+def test_bytes_of_images_and_labels(tiny_classification):
+    data = tiny_classification()
+    assert data.sample_bytes(data.train_samples(0)) == 8 * (8 * 8 * 3 + 8)
+
+
+class TestValidation:
+    def test_images_held_out_are_in_no_training_set(self, tiny_classification):
+        data = tiny_classification("class", "validation", each=12, validation=0.3)
+        out = [set(data.validation_images(step).tolist()) for step in range(3)]
+        assert sum(map(len, out)) == pytest.approx(0.3 * 72, abs=9)
+        for step in range(3):
+            own = set(images_of(data.train_samples(step)))
+            assert not own & out[step]
+            labels = np.isin(data.labels["train"], data.protocol.task_labels(step))
+            assert own | out[step] == set(np.flatnonzero(labels).tolist())
+            assert not set(images_of(data.cumulative_samples(2))) & out[step]
+            # What such a run is evaluated on.
+            assert set(images_of(data.test_samples(step))) == set().union(*out[: step + 1])
+        assert data.evaluate_on_part == "train"
+
+    def test_the_choice_depends_on_the_image_alone(self, tiny_classification):
+        settings = {"validation": 0.3, "num_classes": 10, "tasks": 1}
+        plain, other = (
+            tiny_classification(scenario, each=12, order=order, **settings)
+            for scenario, order in (("task", None), ("class", ORDER))
+        )
+        chosen = set(plain.validation_images(0).tolist())
+        assert chosen == set(other.validation_images(0).tolist())
+        more = tiny_classification(each=24, **settings).validation_images(0).tolist()
+        assert {i for i in more if i < 120} == chosen
+
+    def test_tests_are_as_without(self, tiny_classification):
+        data = tiny_classification(each=12, validation=0.3)
+        assert data.test_samples(2) == tiny_classification(each=12).test_samples(2)
+        assert data.evaluate_on_part == "test"
+
+
+class TestLoader:
+    def batches(self, data, count, start=0, size=5):
+        loader = data.train_loader(data.train_samples(0), {"batch_size": size}, 11, start)
+        return list(islice(loader, count))
+
+    def test_every_image_comes_once_a_pass(self, tiny_classification):
+        data = tiny_classification()
+        # Eight batches of five are five passes over eight images.
+        found = torch.cat([batch["inputs"] for batch in self.batches(data, 8)])
+        own = data.arrays["train"].images[images_of(data.train_samples(0))]
+        expected = sorted(image.transpose(2, 0, 1).tobytes() for image in own)
+        assert len(set(expected)) == 8
+        orders = []
+        for each in found.split(8):
+            orders.append([image.contiguous().numpy().tobytes() for image in each])
+            assert sorted(orders[-1]) == expected
+        assert len({tuple(order) for order in orders}) == 5
+
+    def test_images_come_with_their_labels(self, tiny_classification):
+        data = tiny_classification(order=ORDER)
+        arrays = data.arrays["train"]
+        place = {image.tobytes(): i for i, image in enumerate(arrays.images)}
+        for batch in self.batches(data, 3):
+            samples = batch["data_samples"]
+            for image, label in zip(batch["inputs"], samples.labels, strict=True):
+                name = name_of(data, "train", place[image.permute(1, 2, 0).numpy().tobytes()])
+                assert ORDER.index(name) == label
+            assert (samples.tasks == 0).all()
+
+    @pytest.mark.parametrize("done", [1, 2, 5])
+    def test_a_later_start_continues_exactly(self, tiny_classification, done):
+        data = tiny_classification()
+        whole, rest = self.batches(data, 8), self.batches(data, 8 - done, start=5 * done)
+        for expected, found in zip(whole[done:], rest, strict=True):
+            assert torch.equal(found["inputs"], expected["inputs"])
+            for key in ("labels", "tasks", "random"):
+                one, two = (getattr(b["data_samples"], key) for b in (expected, found))
+                assert torch.equal(one, two)
+
+    def test_every_draw_has_random_bits_of_its_own(self, tiny_classification):
+        found = self.batches(tiny_classification(), 8)
+        bits = torch.cat([batch["data_samples"].random for batch in found])
+        assert len(bits.unique()) == 40
+
+
+class TestPass:
+    @pytest.mark.parametrize("size", [1, 4, 100])
+    def test_reads_every_image_once_in_order(self, tiny_classification, size):
+        data = tiny_classification(order=ORDER)
+        samples = data.test_samples(1)
+        batches = list(data.pass_over("test", samples, {"batch_size": size}))
+        found = torch.cat([batch["inputs"] for batch in batches]).permute(0, 2, 3, 1)
+        assert np.array_equal(found, data.arrays["test"].images[images_of(samples)])
+        labels = torch.cat([batch["data_samples"].labels for batch in batches])
+        assert labels.tolist() == data.labels["test"][images_of(samples)].tolist()
+        assert all(batch["data_samples"].random is None for batch in batches)
+
+    def test_processes_take_turns(self, tiny_classification, monkeypatch):
+        data = tiny_classification()
+        samples = data.test_samples(2)[:11]
+        shares = []
+        for rank in range(3):
+            monkeypatch.setattr(module, "get_dist_info", lambda rank=rank: (rank, 3))
+            batches = data.pass_over("test", samples, {"batch_size": 2})
+            shares.append(torch.cat([batch["data_samples"].labels for batch in batches]).tolist())
+        expected = data.labels["test"][images_of(samples)].tolist()
+        assert shares == [expected[rank::3] for rank in range(3)]
+
+
+def test_fingerprints_tell_images_and_evaluation_apart(tiny_classification):
+    datas = [
+        tiny_classification(),
+        tiny_classification("class"),
+        tiny_classification(each=5),
+        tiny_classification(validation=0.3),
+        tiny_classification(evaluate_on="validation", validation=0.3),
+    ]
+    assert len({data.fingerprint for data in datas}) == 5
+    assert tiny_classification().fingerprint == datas[0].fingerprint
+
+
+class TestErrors:
+    def test_images_of_other_classes(self, tiny_arrays):
+        protocol = build_protocol({"type": "Digits"})
+        for classes in (CLASSES[:9], CLASSES[::-1]):
+            train, test = tiny_arrays(), tiny_arrays(classes=classes)
+            message = f"'tiny' has the {len(classes)} classes {classes[0]}, .* check data_root"
+            with pytest.raises(InputError, match=message):
+                ClassificationData(protocol, train, test)
+            with pytest.raises(InputError, match=message):
+                ClassificationData(protocol, test, train)
+
+    def test_validation_without_a_share(self, tiny_classification):
+        with pytest.raises(InputError, match="needs protocol.validation"):
+            tiny_classification(evaluate_on="validation")
+
+    def test_an_unknown_part(self, tiny_classification):
+        with pytest.raises(InputError, match="unknown evaluate_on 'tests'. Did you mean 'test'"):
+            tiny_classification(evaluate_on="tests")
+
+    @pytest.mark.parametrize("part", ["training", "test"])
+    def test_a_step_without_images(self, tiny_arrays, part):
+        whole, empty = tiny_arrays(), tiny_arrays()
+        empty.labels[np.isin(empty.labels, (2, 3))] = 0
+        arrays = (empty, whole) if part == "training" else (whole, empty)
+        with pytest.raises(InputError, match=rf"step 1 \(two\+three\) .* has no {part} images"):
+            ClassificationData(build_protocol({"type": "Digits"}), *arrays)
+
+    def test_a_step_whose_images_are_all_held_out(self, tiny_classification):
+        with pytest.raises(InputError, match="has no training images"):
+            tiny_classification(validation=0.999)

@@ -1,0 +1,88 @@
+"""Predictions of a classifier are counted under the task's rule."""
+
+import csv
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from vdfd_seg.engine import classification as module
+from vdfd_seg.engine.classification import classification_confusions, classification_metrics
+from vdfd_seg.models import ClassificationView
+
+STEP, CLASSES = 1, 4
+
+
+@pytest.fixture
+def learner(tiny_classifier):
+    """Gives every image of a class the same scores."""
+
+    def make(scenario, scores):
+        view = ClassificationView(tiny_classifier([2, 2]), scenario)
+
+        def val_step(batch):
+            return torch.tensor(scores)[batch["data_samples"].labels]
+
+        return SimpleNamespace(view=view, eval=lambda: None, val_step=val_step)
+
+    return make
+
+
+SCORES = [[0.9, 0.1, 0.0, 0.0], [0.2, 0.1, 0.3, 0.0], [0.5, 0.0, 0.1, 0.4], [0.0, 0.0, 0.2, 0.7]]
+BEST = {"class": [0, 2, 0, 3], "task": [0, 0, 3, 3]}
+
+
+@pytest.mark.parametrize("scenario", ["task", "class"])
+def test_only_the_classes_that_compete_can_be_predicted(
+    learner, tiny_classification, tmp_path, scenario
+):
+    data = tiny_classification(scenario)
+    cfg = {"batch_size": 5}
+    found = classification_confusions(learner(scenario, SCORES), data, STEP, cfg, tmp_path)
+    # Three test images a class.
+    expected = np.zeros((4, 4), dtype=int)
+    expected[range(4), BEST[scenario]] = 3
+    assert found[0].tolist() == expected.tolist()
+
+    metrics = classification_metrics(data.protocol, STEP, found)
+    right = [float(100 * (BEST[scenario][c] == c)) for c in range(4)]
+    assert metrics["row"] == [sum(right[:2]) / 2, sum(right[2:]) / 2, None]
+    assert metrics["overall"] == sum(right) / 4
+    names = data.protocol.label_names
+    assert metrics["per_class"] == dict(zip(names[:4], right, strict=True))
+    assert metrics["confusions"] == {"0": expected.tolist()}
+
+    rows = list(csv.DictReader((tmp_path / "predictions.csv").open()))
+    samples = data.test_samples(STEP)
+    assert [int(row["image"]) for row in rows] == [sample.image for sample in samples]
+    for row in rows:
+        label = names.index(row["label"])
+        assert data.labels["test"][int(row["image"])] == label
+        assert int(row["task"]) == label // 2
+        assert row["predicted"] == names[BEST[scenario][label]]
+
+
+def test_processes_together_predict_what_one_does(
+    learner, tiny_classification, tmp_path, monkeypatch
+):
+    data, one = tiny_classification("class"), learner("class", SCORES)
+    whole = classification_confusions(one, data, STEP, {"batch_size": 5}, tmp_path / "one")
+    shares, predicted = [], []
+    for rank in (1, 0):
+        for place in (module, "vdfd_seg.datasets.classification_data"):
+            name = place if isinstance(place, str) else place.__name__
+            monkeypatch.setattr(f"{name}.get_dist_info", lambda rank=rank: (rank, 2))
+
+        def together(value, op="sum"):
+            if op == "max":
+                predicted.append(value.clone())
+                value.copy_(torch.stack(predicted).amax(0))
+            else:
+                shares.append(value.clone())
+
+        monkeypatch.setattr(module, "all_reduce", together)
+        classification_confusions(one, data, STEP, {"batch_size": 2}, tmp_path / "two")
+    assert sum(shares).tolist() == whole[0].flatten().tolist()
+    texts = [(tmp_path / part / "predictions.csv").read_text() for part in ("one", "two")]
+    assert texts[0] == texts[1]

@@ -1,0 +1,137 @@
+"""Elastic weight consolidation, and the penalty that it shares with MAS and SI."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from tests.methods.plain import body, images_of, mean_of_gradients
+from vdfd_seg.errors import InputError
+from vdfd_seg.methods import EWC, build_method
+
+
+def surprise(columns):
+    """Minus the log-probability of the predicted class among some."""
+
+    def value(logits):
+        log = F.log_softmax(logits[columns], 0)
+        return -log[log.argmax()]
+
+    return value
+
+
+@pytest.fixture
+def after(begin, train, end, tiny_classification):
+    """The second step of EWC, trained; with the state of the first."""
+
+    def make(scenario="task", network=None, **options):
+        data, cfg = tiny_classification(scenario), {"type": "EWC", **options}
+        first = begin(cfg, data=data, **(network or {}))
+        train(first)
+        previous = end(first)
+        second = begin(cfg, 1, previous, data=data, **(network or {}))
+        train(second, lr=0.01)
+        return second, previous
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("scenario", "network", "columns"),
+    [
+        ("task", {}, [2, 3]),
+        ("class", {}, [2, 3]),
+        ("class", {"label_trick": False}, [0, 1, 2, 3]),
+        # A class's logit is that of the image as it is.
+        ("task", {"rotations": True}, [8, 12]),
+    ],
+)
+def test_the_fisher_is_that_of_a_loop_over_images(after, scenario, network, columns):
+    step, _ = after(scenario, network)
+    found = step.method.estimate(step.context)
+    images = images_of(step.data, step.context.samples)
+    expected = mean_of_gradients(step.network, images, surprise(columns), torch.square)
+    assert found.keys() == expected.keys()
+    assert all(value.max() > 0 for value in found.values())
+    for name, value in expected.items():
+        assert torch.allclose(found[name], value, rtol=1e-3, atol=1e-9), name
+
+
+def test_a_limit_spreads_the_images(after):
+    step, _ = after(images=2)
+    samples = step.context.samples
+    chosen = [samples[0], samples[len(samples) // 2]]
+    expected = mean_of_gradients(
+        step.network, images_of(step.data, chosen), surprise([2, 3]), torch.square
+    )
+    found = step.method.estimate(step.context)
+    for name, value in expected.items():
+        assert torch.allclose(found[name], value, rtol=1e-3, atol=1e-9), name
+
+
+def test_estimating_changes_nothing_in_the_network(after):
+    step, _ = after()
+    step.learner.zero_grad()
+    before = {name: value.clone() for name, value in step.network.state_dict().items()}
+    step.method.estimate(step.context)
+    assert step.network.training
+    assert all(torch.equal(v, before[k]) for k, v in step.network.state_dict().items())
+    assert all(p.grad is None for p in step.network.parameters())
+
+
+class TestMerge:
+    def test_by_hand(self):
+        method = EWC(alpha=0.25)
+        old, new = {"a": torch.tensor([4.0])}, {"a": torch.tensor([8.0])}
+        assert method.merge(old, new)["a"].item() == 7.0
+        assert method.merge({}, new)["a"].item() == 8.0
+
+    def test_the_running_fisher_is_carried_flat_and_does_not_grow(self, after, end):
+        step, previous = after(alpha=0.3)
+        new = step.method.estimate(step.context)
+        carried = end(step).carried["importance"]
+        assert {k: v.numel() for k, v in carried.items()} == {
+            k: v.numel() for k, v in previous.carried["importance"].items()
+        }
+        for name, value in carried.items():
+            old = previous.carried["importance"][name]
+            assert value.ndim == 1
+            assert torch.allclose(value, 0.3 * old + 0.7 * new[name].flatten())
+
+
+class TestPenalty:
+    def test_value_and_gradient_by_hand(self, after):
+        step, previous = after(weight=10.0)
+        outputs = step.view.outputs(step.inputs)
+        step.learner.zero_grad()
+        loss = step.method.extra_losses(step.view, outputs, step.samples)["loss_ewc"]
+        loss.backward()
+        total = 0.0
+        for name, parameter in body(step.network).items():
+            importance = previous.carried["importance"][name].view(parameter.shape)
+            moved = parameter.detach() - previous.state[name]
+            total += (importance * moved**2).sum().item()
+            assert torch.allclose(parameter.grad, 10 * importance * moved, atol=1e-9), name
+        assert loss.item() == pytest.approx(5 * total, rel=1e-4)
+        assert total > 0
+        assert all(head.weight.grad is None for head in step.network.heads)
+
+    def test_is_zero_when_a_step_begins(self, begin, train, end, tiny_classification):
+        data = tiny_classification()
+        first = begin({"type": "EWC"}, data=data)
+        train(first)
+        step = begin({"type": "EWC"}, 1, end(first), data=data)
+        assert step.method.extra_losses(step.view, None, None)["loss_ewc"].item() == 0
+
+    def test_there_is_none_without_old_tasks_or_weight(self, begin, after, tiny_classification):
+        first = begin({"type": "EWC"}, data=tiny_classification())
+        assert first.method.extra_losses(first.view, None, None) == {}
+        second, _ = after(weight=0)
+        assert second.method.extra_losses(second.view, None, None) == {}
+
+
+@pytest.mark.parametrize("name", ["EWC", "MAS"])
+def test_bad_options_are_refused(name):
+    with pytest.raises(InputError, match=f"method {name}: weight=-1"):
+        build_method({"type": name, "weight": -1})
+    with pytest.raises(InputError, match=f"method {name}: alpha=1.5"):
+        build_method({"type": name, "alpha": 1.5})

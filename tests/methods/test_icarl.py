@@ -1,0 +1,197 @@
+"""iCaRL: exemplars, distillation and the nearest mean."""
+
+from collections import Counter
+from types import SimpleNamespace
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from tests.methods import plain
+from vdfd_seg.checkpoint import nbytes
+from vdfd_seg.errors import InputError
+from vdfd_seg.methods import ICaRL, build_method
+from vdfd_seg.methods.icarl import herding
+
+SCENARIOS = pytest.mark.parametrize("scenario", ["task", "class"])
+
+
+@pytest.fixture
+def run(begin, train, end, tiny_classification):
+    """The steps of a run of iCaRL and the state after each."""
+
+    def make(scenario="class", exemplars=12, steps=3, **options):
+        data, previous, found = tiny_classification(scenario, each=5), None, []
+        for number in range(steps):
+            cfg = {"type": "ICaRL", "exemplars": exemplars, **options}
+            step = begin(cfg, number, previous, data=data)
+            train(step)
+            previous = end(step)
+            found.append((step, previous))
+        return found
+
+    return make
+
+
+def features_of(step, samples):
+    step.network.eval()
+    with torch.no_grad():
+        images = torch.cat(list(plain.images_of(step.data, samples)))
+        return F.normalize(step.network.backbone(images), dim=1)
+
+
+class TestHerding:
+    @pytest.mark.parametrize("count", [1, 2, 5, 9])
+    def test_is_that_of_trying_every_example(self, count):
+        for seed in range(5):
+            generator = torch.Generator().manual_seed(seed)
+            features = F.normalize(
+                torch.randn(9, 4, generator=generator, dtype=torch.float64), dim=1
+            )
+            assert herding(features, count).tolist() == plain.herding(features, count)
+
+    def test_by_hand(self):
+        features = torch.tensor([[0.0, 0.0], [4.0, 0.0], [1.0, 0.0], [3.0, 1.0]])
+        # The mean is (2, 1/4): (3, 1) is at 1.25 from it, (1, 0) nearer; then their mean (2, 1/2).
+        assert herding(features, 2).tolist() == [2, 3]
+
+    def test_a_longer_choice_begins_with_the_shorter(self):
+        features = torch.randn(20, 5, dtype=torch.float64)
+        assert herding(features, 20)[:7].tolist() == herding(features, 7).tolist()
+        assert sorted(herding(features, 20).tolist()) == list(range(20))
+
+
+class TestExemplars:
+    @SCENARIOS
+    def test_the_budget_is_divided_among_the_classes_seen(self, run, scenario):
+        # Five images a class: 12 for 2, 4 and 6 classes are 6, 3 and 2 each.
+        steps = run(scenario)
+        for (step, previous), each in zip(steps, (5, 3, 2), strict=True):
+            kept = previous.carried["exemplars"]
+            assert sorted(kept) == list(range(step.context.protocol.num_classes(step.context.step)))
+            for label, entries in kept.items():
+                assert len({image for image, _ in entries}) == len(entries) == each
+                for image, task in entries:
+                    assert step.data.labels["train"][image] == label
+                    assert task == label // 2
+
+    def test_those_of_old_classes_are_cut_from_the_end(self, run):
+        kept = [previous.carried["exemplars"] for _, previous in run()]
+        for label in (0, 1):
+            assert kept[0][label][:3] == kept[1][label]
+            assert kept[1][label][:2] == kept[2][label]
+
+    def test_those_of_new_classes_are_herded(self, run):
+        step, previous = run()[1]
+        for label in (2, 3):
+            own = [s for s in step.context.samples if step.data.labels["train"][s.image] == label]
+            order = plain.herding(features_of(step, own), 3)
+            assert previous.carried["exemplars"][label] == [[own[i].image, 1] for i in order]
+
+    def test_the_next_step_trains_on_them_and_its_own(self, run):
+        steps = run()
+        step, before = steps[2][0], steps[1][1]
+        images = Counter(s.image for s in step.method.select(step.data, 2, before.carried))
+        expected = Counter(s.image for s in step.data.train_samples(2))
+        expected.update(i for entries in before.carried["exemplars"].values() for i, _ in entries)
+        assert images == expected
+        assert set(step.samples.labels.tolist()) == {0, 1, 2, 3, 4, 5}
+        assert (step.samples.tasks == step.samples.labels // 2).all()
+
+    def test_the_bytes_declared_are_those_of_the_images_kept(self, run):
+        for number, (step, previous) in enumerate(run()):
+            kept = sum(map(len, previous.carried["exemplars"].values()))
+            found = step.method.stored_data_bytes(step.data, number)
+            assert found == kept * (8 * 8 * 3 + 8)
+            # Beside the images: two numbers each, the labels and a mean a class.
+            classes = step.context.protocol.num_classes(number)
+            names = len("exemplars") + len("means")
+            assert nbytes(previous.carried) == 16 * kept + classes * (8 + 8 * 8) + names
+
+
+class TestLoss:
+    @SCENARIOS
+    def test_is_the_binary_cross_entropy_with_the_old_sigmoids(
+        self, begin, run, train, tiny_classifier, scenario
+    ):
+        _, previous = run(scenario, steps=1)[0]
+        cfg = {"type": "ICaRL", "exemplars": 12, "weight": 0.7}
+        step = begin(cfg, 1, previous, data=run(scenario, steps=1)[0][0].data)
+        train(step)
+        teacher = tiny_classifier([2])
+        teacher.load_state_dict(previous.state)
+        with torch.no_grad():
+            target = teacher.eval()(step.inputs).sigmoid()
+        outputs = step.view.outputs(step.inputs)
+        p = outputs.logits[:, :2].sigmoid()
+        each = -(target * p.log() + (1 - target) * (1 - p).log())
+        found = step.method.extra_losses(step.view, outputs, step.samples)["loss_kd"]
+        assert torch.allclose(found, 0.7 * each.sum(1).mean(), rtol=1e-4)
+        (gradient,) = torch.autograd.grad(found, outputs.all_logits)
+        expected = torch.zeros_like(gradient)
+        expected[:, :2] = 0.7 * (p - target) / len(p)
+        assert torch.allclose(gradient, expected, atol=1e-6)
+
+    def test_all_classes_seen_compete_in_the_class_incremental_scenario(self, run):
+        step, _ = run(steps=2)[1]
+        outputs = step.view.outputs(step.inputs)
+        loss = step.method.task_loss(step.view, outputs, step.samples)["loss_ce"]
+        assert torch.allclose(loss, F.cross_entropy(outputs.logits, step.samples.labels))
+
+
+class TestPrediction:
+    def test_the_nearest_mean_by_hand(self):
+        method = ICaRL()
+        method.restore({"means": torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]])})
+        embedding = torch.tensor([[5.0, 0.1], [0.0, 3.0], [0.3, 0.4]])
+        view = SimpleNamespace(outputs=lambda inputs: SimpleNamespace(embedding=embedding))
+        scores = method.predict(view, None, None)
+        assert scores.argmax(1).tolist() == [0, 1, 2]
+        assert scores[1].tolist() == pytest.approx([-(2**0.5), 0.0, -(0.4**0.5)], abs=1e-6)
+
+    @SCENARIOS
+    def test_means_are_of_the_exemplars_and_their_task_may_be_known(self, run, scenario):
+        step, previous = run(scenario, steps=2)[1]
+        means = []
+        for label in range(4):
+            entries = previous.carried["exemplars"][label]
+            features = features_of(step, [SimpleNamespace(image=image) for image, _ in entries])
+            means.append(F.normalize(features.mean(0), dim=0))
+        means = torch.stack(means)
+        assert torch.allclose(previous.carried["means"].float(), means, atol=1e-5)
+        images = step.inputs
+        step.network.eval()
+        with torch.no_grad():
+            features = F.normalize(step.network.backbone(images), dim=1)
+            distances = (features[:, None] - means).norm(dim=2)
+            scores = step.learner(images, step.samples, mode="predict")
+        if scenario == "task":
+            other = torch.arange(4) // 2 != step.samples.tasks[:, None]
+            distances = distances.masked_fill(other, float("inf"))
+        found = step.view.competing(scores, step.samples).argmax(1)
+        assert torch.equal(found, distances.argmin(1))
+
+    def test_a_finished_step_predicts_as_before(self, begin, run):
+        step, previous = run(steps=1)[0]
+        again = begin({"type": "ICaRL", "exemplars": 12}, data=step.data)
+        again.network.load_state_dict(previous.state)
+        again.method.restore(previous.carried)
+        with torch.no_grad():
+            scores = [
+                each.learner.eval()(step.inputs, step.samples, mode="predict")
+                for each in (step, again)
+            ]
+        assert torch.equal(*scores)
+
+
+def test_bad_options_are_refused():
+    with pytest.raises(InputError, match="exemplars=0 must be at least 1"):
+        build_method({"type": "ICaRL", "exemplars": 0})
+    with pytest.raises(InputError, match="weight=-1 must not be negative"):
+        build_method({"type": "ICaRL", "weight": -1})
+
+
+def test_too_few_exemplars_are_refused_when_the_first_step_begins(begin, tiny_classification):
+    begin({"type": "ICaRL", "exemplars": 6}, data=tiny_classification())
+    with pytest.raises(InputError, match="exemplars=5 is less than one for each of the 6 classes"):
+        begin({"type": "ICaRL", "exemplars": 5}, data=tiny_classification())

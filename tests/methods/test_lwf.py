@@ -1,0 +1,165 @@
+"""Learning without forgetting."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from tests.methods.plain import cross_entropy_of_facil
+from vdfd_seg.errors import InputError
+from vdfd_seg.methods import build_method
+from vdfd_seg.methods.lwf import distillation_loss
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def third(begin, train, end, tiny_classification, tiny_classifier):
+    """A third step of classification and its teacher, with the student moved away from it."""
+
+    def make(scenario="task", rotations=False, **options):
+        data, previous = tiny_classification(scenario), None
+        for number in range(3):
+            step = begin(
+                {"type": "LwF", **options}, number, previous, data=data, rotations=rotations
+            )
+            train(step)
+            if number == 1:
+                teacher = tiny_classifier([2, 2], rotations=rotations)
+                teacher.load_state_dict(step.network.state_dict())
+            if number < 2:
+                previous = end(step)
+        return step, teacher.eval()
+
+    return make
+
+
+def logits_of(network, images):
+    features = network.backbone(images)
+    return torch.cat([head(features) for head in network.heads], 1)
+
+
+class TestLoss:
+    @pytest.mark.parametrize("temperature", [1.0, 2.0])
+    def test_two_classes_by_hand(self, temperature):
+        new = temperature * torch.tensor([[math.log(3), 0.0]])
+        old = torch.zeros(1, 2)
+        # q = (3/4, 1/4) under the target (1/2, 1/2).
+        expected = 0.5 * math.log(16 / 3)
+        found = distillation_loss(new, old, temperature)
+        assert found.item() == pytest.approx(expected, rel=1e-6)
+        halved = distillation_loss(new, old, temperature, average_classes=True)
+        assert halved.item() == pytest.approx(expected / 2, rel=1e-6)
+
+    @pytest.mark.parametrize("temperature", [1.0, 2.0, 3.5])
+    def test_is_that_of_facil(self, temperature):
+        new, old = 3 * torch.randn(2, 6, 5)
+        expected = cross_entropy_of_facil(new, old, 1 / temperature)
+        assert torch.allclose(distillation_loss(new, old, temperature), expected, rtol=1e-5)
+
+    def test_pixels_are_positions_like_images(self):
+        new, old = torch.randn(2, 2, 3, 4, 5)
+        flat = [z.permute(0, 2, 3, 1).reshape(-1, 3) for z in (new, old)]
+        assert torch.allclose(distillation_loss(new, old, 2.0), distillation_loss(*flat, 2.0))
+
+    def test_its_gradient_is_the_difference_of_the_softmaxes(self):
+        new, old = torch.randn(2, 6, 5)
+        new.requires_grad_()
+        (gradient,) = torch.autograd.grad(distillation_loss(new, old, 2.0), new)
+        expected = (F.softmax(new / 2, 1) - F.softmax(old / 2, 1)) / (2 * 6)
+        assert torch.allclose(gradient, expected, atol=1e-7)
+
+    def test_has_no_gradient_where_student_and_teacher_agree(self):
+        new = torch.randn(6, 5, requires_grad=True)
+        (gradient,) = torch.autograd.grad(distillation_loss(new, new.detach(), 2.0), new)
+        assert gradient.abs().max() < 1e-8
+        # Logits that differ by a constant are the same distribution.
+        (gradient,) = torch.autograd.grad(distillation_loss(new, new.detach() + 3, 2.0), new)
+        assert gradient.abs().max() < 1e-7
+
+
+class TestStep:
+    @pytest.mark.parametrize("rotations", [False, True])
+    @pytest.mark.parametrize("scenario", ["task", "class"])
+    def test_each_old_task_is_a_group_where_the_task_is_known(self, third, scenario, rotations):
+        step, teacher = third(scenario, rotations, weight=0.7)
+        outputs = step.view.outputs(step.inputs)
+        images, rows = step.inputs, 1
+        if rotations:
+            # All rows are distilled, on all turned images.
+            images = torch.cat([torch.rot90(x, k, (1, 2))[None] for x in images for k in range(4)])
+            rows = 4
+        assert outputs.all_logits.shape == (rows * len(step.inputs), rows * 6)
+        with torch.no_grad():
+            old = logits_of(teacher, images)
+        groups = [slice(0, 2 * rows), slice(2 * rows, 4 * rows)]
+        if scenario == "class":
+            groups = [slice(0, 4 * rows)]
+        expected = sum(
+            cross_entropy_of_facil(outputs.all_logits[:, group], old[:, group], 1 / 2)
+            for group in groups
+        )
+        found = step.method.extra_losses(step.view, outputs, step.samples)["loss_kd"]
+        assert torch.allclose(found, 0.7 * expected, rtol=1e-4)
+
+    def test_has_no_gradient_while_the_network_is_still_the_old_one(
+        self, begin, train, end, tiny_classification
+    ):
+        data = tiny_classification()
+        first = begin({"type": "LwF"}, data=data)
+        train(first)
+        step = begin({"type": "LwF"}, 1, end(first), data=data)
+        step.learner.eval()
+
+        def gradient():
+            step.learner.zero_grad()
+            outputs = step.view.outputs(step.inputs)
+            step.method.extra_losses(step.view, outputs, step.samples)["loss_kd"].backward()
+            return step.network.backbone.stem.weight.grad.abs().max().item()
+
+        assert gradient() < 1e-6
+        with torch.no_grad():
+            step.network.heads[0].weight[0] += 1
+        assert gradient() > 1e-4
+
+    def test_old_heads_train_and_the_new_one_is_not_distilled(self, third):
+        step, _ = third()
+        step.learner.zero_grad()
+        outputs = step.view.outputs(step.inputs)
+        step.method.extra_losses(step.view, outputs, step.samples)["loss_kd"].backward()
+        old, middle, new = (head.weight.grad.abs().sum() for head in step.network.heads)
+        assert old > 0
+        assert middle > 0
+        assert new == 0
+
+    def test_segmentation_as_in_the_code_of_mib(self, begin, train, end, tiny_network):
+        cfg = {"type": "LwF", "weight": 100.0, "temperature": 1.0, "average_classes": True}
+        first = begin(cfg)
+        train(first)
+        previous = end(first)
+        step = begin(cfg, 1, previous)
+        train(step)
+        teacher = tiny_network(2)
+        teacher.load_state_dict(previous.state)
+        outputs = step.view.outputs(step.inputs)
+        with torch.no_grad():
+            old = teacher.eval().encode_decode(step.inputs, [s.metainfo for s in step.samples])
+        new = F.interpolate(outputs.logits, (32, 32), mode="bilinear")[:, :2]
+        expected = -100 * (old.softmax(1) * new.log_softmax(1)).mean()
+        found = step.method.extra_losses(step.view, outputs, step.samples)["loss_kd"]
+        assert torch.allclose(found, expected, rtol=1e-4)
+
+    def test_the_teacher_is_let_go_and_nothing_carried(self, third, end):
+        step, _ = third()
+        assert end(step).carried == {}
+        assert step.method.extra_losses(step.view, None, step.samples) == {}
+
+
+@pytest.mark.parametrize("options", [{"weight": -1}, {"temperature": 0}])
+def test_bad_options_are_refused(options):
+    with pytest.raises(InputError, match="method LwF: weight="):
+        build_method({"type": "LwF", **options})

@@ -1,0 +1,115 @@
+"""Augmentation of whole batches does to each image what its own random bits say."""
+
+import numpy as np
+import pytest
+import torch
+
+from vdfd_seg.datasets import LabelledImages
+from vdfd_seg.datasets.image_batches import random_bits
+from vdfd_seg.errors import InputError
+from vdfd_seg.models import ImageBatchPreprocessor
+from vdfd_seg.models.image_batch_preprocessor import augment
+
+
+def pixels(count, height=6, width=7, seed=0):
+    rng = np.random.default_rng(seed)
+    return torch.from_numpy(rng.integers(1, 256, (count, 3, height, width)).astype(np.uint8))
+
+
+def one_by_one(images, random, padding, flip):
+    """The same for one image at a time, with whole-number arithmetic."""
+    results = []
+    for image, bits in zip(images.numpy(), random.tolist(), strict=True):
+        height, width = image.shape[1:]
+        row = bits % 2**16 % (2 * padding + 1)
+        column = bits // 2**16 % 2**16 % (2 * padding + 1)
+        padded = np.pad(image, ((0, 0), (padding, padding), (padding, padding)))
+        window = padded[:, row : row + height, column : column + width]
+        results.append(window[:, :, ::-1] if flip and bits // 2**32 % 2 else window)
+    return np.stack(results)
+
+
+@pytest.mark.parametrize("padding", [0, 1, 4])
+@pytest.mark.parametrize("flip", [False, True])
+def test_is_that_of_a_loop_over_images(padding, flip):
+    images, random = pixels(40), random_bits(3, torch.arange(40))
+    found = augment(images, random, padding, flip)
+    assert found.dtype == torch.uint8
+    assert np.array_equal(found.numpy(), one_by_one(images, random, padding, flip))
+
+
+def test_an_image_does_not_depend_on_the_others_of_its_batch():
+    images, random = pixels(20), random_bits(3, torch.arange(20))
+    whole = augment(images, random, 4, True)
+    order = torch.tensor([13, 2, 7])
+    assert torch.equal(augment(images[order], random[order], 4, True), whole[order])
+
+
+def test_every_window_is_equally_likely_and_half_are_mirrored():
+    number, padding = 20000, 2
+    # One bright pixel in the middle says where the window is; the image is one pixel brighter
+    # to its right.
+    image = torch.zeros(1, 1, 5, 6, dtype=torch.uint8)
+    image[0, 0, 2, 2], image[0, 0, 2, 3] = 1, 2
+    found = augment(
+        image.expand(number, -1, -1, -1), random_bits(0, torch.arange(number)), padding, True
+    ).numpy()[:, 0]
+    rows = np.argmax(found.max(2), 1)
+    # Where both are in view, which one is to the left.
+    both = (found == 1).any((1, 2)) & (found == 2).any((1, 2))
+    left = np.argmax((found == 1).any(1), 1) < np.argmax((found == 2).any(1), 1)
+    assert both.all()
+    mirrored = ~left
+    columns = np.argmax((found == 1).any(1), 1)
+    columns = np.where(mirrored, 5 - columns, columns)
+    assert mirrored.mean() == pytest.approx(0.5, abs=0.015)
+    counts = np.zeros((5, 5, 2))
+    np.add.at(counts, (rows, columns, mirrored.astype(int)), 1)
+    expected = number / 50
+    # Chi-squared with 49 degrees of freedom: mean 49, deviation 10.
+    assert ((counts - expected) ** 2 / expected).sum() < 49 + 4 * 10
+
+
+class TestPreprocessor:
+    MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.25, 0.5)
+
+    @pytest.fixture
+    def preprocessor(self):
+        return ImageBatchPreprocessor(self.MEAN, self.STD, crop_padding=2)
+
+    def batch(self, random=True):
+        images = pixels(8)
+        bits = random_bits(1, torch.arange(8)) if random else None
+        labels = torch.arange(8)
+        return {"inputs": images, "data_samples": LabelledImages(labels, labels // 2, bits)}
+
+    def normalised(self, images):
+        mean, std = (np.array(x)[:, None, None] for x in (self.MEAN, self.STD))
+        return torch.tensor((np.asarray(images) / 255 - mean) / std, dtype=torch.float32)
+
+    def test_evaluation_only_normalises(self, preprocessor):
+        batch = self.batch()
+        found = preprocessor(batch, training=False)
+        assert torch.allclose(found["inputs"], self.normalised(batch["inputs"]), atol=1e-5)
+        assert torch.equal(found["data_samples"].labels, torch.arange(8))
+
+    def test_training_augments_before(self, preprocessor):
+        batch = self.batch()
+        turned = one_by_one(batch["inputs"], batch["data_samples"].random, 2, True)
+        found = preprocessor(batch, training=True)["inputs"]
+        assert torch.allclose(found, self.normalised(turned), atol=1e-5)
+        assert found.is_contiguous(memory_format=torch.channels_last)
+        assert not torch.equal(found, preprocessor(batch, training=False)["inputs"])
+
+    def test_without_random_bits_nothing_is_augmented(self, preprocessor):
+        batch = self.batch(random=False)
+        trained, tested = (preprocessor(batch, training=t)["inputs"] for t in (True, False))
+        assert torch.equal(trained, tested)
+
+    def test_nothing_of_it_is_in_a_checkpoint(self, preprocessor):
+        assert not preprocessor.state_dict()
+
+    @pytest.mark.parametrize("options", [{"crop_padding": -1}, {"std": (1, 1)}, {"std": (1, 0, 1)}])
+    def test_bad_options_are_refused(self, options):
+        with pytest.raises(InputError, match="data_preprocessor needs crop_padding of 0 or more"):
+            ImageBatchPreprocessor(**options)

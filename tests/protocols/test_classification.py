@@ -1,0 +1,112 @@
+"""Protocols of classification, and that those of segmentation are what they were."""
+
+import itertools
+
+import pytest
+
+from vdfd_seg.errors import InputError
+from vdfd_seg.protocols import build_protocol
+from vdfd_seg.protocols.cifar import CLASSES
+
+
+def cifar(**rules):
+    return build_protocol({"type": "CIFAR100", **rules})
+
+
+def test_cifar_has_a_hundred_classes_in_alphabetical_order():
+    assert len(CLASSES) == 100
+    assert list(CLASSES) == sorted(CLASSES)
+
+
+@pytest.mark.parametrize("scenario", ["task", "class"])
+@pytest.mark.parametrize(("tasks", "each"), [(10, 10), (20, 5)])
+def test_the_splits_of_cifar(tasks, each, scenario):
+    protocol = cifar(tasks=tasks, scenario=scenario)
+    assert (protocol.name, protocol.dataset) == (f"{tasks}-split", "CIFAR100")
+    assert (protocol.problem, protocol.scenario) == ("classification", scenario)
+    assert protocol.background is None
+    assert protocol.label_names == CLASSES
+    for step in range(tasks):
+        assert protocol.tasks[step].classes == CLASSES[each * step : each * (step + 1)]
+        assert protocol.task_sizes(step) == [each] * (step + 1)
+        assert protocol.num_old(step) == each * step
+        assert list(protocol.task_labels(step)) == list(range(each * step, each * (step + 1)))
+
+
+def test_ten_tasks_by_task_are_the_default():
+    assert cifar() == cifar(tasks=10, scenario="task")
+    assert build_protocol({"type": "Digits"}).task_sizes(4) == [2] * 5
+
+
+def test_an_order_is_the_order_of_learning_and_not_of_the_labels_in_the_files():
+    order = CLASSES[50:] + CLASSES[:50]
+    protocol = cifar(order=order)
+    assert protocol.label_names == order
+    assert protocol.classes == CLASSES
+    assert protocol.tasks[0].classes == CLASSES[50:60]
+
+
+def test_the_first_classes_of_the_order_alone():
+    protocol = cifar(order=CLASSES[::-1], num_classes=6, tasks=3)
+    assert protocol.label_names == CLASSES[:93:-1]
+    assert protocol.task_sizes(2) == [2, 2, 2]
+    # All a data set's classes have labels in its files.
+    assert protocol.classes == CLASSES
+
+
+@pytest.mark.parametrize(
+    ("rules", "message"),
+    [
+        ({"tasks": 7}, "100 classes of CIFAR100 do not divide into tasks=7"),
+        ({"tasks": 4, "num_classes": 50}, "50 classes of CIFAR100 do not divide into tasks=4"),
+        ({"tasks": 0}, "tasks=0 tasks"),
+        ({"tasks": "10"}, "tasks='10'"),
+        ({"num_classes": 101}, "num_classes=101 must be a number from 1 to 100"),
+        ({"num_classes": 0}, "num_classes=0"),
+        ({"num_classes": 10.0}, "num_classes=10.0"),
+        ({"order": CLASSES[:-1]}, "order must name each class of CIFAR100 once"),
+        ({"order": (*CLASSES[:-1], "apple")}, "order must name each class"),
+        ({"scenario": "domain"}, "scenario='domain' is not one of"),
+        ({"setting": "overlap"}, "setting is not for classification; what can be set are tasks"),
+        ({"unseen": "background"}, "unseen is not for classification"),
+        ({"background": "apple"}, "background is not for classification"),
+        ({"problem": "segmentation"}, "problem is not for classification"),
+        ({"task": 10}, "unknown key in protocol CIFAR100 'task'. Did you mean 'tasks'"),
+        ({"validation": 1.0}, "validation"),
+    ],
+)
+def test_what_is_no_protocol_is_refused(rules, message):
+    with pytest.raises(InputError, match=message):
+        cifar(**rules)
+
+
+class TestFingerprint:
+    def test_everything_that_changes_a_result_changes_it(self):
+        variants = [
+            cifar(),
+            cifar(scenario="class"),
+            cifar(tasks=20),
+            cifar(num_classes=50),
+            cifar(order=CLASSES[::-1]),
+            # The same tasks, but other labels within one.
+            cifar(order=(CLASSES[1], CLASSES[0], *CLASSES[2:])),
+            cifar(validation=0.1),
+        ]
+        found = [protocol.fingerprint("") for protocol in variants]
+        for one, two in itertools.combinations(found, 2):
+            assert one != two
+        assert cifar().fingerprint("a") != cifar().fingerprint("b")
+
+    def test_names_do_not(self):
+        assert cifar(name="mine").fingerprint("") == cifar().fingerprint("")
+        assert cifar(name="mine").name == "mine"
+
+    @pytest.mark.parametrize(
+        ("cfg", "expected"),
+        [
+            ({"type": "VOC", "split": "10-5", "setting": "overlap"}, "da600e18389ca2b9"),
+            ({"type": "Cityscapes", "split": "11-5"}, "b7325220417ff087"),
+        ],
+    )
+    def test_those_of_segmentation_are_from_before_there_was_classification(self, cfg, expected):
+        assert build_protocol(cfg).fingerprint("") == expected
