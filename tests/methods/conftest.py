@@ -81,13 +81,13 @@ def begin(segmentation_step, classification_step):
 
     def start(cfg, step=0, previous=None, growth="random", data=None, **settings):
         method = build_method(cfg)
-        method.check(protocol)
         carried = previous.carried if previous else {}
         if data is None:
             parts = segmentation_step(method, step, carried, **settings)
         else:
             parts = classification_step(method, step, carried, data, **settings)
         protocol, network = parts.protocol, parts.network(step)
+        method.check(protocol)
         view = view_of(network, protocol.scenario)
         if previous:
             view.load(previous.state, protocol.num_classes(step - 1), growth)

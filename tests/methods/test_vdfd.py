@@ -257,3 +257,35 @@ def test_works_with_other_networks(begin, train, end, losses_of, backbone, head)
     second = begin({"type": "VDFD"}, 1, end(first), **settings)
     train(second)
     assert losses_of(second)["loss_vdfd"].isfinite()
+
+
+@pytest.mark.parametrize(("accumulation", "tasks"), [("sum", 2), ("last", 1)])
+def test_one_switch_does_what_the_released_class_incremental_code_does(
+    begin, train, end, accumulation, tasks
+):
+    cfg = {"type": "VDFD", "accumulation": accumulation, "precision": "identity"}
+    previous = None
+    for number in range(2):
+        step = begin(cfg, number, previous)
+        train(step)
+        previous = end(step)
+    step = begin(cfg, 2, previous)
+    move(step, "backbone")
+    displacements = step.method.penalty.displacements()
+    assert len(displacements) == tasks
+    factor = 1 if accumulation == "sum" else 2**2
+    expected = factor * sum(each.square().sum() for each in displacements)
+    assert quadratic(step) == pytest.approx(expected.item())
+
+
+def test_random_directions_are_as_stiff_and_differ(successor):
+    real, control = (successor(directions=kind) for kind in ("gradient", "random"))
+    for step in (real, control):
+        assert quadratic(step) == pytest.approx(0, abs=1e-9)
+    ours, theirs = (step.context.carried["memories"][0] for step in (real, control))
+    for name, left in ours["left"].items():
+        size = (left @ ours["right"][name]).norm()
+        other = theirs["left"][name] @ theirs["right"][name]
+        assert other.norm() == pytest.approx(size.item(), rel=1e-4)
+    changed = [n for n, left in ours["left"].items() if not torch.equal(left, theirs["left"][n])]
+    assert len(changed) > len(ours["left"]) // 2
