@@ -3,14 +3,13 @@
 import torch.nn.functional as F
 from torch import Tensor
 
-from vdfd_seg.errors import InputError
 from vdfd_seg.methods.context import TaskContext
-from vdfd_seg.methods.importance import ImportancePenalty, mean_over_images
+from vdfd_seg.methods.importance import RunningImportance, mean_over_images
 from vdfd_seg.registry import METHODS
 
 
 @METHODS.register_module()
-class EWC(ImportancePenalty):
+class EWC(RunningImportance):
     r"""Importances are the diagonal of the Fisher information.
 
     .. math::
@@ -32,11 +31,7 @@ class EWC(ImportancePenalty):
     """
 
     def __init__(self, weight: float = 5000.0, alpha: float = 0.5, images: int | None = None):
-        super().__init__(weight)
-        if not 0 <= alpha <= 1:
-            raise InputError(f"method EWC: alpha={alpha} must be from 0 to 1.")
-        self.alpha = alpha
-        self.images = images
+        super().__init__(weight, alpha, images)
 
     def estimate(self, context: TaskContext) -> dict[str, Tensor]:
         """The Fisher information's diagonal for the task just learned."""
@@ -45,9 +40,3 @@ class EWC(ImportancePenalty):
             return F.cross_entropy(logits, logits.detach().argmax(1))
 
         return mean_over_images(context, self.images, surprise, lambda g: g.double().square())
-
-    def merge(self, old: dict[str, Tensor], new: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The running Fisher; the first task's is taken as it is."""
-        if not old:
-            return new
-        return {k: self.alpha * old[k] + (1 - self.alpha) * v for k, v in new.items()}

@@ -75,6 +75,33 @@ class ImportancePenalty(Method):
         return {k: v + old[k] if k in old else v for k, v in new.items()}
 
 
+class RunningImportance(ImportancePenalty):
+    r"""Importances that are merged by :math:`\Omega \leftarrow \alpha \Omega_{old} +
+    (1 - \alpha) \Omega`, the first task's being taken as they are.
+
+    Args:
+        weight: :math:`\lambda`.
+        alpha: Share of the old importances.
+        images: How many of a task's images the estimate uses; None for all.
+
+    Raises:
+        InputError: For a negative weight, or alpha outside [0, 1].
+    """
+
+    def __init__(self, weight: float, alpha: float = 0.5, images: int | None = None):
+        super().__init__(weight)
+        if not 0 <= alpha <= 1:
+            raise InputError(f"method {type(self).__name__}: alpha={alpha} must be from 0 to 1.")
+        self.alpha = alpha
+        self.images = images
+
+    def merge(self, old: dict[str, Tensor], new: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The running importances."""
+        if not old:
+            return new
+        return {k: self.alpha * old[k] + (1 - self.alpha) * v for k, v in new.items()}
+
+
 def penalised(view) -> dict[str, Tensor]:
     """The parameters that feed the main logits, the classifier left out, by name."""
     return {

@@ -2,14 +2,13 @@
 
 from torch import Tensor
 
-from vdfd_seg.errors import InputError
 from vdfd_seg.methods.context import TaskContext
-from vdfd_seg.methods.importance import ImportancePenalty, mean_over_images
+from vdfd_seg.methods.importance import RunningImportance, mean_over_images
 from vdfd_seg.registry import METHODS
 
 
 @METHODS.register_module()
-class MAS(ImportancePenalty):
+class MAS(RunningImportance):
     r"""Importances are how much the outputs' length changes with a parameter.
 
     .. math::
@@ -28,11 +27,7 @@ class MAS(ImportancePenalty):
     """
 
     def __init__(self, weight: float = 2.0, alpha: float = 0.5, images: int | None = None):
-        super().__init__(weight)
-        if not 0 <= alpha <= 1:
-            raise InputError(f"method MAS: alpha={alpha} must be from 0 to 1.")
-        self.alpha = alpha
-        self.images = images
+        super().__init__(weight, alpha, images)
 
     def estimate(self, context: TaskContext) -> dict[str, Tensor]:
         """The sensitivity of the outputs' length for the task just learned."""
@@ -42,9 +37,3 @@ class MAS(ImportancePenalty):
             return logits.norm(dim=1).mean()
 
         return mean_over_images(context, self.images, length, lambda g: g.double().abs())
-
-    def merge(self, old: dict[str, Tensor], new: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The running importances; the first task's are taken as they are."""
-        if not old:
-            return new
-        return {k: self.alpha * old[k] + (1 - self.alpha) * v for k, v in new.items()}
