@@ -3,9 +3,11 @@
 In the order of the paper's formulas: the mean gradient of a task's outputs
 (:class:`MeanGradientEstimator`), its compression to a :class:`GradientMemory`, the first-order
 displacement of old outputs and its precision (:class:`PrecisionGCN`), and the loss
-(:class:`VariationalDistillationLoss`), with :func:`proximal_step` as its implicit treatment.
+(:class:`VariationalDistillationLoss`), with :func:`proximal_step` as its implicit treatment and
+:func:`random_directions` as the control of an experiment.
 """
 
+from vdfd_seg.distillation.controls import random_directions
 from vdfd_seg.distillation.estimator import MeanGradientEstimator
 from vdfd_seg.distillation.kernels import penalisable_parameters
 from vdfd_seg.distillation.loss import VariationalDistillationLoss
@@ -22,4 +24,5 @@ __all__ = [
     "class_graph",
     "penalisable_parameters",
     "proximal_step",
+    "random_directions",
 ]
