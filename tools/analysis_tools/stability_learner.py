@@ -71,14 +71,22 @@ class FlatAdam:
         grads = [torch.zeros_like(p) if p.grad is None else p.grad for p in self.params.values()]
         return torch.cat([grad.flatten() for grad in grads])
 
-    def step(self, lr: float, ce: Tensor, penalty: "float | Tensor", factor: Tensor) -> None:
-        """One step along the gradients of cross-entropy plus penalty, times ``factor``."""
+    def step(
+        self,
+        lr: float,
+        ce: Tensor,
+        penalty: "float | Tensor" = 0.0,
+        factor: "float | Tensor" = 1.0,
+        root: Tensor | None = None,
+    ) -> None:
+        """One step along the gradients of cross-entropy plus penalty, times ``factor``; ``root``
+        takes the denominator's place."""
         self.count += 1
         self.first.lerp_(ce + penalty, 1 - BETA1)
         self.second.lerp_((ce + penalty) ** 2, 1 - BETA2)
         self.second_ce.lerp_(ce**2, 1 - BETA2)
         mean = self.first / (1 - BETA1**self.count)
-        self.vector -= lr * factor * mean / self.root(self.second)
+        self.vector -= lr * factor * mean / (self.root(self.second) if root is None else root)
 
     def root(self, second: Tensor) -> Tensor:
         """Adam's denominator."""
@@ -125,6 +133,7 @@ class Learner:
         self.accuracy: list[list[float]] = []
         self.log: list[dict[str, float]] = []
         self.factors: list[Tensor] = []
+        self.roots: list[Tensor] = []
         self.diverged = False
 
     def copy(self) -> "Learner":
@@ -136,12 +145,13 @@ class Learner:
         other.adam = FlatAdam(penalisable_parameters(other.net, exclude=[]))
         return other
 
-    def learn(self, variant: Variant, factors: "Sequence[Tensor] | float | None" = None) -> None:
+    def learn(self, variant: Variant, replay: dict | None = None) -> None:
         """Learn the next task, test all tasks so far, and remember the new one.
 
         Args:
             variant: How.
-            factors: For ``replay``: a constant, or the :attr:`factors` of the run to replay.
+            replay: For ``replay``: ``factor``, a number, or ``factors`` or ``roots`` as another
+                learner kept them while it learned with the penalty.
         """
         args, task = self.args, len(self.accuracy)
         images, labels = (self.tasks[task][f"train_{kind}"] for kind in ("images", "labels"))
@@ -165,10 +175,13 @@ class Learner:
             batch = order[position : position + args.batch]
             progress = iteration / (args.epochs * per_epoch)
             lr = args.lr * variant.scale * 0.5 ** ((progress >= 3 / 8) + (progress >= 6 / 8))
-            factor = factors[len(self.log)] if isinstance(factors, list) else (factors or 1.0)
+            options = {}
+            for name, value in (replay or {}).items():
+                kept = isinstance(value, list)
+                options[name.rstrip("s")] = value[len(self.log)].float() if kept else value
             others.zero_grad()
             ce = F.cross_entropy(self.heads[task](self.net(images[batch])), labels[batch])
-            record = self._step(ce, loss, others, variant, lr, torch.as_tensor(factor).float())
+            record = self._step(ce, loss, others, variant, lr, options)
             if loss is not None:
                 record["burst"] = math.sqrt(record["quadratic"]) / one_step
             if task:
@@ -176,7 +189,7 @@ class Learner:
         self._remember(task)
         self._test(task)
 
-    def _step(self, ce, loss, others, variant, lr, factor) -> dict[str, float]:
+    def _step(self, ce, loss, others, variant, lr, replay) -> dict[str, float]:
         adam, penalty = self.adam, 0.0
         record = {"loss": float(ce.detach()), "ce": float(ce.detach())}
         gradient = adam.gradient(ce)
@@ -190,11 +203,13 @@ class Learner:
                 raise FloatingPointError
             if not implicit:
                 penalty *= variant.weight
-                record["loss"] += variant.weight * float((quadratic - log_det).detach())
-        adam.step(lr, gradient, penalty if variant.part == "gradient" else 0.0, factor)
+                record["loss"] += variant.weight * record["quadratic"]
+        adam.step(lr, gradient, penalty if variant.part == "gradient" else 0.0, **replay)
         others.step()
-        if variant.part == "replay":
-            record["shrink"] = float(factor.median())
+        if "root" in replay:
+            record["shrink"] = float((adam.root(adam.second_ce) / replay["root"]).median())
+        elif replay:
+            record["shrink"] = float(torch.as_tensor(replay["factor"]).median())
         if loss is None:
             return record
         step_sizes = lr
@@ -204,6 +219,7 @@ class Learner:
             shrink = adam.root(adam.second_ce) / adam.root(adam.second)
             record["shrink"] = float(shrink.median())
             self.factors.append(shrink.bfloat16())
+            self.roots.append(adam.root(adam.second).bfloat16())
         elif variant.part == "decoupled":
             adam.vector -= lr * penalty
         if implicit:
@@ -294,11 +310,11 @@ class Learner:
         return {column: float(value) for column, value in out.items()}
 
 
-def run(start: Learner, variant: Variant, factors=None) -> Learner:
+def run(start: Learner, variant: Variant, replay: dict | None = None) -> Learner:
     learner = start.copy()
     try:
         for _ in learner.tasks[1:]:
-            learner.learn(variant, factors)
+            learner.learn(variant, replay)
     except FloatingPointError:
         learner.diverged = True
     return learner

@@ -16,7 +16,8 @@ digits, 5 tasks of 2 classes; ROOT holds ``{train,test}_images.npy`` (N, H, W, 3
 - ``proximal-adam``: the same, with Adam's step size of each entry;
 - ``decoupled``: an explicit step of the penalty, of the learning rate, outside Adam;
 - ``replay``: fine-tuning whose steps are shrunk, entry by entry and iteration by iteration, by
-  the factor measured in the ``gradient`` run (real) of the same seed; then by its median.
+  the factor measured in the ``gradient`` run (real) of the same seed; by its median; and with
+  the denominators of that run's Adam instead of its own.
 
 All with a penalty run with the real memories and with random directions of the same singular
 values. Columns: ``new`` is the mean accuracy of tasks 2 and later just after they were learned;
@@ -24,7 +25,8 @@ values. Columns: ``new`` is the mean accuracy of tasks 2 and later just after th
 moment and v_CE that of the cross-entropy's gradient alone: what a step along the cross-entropy is
 shortened by; ``edge`` the median of lr * (largest curvature of lambda * penalty in the metric of
 the steps), stable below 2 (1 + beta1) / (1 - beta1) = 38 within Adam and below 2 outside;
-``peak`` the largest training loss; ``burst`` the root of the largest quadratic term by the root of
+``peak`` the largest cross-entropy plus lambda * quadratic term (the determinant, which no step of
+the weights changes, is left out); ``burst`` the root of the largest quadratic term by the root of
 the largest that one Adam step of lr in every entry can make. Prints Markdown tables, mean ±
 standard deviation over the seeds.
 """
@@ -42,6 +44,7 @@ from stability_learner import Learner, Variant, run
 from torch import Tensor
 
 PARTS = ("finetune", "gradient", "proximal", "proximal-adam", "decoupled", "replay")
+REPLAYS = ("factors", "median", "denominators")
 COLUMNS = ("ACC", "BWT", "new", "shrink", "edge", "peak", "burst")
 FORMATS = dict.fromkeys(("ACC", "BWT", "new"), ".1f") | {
     "shrink": ".2g", "edge": ".3g", "peak": ".3g", "burst": ".2g",
@@ -102,10 +105,15 @@ def run_seed(args: argparse.Namespace, tasks: list[dict], seed: int, report: Cal
         report(str(variant), learner)
         real = variant.directions == "real"
         if variant.part == "gradient" and real and "replay" in args.parts:
+            replays = {
+                "factors": {"factors": learner.factors},
+                "median": {"factor": learner.results()["shrink"]},
+                "denominators": {"roots": learner.roots},
+            }
             again = Variant("replay", variant.weight, variant.directions)
-            report(str(again), run(start, again, learner.factors))
-            median = learner.results()["shrink"]
-            report(f"{again}, median", run(start, again, median))
+            for kind in args.replays:
+                name = str(again).replace("replay", f"replay of {kind}")
+                report(name, run(start, again, replays[kind]))
 
 
 def table(results: dict[str, list[dict[str, float]]]) -> str:
@@ -151,25 +159,25 @@ def plot(logs: dict[str, list[dict[str, float]]], results: dict, file: Path) -> 
     for name, log in logs.items():
         if name == "fine-tuning, lr × 1" or name.startswith("gradient") and "real" in name:
             left.plot([record["loss"] for record in log], label=name, linewidth=0.8)
-    left.set(yscale="symlog", xlabel="iteration, tasks 2 and later", ylabel="training loss")
-    left.set_yscale("symlog", linthresh=1)
-    left.legend(fontsize=7)
-    markers = {"fine-tuning": "k*-", "gradient real": "C0o", "gradient random": "C1o"}
-    markers |= {"proximal real": "C0^", "proximal random": "C1^", "proximal-adam real": "C0s"}
-    markers |= {"proximal-adam random": "C1s", "decoupled real": "C0x", "replay real": "C2D"}
+    left.set(xlabel="iteration, tasks 2 and later", ylabel="cross-entropy + λ · quadratic term")
+    left.set_yscale("log")
+    left.set_ylim(top=left.get_ylim()[1] * 1e3)
+    left.legend(fontsize=7, loc="upper center", ncol=2)
+    markers = {"fine-tuning": "k*-", "gradient, real": "C0o", "gradient, random": "C1o"}
+    markers |= {"proximal, real": "C0^", "proximal, random": "C1^"}
+    markers |= {"proximal-adam, real": "C0s", "proximal-adam, random": "C1s"}
+    markers |= {"replay of factors, real": "C2D", "replay of denominators, real": "C3D"}
     for label, marker in markers.items():
-        part, _, directions = label.partition(" ")
-        chosen = [
-            seeds
+        part, _, directions = label.partition(", ")
+        points = [
+            [np.mean([each[key] for each in seeds]) for key in ("new", "BWT")]
             for name, seeds in results.items()
             if name.split(",")[0] == part and name.endswith(directions) and all(seeds)
         ]
-        points = [[np.mean([each[key] for each in seeds]) for key in ("new", "BWT")]
-                  for seeds in chosen]  # fmt: skip
         if points:
             right.plot(*np.array(points).T, marker, label=label, markersize=5, linewidth=0.8)
     right.set(xlabel="new-task accuracy, %", ylabel="BWT, %")
-    right.legend(fontsize=7)
+    right.legend(fontsize=7, loc="lower left")
     figure.tight_layout()
     figure.savefig(file, dpi=110)
 
@@ -194,6 +202,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--gcn-lr", type=float, default=7e-4)
     parser.add_argument("--rank", type=int, default=1)
     parser.add_argument("--memory-stride", type=int, default=1, help="every n-th image estimates")
+    parser.add_argument("--replays", nargs="+", choices=REPLAYS, default=REPLAYS)
     parser.add_argument("--plot", type=Path, metavar="FILE")
     parser.add_argument("--json", type=Path, metavar="FILE", help="all results, for later use")
     return parser
