@@ -27,11 +27,11 @@ def test_every_part_runs_and_reports(study, capsys, tmp_path):
     lines = first.splitlines()
     assert lines[0].split("|")[2:-1] == [f" {column} " for column in study.COLUMNS]
     rows = {line.split("|")[1].strip(): line.split("|")[2:-1] for line in lines[2:]}
-    assert len(rows) == 2 + 2 + 3 + 4 + 4 + 2
+    assert len(rows) == 2 + 2 + 2 + 4 + 4 + 2
     accuracy, _, _, shrink, edge, peak, _ = rows["gradient, λ = 10000, real"]
     assert 0 <= float(accuracy) <= 100 and float(edge) > 0 and float(peak) > 0
     assert 0 < float(shrink) < 0.5
-    assert rows["replay of factors, λ = 10000, real"][3] == shrink
+    assert rows["replay, λ = 10000, real"][3] == shrink
     assert second.startswith("| | memory | whole | held | true |")
     assert (tmp_path / "curves.png").stat().st_size > 1000
     results = json.loads((tmp_path / "all.json").read_text())["results"]

@@ -77,16 +77,14 @@ class FlatAdam:
         ce: Tensor,
         penalty: "float | Tensor" = 0.0,
         factor: "float | Tensor" = 1.0,
-        root: Tensor | None = None,
     ) -> None:
-        """One step along the gradients of cross-entropy plus penalty, times ``factor``; ``root``
-        takes the denominator's place."""
+        """One step along the gradients of cross-entropy plus penalty, times ``factor``."""
         self.count += 1
         self.first.lerp_(ce + penalty, 1 - BETA1)
         self.second.lerp_((ce + penalty) ** 2, 1 - BETA2)
         self.second_ce.lerp_(ce**2, 1 - BETA2)
         mean = self.first / (1 - BETA1**self.count)
-        self.vector -= lr * factor * mean / (self.root(self.second) if root is None else root)
+        self.vector -= lr * factor * mean / self.root(self.second)
 
     def root(self, second: Tensor) -> Tensor:
         """Adam's denominator."""
@@ -133,7 +131,6 @@ class Learner:
         self.accuracy: list[list[float]] = []
         self.log: list[dict[str, float]] = []
         self.factors: list[Tensor] = []
-        self.roots: list[Tensor] = []
         self.diverged = False
 
     def copy(self) -> "Learner":
@@ -145,13 +142,13 @@ class Learner:
         other.adam = FlatAdam(penalisable_parameters(other.net, exclude=[]))
         return other
 
-    def learn(self, variant: Variant, replay: dict | None = None) -> None:
+    def learn(self, variant: Variant, factors: "float | list[Tensor]" = 1.0) -> None:
         """Learn the next task, test all tasks so far, and remember the new one.
 
         Args:
             variant: How.
-            replay: For ``replay``: ``factor``, a number, or ``factors`` or ``roots`` as another
-                learner kept them while it learned with the penalty.
+            factors: For ``replay``: one for all weights and iterations, or those that another
+                learner kept while it learned with the penalty.
         """
         args, task = self.args, len(self.accuracy)
         images, labels = (self.tasks[task][f"train_{kind}"] for kind in ("images", "labels"))
@@ -175,13 +172,10 @@ class Learner:
             batch = order[position : position + args.batch]
             progress = iteration / (args.epochs * per_epoch)
             lr = args.lr * variant.scale * 0.5 ** ((progress >= 3 / 8) + (progress >= 6 / 8))
-            options = {}
-            for name, value in (replay or {}).items():
-                kept = isinstance(value, list)
-                options[name.rstrip("s")] = value[len(self.log)].float() if kept else value
+            factor = factors[len(self.log)].float() if isinstance(factors, list) else factors
             others.zero_grad()
             ce = F.cross_entropy(self.heads[task](self.net(images[batch])), labels[batch])
-            record = self._step(ce, loss, others, variant, lr, options)
+            record = self._step(ce, loss, others, variant, lr, factor)
             if loss is not None:
                 record["burst"] = math.sqrt(record["quadratic"]) / one_step
             if task:
@@ -189,7 +183,7 @@ class Learner:
         self._remember(task)
         self._test(task)
 
-    def _step(self, ce, loss, others, variant, lr, replay) -> dict[str, float]:
+    def _step(self, ce, loss, others, variant, lr, factor) -> dict[str, float]:
         adam, penalty = self.adam, 0.0
         record = {"loss": float(ce.detach()), "ce": float(ce.detach())}
         gradient = adam.gradient(ce)
@@ -204,12 +198,10 @@ class Learner:
             if not implicit:
                 penalty *= variant.weight
                 record["loss"] += variant.weight * record["quadratic"]
-        adam.step(lr, gradient, penalty if variant.part == "gradient" else 0.0, **replay)
+        adam.step(lr, gradient, penalty if variant.part == "gradient" else 0.0, factor)
         others.step()
-        if "root" in replay:
-            record["shrink"] = float((adam.root(adam.second_ce) / replay["root"]).median())
-        elif replay:
-            record["shrink"] = float(torch.as_tensor(replay["factor"]).median())
+        if variant.part == "replay":
+            record["shrink"] = float(torch.as_tensor(factor).median())
         if loss is None:
             return record
         step_sizes = lr
@@ -218,8 +210,9 @@ class Learner:
         if variant.part == "gradient":
             shrink = adam.root(adam.second_ce) / adam.root(adam.second)
             record["shrink"] = float(shrink.median())
-            self.factors.append(shrink.bfloat16())
-            self.roots.append(adam.root(adam.second).bfloat16())
+            # A few weights, whose two gradients cancel, have factors in the thousands: in a
+            # replay, where nothing cancels, such steps would wreck the network.
+            self.factors.append(shrink.clamp_max(1).bfloat16())
         elif variant.part == "decoupled":
             adam.vector -= lr * penalty
         if implicit:
@@ -294,7 +287,7 @@ class Learner:
         if self.diverged:
             return {}
         last, learned = self.accuracy[-1], [row[-1] for row in self.accuracy]
-        changes = [torch.cat(each).numpy() for each in zip(*self.changes, strict=True)]
+        changes = [torch.cat(each).double().numpy() for each in zip(*self.changes, strict=True)]
         out = {
             "ACC": np.mean(last),
             "BWT": np.mean(np.subtract(last, learned)[:-1]),
@@ -310,11 +303,11 @@ class Learner:
         return {column: float(value) for column, value in out.items()}
 
 
-def run(start: Learner, variant: Variant, replay: dict | None = None) -> Learner:
+def run(start: Learner, variant: Variant, factors: "float | list[Tensor]" = 1.0) -> Learner:
     learner = start.copy()
     try:
         for _ in learner.tasks[1:]:
-            learner.learn(variant, replay)
+            learner.learn(variant, factors)
     except FloatingPointError:
         learner.diverged = True
     return learner

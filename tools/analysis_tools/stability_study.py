@@ -16,8 +16,8 @@ digits, 5 tasks of 2 classes; ROOT holds ``{train,test}_images.npy`` (N, H, W, 3
 - ``proximal-adam``: the same, with Adam's step size of each entry;
 - ``decoupled``: an explicit step of the penalty, of the learning rate, outside Adam;
 - ``replay``: fine-tuning whose steps are shrunk, entry by entry and iteration by iteration, by
-  the factor measured in the ``gradient`` run (real) of the same seed; by its median; and with
-  the denominators of that run's Adam instead of its own.
+  the factor (at most 1) measured in the ``gradient`` run (real) of the same seed; then by the
+  median.
 
 All with a penalty run with the real memories and with random directions of the same singular
 values. Columns: ``new`` is the mean accuracy of tasks 2 and later just after they were learned;
@@ -44,7 +44,6 @@ from stability_learner import Learner, Variant, run
 from torch import Tensor
 
 PARTS = ("finetune", "gradient", "proximal", "proximal-adam", "decoupled", "replay")
-REPLAYS = ("factors", "median", "denominators")
 COLUMNS = ("ACC", "BWT", "new", "shrink", "edge", "peak", "burst")
 FORMATS = dict.fromkeys(("ACC", "BWT", "new"), ".1f") | {
     "shrink": ".2g", "edge": ".3g", "peak": ".3g", "burst": ".2g",
@@ -105,15 +104,10 @@ def run_seed(args: argparse.Namespace, tasks: list[dict], seed: int, report: Cal
         report(str(variant), learner)
         real = variant.directions == "real"
         if variant.part == "gradient" and real and "replay" in args.parts:
-            replays = {
-                "factors": {"factors": learner.factors},
-                "median": {"factor": learner.results()["shrink"]},
-                "denominators": {"roots": learner.roots},
-            }
             again = Variant("replay", variant.weight, variant.directions)
-            for kind in args.replays:
-                name = str(again).replace("replay", f"replay of {kind}")
-                report(name, run(start, again, replays[kind]))
+            report(str(again), run(start, again, learner.factors))
+            median = learner.results()["shrink"]
+            report(str(again).replace("replay", "replay of median"), run(start, again, median))
 
 
 def table(results: dict[str, list[dict[str, float]]]) -> str:
@@ -166,7 +160,7 @@ def plot(logs: dict[str, list[dict[str, float]]], results: dict, file: Path) -> 
     markers = {"fine-tuning": "k*-", "gradient, real": "C0o", "gradient, random": "C1o"}
     markers |= {"proximal, real": "C0^", "proximal, random": "C1^"}
     markers |= {"proximal-adam, real": "C0s", "proximal-adam, random": "C1s"}
-    markers |= {"replay of factors, real": "C2D", "replay of denominators, real": "C3D"}
+    markers |= {"replay, real": "C2D", "replay of median, real": "C2x"}
     for label, marker in markers.items():
         part, _, directions = label.partition(", ")
         points = [
@@ -202,7 +196,6 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--gcn-lr", type=float, default=7e-4)
     parser.add_argument("--rank", type=int, default=1)
     parser.add_argument("--memory-stride", type=int, default=1, help="every n-th image estimates")
-    parser.add_argument("--replays", nargs="+", choices=REPLAYS, default=REPLAYS)
     parser.add_argument("--plot", type=Path, metavar="FILE")
     parser.add_argument("--json", type=Path, metavar="FILE", help="all results, for later use")
     return parser
