@@ -122,6 +122,9 @@ def log_det_precision(latents: Tensor, sizes: Tensor, eps: float) -> Tensor:
     transposed = latents if smaller == latents.shape[1] else latents.transpose(1, 2)
     gram = transposed @ transposed.transpose(1, 2)
     gram = gram + eps * torch.eye(smaller, dtype=gram.dtype, device=gram.device)
-    factor = torch.linalg.cholesky(gram)
+    # Not the form that raises: of latents that are not finite the loss shall be NaN, which
+    # training reports by the name of the term.
+    factor, _ = torch.linalg.cholesky_ex(gram)
+    factor = factor.masked_fill(~gram.isfinite().all((1, 2), keepdim=True), float("nan"))
     log_det = 2.0 * factor.diagonal(dim1=1, dim2=2).log().sum(1)
     return log_det + (sizes.double() - smaller) * torch.tensor(eps, dtype=torch.float64).log()
