@@ -154,7 +154,9 @@ def test_the_schedule_is_counted_in_passes_over_the_images(sequence):
 
 def test_report_and_dry_run_speak_of_accuracy_and_images(sequence, capsys):
     run = sequence(VDFD)
-    assert "accuracy" in (run.path / "report.html").read_text()
+    page = (run.path / "report.html").read_text()
+    assert "Digits, task-incremental; 3 tasks; accuracy in percent" in " ".join(page.split())
+    assert "The same images" not in page
     capsys.readouterr()
     assert run_command("train", [str(run.file), "--dry-run"]) == 0
     text = capsys.readouterr().out

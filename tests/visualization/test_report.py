@@ -155,13 +155,24 @@ def test_without_pictures_optional_keys_and_names_per_class(tmp_path, fake_runs)
         step["seconds"] = step["seconds_per_iter"] = step["memory_bytes"] = None
         step["classes_seen"] = ["a", "b"]
     results["protocol"]["tasks"] = [["aachen", "bremen"], "darmstadt", {"cities": ["erfurt"]}]
-    results["metric"] = "accuracy"
     path.write_text(json.dumps(results))
     words = Page(write_report([work_dir], tmp_path / "r.html").read_text(encoding="utf-8")).words
     assert "No pictures were saved" in words
     assert "no values per class" in words
     assert "aachen, bremen darmstadt cities: erfurt" in words
     assert "do not say by which command" in words
+
+
+def test_classification_speaks_of_accuracy_and_of_no_pictures(tmp_path, fake_runs):
+    work_dir = fake_runs.make_run(tmp_path, "ewc", 0.1, images=0)
+    path = work_dir / "results.json"
+    results = {**json.loads(path.read_text()), "metric": "accuracy"}
+    results["protocol"] |= {"scenario": "task", "setting": None}
+    path.write_text(json.dumps(results))
+    words = Page(write_report([work_dir], tmp_path / "r.html").read_text(encoding="utf-8")).words
+    assert "task-incremental; " in words
+    assert "accuracy of each class after the last step" in words
+    assert "pictures" not in words
 
 
 def test_missing_predictions_are_said_to_be_missing_and_names_escaped(tmp_path, fake_runs):

@@ -24,6 +24,7 @@ from vdfd_seg.evaluation.results import (
 )
 from vdfd_seg.evaluation.seeds import format_seeds, over_seeds
 from vdfd_seg.evaluation.table import (
+    describe_protocol,
     format_number,
     format_table,
     human_bytes,
@@ -43,6 +44,7 @@ __all__ = [
     "check_results",
     "class_incremental_row",
     "confusion_matrix",
+    "describe_protocol",
     "domain_incremental_row",
     "forgetting",
     "format_number",

@@ -62,6 +62,12 @@ def run_names(results: Sequence[dict[str, Any]]) -> list[str]:
     ]
 
 
+def describe_protocol(protocol: dict[str, Any]) -> str:
+    """Data set, scenario and, where there is one, setting, in a few words."""
+    parts = (protocol["dataset"], f"{protocol['scenario']}-incremental", protocol["setting"])
+    return ", ".join(part for part in parts if part)
+
+
 def protocol_marks(results: Sequence[dict[str, Any]]) -> tuple[list[str], dict[str, str]]:
     """Mark runs whose numbers may not be compared.
 
@@ -76,9 +82,8 @@ def protocol_marks(results: Sequence[dict[str, Any]]) -> tuple[list[str], dict[s
     kinds: dict[tuple[str, str], str] = {}
     for run in results:
         protocol = run["protocol"]
-        text = f"{run['metric']} on {protocol['name']} ({protocol['dataset']}, "
-        text += f"{protocol['scenario']}, {protocol['setting']}), fingerprint "
-        text += str(protocol["fingerprint"])
+        text = f"{run['metric']} on {protocol['name']} ({describe_protocol(protocol)}), "
+        text += f"fingerprint {protocol['fingerprint']}"
         kinds.setdefault((str(protocol["fingerprint"]), run["metric"]), text)
     if len(kinds) < 2:
         return [""] * len(results), {}

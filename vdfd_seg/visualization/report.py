@@ -8,6 +8,7 @@ from typing import Any
 import jinja2
 
 from vdfd_seg.evaluation.table import (
+    describe_protocol,
     format_number,
     human_bytes,
     human_seconds,
@@ -76,6 +77,7 @@ def _context(runs: list[RunFiles], title: str | None, max_images: int) -> dict[s
     return {
         "title": title or f"{names} on {first['protocol']['name']}",
         "version": __version__,
+        "describe_protocol": describe_protocol,
         "metric": first["metric"],
         "metric_per_class": "IoU" if first["metric"] == "mIoU" else first["metric"],
         "notes": notes,
