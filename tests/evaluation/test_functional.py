@@ -16,6 +16,7 @@ from vdfd_seg.evaluation.functional import (
     forgetting,
     iou_per_class,
     mean_iou,
+    new_task_metric,
 )
 
 # Rows are true classes; class 3 occurs nowhere, class 2 is predicted but never true.
@@ -204,3 +205,13 @@ class TestAccuracy:
         label, prediction = rng.integers(0, 5, (2, 300))
         found = accuracy(confusion_matrix(prediction, label, 5))
         assert found == pytest.approx(100 * sklearn_metrics.accuracy_score(label, prediction))
+
+
+def test_new_task_metric_is_the_diagonal_without_the_first_task():
+    matrix = [[90.0, None, None], [10.0, 60.0, None], [20.0, 30.0, 80.0]]
+    assert new_task_metric(matrix) == 70.0
+    assert new_task_metric(matrix[:1]) is None
+    assert new_task_metric([[90.0, None], [10.0, None]]) is None
+    # ACC is what was learned plus what was lost since.
+    learned = (90.0 + 2 * new_task_metric(matrix)) / 3
+    assert average_accuracy(matrix) == pytest.approx(learned + backward_transfer(matrix) * 2 / 3)

@@ -16,7 +16,11 @@ def run(seed=0, method="VDFD", fingerprint="f", old=50.0, bwt=-10.0, memory=100)
             "name": "4-3", "dataset": "D", "scenario": "class", "setting": "overlap",
             "fingerprint": fingerprint,
         },
-        "steps": [{"memory_bytes": memory}],
+        "steps": [
+            {"step": 0, "memory_bytes": memory, "seconds_per_iter": 9.0},
+            {"step": 1, "memory_bytes": memory, "seconds_per_iter": 0.5 + seed},
+        ],
+        "matrix": [[90.0, None], [80.0, 70.0 + seed]],
         "summary": {
             "old": old, "new": 1.0, "overall": 2.0, "acc": 3.0, "bwt": bwt, "forgetting": 4.0,
             "avg_incremental": 5.0,
@@ -29,6 +33,9 @@ def test_mean_and_sample_deviation_by_hand():
     assert row["seeds"] == [0, 1, 2]
     assert row["old"] == (50.0, pytest.approx(10.0))
     assert row["new"] == (1.0, 0.0)
+    # The diagonal and the times without the first step, which runs may share.
+    assert row["new_task"] == (71.0, pytest.approx(1.0))
+    assert row["seconds_per_iter"] == pytest.approx(1.5)
 
 
 def test_single_run_has_no_deviation():
@@ -58,5 +65,9 @@ def test_undefined_measure_is_left_out():
 def test_table_names_methods_and_marks_protocols():
     text = format_seeds([run(0), run(1, old=52.0), run(0, method="FineTune", fingerprint="g")])
     assert "51.00 ± 1.41" in text
+    assert "Old" in text
+    classification = [run(0)]
+    del classification[0]["summary"]["old"], classification[0]["summary"]["new"]
+    assert "Old" not in format_seeds(classification)
     assert "NOT COMPARABLE" in text
     assert "NOT COMPARABLE" not in format_seeds([run(0), run(1)])

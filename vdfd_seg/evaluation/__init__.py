@@ -10,6 +10,7 @@ from vdfd_seg.evaluation.functional import (
     forgetting,
     iou_per_class,
     mean_iou,
+    new_task_metric,
 )
 from vdfd_seg.evaluation.metrics import ContinualIoU
 from vdfd_seg.evaluation.results import (
@@ -55,6 +56,7 @@ __all__ = [
     "iou_per_class",
     "load_results",
     "mean_iou",
+    "new_task_metric",
     "old_new_all",
     "over_seeds",
     "per_class",

@@ -166,6 +166,23 @@ def backward_transfer(matrix: Matrix) -> float | None:
     return _defined((lower[-1, :-1] - np.diag(lower)[:-1]).mean())
 
 
+def new_task_metric(matrix: Matrix) -> float | None:
+    """What a task after the first is worth just after it was learned, on average.
+
+    ``(1/(T-1)) * sum_{1<j<=T} R[j][j]``: the diagonal without the first task, which methods that
+    begin from the same network share. Riemer et al., ICLR 2019, call the mean of the whole
+    diagonal learning accuracy. It tells a method that keeps old tasks from one that hardly learns.
+
+    Args:
+        matrix: As in :func:`average_accuracy`.
+
+    Returns:
+        Percent; None for a single task or if an entry that it needs is None or NaN.
+    """
+    lower = _lower_triangle(matrix)
+    return _defined(np.diag(lower)[1:].mean()) if len(lower) > 1 else None
+
+
 def forgetting(matrix: Matrix) -> float | None:
     """Forgetting, ``F = (1/(T-1)) * sum_{j<T} (max_{j<=l<T} R[l][j] - R[T][j])``.
 
