@@ -24,7 +24,20 @@ import torch
 from torch import Tensor, nn
 
 from vdfd_seg.cli import run_guarded
+from vdfd_seg.environment import quiet_imports
 from vdfd_seg.errors import InputError
+
+KEYS = (
+    "accuracy then",
+    "now",
+    "now, statistics of then",
+    "mean square change",
+    "share of the mean",
+    "share of a common shift",
+    "predicted / real",
+    "cosine",
+)
+"""What is printed of each run."""
 
 
 @torch.no_grad()
@@ -113,16 +126,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("work_dirs", type=Path, nargs="+", help="finished runs of it")
     parser.add_argument("--data-root", help="the run's data set")
     args = parser.parse_args(argv)
-    keys: list[str] = []
-    lines = []
+    with quiet_imports():
+        import vdfd_seg.engine  # noqa: F401
+    print("| | " + " | ".join(KEYS) + " |")
+    print("|---|" + "---|" * len(KEYS))
     for work_dir in args.work_dirs:
         rows = measure(args.config, work_dir, args.data_root)
-        keys = list(rows[0])
-        means = [sum(row[key] for row in rows) / len(rows) for key in keys]
-        lines.append(f"| {work_dir.name} | " + " | ".join(f"{mean:.2f}" for mean in means) + " |")
-    print("| | " + " | ".join(keys) + " |")
-    print("|---|" + "---|" * len(keys))
-    print("\n".join(lines))
+        cells = []
+        for key in KEYS:
+            values = [row[key] for row in rows if key in row]
+            cells.append(f"{sum(values) / len(values):.3g}" if values else "")
+        print(f"| {work_dir.name} | " + " | ".join(cells) + " |", flush=True)
     return 0
 
 
