@@ -59,7 +59,7 @@ class LwF(Distilling):
         self, weight: float = 1.0, temperature: float = 2.0, average_classes: bool = False
     ):
         super().__init__()
-        if weight < 0 or temperature <= 0:
+        if not (weight >= 0 and temperature > 0):
             raise InputError(
                 f"method LwF: weight={weight} must not be negative, temperature={temperature} "
                 f"must be above 0."
