@@ -14,7 +14,10 @@ from vdfd_seg.models import view_of
 
 ROOT = Path(__file__).parent.parent / "configs"
 CONFIGS = sorted(p for p in ROOT.rglob("*.py") if "_base_" not in p.parts)
-METHODS = sorted({p.parent.name for p in CONFIGS})
+CLASSIFYING = sorted({p.parent.name for p in CONFIGS if "_preact-" in p.stem})
+"""Folders of the methods that classify."""
+SEGMENTING = {"mib": "MiB", "lwf": "LwF", "lwf_mc": "LwFMC", "ilt": "ILT"}
+"""Of those with an old network that segment, and their type."""
 
 loaded = cache(load_settings)
 
@@ -68,7 +71,7 @@ def test_names_say_rotations_and_the_method():
         assert kind.lower() == path.parent.name
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", CLASSIFYING)
 def test_every_method_has_the_splits_of_cifar(method):
     found = set()
     for path in CONFIGS:
@@ -100,6 +103,31 @@ def test_methods_of_a_protocol_differ_in_nothing_but_the_method():
         assert {k: v for k, v in one.items() if k not in own} == {
             k: v for k, v in two.items() if k not in own
         }, path.stem
+
+
+@pytest.mark.parametrize("folder", SEGMENTING)
+def test_methods_with_an_old_network_segment_the_same_sequences(folder):
+    found = {}
+    for path in (ROOT / folder).glob("*_deeplabv3_*.py"):
+        prefix, rest = path.stem.split("_", 1)
+        assert prefix == folder.replace("_", "-")
+        found[rest] = config = loaded(path).config.to_dict()
+        assert config["method"]["type"] == SEGMENTING[folder]
+        # MiB has a loss of the heads and a start of new rows of its own; the others have neither.
+        loss = config["model"]["decode_head"]["loss_decode"]["type"]
+        assert (loss == "vdfd_seg.UnbiasedCrossEntropyLoss") == (folder == "mib")
+        assert config.get("growth") == ({"init": "balanced"} if folder == "mib" else None)
+        base = loaded(ROOT / "finetune" / f"finetune_{rest}.py").config.to_dict()
+        for each in (config, base):
+            each["model"]["decode_head"].pop("loss_decode")
+        own = {"method", "method_name", "growth"}
+        assert {k: v for k, v in config.items() if k not in own} == {
+            k: v for k, v in base.items() if k not in own
+        }
+    assert {rest.split("_")[-1] for rest in found} == {
+        "digitscenes-4-3", "voc-10-5-192x192", "voc-10-1-512x512", "voc-10-5-512x512",
+        "voc-15-1-512x512", "voc-15-5-512x512",
+    }  # fmt: skip
 
 
 def test_every_base_is_used():

@@ -160,3 +160,31 @@ def end():
         )
 
     return finish
+
+
+@pytest.fixture
+def domains():
+    """A domain-incremental protocol with the tiny data set's classes."""
+    from vdfd_seg.protocols import build_protocol
+
+    classes, tasks = ["background", "a", "b", "c"], [["x"], ["y"]]
+    return build_protocol(
+        {"type": "Custom", "classes": classes, "tasks": tasks, "scenario": "domain"}
+    )
+
+
+@pytest.fixture
+def taught(begin, train, end, tiny_network):
+    """A second step of segmentation and its teacher, with the student moved away from it."""
+
+    def make(cfg, protocol=None, updates=2, growth="random", **settings):
+        first = begin(cfg, protocol=protocol, **settings)
+        train(first)
+        previous = end(first)
+        teacher = tiny_network(first.context.protocol.num_classes(0), **settings)
+        teacher.load_state_dict(previous.state)
+        step = begin(cfg, 1, previous, growth, protocol=protocol, **settings)
+        train(step, updates)
+        return step, teacher.eval()
+
+    return make

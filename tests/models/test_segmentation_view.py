@@ -87,6 +87,58 @@ def test_labels_are_stacked(tiny_network, make_batch):
     assert torch.equal(labels[1:], samples[1].gt_sem_seg.data)
 
 
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_auxiliary_losses_are_those_not_of_the_main_head(tiny_network, make_batch, settings):
+    view = SegmentationView(tiny_network(**settings).train())
+    inputs, samples = make_batch()
+    outputs = view.outputs(inputs)
+    every = view.task_loss(outputs, samples)
+    found = view.auxiliary_losses(outputs, samples)
+    assert list(found) == [name for name in every if not name.startswith("decode.")]
+    assert all(torch.equal(every[name], value) for name, value in found.items())
+
+
+def test_old_outputs_are_those_of_the_old_network(tiny_network, make_batch):
+    view = SegmentationView(tiny_network(3, auxiliary=1).train())
+    old = tiny_network(2, seed=1, auxiliary=1).eval()
+    inputs, _ = make_batch()
+    outputs = view.outputs(inputs)
+    found = view.old_outputs(old, outputs)
+    with torch.no_grad():
+        expected = SegmentationView(old).outputs(inputs)
+    assert torch.equal(found.logits, expected.logits)
+    assert torch.equal(view.old_logits(old, outputs), expected.logits)
+    assert all(map(torch.equal, found.features, expected.features))
+    assert found.auxiliary == ()
+    assert not found.logits.requires_grad
+    assert not any(feature.requires_grad for feature in found.features)
+
+
+@pytest.mark.parametrize(
+    ("settings", "index"),
+    [
+        ({}, 3),
+        ({"in_index": 1, "in_channels": 8}, 1),
+        ({"head": "DepthwiseSeparableASPPHead", "backbone": "mobilenet"}, 3),
+    ],
+)
+def test_body_is_what_the_main_head_takes(tiny_network, make_batch, settings, index):
+    view = SegmentationView(tiny_network(**settings).eval())
+    outputs = view.outputs(make_batch()[0])
+    (found,) = view.body(outputs)
+    assert found is outputs.features[index]
+
+
+def test_body_of_a_head_that_takes_several_maps(tiny_network, make_batch):
+    view = SegmentationView(tiny_network().eval())
+    outputs = view.outputs(make_batch()[0])
+    head = view.network.decode_head
+    head.input_transform, head.in_index = "multiple_select", [1, 3]
+    first, second = view.body(outputs)
+    assert first is outputs.features[1]
+    assert second is outputs.features[3]
+
+
 def test_no_hook_stays_behind(tiny_network, make_batch):
     view = SegmentationView(tiny_network())
     view.outputs(make_batch()[0])

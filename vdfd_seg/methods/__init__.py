@@ -9,9 +9,12 @@ from vdfd_seg.methods.context import TaskContext
 from vdfd_seg.methods.ewc import EWC
 from vdfd_seg.methods.finetune import FineTune
 from vdfd_seg.methods.icarl import ICaRL
+from vdfd_seg.methods.ilt import ILT
 from vdfd_seg.methods.joint import Joint
 from vdfd_seg.methods.lwf import LwF
+from vdfd_seg.methods.lwf_mc import LwFMC
 from vdfd_seg.methods.mas import MAS
+from vdfd_seg.methods.mib import MiB
 from vdfd_seg.methods.si import SI
 from vdfd_seg.methods.vdfd import VDFD
 from vdfd_seg.registry import METHODS
@@ -48,6 +51,7 @@ def _check_arguments(kind: type, arguments: dict) -> None:
 
 __all__ = [
     "EWC",
+    "ILT",
     "MAS",
     "SI",
     "VDFD",
@@ -55,7 +59,9 @@ __all__ = [
     "ICaRL",
     "Joint",
     "LwF",
+    "LwFMC",
     "Method",
+    "MiB",
     "TaskContext",
     "build_method",
 ]

@@ -1,11 +1,10 @@
 """Learning without forgetting."""
 
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from vdfd_seg.errors import InputError
-from vdfd_seg.methods.base import Method
-from vdfd_seg.methods.context import TaskContext
+from vdfd_seg.methods.distilling import Distilling
 from vdfd_seg.registry import METHODS
 
 
@@ -37,7 +36,7 @@ def distillation_loss(
 
 
 @METHODS.register_module()
-class LwF(Method):
+class LwF(Distilling):
     """Adds a distillation of the old classes from the network of the step before.
 
     ``L = L_CE + weight * sum over groups of l``, see :func:`distillation_loss`. A group are the
@@ -54,14 +53,13 @@ class LwF(Method):
         InputError: For a negative weight, or a temperature that is not positive.
     """
 
-    needs_old_network = True
     trains_old_heads = True
 
     def __init__(
         self, weight: float = 1.0, temperature: float = 2.0, average_classes: bool = False
     ):
         super().__init__()
-        if weight < 0 or temperature <= 0:
+        if not (weight >= 0 and temperature > 0):
             raise InputError(
                 f"method LwF: weight={weight} must not be negative, temperature={temperature} "
                 f"must be above 0."
@@ -69,30 +67,25 @@ class LwF(Method):
         self.weight = weight
         self.temperature = temperature
         self.average_classes = average_classes
-        self.num_old = 0
-        # In a list: the old network is no part of what is trained, saved or wrapped.
-        self._old: list[nn.Module] = []
-
-    def before_task(self, context: TaskContext) -> None:
-        """Take the network of the step before as teacher."""
-        if context.old_network is not None:
-            self._old = [context.old_network()]
-            domains = context.protocol.scenario == "domain"
-            self.num_old = context.protocol.num_classes(0) if domains else context.num_old
 
     def extra_losses(self, view, outputs, samples) -> dict[str, Tensor]:
         """The weighted distillation."""
-        if not self._old:
+        if self.teacher is None:
             return {}
-        new = view.at_labels(outputs.all_logits, samples)
-        old = view.at_labels(view.old_logits(self._old[0], outputs), samples)
-        parts = [
+        old = view.old_logits(self.teacher, outputs)
+        return {"loss_kd": self.weight * self.distilled(view, outputs.all_logits, old, samples)}
+
+    def distilled(self, view, new: Tensor, old: Tensor, samples) -> Tensor:
+        """The sum over the groups, before weighting.
+
+        Args:
+            view: The view.
+            new: ``all_logits`` of the network that trains.
+            old: The teacher's.
+            samples: The batch's data samples, for the resolution of their labels.
+        """
+        new, old = view.at_labels(new, samples), view.at_labels(old, samples)
+        return sum(
             distillation_loss(new[:, rows], old[:, rows], self.temperature, self.average_classes)
             for rows in view.old_groups(self.num_old)
-        ]
-        return {"loss_kd": self.weight * sum(parts)}
-
-    def after_task(self, context: TaskContext) -> dict:
-        """Let the teacher go."""
-        self._old = []
-        return {}
+        )

@@ -30,6 +30,15 @@ class ClassificationOutputs:
     all_logits: Tensor
 
 
+def _forward(network: ContinualClassifier, inputs: Tensor, turned: bool) -> ClassificationOutputs:
+    """One forward pass, of all four turns of the images where ``turned``."""
+    rows = network.rows_per_class
+    features = network.features(rotated(inputs) if turned else inputs)
+    logits = network.logits(features)
+    each = rows if turned else 1
+    return ClassificationOutputs(inputs, features[::each], logits[::each, ::rows], logits)
+
+
 class ClassificationView:
     """Features, logits, labels, classifier and loss of a :class:`ContinualClassifier`.
 
@@ -98,30 +107,30 @@ class ClassificationView:
 
     def outputs(self, inputs: Tensor) -> ClassificationOutputs:
         """One forward pass in the network's current mode."""
-        network, rows = self.network, self.network.rows_per_class
-        turned = rows > 1 and network.training
-        features = network.features(rotated(inputs) if turned else inputs)
-        logits = network.logits(features)
-        each = rows if turned else 1
-        return ClassificationOutputs(inputs, features[::each], logits[::each, ::rows], logits)
+        turned = self.network.rows_per_class > 1 and self.network.training
+        return _forward(self.network, inputs, turned)
 
     def logits(self, inputs: Tensor) -> Tensor:
         """``(N, C)`` logits of the classes."""
         return self.outputs(inputs).logits
 
-    def old_logits(self, network: ContinualClassifier, outputs: ClassificationOutputs) -> Tensor:
-        """Logits that the network of the step before gives for the same images.
+    def old_outputs(
+        self, network: ContinualClassifier, outputs: ClassificationOutputs
+    ) -> ClassificationOutputs:
+        """What the network of the step before gives for the same images, without gradients.
 
         Args:
             network: It, in evaluation mode.
             outputs: Of the present network; comparable are the first columns of its
                 ``all_logits``.
         """
-        inputs = outputs.inputs
         with torch.no_grad():
-            if len(outputs.all_logits) > len(inputs):
-                inputs = rotated(inputs)
-            return network.logits(network.features(inputs))
+            turned = len(outputs.all_logits) > len(outputs.inputs)
+            return _forward(network, outputs.inputs, turned)
+
+    def old_logits(self, network: ContinualClassifier, outputs: ClassificationOutputs) -> Tensor:
+        """The ``all_logits`` of :meth:`old_outputs`."""
+        return self.old_outputs(network, outputs).all_logits
 
     def old_groups(self, num_old: int) -> list[slice]:
         """Rows of ``all_logits`` that a softmax over old classes is taken over.

@@ -37,6 +37,25 @@ class Outputs:
         return self.logits
 
 
+def _forward(network: EncoderDecoder, inputs: Tensor, auxiliary=()) -> Outputs:
+    """One forward pass through the main head and these auxiliary ones."""
+    features = network.extract_feat(inputs)
+    seen = {}
+
+    def keep(_, arguments):
+        seen["embedding"] = arguments[0]
+
+    handle = network.decode_head.conv_seg.register_forward_pre_hook(keep)
+    try:
+        logits = network.decode_head(features)
+    finally:
+        handle.remove()
+    maps = tuple(features) if isinstance(features, (tuple, list)) else (features,)
+    return Outputs(
+        inputs, maps, seen["embedding"], logits, tuple(head(features) for head in auxiliary)
+    )
+
+
 class SegmentationView:
     """Features, logits, labels, classifier and losses of an encoder-decoder.
 
@@ -95,36 +114,34 @@ class SegmentationView:
 
     def outputs(self, inputs: Tensor) -> Outputs:
         """One forward pass in the network's current mode."""
-        features = self.network.extract_feat(inputs)
-        seen = {}
-
-        def keep(_, arguments):
-            seen["embedding"] = arguments[0]
-
-        handle = self.network.decode_head.conv_seg.register_forward_pre_hook(keep)
-        try:
-            logits = self.network.decode_head(features)
-        finally:
-            handle.remove()
-        auxiliary = ()
-        if self.network.training:
-            auxiliary = tuple(h(features) for k, h in self.heads.items() if k != "decode_head")
-        maps = tuple(features) if isinstance(features, (tuple, list)) else (features,)
-        return Outputs(inputs, maps, seen["embedding"], logits, auxiliary)
+        auxiliary = [h for k, h in self.heads.items() if k != "decode_head"]
+        return _forward(self.network, inputs, auxiliary if self.network.training else ())
 
     def logits(self, inputs: Tensor) -> Tensor:
         """(N, C, h, w) scores at the head's resolution."""
         return self.network.decode_head(self.network.extract_feat(inputs))
 
-    def old_logits(self, network: nn.Module, outputs: Outputs) -> Tensor:
-        """Logits that the network of the step before gives for the same images.
+    def old_outputs(self, network: nn.Module, outputs: Outputs) -> Outputs:
+        """What the network of the step before gives for the same images, without gradients.
 
         Args:
             network: It, in evaluation mode.
-            outputs: Of the present network; comparable are its ``all_logits``.
+            outputs: Of the present network; comparable are its ``all_logits`` and ``features``.
         """
         with torch.no_grad():
-            return network.decode_head(network.extract_feat(outputs.inputs))
+            return _forward(network, outputs.inputs)
+
+    def old_logits(self, network: nn.Module, outputs: Outputs) -> Tensor:
+        """The ``all_logits`` of :meth:`old_outputs`."""
+        return self.old_outputs(network, outputs).all_logits
+
+    def body(self, outputs: Outputs) -> tuple[Tensor, ...]:
+        """The maps of the backbone that the main head takes as input (before its ASPP).
+
+        Of DeepLabV3+ without the low-level map that its head fetches on its own.
+        """
+        maps = self.network.decode_head._transform_inputs(outputs.features)
+        return tuple(maps) if isinstance(maps, (tuple, list)) else (maps,)
 
     def old_groups(self, num_old: int) -> list[slice]:
         """Rows of ``all_logits`` that a softmax over old classes is taken over."""
@@ -136,14 +153,16 @@ class SegmentationView:
 
     def task_loss(self, outputs: Outputs, samples: list) -> dict[str, Tensor]:
         """The losses that mmsegmentation's heads compute, from one forward pass."""
+        losses = self.network.decode_head.loss_by_feat(outputs.logits, samples)
+        losses = {f"decode.{name}": value for name, value in losses.items()}
+        return {**losses, **self.auxiliary_losses(outputs, samples)}
+
+    def auxiliary_losses(self, outputs: Outputs, samples: list) -> dict[str, Tensor]:
+        """Those of the auxiliary heads, for a method with another loss of the main head."""
         losses = {}
-        every = (outputs.logits, *outputs.auxiliary)
-        prefixes = ["decode"] + [
-            key.replace("auxiliary_head.", "aux_").replace("auxiliary_head", "aux")
-            for key in self.heads
-            if key != "decode_head"
-        ]
-        for prefix, head, logits in zip(prefixes, self.heads.values(), every, strict=True):
+        heads = {key: head for key, head in self.heads.items() if key != "decode_head"}
+        for (key, head), logits in zip(heads.items(), outputs.auxiliary, strict=True):
+            prefix = key.replace("auxiliary_head.", "aux_").replace("auxiliary_head", "aux")
             for name, value in head.loss_by_feat(logits, samples).items():
                 losses[f"{prefix}.{name}"] = value
         return losses

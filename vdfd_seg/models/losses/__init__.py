@@ -5,5 +5,11 @@ from vdfd_seg.models.losses.unbiased_cross_entropy import (
     UnbiasedCrossEntropyLoss,
     unbiased_cross_entropy,
 )
+from vdfd_seg.models.losses.unbiased_distillation import unbiased_distillation
 
-__all__ = ["TaskAwareLoss", "UnbiasedCrossEntropyLoss", "unbiased_cross_entropy"]
+__all__ = [
+    "TaskAwareLoss",
+    "UnbiasedCrossEntropyLoss",
+    "unbiased_cross_entropy",
+    "unbiased_distillation",
+]

@@ -1,0 +1,62 @@
+"""Incremental learning techniques for semantic segmentation."""
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from vdfd_seg.errors import InputError
+from vdfd_seg.methods.lwf import LwF
+from vdfd_seg.registry import METHODS
+
+
+@METHODS.register_module()
+class ILT(LwF):
+    r"""Distils the old classes' outputs, and the features.
+
+    .. math::
+        L = L_{CE} + \lambda\, \ell_{LwF} + \mu\, \frac{1}{|E|} \sum_{e \in E}
+        (h_e - \tilde h_e)^2
+
+    with :func:`~vdfd_seg.methods.lwf.distillation_loss` divided by the number of old classes, and
+    E the elements of the backbone's output h that the main head takes as input (before ASPP; the
+    mean over maps where there are several). The old network is in evaluation mode, so the
+    features differ from the start where the new one normalises by the batch.
+
+    Michieli and Zanuttigh, ICCV Workshops 2019 (its TensorFlow code has DeepLabV2 and may freeze
+    the encoder); this form and the defaults are those of the code of Cermelli et al., CVPR 2020.
+
+    Args:
+        weight: :math:`\lambda`.
+        feature_weight: :math:`\mu`.
+        temperature: Of the output's distillation.
+        average_classes: Divide the output's distillation by the number of old classes.
+
+    Raises:
+        InputError: For a negative weight, or a temperature that is not positive.
+    """
+
+    problems = ("segmentation",)
+
+    def __init__(
+        self,
+        weight: float = 100.0,
+        feature_weight: float = 100.0,
+        temperature: float = 1.0,
+        average_classes: bool = True,
+    ):
+        super().__init__(weight, temperature, average_classes)
+        if not feature_weight >= 0:
+            raise InputError(f"method ILT: feature_weight={feature_weight} must not be negative.")
+        self.feature_weight = feature_weight
+
+    def extra_losses(self, view, outputs, samples) -> dict[str, Tensor]:
+        """The weighted distillations, from one forward pass of the old network."""
+        if self.teacher is None:
+            return {}
+        old = view.old_outputs(self.teacher, outputs)
+        pairs = list(zip(view.body(outputs), view.body(old), strict=True))
+        features = sum(F.mse_loss(new.float(), past.float()) for new, past in pairs) / len(pairs)
+        outputs_kd = self.distilled(view, outputs.all_logits, old.all_logits, samples)
+        return {
+            "loss_kd": self.weight * outputs_kd,
+            "loss_features": self.feature_weight * features,
+        }

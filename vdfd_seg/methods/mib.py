@@ -1,0 +1,59 @@
+"""Modeling the background."""
+
+from torch import Tensor
+
+from vdfd_seg.errors import InputError
+from vdfd_seg.methods.context import TaskContext
+from vdfd_seg.methods.distilling import Distilling
+from vdfd_seg.models.losses import unbiased_distillation
+from vdfd_seg.registry import METHODS
+
+
+@METHODS.register_module()
+class MiB(Distilling):
+    r"""Distils under the background shift.
+
+    .. math::
+        L = L_{UNCE} + \lambda\, \ell_{UNKD},
+
+    the distillation of :func:`~vdfd_seg.models.losses.unbiased_distillation` at the resolution of
+    the labels, for the main head alone (the authors' network has no other). The rest of MiB is
+    config: ``loss_decode=dict(type='vdfd_seg.UnbiasedCrossEntropyLoss')`` for the heads, and
+    ``growth=dict(init='balanced')``. Where no old class is hidden in the background
+    (domain-incremental, or no background class) it is the plain distillation of the old classes.
+    Cermelli et al., CVPR 2020; defaults of the authors' code.
+
+    Args:
+        weight: :math:`\lambda`.
+        alpha: Hardens the old network's distribution.
+
+    Raises:
+        InputError: For a negative weight, or an alpha that is not positive.
+    """
+
+    problems = ("segmentation",)
+
+    def __init__(self, weight: float = 10.0, alpha: float = 1.0):
+        super().__init__()
+        if not (weight >= 0 and alpha > 0):
+            raise InputError(
+                f"method MiB: weight={weight} must not be negative, alpha={alpha} must be above 0."
+            )
+        self.weight = weight
+        self.alpha = alpha
+        self.hides = False
+
+    def before_task(self, context: TaskContext) -> None:
+        """Take the teacher, and note whether the background hides its classes."""
+        super().before_task(context)
+        self.hides = self.num_hidden(context) > 0
+
+    def extra_losses(self, view, outputs, samples) -> dict[str, Tensor]:
+        """The weighted unbiased distillation."""
+        if self.teacher is None:
+            return {}
+        new = view.at_labels(outputs.logits, samples)
+        old = view.at_labels(view.old_logits(self.teacher, outputs), samples)
+        if not self.hides:
+            new = new[:, : self.num_old]
+        return {"loss_kd": self.weight * unbiased_distillation(new, old, self.alpha)}
