@@ -46,7 +46,7 @@ class ICaRL(Method):
 
     def __init__(self, exemplars: int = 2000, weight: float = 1.0):
         super().__init__()
-        if exemplars < 1 or weight < 0:
+        if exemplars < 1 or not weight >= 0:
             raise InputError(
                 f"method ICaRL: exemplars={exemplars} must be at least 1, weight={weight} must "
                 f"not be negative."

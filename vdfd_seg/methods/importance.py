@@ -29,7 +29,7 @@ class ImportancePenalty(Method):
 
     def __init__(self, weight: float = 1.0):
         super().__init__()
-        if weight < 0:
+        if not weight >= 0:
             raise InputError(f"method {type(self).__name__}: weight={weight} must not be negative.")
         self.weight = weight
         self.importance: dict[str, Tensor] = {}
