@@ -12,6 +12,7 @@ from vdfd_seg.methods.icarl import ICaRL
 from vdfd_seg.methods.joint import Joint
 from vdfd_seg.methods.lwf import LwF
 from vdfd_seg.methods.mas import MAS
+from vdfd_seg.methods.plop import PLOP
 from vdfd_seg.methods.si import SI
 from vdfd_seg.methods.vdfd import VDFD
 from vdfd_seg.registry import METHODS
@@ -49,6 +50,7 @@ def _check_arguments(kind: type, arguments: dict) -> None:
 __all__ = [
     "EWC",
     "MAS",
+    "PLOP",
     "SI",
     "VDFD",
     "FineTune",

@@ -21,6 +21,7 @@ class Outputs:
         inputs: (N, 3, H, W) images, as the network got them.
         features: Maps of the backbone's stages (after the neck, if any).
         embedding: (N, d, h, w) input of the classifier.
+        undropped: The same before the head's dropout.
         logits: (N, C, h, w) scores at the head's resolution.
         auxiliary: Logits of the auxiliary heads.
     """
@@ -30,6 +31,7 @@ class Outputs:
     embedding: Tensor
     logits: Tensor
     auxiliary: tuple[Tensor, ...] = ()
+    undropped: Tensor | None = None
 
     @property
     def all_logits(self) -> Tensor:
@@ -98,19 +100,25 @@ class SegmentationView:
         features = self.network.extract_feat(inputs)
         seen = {}
 
-        def keep(_, arguments):
-            seen["embedding"] = arguments[0]
+        def keep(name):
+            return lambda _, arguments: seen.update({name: arguments[0]})
 
-        handle = self.network.decode_head.conv_seg.register_forward_pre_hook(keep)
+        head = self.network.decode_head
+        handles = [head.conv_seg.register_forward_pre_hook(keep("embedding"))]
+        if head.dropout is not None:
+            handles.append(head.dropout.register_forward_pre_hook(keep("undropped")))
         try:
-            logits = self.network.decode_head(features)
+            logits = head(features)
         finally:
-            handle.remove()
+            for handle in handles:
+                handle.remove()
         auxiliary = ()
         if self.network.training:
             auxiliary = tuple(h(features) for k, h in self.heads.items() if k != "decode_head")
         maps = tuple(features) if isinstance(features, (tuple, list)) else (features,)
-        return Outputs(inputs, maps, seen["embedding"], logits, auxiliary)
+        embedding = seen["embedding"]
+        undropped = seen.get("undropped", embedding)
+        return Outputs(inputs, maps, embedding, logits, auxiliary, undropped)
 
     def logits(self, inputs: Tensor) -> Tensor:
         """(N, C, h, w) scores at the head's resolution."""

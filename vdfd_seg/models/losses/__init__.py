@@ -1,9 +1,23 @@
 """Losses for continual learning, one file each, registered for mmsegmentation's heads."""
 
+from vdfd_seg.models.losses.local_pod import (
+    local_pod,
+    local_pod_distance,
+    local_pod_loss,
+    merge_new_classes,
+)
 from vdfd_seg.models.losses.task_aware import TaskAwareLoss
 from vdfd_seg.models.losses.unbiased_cross_entropy import (
     UnbiasedCrossEntropyLoss,
     unbiased_cross_entropy,
 )
 
-__all__ = ["TaskAwareLoss", "UnbiasedCrossEntropyLoss", "unbiased_cross_entropy"]
+__all__ = [
+    "TaskAwareLoss",
+    "UnbiasedCrossEntropyLoss",
+    "local_pod",
+    "local_pod_distance",
+    "local_pod_loss",
+    "merge_new_classes",
+    "unbiased_cross_entropy",
+]
