@@ -166,9 +166,7 @@ class PLOP(Method):
         """The heads' losses of each image times its factor, and the mean factor for the log."""
         if not samples or "image_weight" not in samples[0]:
             return view.task_loss(outputs, samples)
-        images = [
-            view.task_loss(_image(outputs, i), [sample]) for i, sample in enumerate(samples)
-        ]
+        images = [view.task_loss(_image(outputs, i), [sample]) for i, sample in enumerate(samples)]
         weights = torch.stack([sample.image_weight for sample in samples])
         losses = {}
         for name in images[0]:

@@ -33,7 +33,8 @@ def local_pod(maps: Tensor, scales: Sequence[int] = SCALES) -> Tensor:
         (N, D). The function is linear.
     """
     count, channels, height, width = maps.shape
-    pooled = [maps.new_zeros(count, 0)]
+    # Nothing of the maps, but part of the graph: no scale may fit.
+    pooled = [maps.flatten(1)[:, :0]]
     for scale in scales:
         h, w = height // scale, width // scale
         if not h or not w:
