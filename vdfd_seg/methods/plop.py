@@ -57,7 +57,7 @@ class PLOP(Method):
             100 for exact medians: within the first bin the median is interpolated.
         entropy: ``"unit"``: in [0, 1], the paper's; ``"released"``: this divided by
             :math:`K \log C`, as in the code, where the mean over the K old classes stands for the
-            sum and is normalised twice. Bins are then coarse (two of 100 are used with 16 old
+            sum and is normalised twice. Bins are then coarse (three of 100 are used with 16 old
             classes), medians interpolated in the first of them, and far more than half of the
             pixels are accepted.
         use_pseudo_labels: Whether hidden pixels get labels.
