@@ -61,19 +61,24 @@ def state(run, step):
     return torch.load(path, map_location="cpu", weights_only=True)
 
 
-def test_two_processes_equal_one(config, train):
-    folder, whole = config
-    one = train(file=write_config(folder / "one.py", whole))
-    two = folder / "two"
-    file = write_config(folder / "two.py", changed(whole, {"train_dataloader.batch_size": 2}))
+def two_processes(work_dir, file, *arguments):
+    """The folder of a run by two processes."""
     done = subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2",
-         str(ROOT / "tools" / "train.py"), str(file), "--work-dir", str(two),
-         "--launcher", "pytorch"],
+         str(ROOT / "tools" / "train.py"), str(file), "--work-dir", str(work_dir),
+         "--launcher", "pytorch", *arguments],
         capture_output=True, text=True, check=False, timeout=300,
         env=one_thread_environment(),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-4000:]
+    return work_dir
+
+
+def test_two_processes_equal_one(config, train):
+    folder, whole = config
+    one = train(file=write_config(folder / "one.py", whole))
+    file = write_config(folder / "two.py", changed(whole, {"train_dataloader.batch_size": 2}))
+    two = two_processes(folder / "two", file)
     # Sums in another order: weights agree to 1e-4, so a pixel in a thousand may change its class.
     for step in range(3):
         ours, theirs = state(one.path, step), state(two, step)
@@ -94,3 +99,20 @@ def test_two_processes_equal_one(config, train):
         assert [s[key] for s in results["steps"]] == [s[key] for s in one.results["steps"]]
     assert results["environment"]["processes"] == "2"
     assert (two / "report.html").exists()
+
+
+def test_two_processes_find_the_same_pseudo_labels_as_one(config, train):
+    folder, whole = config
+    whole = changed(
+        whole,
+        {
+            "method": {"type": "PLOP"},
+            "model.decode_head.loss_decode": {"type": "CrossEntropyLoss"},
+        },
+    )
+    one = train("--steps", "0:2", file=write_config(folder / "plop_one.py", whole))
+    file = write_config(folder / "plop_two.py", changed(whole, {"train_dataloader.batch_size": 2}))
+    two = two_processes(folder / "plop_two", file, "--steps", "0:2")
+    ours, theirs = state(one.path, 1)["state_dict"], state(two, 1)["state_dict"]
+    for name, value in ours.items():
+        assert torch.allclose(value, theirs[name], atol=1e-4, rtol=1e-4), name

@@ -209,6 +209,17 @@ class TestWithinStep:
         resumed = train("--resume", "--steps", "0", file=file, work_dir=tmp_path / "work")
         assert_same_run(resumed, whole, step=0)
 
+    def test_step_with_pseudo_labels_resumed_equals_uninterrupted(
+        self, train, config_file, interrupt, tmp_path
+    ):
+        file = config_file({**SHORT, "method": {"type": "PLOP"}})
+        whole = train("--steps", "0:2", file=file)
+        interrupt(file, tmp_path / "work", step=1, at=3)
+        state = torch.load(tmp_path / "work" / "step_01" / "resume.pth", weights_only=True)
+        assert state["learner"]["method.thresholds"].shape == (len(TASKS[0]),)
+        resumed = train("--resume", "--steps", "0:2", file=file, work_dir=tmp_path / "work")
+        assert_same_run(resumed, whole, step=1)
+
     def test_other_config_does_not_go_on_with_it(self, config_file, interrupt, tmp_path, capsys):
         interrupt(config_file(SHORT), tmp_path / "work", step=0, at=3)
         other = config_file({**SHORT, "train_dataloader.batch_size": 3})

@@ -188,3 +188,24 @@ def taught(begin, train, end, tiny_network):
         return step, teacher.eval()
 
     return make
+
+
+@pytest.fixture
+def plop_second(begin, train, end, tiny_network):
+    """A second step and the first step's network, in evaluation mode.
+
+    With enough bins for medians between the entropies of a network that is sure of nothing.
+    """
+
+    def make(updates=2, growth="random", settings=None, **options):
+        settings, cfg = settings or {}, {"type": "PLOP", "bins": 5000, **options}
+        first = begin(cfg, **settings)
+        train(first, updates=3)
+        previous = end(first)
+        step = begin(cfg, 1, previous, growth=growth, **settings)
+        train(step, updates=updates)
+        teacher = tiny_network(2, **settings)
+        teacher.load_state_dict(previous.state)
+        return step, teacher.eval()
+
+    return make

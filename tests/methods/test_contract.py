@@ -95,7 +95,9 @@ def test_losses_under_autocast_are_finite_and_near_those_without(second, losses_
         losses = losses_of(step)
     for key, value in losses.items():
         assert value.dtype in (torch.float32, torch.float64), key
-        assert torch.allclose(value, expected[key], rtol=0.1, atol=0.05), key
+        # An accuracy is in percent: a few pixels of two small images.
+        atol = 1.0 if "acc" in key else 0.05
+        assert torch.allclose(value, expected[key], rtol=0.1, atol=atol), key
     sum(value for key, value in losses.items() if "loss" in key).backward()
     assert all(p.grad.isfinite().all() for p in step.learner.parameters() if p.grad is not None)
 

@@ -15,6 +15,7 @@ from vdfd_seg.methods.lwf import LwF
 from vdfd_seg.methods.lwf_mc import LwFMC
 from vdfd_seg.methods.mas import MAS
 from vdfd_seg.methods.mib import MiB
+from vdfd_seg.methods.plop import PLOP
 from vdfd_seg.methods.si import SI
 from vdfd_seg.methods.vdfd import VDFD
 from vdfd_seg.registry import METHODS
@@ -53,6 +54,7 @@ __all__ = [
     "EWC",
     "ILT",
     "MAS",
+    "PLOP",
     "SI",
     "VDFD",
     "FineTune",

@@ -21,8 +21,10 @@ class Outputs:
         inputs: (N, 3, H, W) images, as the network got them.
         features: Maps of the backbone's stages (after the neck, if any).
         embedding: (N, d, h, w) input of the classifier.
+        undropped: The same before the head's dropout.
         logits: (N, C, h, w) scores at the head's resolution.
         auxiliary: Logits of the auxiliary heads.
+        undropped: (N, d, h, w) input of the head's dropout: the embedding without it.
     """
 
     inputs: Tensor
@@ -30,6 +32,7 @@ class Outputs:
     embedding: Tensor
     logits: Tensor
     auxiliary: tuple[Tensor, ...] = ()
+    undropped: Tensor | None = None
 
     @property
     def all_logits(self) -> Tensor:
@@ -42,17 +45,26 @@ def _forward(network: EncoderDecoder, inputs: Tensor, auxiliary=()) -> Outputs:
     features = network.extract_feat(inputs)
     seen = {}
 
-    def keep(_, arguments):
-        seen["embedding"] = arguments[0]
+    def keep(name):
+        return lambda _, arguments: seen.update({name: arguments[0]})
 
-    handle = network.decode_head.conv_seg.register_forward_pre_hook(keep)
+    head = network.decode_head
+    handles = [head.conv_seg.register_forward_pre_hook(keep("embedding"))]
+    if head.dropout is not None:
+        handles.append(head.dropout.register_forward_pre_hook(keep("undropped")))
     try:
-        logits = network.decode_head(features)
+        logits = head(features)
     finally:
-        handle.remove()
+        for handle in handles:
+            handle.remove()
     maps = tuple(features) if isinstance(features, (tuple, list)) else (features,)
     return Outputs(
-        inputs, maps, seen["embedding"], logits, tuple(head(features) for head in auxiliary)
+        inputs,
+        maps,
+        seen["embedding"],
+        logits,
+        tuple(head(features) for head in auxiliary),
+        seen.get("undropped", seen["embedding"]),
     )
 
 

@@ -1,5 +1,11 @@
 """Losses for continual learning, one file each, registered for mmsegmentation's heads."""
 
+from vdfd_seg.models.losses.local_pod import (
+    local_pod,
+    local_pod_distance,
+    local_pod_loss,
+    merge_new_classes,
+)
 from vdfd_seg.models.losses.task_aware import TaskAwareLoss
 from vdfd_seg.models.losses.unbiased_cross_entropy import (
     UnbiasedCrossEntropyLoss,
@@ -10,6 +16,10 @@ from vdfd_seg.models.losses.unbiased_distillation import unbiased_distillation
 __all__ = [
     "TaskAwareLoss",
     "UnbiasedCrossEntropyLoss",
+    "local_pod",
+    "local_pod_distance",
+    "local_pod_loss",
+    "merge_new_classes",
     "unbiased_cross_entropy",
     "unbiased_distillation",
 ]

@@ -1,0 +1,195 @@
+"""PLOP on tiny steps: against plain formulas, and where it could be NaN."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from vdfd_seg.errors import InputError
+from vdfd_seg.methods import build_method
+from vdfd_seg.methods.pseudo_labels import normalised_entropy
+
+AVERAGE = {"loss": {"type": "CrossEntropyLoss", "avg_non_ignore": False}}
+
+
+def own_labels(step):
+    return step.view.labels(step.samples).clone()
+
+
+def teacher_scores(step, teacher):
+    with torch.no_grad():
+        return teacher.encode_decode(step.inputs, [s.metainfo for s in step.samples])
+
+
+class TestThresholds:
+    @pytest.mark.parametrize("bins", [100, 5000])
+    def test_are_the_medians_of_the_background_of_the_images(self, plop_second, bins):
+        step, teacher = plop_second(bins=bins, min_threshold=0.0)
+        # The teacher's convolution of two images at once rounds otherwise than of each alone.
+        scores = teacher_scores(step, teacher)
+        hidden = own_labels(step) < 2
+        assert (own_labels(step) == 1).sum() == 0
+        entropy, classes = normalised_entropy(scores)[hidden], scores.argmax(1)[hidden]
+        for c, found in enumerate(step.method.thresholds.tolist()):
+            values = entropy[classes == c].numpy()
+            expected = np.quantile(values, 0.5, method="inverted_cdf") if len(values) else 0
+            assert found == pytest.approx(expected, abs=1 / bins + 1e-5)
+
+    def test_have_a_floor(self, plop_second):
+        step, _ = plop_second(min_threshold=2.0)
+        assert step.method.thresholds.tolist() == [2.0, 2.0]
+
+    def test_released_unit(self, plop_second):
+        step, _ = plop_second(entropy="released", bins=5000, min_threshold=0.0)
+        other, _ = plop_second(bins=5000, min_threshold=0.0)
+        expected = other.method.thresholds / (2 * math.log(3))
+        assert torch.allclose(step.method.thresholds, expected, atol=1 / 5000)
+        # The same pixels get a label, whatever the unit, but for the bins.
+        one, two = (s.method.targets(s.view, s.view.outputs(s.inputs), s.samples)
+                    for s in (step, other))  # fmt: skip
+        agree = step.view.labels(one) == step.view.labels(two)
+        assert agree.float().mean() > 0.95
+
+    def test_first_step_has_none(self, begin):
+        step = begin({"type": "PLOP"})
+        outputs = step.view.outputs(step.inputs)
+        assert step.method.thresholds is None
+        assert step.method.targets(step.view, outputs, step.samples) is step.samples
+        assert step.method.extra_losses(step.view, outputs, step.samples) == {}
+        assert step.method.state_dict() == {}
+
+
+class TestTargets:
+    def test_batch_keeps_its_own_labels_and_samples(self, plop_second, losses_of):
+        step, _ = plop_second(updates=0)
+        before, labels = list(step.samples), own_labels(step)
+        losses_of(step)
+        assert torch.equal(own_labels(step), labels)
+        assert all(map(lambda a, b: a is b, step.samples, before))
+        assert all("image_weight" not in sample for sample in step.samples)
+        found = step.method.targets(step.view, step.view.outputs(step.inputs), step.samples)
+        assert not torch.equal(step.view.labels(found), labels)
+        assert [s.metainfo for s in found] == [s.metainfo for s in step.samples]
+
+    def test_are_the_teachers_sure_predictions(self, plop_second):
+        step, teacher = plop_second()
+        scores = teacher_scores(step, teacher)
+        labels, thresholds = own_labels(step), step.method.thresholds
+        found = step.method.targets(step.view, step.view.outputs(step.inputs), step.samples)
+        classes, hidden = scores.argmax(1), labels < 2
+        entropy = normalised_entropy(scores)
+        sure = hidden & (entropy < thresholds[classes])
+        assert 0.1 < sure[hidden].float().mean() < 0.9
+        expected = torch.where(sure, classes, torch.where(hidden, 255, labels))
+        # Rounding decides on a threshold's very edge.
+        clear = (entropy - thresholds[classes]).abs() > 1e-5
+        assert torch.equal(step.view.labels(found)[clear], expected[clear])
+        for sample, of_image, total in zip(found, sure, hidden, strict=True):
+            share = of_image.sum() / total.sum()
+            assert sample.image_weight.item() == pytest.approx(share.item(), abs=5e-3)
+
+    def test_old_network_sees_the_images_of_the_batch(self, plop_second):
+        step, teacher = plop_second()
+        flipped = step.inputs.flip(-1)
+        found = step.method._outputs_of_old(step.view.outputs(flipped))
+        with torch.no_grad():
+            expected = teacher.decode_head(teacher.extract_feat(flipped))
+        assert torch.allclose(found.logits, expected, atol=1e-5)
+
+    def test_labels_stay_where_they_are_not_to_be_replaced(self, plop_second, losses_of):
+        step, _ = plop_second(use_pseudo_labels=False)
+        assert step.method.thresholds is None
+        assert "adaptive_factor" not in losses_of(step)
+
+
+class TestTaskLoss:
+    @pytest.mark.parametrize("auxiliary", [0, 2])
+    @pytest.mark.parametrize("adaptive_factor", [True, False])
+    def test_is_the_weighted_mean_over_all_pixels(self, plop_second, auxiliary, adaptive_factor):
+        settings = {"auxiliary": auxiliary, **AVERAGE}
+        step, _ = plop_second(settings=settings, adaptive_factor=adaptive_factor)
+        outputs = step.view.outputs(step.inputs)
+        # Half of one image is not hidden at all.
+        step.samples[0].gt_sem_seg.data[:, 16:] = 2
+        samples = step.method.targets(step.view, outputs, step.samples)
+        losses = step.method.task_loss(step.view, outputs, samples)
+        labels = step.view.labels(samples)
+        factors = torch.stack([s.image_weight for s in samples])
+        if not adaptive_factor:
+            assert factors.tolist() == [1, 1]
+        else:
+            assert 0 < factors.min() and factors.max() < 1
+        names = ["decode.loss_ce"] + [f"aux_{i}.loss_ce" for i in range(auxiliary)]
+        for name, logits in zip(names, (outputs.logits, *outputs.auxiliary), strict=True):
+            logits = F.interpolate(logits, (32, 32), mode="bilinear")
+            pixels = F.cross_entropy(logits, labels, ignore_index=255, reduction="none")
+            expected = (factors[:, None, None] * pixels).mean()
+            assert torch.allclose(losses[name], expected, rtol=1e-5), name
+        assert torch.allclose(losses["adaptive_factor"], factors.mean())
+
+    def test_pseudo_labels_are_no_background_to_an_unbiased_loss(self, plop_second, losses_of):
+        unbiased, plain = (
+            plop_second(settings={"loss": {"type": kind, **more}})[0]
+            for kind, more in (
+                ("vdfd_seg.UnbiasedCrossEntropyLoss", {}),
+                ("CrossEntropyLoss", {"avg_non_ignore": True}),
+            )
+        )
+        for key, value in losses_of(plain).items():
+            assert torch.allclose(losses_of(unbiased)[key], value, rtol=1e-3), key
+
+
+class TestNeverNaN:
+    @pytest.mark.parametrize("label", [2, 255, 0])
+    def test_images_of_one_label_only(self, plop_second, losses_of, label):
+        """No background; nothing that counts; nothing but background."""
+        step, _ = plop_second()
+        step.samples[0].gt_sem_seg.data[:] = label
+        self.check(step, losses_of)
+        step.samples[1].gt_sem_seg.data[:] = label
+        self.check(step, losses_of)
+
+    @pytest.mark.parametrize("scale", [0.0, 1e4])
+    def test_teachers_that_are_sure_of_all_or_of_nothing(self, plop_second, losses_of, scale):
+        step, _ = plop_second()
+        step.method._old[0].network.decode_head.conv_seg.weight.mul_(scale)
+        self.check(step, losses_of)
+
+    def test_medians_over_images_without_background(self, plop_second):
+        step, _ = plop_second()
+        for sample in step.samples:
+            sample.gt_sem_seg.data[:] = 2
+        found = step.method._find_thresholds(step.context)
+        assert found.tolist() == pytest.approx([0.001, 0.001])
+
+    def test_maps_beyond_half_precision(self, plop_second, losses_of):
+        step, _ = plop_second()
+        for network in (step.network, step.method._old[0].network):
+            with torch.no_grad():
+                for layer in network.backbone.modules():
+                    if isinstance(layer, torch.nn.BatchNorm2d):
+                        layer.weight.mul_(3)
+        with torch.autocast("cpu", torch.bfloat16):
+            losses = losses_of(step)
+        assert all(value.isfinite().all() for value in losses.values())
+
+    def check(self, step, losses_of):
+        step.learner.zero_grad()
+        losses = losses_of(step)
+        assert all(value.isfinite().all() for value in losses.values())
+        sum(value for name, value in losses.items() if "loss" in name).backward()
+        assert all(p.grad.isfinite().all() for p in step.learner.parameters())
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"feature_weight": -1}, {"logits_weight": -1}, {"min_threshold": -1}, {"bins": 0},
+        {"scales": ()}, {"scales": (0, 1)}, {"entropy": "other"},
+    ],
+)  # fmt: skip
+def test_bad_options_are_refused(options):
+    with pytest.raises(InputError, match="method PLOP: "):
+        build_method({"type": "PLOP", **options})

@@ -1,0 +1,113 @@
+"""PLOP's distillation of maps, class- and domain-incremental."""
+
+import math
+
+import pytest
+import torch
+
+from vdfd_seg.protocols import build_protocol
+
+NO_DROPOUT = {"dropout_ratio": 0.0}
+
+
+class TestDistillation:
+    def test_is_the_plain_formula(self, plop_second):
+        settings = {"backbone": "mobilenet", "auxiliary": 1, **NO_DROPOUT}
+        step, teacher = plop_second(settings=settings, feature_weight=0.03, logits_weight=0.002)
+        outputs = step.view.outputs(step.inputs)
+        found = step.method.extra_losses(step.view, outputs, step.samples)["loss_pod"]
+        new, old = [*outputs.features, outputs.embedding, outputs.logits], []
+        with torch.no_grad():
+            features = teacher.extract_feat(step.inputs)
+            old = [*features, teacher.decode_head._forward_feature(features)]
+            old.append(teacher.decode_head(features))
+        new[-1] = torch.stack([new[-1][:, 0] + new[-1][:, 2], new[-1][:, 1]], 1)
+        expected = 0.0
+        for number, (x, y) in enumerate(zip(new, old, strict=True)):
+            pooled = [[], []]
+            for side, maps in zip(pooled, (x**2, y**2), strict=True):
+                for s in (1, 2, 4):
+                    k = maps.shape[-1] // s
+                    for i in range(s * (k > 0)):
+                        for j in range(s):
+                            cell = maps[..., i * k : (i + 1) * k, j * k : (j + 1) * k]
+                            side += [cell.mean(3).flatten(1), cell.mean(2).flatten(1)]
+            difference = torch.cat(pooled[0], 1) - torch.cat(pooled[1], 1)
+            weight = 0.002 if number == len(new) - 1 else 0.03
+            expected = expected + weight * difference.norm(dim=1).mean()
+        expected = math.sqrt(3) * expected / len(new)
+        assert len(new) == 6
+        assert torch.allclose(found, expected, rtol=1e-4)
+
+    def test_equal_networks_have_distance_zero_and_a_finite_gradient(self, plop_second):
+        step, _ = plop_second(updates=0)
+        step.learner.eval()
+        # The new class has no score: the background's stays what it was.
+        step.network.decode_head.conv_seg.weight.data[2:] = 0
+        step.network.decode_head.conv_seg.bias.data[2:] = 0
+        outputs = step.view.outputs(step.inputs)
+        found = step.method.extra_losses(step.view, outputs, step.samples)["loss_pod"]
+        found.backward()
+        assert found.item() == pytest.approx(0, abs=1e-7)
+        assert all(p.grad.isfinite().all() for p in step.network.parameters() if p.grad is not None)
+
+    def test_is_without_dropout(self, plop_second):
+        step, _ = plop_second(settings={"dropout_ratio": 0.5})
+        step.network.backbone.eval()
+        for module in step.network.decode_head.modules():
+            module.train(isinstance(module, torch.nn.modules.dropout._DropoutNd))
+        one, two = (
+            step.method.extra_losses(step.view, step.view.outputs(step.inputs), step.samples)
+            for _ in range(2)
+        )
+        assert torch.equal(one["loss_pod"], two["loss_pod"])
+        outputs = step.view.outputs(step.inputs)
+        assert not torch.equal(outputs.embedding, outputs.undropped)
+
+    def test_no_graph_is_held_between_iterations(self, plop_second, losses_of):
+        step, _ = plop_second()
+        losses_of(step)
+        assert step.method._seen is None
+
+    def test_old_network_is_let_go(self, plop_second, end):
+        step, _ = plop_second()
+        assert end(step).carried == {}
+        assert step.method._old == []
+        assert step.method.targets(step.view, None, step.samples) is step.samples
+
+
+class TestDomains:
+    @pytest.fixture
+    def night(self, begin, train, end):
+        protocol = build_protocol({
+            "type": "Custom", "scenario": "domain", "classes": ["background", "a", "b"],
+            "tasks": [["day"], ["night"]],
+        })  # fmt: skip
+        first = begin({"type": "PLOP"}, protocol=protocol)
+        train(first)
+        return begin({"type": "PLOP"}, 1, end(first), protocol=protocol)
+
+    def test_labels_and_loss_are_left_as_they_are(self, night, losses_of):
+        losses = losses_of(night)
+        assert "loss_pod" in losses
+        assert "adaptive_factor" not in losses
+        outputs = night.view.outputs(night.inputs)
+        assert night.method.targets(night.view, outputs, night.samples) is night.samples
+        assert night.method.state_dict() == {}
+
+    def test_all_logits_are_distilled_without_a_factor(self, night):
+        assert night.method.growth == 1
+        night.learner.eval()
+
+        def distance():
+            outputs = night.view.outputs(night.inputs)
+            return night.method.extra_losses(night.view, outputs, night.samples)["loss_pod"]
+
+        loss = distance()
+        loss.backward()
+        assert loss.item() == 0
+        grads = [p.grad for p in night.network.parameters() if p.grad is not None]
+        assert all(grad.abs().max() == 0 for grad in grads)
+        with torch.no_grad():
+            night.network.decode_head.conv_seg.bias[2] += 1
+        assert distance() > 0

@@ -1,0 +1,216 @@
+"""PLOP: Local POD and pseudo-labels."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+import torch.nn.functional as F
+from mmengine.structures import PixelData
+from torch import Tensor
+
+from vdfd_seg.errors import InputError
+from vdfd_seg.methods.base import Method
+from vdfd_seg.methods.context import TaskContext
+from vdfd_seg.methods.pseudo_labels import EntropyMedians, normalised_entropy, pseudo_labels
+from vdfd_seg.models.losses import local_pod_loss, merge_new_classes
+from vdfd_seg.models.segmentation import Outputs, SegmentationView
+from vdfd_seg.registry import METHODS
+
+ENTROPIES = ("unit", "released")
+
+
+@METHODS.register_module()
+class PLOP(Method):
+    r"""Pseudo-labels from the old network, and distillation of its maps by Local POD.
+
+    .. math::
+        L = \frac{1}{N} \sum_n \nu_n \, \ell_{CE}(x_n, \hat y_n) + \sqrt{\frac{C}{C_{new}}}
+            \, \frac{1}{|l|} \sum_l \lambda_l \, d_l
+
+    Douillard et al., "PLOP: Learning without Forgetting for Continual Semantic Segmentation",
+    CVPR 2021. The maps are those of the backbone's stages, the input of the classifier and the
+    low-resolution logits, see :func:`~vdfd_seg.models.losses.local_pod_distance`;
+    :math:`C` counts all classes, :math:`C_{new}` the step's. Labels :math:`\hat y` and factors
+    :math:`\nu`: :func:`~vdfd_seg.methods.pseudo_labels.pseudo_labels`. Domain-incremental, or
+    where no background hides old classes, labels stay as they are and :math:`\nu = 1`; with the
+    same classes in every domain the root is 1 too (11-5, 11-1 and 1-1 on Cityscapes were
+    published with 1e-4 for the features and 1e-4 or 1e-3 for the logits).
+
+    :math:`\ell_{CE}` is the loss of the network's heads, called image by image: whatever a config
+    sets there, and every auxiliary head, is weighted in the same way, which a loss module that is
+    told the factors could not promise. The published loss is a mean over all pixels of an image,
+    those ignored included: ``CrossEntropyLoss`` with ``avg_non_ignore=False``.
+
+    Where it differs from the released code: maps are as the backbone returns them, after the
+    stage's activation (the code takes them before it); medians are taken over the images as in
+    evaluation, without augmentation, so that a resumed step finds the same; maps that Local POD
+    compares are without dropout, which the published network does not have. The old network
+    computes in full precision under autocast, as when its medians were taken.
+
+    Args:
+        feature_weight: :math:`\lambda_l` of all maps but the logits.
+        logits_weight: That of the logits.
+        scales: Numbers of cells along a side of a map.
+        min_threshold: Least threshold of the entropy; that of classes never predicted.
+        bins: Bins of the histogram of entropies. Confident networks need more than the released
+            100 for exact medians: within the first bin the median is interpolated.
+        entropy: ``"unit"``: in [0, 1], the paper's; ``"released"``: this divided by
+            :math:`K \log C`, as in the code, where the mean over the K old classes stands for the
+            sum and is normalised twice. Bins are then coarse (three of 100 are used with 16 old
+            classes), medians interpolated in the first of them, and far more than half of the
+            pixels are accepted.
+        use_pseudo_labels: Whether hidden pixels get labels.
+        adaptive_factor: Whether images are weighted by :math:`\nu`.
+
+    Raises:
+        InputError: For a negative weight or threshold, no bins, a scale below 1, or an unknown
+            ``entropy``.
+    """
+
+    needs_old_network = True
+    problems = ("segmentation",)
+
+    def __init__(
+        self,
+        feature_weight: float = 0.01,
+        logits_weight: float = 0.0005,
+        scales: Sequence[int] = (1, 2, 4),
+        min_threshold: float = 0.001,
+        bins: int = 100,
+        entropy: str = "unit",
+        use_pseudo_labels: bool = True,
+        adaptive_factor: bool = True,
+    ):
+        super().__init__()
+        if min(feature_weight, logits_weight, min_threshold) < 0:
+            raise InputError("method PLOP: weights and min_threshold must not be negative.")
+        if bins < 1 or not scales or min(scales) < 1:
+            raise InputError(f"method PLOP: bins={bins} and scales={scales} must be 1 or more.")
+        if entropy not in ENTROPIES:
+            raise InputError(f"method PLOP: entropy '{entropy}' is not one of {ENTROPIES}.")
+        self.feature_weight = feature_weight
+        self.logits_weight = logits_weight
+        self.scales = tuple(scales)
+        self.min_threshold = min_threshold
+        self.bins = bins
+        self.entropy = entropy
+        self.use_pseudo_labels = use_pseudo_labels
+        self.adaptive_factor = adaptive_factor
+        self.num_old = 0
+        self.background = False
+        self.growth = 1.0
+        self.scale = 1.0
+        # In the state: a step that goes on elsewhere must keep the same thresholds to the bit.
+        self.register_buffer("thresholds", None)
+        # In a list: the old network is no part of what is trained, saved or wrapped.
+        self._old: list[SegmentationView] = []
+        self._seen: tuple[Outputs, Outputs] | None = None
+
+    def num_hidden(self, context: TaskContext) -> int:
+        """None with pseudo-labels: an unbiased loss would take them for background again."""
+        return 0 if self.use_pseudo_labels else context.num_hidden
+
+    def before_task(self, context: TaskContext) -> None:
+        """Take the old network and find its median entropies."""
+        if context.old_network is None:
+            return
+        protocol = context.protocol
+        self._old = [SegmentationView(context.old_network())]
+        total = protocol.num_classes(context.step)
+        if protocol.scenario == "domain":
+            self.num_old = total
+        else:
+            self.num_old = context.num_old
+            self.growth = math.sqrt(total / (total - self.num_old))
+        self.background = protocol.background is not None
+        if self.entropy == "released":
+            self.scale = 1 / (self.num_old * math.log(total))
+        if self.use_pseudo_labels and context.num_hidden:
+            self.thresholds = self._find_thresholds(context)
+
+    @torch.no_grad()
+    def _find_thresholds(self, context: TaskContext) -> Tensor:
+        medians = EntropyMedians(context.num_hidden, self.bins, context.device)
+        old = self._old[0]
+        for inputs, samples in context.batches():
+            labels = context.view.labels(samples)
+            logits = old.upsample(old.logits(inputs), labels)
+            hidden = labels < context.num_hidden
+            entropy = self.scale * normalised_entropy(logits)
+            medians.update(entropy[hidden], logits.argmax(1)[hidden])
+        return medians.compute().clamp(min=self.min_threshold)
+
+    def loss(self, view, inputs: Tensor, samples: list) -> dict[str, Tensor]:
+        """All terms, from one forward pass of each network."""
+        try:
+            return super().loss(view, inputs, samples)
+        finally:
+            # Or the graph would live on into the next iteration.
+            self._seen = None
+
+    def targets(self, view, outputs, samples: list) -> list:
+        """Copies of the samples with pseudo-labels and, as ``image_weight``, the factors."""
+        if self.thresholds is None or not self._old:
+            return samples
+        labels = view.labels(samples)
+        logits = view.upsample(self._outputs_of_old(outputs).logits, labels)
+        labels, factors = pseudo_labels(labels, logits, self.thresholds, self.scale)
+        copies = [sample.new() for sample in samples]
+        for copy, label, factor in zip(copies, labels, factors, strict=True):
+            copy.gt_sem_seg = PixelData(data=label[None])
+            copy.image_weight = factor if self.adaptive_factor else torch.ones_like(factor)
+        return copies
+
+    def task_loss(self, view, outputs, samples: list) -> dict[str, Tensor]:
+        """The heads' losses of each image times its factor, and the mean factor for the log."""
+        if not samples or "image_weight" not in samples[0]:
+            return view.task_loss(outputs, samples)
+        images = [view.task_loss(_image(outputs, i), [sample]) for i, sample in enumerate(samples)]
+        weights = torch.stack([sample.image_weight for sample in samples])
+        losses = {}
+        for name in images[0]:
+            values = torch.stack([image[name] for image in images])
+            weighted = "loss" in name
+            losses[name] = (weights * values if weighted else values).mean(0)
+        losses["adaptive_factor"] = weights.mean()
+        return losses
+
+    def extra_losses(self, view, outputs, samples: list) -> dict[str, Tensor]:
+        """The weighted Local POD."""
+        if not self._old:
+            return {}
+        old = self._outputs_of_old(outputs)
+        weights = [self.feature_weight] * (len(outputs.features) + 1) + [self.logits_weight]
+        with torch.autocast(outputs.inputs.device.type, enabled=False):
+            pod = local_pod_loss(
+                self._maps(view, outputs), self._maps(self._old[0], old), weights, self.scales
+            )
+        return {"loss_pod": self.growth * pod}
+
+    def after_task(self, context: TaskContext) -> dict:
+        """Let the old network go."""
+        self._old = []
+        return {}
+
+    def _outputs_of_old(self, outputs: Outputs) -> Outputs:
+        """The old network's for the same images, computed once an iteration."""
+        if self._seen is None or self._seen[0] is not outputs:
+            with torch.no_grad(), torch.autocast(outputs.inputs.device.type, enabled=False):
+                self._seen = outputs, self._old[0].outputs(outputs.inputs)
+        return self._seen[1]
+
+    def _maps(self, view: SegmentationView, outputs: Outputs) -> list[Tensor]:
+        rows, bias = view.classifier()
+        embedding = outputs.undropped
+        # The logits once more, of the embedding without dropout.
+        logits = F.conv2d(embedding.to(rows.dtype), rows[:, :, None, None], bias)
+        logits = merge_new_classes(logits, self.num_old, self.background)
+        return [*outputs.features, embedding, logits]
+
+
+def _image(outputs: Outputs, index: int) -> Outputs:
+    """What the heads say of one image."""
+    own = slice(index, index + 1)
+    auxiliary = tuple(logits[own] for logits in outputs.auxiliary)
+    return replace(outputs, logits=outputs.logits[own], auxiliary=auxiliary)
