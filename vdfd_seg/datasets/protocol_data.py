@@ -17,7 +17,7 @@ from vdfd_seg.datasets.sampler import DrawSampler
 from vdfd_seg.datasets.selection import split_validation, test_images, train_images
 from vdfd_seg.datasets.task_dataset import Sample, TaskDataset
 from vdfd_seg.errors import InputError, unknown_name
-from vdfd_seg.protocols import Protocol
+from vdfd_seg.protocols import IGNORE_INDEX, Protocol
 from vdfd_seg.registry import FUNCTIONS
 
 
@@ -195,13 +195,17 @@ class ProtocolData:
         return TaskDataset(source.dataset, samples, pipeline, metainfo, seed)
 
 
-def open_source(cfg: dict, protocol: Protocol, progress: bool = True) -> Source:
+def open_source(
+    cfg: dict, protocol: Protocol, progress: bool = True, strict: bool = True
+) -> Source:
     """Build a dataset from its config and index it.
 
     Args:
         cfg: An mmsegmentation dataset config.
         protocol: Names the classes that masks may hold.
         progress: Show a progress bar while indexing.
+        strict: Refuse masks with ids that the protocol's data set does not have; otherwise they
+            are counted.
 
     Raises:
         InputError: For an unknown dataset type, a missing data root, folder or
@@ -241,9 +245,9 @@ def open_source(cfg: dict, protocol: Protocol, progress: bool = True) -> Source:
     names = protocol.classes
     for item, name in zip(items, _names(items, cfg), strict=True):
         item["name"] = name
+    count = len(names) if strict else IGNORE_INDEX
     return Source(
-        dataset,
-        build_index(items, num_classes=len(names), class_names=names, progress=progress),
+        dataset, build_index(items, num_classes=count, class_names=names, progress=progress)
     )
 
 
