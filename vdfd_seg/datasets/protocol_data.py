@@ -178,12 +178,7 @@ class ProtocolData:
             cfg: The config's ``test_dataloader``.
         """
         rank, world = get_dist_info()
-        return DataLoader(
-            self.dataset(part, samples[rank::world], cfg["dataset"]["pipeline"]),
-            batch_size=cfg["batch_size"],
-            num_workers=cfg.get("num_workers", 0),
-            collate_fn=_collate,
-        )
+        return one_pass(self.dataset(part, samples[rank::world], cfg["dataset"]["pipeline"]), cfg)
 
     def dataset(self, part: str, samples, pipeline, seed: int = 0) -> TaskDataset:
         """A :class:`TaskDataset` over ``"train"`` or ``"test"`` images."""
@@ -265,6 +260,21 @@ def prepare_data(cfg: dict | None) -> None:
     except TypeError as error:
         raise InputError(f"data_preparation {kind}: {error}") from error
     function(**arguments)
+
+
+def one_pass(dataset: TaskDataset, cfg: dict) -> DataLoader:
+    """A data set in order, in batches.
+
+    Args:
+        dataset: What to read.
+        cfg: The config's ``test_dataloader``.
+    """
+    return DataLoader(
+        dataset,
+        batch_size=cfg["batch_size"],
+        num_workers=cfg.get("num_workers", 0),
+        collate_fn=_collate,
+    )
 
 
 def _collate(items):
