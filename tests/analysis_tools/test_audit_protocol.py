@@ -172,6 +172,21 @@ def test_classification(run, tmp_path):
     assert len(rows(text)) == 5
 
 
+def test_classification_copies(tiny_arrays, monkeypatch):
+    """A test image with the pixels of a training image, under a progress bar."""
+    from vdfd_seg.datasets import ClassificationData
+    from vdfd_seg.datasets.audit import audit
+    from vdfd_seg.protocols import build_protocol
+
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    train, test = tiny_arrays(4), tiny_arrays(3, seed=1)
+    test.images[5] = train.images[7]
+    cfg = {"type": "Digits", "tasks": 1, "num_classes": 10}
+    found = audit(ClassificationData(build_protocol(cfg), train, test))
+    assert found.leaks and found.copies == [("test image 5", "train image 7")]
+    assert (found.steps[0].tested, found.steps[0].reused, found.steps[0].copied) == (30, 0, 1)
+
+
 def test_bad_input(run, config_file, cities, tmp_path):
     status, text = run(config_file(), "--names", cities)
     assert status == 2 and "--names is for domain-incremental protocols" in text

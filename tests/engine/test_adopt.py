@@ -181,15 +181,26 @@ class TestStepZero:
             assert adopted["meta"][key] == start["meta"][key], key
         assert adopted["meta"]["train_images"] == 7
 
+    def test_equals_init_from(self, foreign, adopt, train, vdfd_run):
+        _, file, work = adopt(foreign())
+        given = vdfd_run.path / "step_00" / "checkpoint.pth"
+        other = train("--init-from", given, "--steps", "0:1", file=file).path
+        mine, theirs = (load_step(d / "step_00" / "checkpoint.pth") for d in (work, other))
+        for part in ("state_dict", "method"):
+            assert digest(mine[part]) == digest(theirs[part])
+
     def test_rows_follow_the_class_names(self, foreign, adopt, start):
         status, _, work = adopt(foreign(classes=["red", "background", "green"], order=[2, 0, 1]))
         assert status == 0
         adopted = load_step(work / "step_00" / "checkpoint.pth")
         assert digest(adopted["state_dict"]) == digest(start["state_dict"])
 
-    def test_wrapped_weights_and_no_class_names(self, foreign, adopt, start):
+    def test_wrapped_weights_and_no_class_names(self, foreign, adopt, start, capsys):
         state = {f"module.{name}": value for name, value in start["state_dict"].items()}
         assert adopt(foreign(classes=None, state=state))[0] == 0
+        assert (
+            "names no classes; its outputs are taken to be ['background'" in capsys.readouterr().out
+        )
 
     def test_two_steps_end_to_end(self, foreign, adopt, train, vdfd_run):
         """The sequence goes on exactly as from a step 0 that it trained itself."""

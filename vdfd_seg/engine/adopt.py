@@ -96,6 +96,8 @@ def checked_weights(settings: Settings, path: str | Path) -> dict[str, Tensor]:
             f"checkpoint '{path}' knows the classes {found}, the protocol's first task is "
             f"{wanted}; name these classes in the first of protocol.tasks."
         )
+    if found is None:
+        print(f"'{path}' names no classes; its outputs are taken to be {wanted}, in this order.")
     network, _ = build_network(settings.for_step(0).model, protocol.task_sizes(0))
     view = checked_view(network, protocol)
     if found is not None and found != wanted:
