@@ -15,9 +15,9 @@ from vdfd_seg.cli import run_command, run_guarded
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs/en/user_guides/own_data.md").read_text()
-CONFIGS = dict(re.findall(r"```python\n# (\S+\.py)\n(.*?)```", PAGE, re.S))
+CONFIGS = dict(re.findall(r"```python\n# (\S+\.py)\n(.*?)```", PAGE, re.DOTALL))
 COMMANDS = [
-    shlex.split(line)[1:] for block in re.findall(r"```sh\n(.*?)```", PAGE, re.S)
+    shlex.split(line)[1:] for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
     for line in block.splitlines()
 ]  # fmt: skip
 SHORTER = [
