@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vdfd_seg.datasets import MaskLabels
+from vdfd_seg.datasets import BlankLabels, MaskLabels
 from vdfd_seg.errors import InputError
 from vdfd_seg.registry import TRANSFORMS
 
@@ -73,3 +73,11 @@ def test_follows_mmsegmentations_annotation_loader(tmp_path):
     results = load({**results, "continual_label_map": LABELS})
     results = TRANSFORMS.build({"type": "vdfd_seg.MaskLabels"})(results)
     assert results["gt_seg_map"].tolist() == [[0, 0, 1], [2, 255, 1]]
+
+
+def test_blank_labels_have_the_size_of_the_image_as_it_was_read():
+    resized = {"img": np.zeros((8, 6, 3), np.uint8), "ori_shape": (4, 3), "seg_fields": []}
+    results = BlankLabels()(resized)
+    assert results["gt_seg_map"].shape == (4, 3) and set(results["gt_seg_map"].flat) == {255}
+    assert results["seg_fields"] == ["gt_seg_map"]
+    assert isinstance(TRANSFORMS.build({"type": "vdfd_seg.BlankLabels"}), BlankLabels)

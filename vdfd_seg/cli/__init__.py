@@ -15,6 +15,7 @@ from vdfd_seg.version import __version__
 
 COMMANDS = {
     "train": "train a continual sequence, step after step",
+    "adopt": "take a network that mmsegmentation trained as the first step of a sequence",
     "test": "evaluate the checkpoints of a sequence on every task seen",
     "infer": "segment images with the checkpoint of a step",
     "report": "write the HTML report of a work dir",

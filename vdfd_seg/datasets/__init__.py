@@ -12,9 +12,10 @@ from vdfd_seg.datasets.protocol_data import ProtocolData, Source, open_source, p
 from vdfd_seg.datasets.sampler import DrawSampler
 from vdfd_seg.datasets.seeding import derived_seed
 from vdfd_seg.datasets.task_dataset import Sample, TaskDataset
-from vdfd_seg.datasets.transforms import MaskLabels
+from vdfd_seg.datasets.transforms import BlankLabels, MaskLabels
 
 __all__ = [
+    "BlankLabels",
     "ClassIndex",
     "ClassificationData",
     "DrawSampler",

@@ -17,7 +17,7 @@ from vdfd_seg.datasets.sampler import DrawSampler
 from vdfd_seg.datasets.selection import split_validation, test_images, train_images
 from vdfd_seg.datasets.task_dataset import Sample, TaskDataset
 from vdfd_seg.errors import InputError, unknown_name
-from vdfd_seg.protocols import Protocol
+from vdfd_seg.protocols import IGNORE_INDEX, Protocol
 from vdfd_seg.registry import FUNCTIONS
 
 
@@ -178,12 +178,7 @@ class ProtocolData:
             cfg: The config's ``test_dataloader``.
         """
         rank, world = get_dist_info()
-        return DataLoader(
-            self.dataset(part, samples[rank::world], cfg["dataset"]["pipeline"]),
-            batch_size=cfg["batch_size"],
-            num_workers=cfg.get("num_workers", 0),
-            collate_fn=_collate,
-        )
+        return one_pass(self.dataset(part, samples[rank::world], cfg["dataset"]["pipeline"]), cfg)
 
     def dataset(self, part: str, samples, pipeline, seed: int = 0) -> TaskDataset:
         """A :class:`TaskDataset` over ``"train"`` or ``"test"`` images."""
@@ -195,13 +190,17 @@ class ProtocolData:
         return TaskDataset(source.dataset, samples, pipeline, metainfo, seed)
 
 
-def open_source(cfg: dict, protocol: Protocol, progress: bool = True) -> Source:
+def open_source(
+    cfg: dict, protocol: Protocol, progress: bool = True, strict: bool = True
+) -> Source:
     """Build a dataset from its config and index it.
 
     Args:
         cfg: An mmsegmentation dataset config.
         protocol: Names the classes that masks may hold.
         progress: Show a progress bar while indexing.
+        strict: Refuse masks with ids that the protocol's data set does not have; otherwise they
+            are counted.
 
     Raises:
         InputError: For an unknown dataset type, a missing data root, folder or
@@ -241,9 +240,9 @@ def open_source(cfg: dict, protocol: Protocol, progress: bool = True) -> Source:
     names = protocol.classes
     for item, name in zip(items, _names(items, cfg), strict=True):
         item["name"] = name
+    count = len(names) if strict else IGNORE_INDEX
     return Source(
-        dataset,
-        build_index(items, num_classes=len(names), class_names=names, progress=progress),
+        dataset, build_index(items, num_classes=count, class_names=names, progress=progress)
     )
 
 
@@ -261,6 +260,21 @@ def prepare_data(cfg: dict | None) -> None:
     except TypeError as error:
         raise InputError(f"data_preparation {kind}: {error}") from error
     function(**arguments)
+
+
+def one_pass(dataset: TaskDataset, cfg: dict) -> DataLoader:
+    """A data set in order, in batches.
+
+    Args:
+        dataset: What to read.
+        cfg: The config's ``test_dataloader``.
+    """
+    return DataLoader(
+        dataset,
+        batch_size=cfg["batch_size"],
+        num_workers=cfg.get("num_workers", 0),
+        collate_fn=_collate,
+    )
 
 
 def _collate(items):

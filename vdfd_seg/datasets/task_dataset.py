@@ -100,13 +100,13 @@ class TaskDataset(Dataset):
 
 
 def _with_masking(pipeline):
-    kinds = [_kind(transform["type"]) for transform in pipeline]
+    kinds = [kind_of(transform["type"]) for transform in pipeline]
     if "MaskLabels" in kinds or "LoadAnnotations" not in kinds:
         return list(pipeline)
     after = kinds.index("LoadAnnotations") + 1
     return [*pipeline[:after], {"type": "vdfd_seg.MaskLabels"}, *pipeline[after:]]
 
 
-def _kind(name):
+def kind_of(name) -> str:
     """A transform's name without its scope: configs write names, scoped names or classes."""
     return name.rpartition(".")[2] if isinstance(name, str) else name.__name__

@@ -4,6 +4,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 
 from vdfd_seg.errors import InputError
+from vdfd_seg.protocols import IGNORE_INDEX
 from vdfd_seg.registry import TRANSFORMS
 
 _MASK_VALUES = 256
@@ -52,6 +53,26 @@ class MaskLabels(BaseTransform):
                 "does not have; correct the mask or the classes."
             )
         results["gt_seg_map"] = labels.astype(np.uint8)
+        return results
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+
+@TRANSFORMS.register_module()
+class BlankLabels(BaseTransform):
+    """Stands in for ``LoadAnnotations`` where images come without masks: every pixel is ignored.
+
+    Added keys:
+
+    - ``gt_seg_map``: ``(height, width)`` uint8 of 255, in the image's size as it was read.
+    """
+
+    def transform(self, results: dict) -> dict:
+        """Add the map."""
+        size = results.get("ori_shape", results["img"].shape)[:2]
+        results["gt_seg_map"] = np.full(size, IGNORE_INDEX, np.uint8)
+        results.setdefault("seg_fields", []).append("gt_seg_map")
         return results
 
     def __repr__(self) -> str:

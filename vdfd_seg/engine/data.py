@@ -11,8 +11,13 @@ from vdfd_seg.errors import InputError, unknown_name
 Data = ProtocolData | ClassificationData
 
 
-def open_data(settings: Settings, progress: bool = True) -> Data:
+def open_data(settings: Settings, progress: bool = True, strict: bool = True) -> Data:
     """The images of a config's protocol; those of segmentation are indexed.
+
+    Args:
+        settings: The run's settings.
+        progress: Show a progress bar while indexing.
+        strict: Refuse masks with ids that the protocol's data set does not have.
 
     Raises:
         InputError: For data that is missing or does not fit the protocol.
@@ -26,22 +31,22 @@ def open_data(settings: Settings, progress: bool = True) -> Data:
     else:
         kind, read = ProtocolData, _sources
     if is_main_process():
-        train, test = read(settings, progress)
+        train, test = read(settings, progress, strict)
     barrier()
     if not is_main_process():
         # An index is cached by now.
-        train, test = read(settings, False)
+        train, test = read(settings, False, strict)
     return kind(protocol, train, test, config.get("evaluate_on", "test"))
 
 
-def _sources(settings, progress):
+def _sources(settings, progress, strict):
     return [
-        open_source(settings.config[part]["dataset"], settings.protocol, progress)
+        open_source(settings.config[part]["dataset"], settings.protocol, progress, strict)
         for part in ("train_dataloader", "test_dataloader")
     ]
 
 
-def _arrays(settings, _):
+def _arrays(settings, *_):
     found = []
     for part in ("train", "test"):
         cfg = dict(settings.config[f"{part}_dataloader"]["dataset"])

@@ -99,7 +99,7 @@ def _run_step(settings, data, run, ledger, step, start, launcher, examples):
             else:
                 trained = trainer.train(run.resume(step), _tag(settings, data, trainer))
                 learner, context = trained.learner, trained.context
-            saved = _finish(trained, trainer, data, run)
+            saved = finish_step(trained, trainer, data, run)
         begun = time.perf_counter()
         loader = trainer.config.test_dataloader
         where = trainer.config.get("prediction_dir")
@@ -116,8 +116,18 @@ def _run_step(settings, data, run, ledger, step, start, launcher, examples):
         forget_runner()
 
 
-def _finish(trained: TrainedStep, trainer: StepTrainer, data, run) -> dict:
-    """Let the method remember the task, and write the step's checkpoint."""
+def finish_step(trained: TrainedStep, trainer: StepTrainer, data, run) -> dict:
+    """Let the method remember the task, and write the step's checkpoint.
+
+    Args:
+        trained: The step's learner, with its context and costs.
+        trainer: What prepared it.
+        data: The protocol and its images.
+        run: Where the checkpoint goes.
+
+    Returns:
+        What the checkpoint holds.
+    """
     step, config = trainer.step, trainer.config
     method, context = trained.learner.method, trained.context
     begun = time.perf_counter()
@@ -150,6 +160,7 @@ def _finish(trained: TrainedStep, trainer: StepTrainer, data, run) -> dict:
         "method": {"type": config.method.type, "state": carried},
     }
     if is_main_process():
+        run.step(step).mkdir(exist_ok=True)
         save_plain(run.checkpoint(step), content)
         run.resume(step).unlink(missing_ok=True)
     barrier()

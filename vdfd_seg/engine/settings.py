@@ -93,18 +93,7 @@ def load_settings(
             misspelt key, and whatever the protocol or the method refuses.
     """
     path = Path(path)
-    if not path.is_file():
-        raise InputError(f"config '{path}' does not exist.")
-    try:
-        config = Config.fromfile(path)
-        options = dict(options or {})
-        config.merge_from_dict(options)
-        _follow_data_root(config, options)
-    except Exception as error:
-        reason = str(error).strip().splitlines()
-        raise InputError(
-            f"config '{path}' cannot be read: {type(error).__name__}: {reason[0] if reason else ''}"
-        ) from error
+    config = _read(path, options)
     _check_keys(path, config)
     for key in REQUIRED:
         if key not in config:
@@ -135,6 +124,38 @@ def load_settings(
         _check_keys(path, settings.for_step(step))
         _check_cycle(path, settings.for_step(step).train_cfg)
     return settings
+
+
+def load_protocol(path: str | Path, options: Mapping | None = None) -> Protocol:
+    """The protocol of a config of which nothing else is needed.
+
+    Args:
+        path: The config file.
+        options: ``--cfg-options``: dotted keys and values.
+
+    Raises:
+        InputError: For a file that is missing or cannot be read, or a protocol that is refused.
+    """
+    config = _read(Path(path), options)
+    if "protocol" not in config:
+        raise InputError(f"config '{path}': the key 'protocol' is missing.")
+    return build_protocol(config.protocol)
+
+
+def _read(path, options):
+    if not path.is_file():
+        raise InputError(f"config '{path}' does not exist.")
+    try:
+        config = Config.fromfile(path)
+        options = dict(options or {})
+        config.merge_from_dict(options)
+        _follow_data_root(config, options)
+    except Exception as error:
+        reason = str(error).strip().splitlines()
+        raise InputError(
+            f"config '{path}' cannot be read: {type(error).__name__}: {reason[0] if reason else ''}"
+        ) from error
+    return config
 
 
 def _check_keys(path, config):

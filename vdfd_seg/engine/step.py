@@ -217,8 +217,7 @@ class StepTrainer:
 
         def batches(limit: int | None = None, samples: list | None = None):
             samples = self.data.train_samples(self.step) if samples is None else samples
-            if limit is not None and limit < len(samples):
-                samples = [samples[i * len(samples) // limit] for i in range(limit)]
+            samples = spread(samples, limit)
             for batch in self.data.pass_over("train", samples, self.config.test_dataloader):
                 batch = view.network.data_preprocessor(batch, training=False)
                 yield batch["inputs"], batch["data_samples"]
@@ -230,6 +229,13 @@ class StepTrainer:
             self.config.model, self.data.protocol.task_sizes(self.step - 1),
             self.previous["state_dict"],
         )  # fmt: skip
+
+
+def spread(samples: list, limit: int | None) -> list:
+    """At most ``limit`` of the samples, spread evenly over them."""
+    if limit is None or limit >= len(samples):
+        return samples
+    return [samples[i * len(samples) // limit] for i in range(limit)]
 
 
 def _wrapper(cfg):

@@ -28,6 +28,8 @@ class Method(nn.Module):
         anchors_weights: Holds a copy of the weights at the start of a step while it trains.
         needs_own_training: What it remembers of a task is collected while the task trains, so
             that it cannot begin from a step 0 that another method trained.
+        labels_after_task: What it remembers of a task is estimated from the images' labels, not
+            from the images alone.
         problems: What it is for: ``"segmentation"``, ``"classification"``, or both.
     """
 
@@ -36,6 +38,7 @@ class Method(nn.Module):
     trains_old_heads = False
     anchors_weights = False
     needs_own_training = False
+    labels_after_task = False
     problems: tuple[str, ...] = PROBLEMS
     optimizer: Optimizer | None = None
 

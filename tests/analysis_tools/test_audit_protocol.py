@@ -1,0 +1,200 @@
+"""The leak audit finds what leaks, and says so with its exit status."""
+
+import importlib.util
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.datasets.test_selection import CITY_SIZES
+from vdfd_seg.cli import run_guarded
+
+TOOL = Path(__file__).parents[2] / "tools" / "analysis_tools" / "audit_protocol.py"
+VAL_CITIES = ("frankfurt", "lindau", "munster")
+
+
+@pytest.fixture
+def run(capsys, stack):
+    """Run the audit; returns its exit status and the words of what it printed."""
+    spec = importlib.util.spec_from_file_location("audit_protocol", TOOL)
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    main = tool.main
+
+    def call(*arguments):
+        status = run_guarded(main, list(map(str, arguments)))
+        out, err = capsys.readouterr()
+        assert status != 2 or "vdfd_seg: error:" in err or "masks with ids" in out
+        return status, out if status != 2 or out else err
+
+    return call
+
+
+def rows(text):
+    """The table's lines: a step's number, its task and numbers."""
+    return [line.split() for line in text.splitlines() if line.strip()[:1].isdigit()]
+
+
+@pytest.fixture
+def copied(scenes, tmp_path):
+    """A copy of the tiny data set to change, and the options that point at it."""
+    root = shutil.copytree(scenes, tmp_path / "data")
+    return root, ("--cfg-options", f"data_root={root}")
+
+
+def test_clean_data_set(run, config_file):
+    status, text = run(config_file())
+    assert status == 0
+    assert [row[2:5] + row[-1:] for row in rows(text)] == [
+        ["3", "0", "0.0", "none"], ["5", "0", "0.0", "none"], ["6", "0", "0.0", "none"],
+    ]  # fmt: skip
+
+
+def test_copied_file_is_found_by_its_bytes(run, config_file, copied):
+    """train_09 (pink, cyan) is trained on in step 2 alone; val_05 is tested then alone."""
+    root, options = copied
+    shutil.copy(root / "JPEGImages/train_09.jpg", root / "JPEGImages/val_05.jpg")
+    status, text = run(config_file(), *options)
+    assert status == 1
+    assert [row[-1] for row in rows(text)[:3]] == ["none", "none", "LEAKS"]
+    assert [row[6] for row in rows(text)[:3]] == ["0", "0", "1"]
+    assert f"{root}/JPEGImages/val_05.jpg = {root}/JPEGImages/train_09.jpg" in text
+
+
+def test_copy_of_an_image_that_is_trained_on_later_is_no_leak_yet(run, config_file, copied):
+    """val_00 (red, green) is tested from step 0 on; train_09 is trained on in step 2."""
+    root, options = copied
+    shutil.copy(root / "JPEGImages/train_09.jpg", root / "JPEGImages/val_00.jpg")
+    status, text = run(config_file(), *options)
+    assert status == 1
+    assert [row[-1] for row in rows(text)[:3]] == ["none", "none", "LEAKS"]
+
+
+def test_image_in_both_lists_and_a_link_to_one(run, config_file, copied):
+    root, options = copied
+    lists = root / "ImageSets/Segmentation"
+    (root / "JPEGImages/link.jpg").symlink_to(root / "JPEGImages/train_01.jpg")
+    shutil.copy(root / "SegmentationClass/train_01.png", root / "SegmentationClass/link.png")
+    (lists / "val.txt").write_text((lists / "val.txt").read_text() + "train_00\nlink\n")
+    status, text = run(config_file(), *options)
+    assert status == 1
+    assert rows(text)[0][2:7] == ["5", "2", "40.0", "%", "0"]
+
+
+def test_class_without_pixels_and_unknown_ids_are_reported(run, config_file, copied):
+    root, options = copied
+    for path in (root / "SegmentationClass").glob("val_*.png"):
+        mask = np.asarray(Image.open(path)).copy()
+        # No cyan to test; id 77 stands where it was.
+        mask[mask == 4] = 77
+        Image.fromarray(mask).save(path)
+    status, text = run(config_file(), *options)
+    assert status == 2
+    assert rows(text)[2][-2:] == ["cyan", "none"]
+    assert "2 masks with ids that the data set does not have" in text
+    assert f"{root}/SegmentationClass/val_04.png: 77" in text
+
+
+@pytest.fixture(scope="module")
+def cities(tmp_path_factory):
+    """The names of Cityscapes' images, in its order: the training set, then the validation set."""
+    names = [
+        f"{'val' if city in VAL_CITIES else 'train'}/{city}/{city}_{i:06d}"
+        for city, size in CITY_SIZES.items()
+        for i in range(size)
+    ]
+    path = tmp_path_factory.mktemp("cities") / "names.txt"
+    path.write_text("\n".join(sorted(names)))
+    return path
+
+
+def city_config(folder, split, domain_split):
+    path = folder / "cities.py"
+    path.write_text(
+        f"protocol = dict(type='Cityscapes', split='{split}', domain_split='{domain_split}')\n"
+    )
+    return path
+
+
+@pytest.mark.parametrize(("split", "share"), [("11-5", "71.4"), ("11-1", "72.1"), ("1-1", "77.8")])
+def test_published_cityscapes_leaks_as_it_declares(run, cities, tmp_path, split, share):
+    status, text = run(city_config(tmp_path, split, "published"), "--names", cities)
+    assert status == 0
+    assert rows(text)[0][3:] == ["0", "0.0", "%", "none"]
+    last = [row for row in rows(text) if "munster" in row[1]][-1]
+    assert (last[2], last[4], last[-1]) == ("695", share, "declared")
+
+
+def test_clean_cityscapes_does_not_leak(run, cities, tmp_path):
+    status, text = run(city_config(tmp_path, "1-1", "clean"), "--names", cities)
+    assert status == 0
+    assert len(rows(text)) == 21
+    assert {row[3] for row in rows(text)} == {"0"} and {row[-1] for row in rows(text)} == {"none"}
+
+
+def test_published_split_of_files(run, config_file, tmp_path):
+    """Two towns of ten one-pixel images: later tests repeat what was trained on."""
+    for town in ("east", "west"):
+        for folder in ("images", "masks"):
+            (tmp_path / folder / town).mkdir(parents=True)
+        for i in range(10):
+            colour = (i, 10 * (town == "east"), 0)
+            Image.new("RGB", (1, 1), colour).save(tmp_path / "images" / town / f"{i}.png")
+            Image.new("L", (1, 1), i % 2).save(tmp_path / "masks" / town / f"{i}.png")
+    data = {
+        "type": "BaseSegDataset", "data_root": str(tmp_path), "img_suffix": ".png",
+        "data_prefix": {"img_path": "images", "seg_map_path": "masks"}, "pipeline": [],
+    }  # fmt: skip
+    changes = {
+        "protocol": {
+            "type": "Custom", "scenario": "domain", "classes": ["a", "b"],
+            "tasks": [["east"], ["west"]], "domain_split": "published",
+        },
+        "train_dataloader.dataset": data, "test_dataloader.dataset": data,
+    }  # fmt: skip
+    status, text = run(config_file(changes))
+    assert status == 0
+    first, second = rows(text)[:2]
+    assert first[3] == "0" and int(second[3]) > 0 and second[-1] == "declared"
+    changes["protocol"]["domain_split"] = None
+    status, text = run(config_file(changes))
+    assert status == 1
+    assert [row[2:5] for row in rows(text)[:2]] == [["10", "10", "100.0"], ["20", "20", "100.0"]]
+
+
+def test_classification(run, tmp_path):
+    """The embedded digits; scikit-learn's set holds no image twice over the split."""
+    name = "finetune/finetune_preact-r18-w8_1xb32-20e_digits-5-task"
+    status, text = run(name, "--cfg-options", f"data_root={tmp_path / 'digits'}")
+    assert status == 0, text
+    assert len(rows(text)) == 5
+
+
+def test_classification_copies(tiny_arrays, monkeypatch):
+    """A test image with the pixels of a training image, under a progress bar."""
+    from vdfd_seg.datasets import ClassificationData
+    from vdfd_seg.datasets.audit import audit
+    from vdfd_seg.protocols import build_protocol
+
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    train, test = tiny_arrays(4), tiny_arrays(3, seed=1)
+    test.images[5] = train.images[7]
+    cfg = {"type": "Digits", "tasks": 1, "num_classes": 10}
+    found = audit(ClassificationData(build_protocol(cfg), train, test))
+    assert found.leaks and found.copies == [("test image 5", "train image 7")]
+    assert (found.steps[0].tested, found.steps[0].reused, found.steps[0].copied) == (30, 0, 1)
+
+
+def test_bad_input(run, config_file, cities, tmp_path):
+    status, text = run(config_file(), "--names", cities)
+    assert status == 2 and "--names is for domain-incremental protocols" in text
+    config = city_config(tmp_path, "11-5", "published")
+    status, text = run(config, "--names", tmp_path / "none.txt")
+    assert status == 2 and "none.txt' cannot be read" in text
+    (tmp_path / "twice.txt").write_text("aachen/a\naachen/a\n")
+    status, text = run(config, "--names", tmp_path / "twice.txt")
+    assert status == 2 and "names 1 images twice" in text
+    status, text = run(config)
+    assert status == 2 and "the key 'model' is missing" in text

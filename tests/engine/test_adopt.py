@@ -1,0 +1,232 @@
+"""Networks that mmsegmentation trained become step 0, and their files execute nothing."""
+
+import json
+import os
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import ConfigDict
+from mmengine.logging import HistoryBuffer
+
+from tests.tiny import TASKS
+from vdfd_seg.checkpoint import digest, load_step
+from vdfd_seg.cli import run_command
+from vdfd_seg.foreign import foreign_classes, load_foreign
+
+CLASSES = list(TASKS[0])
+
+
+class Evil:
+    """Pickles into a call of the shell."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.system, (f"touch {self.path}",)
+
+
+class EvilList(list):
+    """Its class has a method that reading it would call."""
+
+    def append(self, value):
+        raise AssertionError("code of the file's class ran")
+
+    extend = append
+
+
+@pytest.fixture(scope="module")
+def start(vdfd_run):
+    """Step 0 of a finished run."""
+    return load_step(vdfd_run.path / "step_00" / "checkpoint.pth")
+
+
+@pytest.fixture
+def foreign(start, tmp_path):
+    """Write a checkpoint as mmengine's hook does, with changes."""
+
+    def write(classes=CLASSES, order=None, state=None, **more):
+        state = dict(state or start["state_dict"])
+        for name in ("decode_head.conv_seg.weight", "decode_head.conv_seg.bias"):
+            if order is not None:
+                state[name] = state[name][order]
+        meta = {
+            "epoch": 3,
+            "seed": np.int64(7),
+            "cfg": ConfigDict(a=ConfigDict(b=[1])),
+            "time": "x",
+        }
+        if classes is not None:
+            meta["dataset_meta"] = {"classes": tuple(classes), "palette": [[0, 0, 0]]}
+        path = tmp_path / "foreign.pth"
+        content = {
+            "meta": meta,
+            "state_dict": state,
+            "message_hub": {"log_scalars": {"loss": HistoryBuffer([1.0, 2.0], [1, 1])}},
+            "optimizer": {"state": {}, "lr": np.float64(0.1)},
+            **more,
+        }
+        torch.save(content, path)
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="module")
+def images(scenes, tmp_path_factory):
+    """The images that step 0 of the tiny protocol trains on, without their masks."""
+    folder = tmp_path_factory.mktemp("images")
+    for number in (0, 1, 2, 3, 4, 8, 11):
+        shutil.copy(scenes / "JPEGImages" / f"train_{number:02d}.jpg", folder)
+    return folder
+
+
+@pytest.fixture
+def adopt(config_file, images, tmp_path, stack):
+    def run(checkpoint, *arguments, config=None, images=images, work_dir=tmp_path / "work"):
+        file = config_file(config)
+        given = [file, checkpoint, "--images", images, "--work-dir", work_dir, *arguments]
+        return run_command("adopt", list(map(str, given))), file, work_dir
+
+    return run
+
+
+@pytest.fixture
+def refused(adopt, capfd, tmp_path):
+    def run(checkpoint, *words, **changes):
+        status, _, _ = adopt(checkpoint, **changes)
+        error = capfd.readouterr().err
+        assert status == 2
+        assert error.count("vdfd_seg: error:") == 1 and "Traceback" not in error
+        assert not [word for word in words if word not in " ".join(error.split())], error
+        assert not list((tmp_path / "work").rglob("*"))
+
+    return run
+
+
+class TestReading:
+    def test_tensors_and_containers_come_back(self, foreign, start):
+        content = load_foreign(foreign())
+        assert digest(dict(content["state_dict"])) == digest(start["state_dict"])
+        assert foreign_classes(content) == CLASSES
+        assert content["meta"]["epoch"] == 3
+
+    def test_helper_objects_are_placeholders(self, foreign):
+        content = load_foreign(foreign(half=torch.ones(2, dtype=torch.bfloat16)))
+        kinds = (content["meta"]["cfg"], content["message_hub"]["log_scalars"]["loss"])
+        assert {type(kind).__name__ for kind in kinds} == {"Placeholder"}
+        assert content["half"].dtype == torch.bfloat16
+
+    def test_nothing_is_executed(self, foreign, tmp_path, adopt):
+        mark = tmp_path / "ran"
+        path = foreign(evil=Evil(mark), more=EvilList([1, 2]))
+        assert "evil" in load_foreign(path)
+        assert adopt(path)[0] == 0
+        assert not mark.exists()
+        # The control: read without care this file does what it is made for.
+        torch.save({"evil": Evil(mark)}, path)
+        torch.load(path, weights_only=False)
+        assert mark.exists()
+
+    def test_evil_among_the_weights_is_refused(self, foreign, start, tmp_path, refused):
+        mark = tmp_path / "ran"
+        state = {**start["state_dict"], "decode_head.conv_seg.bias": Evil(mark)}
+        refused(foreign(state=state), "'decode_head.conv_seg.bias'", "is no tensor")
+        assert not mark.exists()
+
+
+class TestStepZero:
+    def test_equals_init_from_of_the_same_weights(self, foreign, adopt, start):
+        """The run's own step 0: same weights, same images, so the same memory."""
+        status, _, work = adopt(foreign())
+        assert status == 0
+        adopted = load_step(work / "step_00" / "checkpoint.pth")
+        assert digest(adopted["state_dict"]) == digest(start["state_dict"])
+        assert digest(adopted["method"]) == digest(start["method"])
+        for key in ("fingerprint", "dataset_meta", "model", "test_pipeline", "memory_bytes"):
+            assert adopted["meta"][key] == start["meta"][key], key
+        assert adopted["meta"]["train_images"] == 7
+
+    def test_equals_init_from(self, foreign, adopt, train, vdfd_run):
+        _, file, work = adopt(foreign())
+        given = vdfd_run.path / "step_00" / "checkpoint.pth"
+        other = train("--init-from", given, "--steps", "0:1", file=file).path
+        mine, theirs = (load_step(d / "step_00" / "checkpoint.pth") for d in (work, other))
+        for part in ("state_dict", "method"):
+            assert digest(mine[part]) == digest(theirs[part])
+
+    def test_rows_follow_the_class_names(self, foreign, adopt, start):
+        status, _, work = adopt(foreign(classes=["red", "background", "green"], order=[2, 0, 1]))
+        assert status == 0
+        adopted = load_step(work / "step_00" / "checkpoint.pth")
+        assert digest(adopted["state_dict"]) == digest(start["state_dict"])
+
+    def test_wrapped_weights_and_no_class_names(self, foreign, adopt, start, capsys):
+        state = {f"module.{name}": value for name, value in start["state_dict"].items()}
+        assert adopt(foreign(classes=None, state=state))[0] == 0
+        assert (
+            "names no classes; its outputs are taken to be ['background'" in capsys.readouterr().out
+        )
+
+    def test_two_steps_end_to_end(self, foreign, adopt, train, vdfd_run):
+        """The sequence goes on exactly as from a step 0 that it trained itself."""
+        _, file, work = adopt(foreign())
+        results = train("--resume", "--steps", "0:2", file=file, work_dir=work).results
+        assert [step["step"] for step in results["steps"]] == [0, 1]
+        expected = json.loads((vdfd_run.path / "results.json").read_text())["matrix"][:2]
+        assert results["matrix"][:2] == expected
+        assert run_command("test", [str(file), str(work), "--all-steps"]) == 0
+
+    @pytest.mark.parametrize("method", ["FineTune", "LwF", "MAS", "EWC", "Joint"])
+    def test_other_methods(self, foreign, adopt, method):
+        status, _, work = adopt(foreign(), config={"method": {"type": method}})
+        assert status == 0
+        assert load_step(work / "step_00" / "checkpoint.pth")["method"]["type"] == method
+
+
+class TestBadInput:
+    def test_classes(self, foreign, refused):
+        refused(foreign(classes=["background", "red", "cyan"]), "knows the classes", "'green'")
+
+    def test_shapes(self, foreign, start, refused):
+        state = dict(start["state_dict"])
+        name = "backbone.conv1.weight"
+        refused(foreign(state={**state, name: state[name][:, :2]}), name, "foreign.pth", "shape")
+        row = "decode_head.conv_seg.bias"
+        refused(foreign(state={**state, row: torch.zeros(5)}), row, "(5,)")
+        del state[name]
+        refused(foreign(state=state), "lacks", name)
+
+    def test_values(self, foreign, start, refused):
+        name = "backbone.conv1.weight"
+        state = {**start["state_dict"], name: start["state_dict"][name] * float("nan")}
+        refused(foreign(state=state), name, "not finite")
+
+    def test_no_checkpoint(self, refused, tmp_path):
+        refused(tmp_path / "none.pth", "none.pth' does not exist")
+        (tmp_path / "text.pth").write_text("weights")
+        refused(tmp_path / "text.pth", "text.pth", "no checkpoint")
+        torch.save([1, 2], tmp_path / "list.pth")
+        refused(tmp_path / "list.pth", "list.pth", "no tensors by name")
+        torch.save({"meta": {}}, tmp_path / "meta.pth")
+        refused(tmp_path / "meta.pth", "'meta' of its state_dict is no tensor")
+
+    def test_methods_that_need_more(self, foreign, refused):
+        refused(
+            foreign(), "labels", "over='all'", config={"method": {"type": "VDFD", "over": "label"}}
+        )
+        refused(foreign(), "SI", "step 0 itself", config={"method": {"type": "SI"}})
+
+    def test_images(self, foreign, refused, scenes, tmp_path):
+        refused(foreign(), "holds no images", images=scenes / "ImageSets")
+        (tmp_path / "bad").mkdir()
+        (tmp_path / "bad" / "a.jpg").write_bytes(b"no image")
+        refused(foreign(), "cannot read", "a.jpg", images=tmp_path / "bad")
+
+    def test_work_dir_that_holds_a_run(self, foreign, adopt, capfd):
+        path = foreign()
+        assert adopt(path)[0] == 0
+        assert adopt(path)[0] == 2
+        assert "already holds a run" in capfd.readouterr().err

@@ -1,0 +1,105 @@
+"""The page about your own data: its configs are written as they stand there, its commands run."""
+
+import importlib.util
+import json
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.tiny import TRAIN, VAL
+from vdfd_seg.cli import run_command, run_guarded
+
+ROOT = Path(__file__).parent.parent
+PAGE = (ROOT / "docs/en/user_guides/own_data.md").read_text()
+CONFIGS = dict(re.findall(r"```python\n# (\S+\.py)\n(.*?)```", PAGE, re.DOTALL))
+COMMANDS = [
+    shlex.split(line)[1:] for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
+    for line in block.splitlines()
+]  # fmt: skip
+SHORTER = [
+    "train_cfg.max_iters=1", "step_overrides.1:.train_cfg.max_iters=1", "method.images=2",
+    "train_dataloader.batch_size=2", "train_dataloader.num_workers=0", "log_level=WARNING",
+    "test_dataloader.num_workers=0", "train_dataloader.dataset.pipeline.3.crop_size=(64,64)",
+    "model.data_preprocessor.size=(64,64)", "test_dataloader.dataset.pipeline.1.scale=(64,64)",
+]  # fmt: skip
+"""What a test changes in the page's configs: fewer iterations and smaller images, nothing else."""
+
+
+@pytest.fixture(scope="module")
+def clone(scenes, stack, tmp_path_factory):
+    """A folder as the page describes it, with the tiny data set and a network trained elsewhere."""
+    root = tmp_path_factory.mktemp("clone")
+    (root / "configs").symlink_to(ROOT / "configs")
+    (root / "tools").symlink_to(ROOT / "tools")
+    for name, text in CONFIGS.items():
+        (root / name).write_text(text)
+    for split, count in (("train", len(TRAIN)), ("val", len(VAL))):
+        for number in range(count):
+            name = f"{split}_{number:02d}"
+            place = f"{split}/{('day', 'night')[number % 2]}"
+            for source, target in (
+                (f"JPEGImages/{name}.jpg", f"images/{place}"),
+                (f"SegmentationClass/{name}.png", f"masks/{place}"),
+            ):
+                folder = root / "data/garden" / target
+                folder.mkdir(parents=True, exist_ok=True)
+                shutil.copy(scenes / source, folder)
+    shutil.copytree(root / "data/garden/images/train", root / "data/first_task")
+    write_trained(root)
+    return root
+
+
+def write_trained(root):
+    """A checkpoint of the page's network as MMEngine's hook writes it."""
+    from mmengine.config import ConfigDict
+
+    from vdfd_seg.engine import load_settings
+    from vdfd_seg.engine.environment import set_up
+    from vdfd_seg.engine.networks import build_network
+
+    set_up()
+    settings = load_settings(root / "own.py")
+    network, _ = build_network(settings.config.model, 3)
+    meta = {"dataset_meta": {"classes": ("leaf", "background", "apple")}, "cfg": ConfigDict(a=1)}
+    torch.save({"meta": meta, "state_dict": network.state_dict()}, root / "trained.pth")
+
+
+def shortened(command):
+    """The arguments of a command of the page, made to end soon."""
+    path, *arguments = command
+    if path.endswith("infer.py"):
+        return arguments
+    return [*arguments, "--cfg-options", *SHORTER]
+
+
+def test_configs_are_short():
+    assert list(CONFIGS) == ["own.py", "own_domains.py"]
+    assert max(len(text.splitlines()) for text in CONFIGS.values()) <= 25
+
+
+def test_every_command_on_the_page_runs(clone, monkeypatch, capsys):
+    """In their order: later commands read what earlier ones wrote."""
+    monkeypatch.chdir(clone)
+    assert {Path(path).stem for path, *_ in COMMANDS} == {
+        "train", "audit_protocol", "infer", "adopt", "test",
+    }  # fmt: skip
+    for command in COMMANDS:
+        name, arguments = Path(command[0]).stem, shortened(command)
+        if name == "audit_protocol":
+            spec = importlib.util.spec_from_file_location(name, command[0])
+            tool = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(tool)
+            status = run_guarded(tool.main, arguments)
+        else:
+            status = run_command(name, arguments)
+        assert status == 0, (command, capsys.readouterr().err)
+    for run, steps in (("own", 3), ("own_domains", 2), ("adopted", 3)):
+        results = json.loads((clone / "work_dirs" / run / "results.json").read_text())
+        assert [step["step"] for step in results["steps"]] == list(range(steps))
+    assert len(list((clone / "overlays").rglob("*.png"))) == len(VAL)
+    own = (clone / "work_dirs/adopted/step_00/checkpoint.pth").stat().st_size
+    assert own > 1_000_000

@@ -1,0 +1,20 @@
+#!/usr/bin/env python3
+"""Take a network that mmsegmentation trained as step 0; the same as ``vdfd_seg adopt``."""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+if (ROOT / "vdfd_seg" / "version.py").is_file():
+    # In a clone its own package counts, installed or not, and no other copy.
+    sys.path.insert(0, str(ROOT))
+
+from vdfd_seg.cli import run_command  # noqa: E402
+
+
+def main(argv: list[str] | None = None) -> int:
+    return run_command("adopt", argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

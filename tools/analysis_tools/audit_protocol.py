@@ -1,0 +1,118 @@
+#!/usr/bin/env python3
+"""Count, for every step of a protocol, the test images that were trained on.
+
+By identity (the same file) and by content (files with the same bytes); also classes without
+pixels and masks with unknown ids. Exit status: 0 if nothing leaks, or only what the protocol
+declares; 1 if something else leaks; 2 for bad input.
+
+Usage: python tools/analysis_tools/audit_protocol.py CONFIG [--cfg-options K=V ...]
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from vdfd_seg.cli import EXIT_BAD_INPUT, run_guarded  # noqa: E402
+
+SHOWN = 5
+
+
+def parser() -> argparse.ArgumentParser:
+    from mmengine.config import DictAction
+
+    parse = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parse.add_argument("config", help="config file, or its name among the packaged configs")
+    parse.add_argument(
+        "--names", metavar="FILE",
+        help="compare names alone, one a line; of the config only its protocol is needed "
+        "(domain-incremental protocols with a domain_split)",
+    )  # fmt: skip
+    parse.add_argument(
+        "--cfg-options", nargs="+", action=DictAction, default={}, metavar="K=V",
+        help="override config keys",
+    )  # fmt: skip
+    return parse
+
+
+def open_config(args):
+    """The protocol and its images, as the arguments ask for."""
+    from vdfd_seg.datasets.audit import named_data
+    from vdfd_seg.engine import load_settings
+    from vdfd_seg.engine.data import open_data
+    from vdfd_seg.engine.environment import set_up
+    from vdfd_seg.engine.settings import load_protocol
+    from vdfd_seg.paths import resolve_config
+
+    path = resolve_config(args.config)
+    if args.names:
+        return named_data(load_protocol(path, args.cfg_options), args.names)
+    settings = load_settings(path, args.cfg_options)
+    set_up()
+    return open_data(settings, strict=False)
+
+
+def print_audit(data, found) -> None:
+    """A table of the steps, then what else was found."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    # Into a file as on a wide screen: a folded table is hard to read in either.
+    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    protocol = data.protocol
+    rule = f", domain_split={protocol.domain_split}" if protocol.domain_split else ""
+    console.print(f"{protocol.dataset} {protocol.name}, {protocol.scenario}-incremental{rule}")
+    what = "pixels" if protocol.problem == "segmentation" else "images"
+    columns = ["step", "task", "test images", "trained on", "share"]
+    read = found.steps[0].copied is not None
+    if read:
+        columns += ["copies", f"no training {what}", f"no test {what}"]
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in [*columns, "leak"]:
+        table.add_column(column, overflow="fold")
+    for row in found.steps:
+        cells = [
+            row.step,
+            row.task,
+            row.tested,
+            row.reused,
+            f"{100 * row.reused / row.tested:.1f} %",
+        ]
+        if read:
+            cells += [row.copied, ", ".join(row.untrained), ", ".join(row.untested)]
+        undeclared = row.copied or (row.reused and not found.declared)
+        verdict = "LEAKS" if undeclared else "declared" if row.reused else "none"
+        table.add_row(*map(str, cells), verdict)
+    console.print(table)
+    pairs = [f"{tested} = {trained}" for tested, trained in found.copies]
+    for title, lines in (
+        ("test images with the bytes of a training image", pairs),
+        ("masks with ids that the data set does not have", found.unknown),
+    ):
+        if lines:
+            print(f"{len(lines)} {title}:")
+            print("\n".join(f"  {line}" for line in lines[:SHOWN]))
+            if len(lines) > SHOWN:
+                print(f"  ... and {len(lines) - SHOWN} more")
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = parser().parse_args(argv)
+
+    from vdfd_seg.environment import quiet_imports
+
+    with quiet_imports():
+        from vdfd_seg.datasets.audit import audit
+
+        data = open_config(args)
+    found = audit(data, read=not args.names)
+    print_audit(data, found)
+    if found.leaks:
+        return 1
+    return EXIT_BAD_INPUT if found.unknown else 0
+
+
+if __name__ == "__main__":
+    sys.exit(run_guarded(main))

@@ -1,0 +1,52 @@
+"""``vdfd_seg adopt``: a network that mmsegmentation trained becomes the first step."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from vdfd_seg.environment import quiet_imports
+
+
+def parser() -> argparse.ArgumentParser:
+    """Arguments of the command."""
+    from mmengine.config import DictAction
+
+    parse = argparse.ArgumentParser(
+        description="Take a network that mmsegmentation trained as step 0 of a sequence. Its file "
+        "is read without executing what is in it."
+    )
+    parse.add_argument("config", help="config file, or its name among the packaged configs")
+    parse.add_argument("checkpoint", help="the network's .pth file")
+    parse.add_argument(
+        "--images", required=True, metavar="DIR",
+        help="images of the first task, from which the method's memory is estimated; no masks",
+    )  # fmt: skip
+    parse.add_argument("--work-dir", help="where to write; default work_dirs/CONFIG_NAME")
+    parse.add_argument("--seed", type=int, help="default: the config's")
+    parse.add_argument(
+        "--cfg-options", nargs="+", action=DictAction, default={}, metavar="K=V",
+        help="override config keys",
+    )  # fmt: skip
+    return parse
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Raises:
+        InputError: For bad input; then nothing is written.
+    """
+    args = parser().parse_args(argv)
+    with quiet_imports():
+        from vdfd_seg.engine import load_settings
+        from vdfd_seg.engine.adopt import adopt
+        from vdfd_seg.paths import resolve_config
+
+    settings = load_settings(resolve_config(args.config), args.cfg_options, args.seed)
+    work_dir = Path(
+        args.work_dir or settings.config.get("work_dir") or f"work_dirs/{settings.name}"
+    )
+    written = adopt(settings, args.checkpoint, args.images, work_dir)
+    print(f"step 0: {written}")
+    print(f"go on:  train {args.config} --work-dir {work_dir} --resume")
+    return 0
