@@ -123,8 +123,8 @@ def load_foreign(path: str | Path) -> dict:
         if "data.pkl" not in names or "constants.pkl" in names:
             # Torch would run what a TorchScript archive holds.
             raise InputError(
-                f"checkpoint '{path}' is an archive, but not of a checkpoint's tensors (TorchScript "
-                f"or something else); give the .pth file that training wrote."
+                f"checkpoint '{path}' is an archive, but not of a checkpoint's tensors "
+                f"(TorchScript or something else); give the .pth file that training wrote."
             )
         content = _load(path)
     except InputError:
