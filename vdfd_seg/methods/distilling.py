@@ -1,9 +1,28 @@
 """What methods share that distil from the network of the step before."""
 
-from torch import nn
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from vdfd_seg.methods.base import Method
 from vdfd_seg.methods.context import TaskContext
+
+
+def sigmoid_distillation(new: Tensor, old: Tensor) -> Tensor:
+    r"""Sum over old classes of the binary cross-entropies under the old network's sigmoids.
+
+    :math:`\frac{1}{|P|} \sum_p \sum_{c<K} \mathrm{BCE}(\sigma(z_{p,c}), \sigma(\tilde z_{p,c}))`
+    over positions p (images, or pixels); Rebuffi et al., CVPR 2017.
+
+    Args:
+        new: ``(N, K or more, ...)`` logits of the network that trains, the old classes first.
+        old: ``(N, K, ...)`` the same of the network of the step before.
+
+    Returns:
+        Scalar.
+    """
+    new, old = new[:, : old.shape[1]].float(), old.float()
+    loss = F.binary_cross_entropy_with_logits(new, old.sigmoid(), reduction="none")
+    return loss.sum(1).mean()
 
 
 class Distilling(Method):

@@ -4,18 +4,18 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from mmengine.dist import all_gather_object, get_dist_info
-from torch import Tensor, nn
+from torch import Tensor
 
 from vdfd_seg.datasets.task_dataset import Sample
 from vdfd_seg.errors import InputError
-from vdfd_seg.methods.base import Method
 from vdfd_seg.methods.context import TaskContext
+from vdfd_seg.methods.distilling import Distilling, sigmoid_distillation
 from vdfd_seg.protocols import Protocol
 from vdfd_seg.registry import METHODS
 
 
 @METHODS.register_module()
-class ICaRL(Method):
+class ICaRL(Distilling):
     r"""Keeps exemplars of old classes, and classifies by the nearest mean of exemplars.
 
     Training runs over the step's images and all exemplars, with
@@ -41,7 +41,6 @@ class ICaRL(Method):
     """
 
     stores_data = True
-    needs_old_network = True
     problems = ("classification",)
 
     def __init__(self, exemplars: int = 2000, weight: float = 1.0):
@@ -54,9 +53,6 @@ class ICaRL(Method):
         self.exemplars = exemplars
         self.weight = weight
         self.means: Tensor | None = None
-        self.num_old = 0
-        # In a list: the old network is no part of what is trained, saved or wrapped.
-        self._old: list[nn.Module] = []
 
     def select(self, data, step: int, carried: dict) -> list:
         """The step's images and all exemplars."""
@@ -79,24 +75,16 @@ class ICaRL(Method):
                 f"{count} classes."
             )
 
-    def before_task(self, context: TaskContext) -> None:
-        """Take the network of the step before as teacher."""
-        if context.old_network is not None:
-            self._old = [context.old_network()]
-            self.num_old = context.num_old
-
     def extra_losses(self, view, outputs, samples) -> dict[str, Tensor]:
         """The weighted distillation of the old classes' sigmoids."""
-        if not self._old:
+        if self.teacher is None:
             return {}
-        old = view.old_logits(self._old[0], outputs).float()
-        new = outputs.all_logits[:, : old.shape[1]].float()
-        loss = F.binary_cross_entropy_with_logits(new, old.sigmoid(), reduction="none")
-        return {"loss_kd": self.weight * loss.sum(1).mean()}
+        old = view.old_logits(self.teacher, outputs)
+        return {"loss_kd": self.weight * sigmoid_distillation(outputs.all_logits, old)}
 
     def after_task(self, context: TaskContext) -> dict:
         """Choose exemplars of the new classes, cut those of the old, and take all means."""
-        self._old = []
+        super().after_task(context)
         each = self.exemplars // context.protocol.num_classes(context.step)
         features, labels = _features(context, context.samples)
         kept = {}

@@ -43,7 +43,7 @@ class ImportancePenalty(Method):
             self.importance[name] = value.to(params[name]).view_as(params[name])
         # Copies in the state: a resumed step must hold on to the same weights.
         for name in self.importance:
-            self.register_buffer(f"anchor_{_flat(name)}", params[name].detach().clone())
+            self.register_buffer(f"anchor_{buffer_name(name)}", params[name].detach().clone())
 
     def extra_losses(self, view, outputs, samples) -> dict[str, Tensor]:
         """The weighted penalty."""
@@ -58,7 +58,7 @@ class ImportancePenalty(Method):
 
     def anchor_of(self, name: str) -> Tensor:
         """The value of a parameter at the start of the step."""
-        return getattr(self, f"anchor_{_flat(name)}")
+        return getattr(self, f"anchor_{buffer_name(name)}")
 
     def after_task(self, context: TaskContext) -> dict:
         """Merge the task's importances into those carried."""
@@ -159,5 +159,6 @@ def _single(context, images) -> Iterator[Tensor]:
         yield from inputs.split(1)
 
 
-def _flat(name: str) -> str:
+def buffer_name(name: str) -> str:
+    """A parameter's name as part of a buffer's, which must not have dots."""
     return name.replace(".", "/")

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vdfd_seg.errors import InputError
-from vdfd_seg.methods.distilling import Distilling
+from vdfd_seg.methods.distilling import Distilling, sigmoid_distillation
 from vdfd_seg.protocols import IGNORE_INDEX
 from vdfd_seg.registry import METHODS
 
@@ -78,7 +78,6 @@ class LwFMC(Distilling):
         """The weighted distillation of the old classes' sigmoids."""
         if self.teacher is None:
             return {}
-        old = view.at_labels(view.old_logits(self.teacher, outputs), samples).float()
-        new = view.at_labels(outputs.logits, samples)[:, : self.num_old].float()
-        loss = F.binary_cross_entropy_with_logits(new, old.sigmoid(), reduction="none")
-        return {"loss_kd": self.weight * loss.sum(1).mean()}
+        old = view.at_labels(view.old_logits(self.teacher, outputs), samples)
+        new = view.at_labels(outputs.logits, samples)
+        return {"loss_kd": self.weight * sigmoid_distillation(new, old)}

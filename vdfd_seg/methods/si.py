@@ -5,7 +5,7 @@ from torch import Tensor
 
 from vdfd_seg.errors import InputError
 from vdfd_seg.methods.context import TaskContext
-from vdfd_seg.methods.importance import ImportancePenalty, penalised
+from vdfd_seg.methods.importance import ImportancePenalty, buffer_name, penalised
 from vdfd_seg.registry import METHODS
 
 
@@ -44,7 +44,7 @@ class SI(ImportancePenalty):
         """Begin the sums; the start of the step is kept from the first task on."""
         super().before_task(context)
         for name, parameter in penalised(context.view).items():
-            key = name.replace(".", "/")
+            key = buffer_name(name)
             self.register_buffer(f"path_{key}", torch.zeros_like(parameter))
             if not hasattr(self, f"anchor_{key}"):
                 self.register_buffer(f"anchor_{key}", parameter.detach().clone())
@@ -67,7 +67,7 @@ class SI(ImportancePenalty):
         """Add the step's share."""
         params = penalised(view)
         for name, (weights, gradient) in self._before.items():
-            path = getattr(self, f"path_{name.replace('.', '/')}")
+            path = getattr(self, f"path_{buffer_name(name)}")
             path -= gradient * (params[name] - weights)
         self._before = {}
 
@@ -75,7 +75,7 @@ class SI(ImportancePenalty):
         """The task's share of each parameter, over how far it moved."""
         found = {}
         for name, parameter in penalised(context.view).items():
-            path = getattr(self, f"path_{name.replace('.', '/')}")
+            path = getattr(self, f"path_{buffer_name(name)}")
             moved = parameter.detach() - self.anchor_of(name)
             found[name] = path.clamp_min(0) / (moved.square() + self.damping)
         return found

@@ -79,7 +79,7 @@ class ClassificationView:
 
         Args:
             state: The weights.
-            num_old: Not used: a head belongs to one task.
+            num_old: How many classes the weights know; heads behind them are new.
             init: Not used: new heads begin with random rows.
 
         Raises:
@@ -167,8 +167,10 @@ class ClassificationView:
 
     def _masked(self, scores: Tensor, tasks: Tensor) -> Tensor:
         """Scores with minus infinity where a row is not of the image's task."""
-        owners = self.task_of_class.to(scores.device)
-        owners = owners.repeat_interleave(scores.shape[1] // len(owners))
+        # Kept there: a copy for every batch would make a GPU wait.
+        self.task_of_class = self.task_of_class.to(scores.device)
+        rows = scores.shape[1] // len(self.task_of_class)
+        owners = self.task_of_class.repeat_interleave(rows)
         return scores.masked_fill(owners != tasks[:, None], float("-inf"))
 
     def competing(self, scores: Tensor, samples: LabelledImages) -> Tensor:
