@@ -11,9 +11,9 @@ from torch.utils.data import BatchSampler, DataLoader
 from vdfd_seg.datasets.image_arrays import ImageArrays
 from vdfd_seg.datasets.image_batches import ImageBatches
 from vdfd_seg.datasets.sampler import DrawSampler
-from vdfd_seg.datasets.selection import held_out
+from vdfd_seg.datasets.selection import check_evaluate_on, held_out
 from vdfd_seg.datasets.task_dataset import Sample
-from vdfd_seg.errors import InputError, unknown_name
+from vdfd_seg.errors import InputError
 from vdfd_seg.protocols import Protocol
 
 
@@ -38,13 +38,7 @@ class ClassificationData:
     def __init__(
         self, protocol: Protocol, train: ImageArrays, test: ImageArrays, evaluate_on: str = "test"
     ):
-        if evaluate_on not in ("test", "validation"):
-            raise unknown_name("evaluate_on", evaluate_on, ("test", "validation"))
-        if evaluate_on == "validation" and not protocol.validation:
-            raise InputError(
-                "evaluate_on='validation' needs protocol.validation, the share of training images "
-                "to hold out, to be above 0."
-            )
+        check_evaluate_on(evaluate_on, protocol)
         for part in (train, test):
             if tuple(part.classes) != protocol.classes:
                 raise InputError(
@@ -59,8 +53,7 @@ class ClassificationData:
         numbers = protocol.label_map(range(len(protocol.label_names)), "ignore")
         table = np.asarray(numbers[: len(protocol.classes)])
         self.labels = {part: table[arrays.labels] for part, arrays in self.arrays.items()}
-        owners = [t for t, task in enumerate(protocol.tasks) for _ in task.classes]
-        self._owners = np.asarray(owners)
+        self._owners = np.asarray(protocol.task_of_class(len(protocol.tasks) - 1))
         self._held = np.zeros(len(train.labels), dtype=bool)
         if protocol.validation:
             self._held = held_out(list(map(str, range(len(train.labels)))), protocol.validation)

@@ -14,7 +14,12 @@ from torch.utils.data import DataLoader
 
 from vdfd_seg.datasets.index import ClassIndex, build_index
 from vdfd_seg.datasets.sampler import DrawSampler
-from vdfd_seg.datasets.selection import split_validation, test_images, train_images
+from vdfd_seg.datasets.selection import (
+    check_evaluate_on,
+    split_validation,
+    test_images,
+    train_images,
+)
 from vdfd_seg.datasets.task_dataset import Sample, TaskDataset
 from vdfd_seg.errors import InputError, unknown_name
 from vdfd_seg.protocols import IGNORE_INDEX, Protocol
@@ -44,13 +49,7 @@ class ProtocolData:
     """
 
     def __init__(self, protocol: Protocol, train: Source, test: Source, evaluate_on="test"):
-        if evaluate_on not in ("test", "validation"):
-            raise unknown_name("evaluate_on", evaluate_on, ("test", "validation"))
-        if evaluate_on == "validation" and not protocol.validation:
-            raise InputError(
-                "evaluate_on='validation' needs protocol.validation, the share of training images "
-                "to hold out, to be above 0."
-            )
+        check_evaluate_on(evaluate_on, protocol)
         self.protocol = protocol
         self.train = train
         self.test = test

@@ -6,10 +6,27 @@ from collections.abc import Sequence
 import numpy as np
 
 from vdfd_seg.datasets.index import ClassIndex
+from vdfd_seg.errors import InputError, unknown_name
 from vdfd_seg.protocols import Protocol
 
 SHUFFLE_SEED = 1
 """Seed of the shuffles that divide a domain's images in the published benchmark."""
+
+
+def check_evaluate_on(evaluate_on: str, protocol: Protocol) -> None:
+    """Refuse images to evaluate on that there are not.
+
+    Raises:
+        InputError: For anything but ``"test"`` and ``"validation"``, or for the latter where the
+            protocol holds nothing out.
+    """
+    if evaluate_on not in ("test", "validation"):
+        raise unknown_name("evaluate_on", evaluate_on, ("test", "validation"))
+    if evaluate_on == "validation" and not protocol.validation:
+        raise InputError(
+            "evaluate_on='validation' needs protocol.validation, the share of training images "
+            "to hold out, to be above 0."
+        )
 
 
 def held_out(names: Sequence[str], share: float) -> np.ndarray:

@@ -70,12 +70,11 @@ def classification_metrics(
         ``row`` (of the result matrix), ``overall``, ``per_class`` and ``confusions``.
     """
     matrix = confusions[0]
-    owners = [task for task in range(step + 1) for _ in protocol.tasks[task].classes]
     return {
         "overall": accuracy(matrix),
         "per_class": recall_per_class(matrix, protocol.classes_seen(step)),
         "confusions": {"0": matrix.tolist()},
-        "row": accuracy_row(matrix, owners, len(protocol.tasks)),
+        "row": accuracy_row(matrix, protocol.task_of_class(step), len(protocol.tasks)),
     }
 
 

@@ -88,17 +88,12 @@ def step_metrics(protocol: Protocol, step: int, confusions: dict[int, np.ndarray
     }
     count = len(protocol.tasks)
     if protocol.scenario == "class":
-        owners = task_of_class(protocol, step)
+        owners = protocol.task_of_class(step)
         metrics["row"] = class_incremental_row(pooled, owners, protocol.average, count)
         metrics.update(old_new_all(pooled, owners, protocol.average))
     else:
         metrics["row"] = domain_incremental_row(confusions, protocol.average, count)
     return metrics
-
-
-def task_of_class(protocol: Protocol, step: int) -> list[int]:
-    """For each class seen after ``step``, the task that introduced it."""
-    return [task for task in range(step + 1) for _ in protocol.tasks[task].classes]
 
 
 def write_examples(data: ProtocolData, samples: list, folder: Path) -> None:

@@ -3,7 +3,6 @@
 from mmengine.dist import is_main_process
 
 from vdfd_seg.engine.data import Data
-from vdfd_seg.engine.evaluation import task_of_class
 from vdfd_seg.engine.settings import Settings
 from vdfd_seg.engine.work_dir import WorkDir
 from vdfd_seg.errors import InputError
@@ -125,7 +124,7 @@ class Ledger:
         confusion = owners = None
         if self.protocol.scenario == "class" and self.protocol.problem == "segmentation":
             confusion = pool(last["confusions"])
-            owners = task_of_class(self.protocol, last["step"])
+            owners = self.protocol.task_of_class(last["step"])
         self.results["summary"] = summarise(
             self.results["matrix"],
             [entries[s]["overall"] if s in entries else None for s in range(last["step"] + 1)],

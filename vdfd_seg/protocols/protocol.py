@@ -194,6 +194,10 @@ class Protocol:
         """Number of classes that each task up to ``step`` introduces."""
         return [len(task.classes) for task in self.tasks[: step + 1]]
 
+    def task_of_class(self, step: int) -> list[int]:
+        """For each class seen after ``step``, the task that introduced it."""
+        return [task for task, size in enumerate(self.task_sizes(step)) for _ in range(size)]
+
     def num_old(self, step: int) -> int:
         """Number of classes known before ``step``; 0 at the first step."""
         return self.num_classes(step - 1) if step else 0
