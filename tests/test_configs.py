@@ -129,7 +129,7 @@ def test_methods_with_an_old_network_segment_the_same_sequences(folder):
             k: v for k, v in base.items() if k not in own
         }
     assert {rest.split("_")[-1] for rest in found} == {
-        "digitscenes-4-3", "voc-10-5-192x192", "voc-10-1-512x512", "voc-10-5-512x512",
+        "digitscenes-4-3", "voc-10-5-160x160", "voc-10-1-512x512", "voc-10-5-512x512",
         "voc-15-1-512x512", "voc-15-5-512x512",
     }  # fmt: skip
 

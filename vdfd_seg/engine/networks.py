@@ -73,7 +73,8 @@ def build_network(model: dict, sizes: int | Sequence[int]) -> tuple[nn.Module, s
         network = revert_sync_batchnorm(network)
     with _unlogged():
         network.init_weights()
-    return network, pretrained
+    # Convolutions are faster so, on CPUs and with tensor cores; activations follow the weights.
+    return network.to(memory_format=torch.channels_last), pretrained
 
 
 @contextmanager

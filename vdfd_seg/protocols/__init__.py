@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Mapping
 
 from vdfd_seg.errors import InputError, unknown_name
+from vdfd_seg.protocols.camvid import camvid
 from vdfd_seg.protocols.cifar import cifar100
 from vdfd_seg.protocols.cityscapes import cityscapes
 from vdfd_seg.protocols.custom import custom
@@ -15,6 +16,7 @@ from vdfd_seg.protocols.voc import voc
 PROTOCOLS = {
     "VOC": voc,
     "Cityscapes": cityscapes,
+    "CamVid": camvid,
     "DigitScenes": digit_scenes,
     "CIFAR100": cifar100,
     "Digits": digits,

@@ -27,15 +27,18 @@ CITIES = (
 SPLITS = ("offline", "11-5", "11-1", "1-1")
 
 
-def domain_incremental(name, dataset, classes, parts, palette=(), **rules) -> Protocol:
+def domain_incremental(
+    name, dataset, classes, parts, palette=(), void=(), **rules
+) -> Protocol:
     """A domain-incremental protocol: the same classes, new domains at each step.
 
     Args:
         name: The protocol's name.
         dataset: The data set's name.
-        classes: All class names in mask order.
+        classes: The class names in mask order.
         parts: For each task, the names of its domains.
-        palette: One RGB colour a class.
+        palette: One RGB colour a class, those of ``void`` included.
+        void: Names of the ids that follow in the masks and are never learned nor tested.
         **rules: Further fields of :class:`Protocol`.
     """
     tasks = [Task(task_name(part), (), tuple(part)) for part in parts]
@@ -44,7 +47,7 @@ def domain_incremental(name, dataset, classes, parts, palette=(), **rules) -> Pr
         name=name,
         dataset=dataset,
         scenario="domain",
-        classes=tuple(classes),
+        classes=(*classes, *void),
         tasks=tuple(tasks),
         background=None,
         setting=None,

@@ -21,7 +21,8 @@ def custom(
         classes: All class names; a class's position is its id in the masks.
         tasks: For each task the names of its classes (``scenario="class"``) or
             of its domains (``"domain"``): a list of names, or a dict of the
-            fields of :class:`Task`.
+            fields of :class:`Task`. The first task of ``"domain"`` has all
+            classes; where it lists some, the pixels of the others are void.
         name: The protocol's name.
         dataset: The data set's name.
         scenario: ``"class"`` or ``"domain"``.
@@ -52,7 +53,7 @@ def custom(
             built.append(Task(task_name(task), **{key: tuple(task)}))
     if scenario == "domain":
         if built:
-            built[0] = Task(built[0].name, tuple(classes), built[0].domains)
+            built[0] = Task(built[0].name, built[0].classes or tuple(classes), built[0].domains)
         rules = {"background": None, "unseen": "ignore", "setting": None, **rules}
     elif "background" not in rules and "background" not in classes:
         rules = {"background": None, "unseen": "ignore", **rules}

@@ -1,5 +1,5 @@
 # The literature's crop and evaluation: shorter side to 512, centre crop of 512 x 512.
-_base_ = ['./voc_192x192.py']
+_base_ = ['./voc_160x160.py']
 crop_size = (512, 512)
 train_pipeline = [
     dict(type='LoadImageFromFile'),

@@ -1,6 +1,6 @@
 # A short schedule for a part of VOC on two CPU cores: the new head learns ten times as fast as the
 # pretrained backbone.
-train_cfg = dict(max_iters=300)
+train_cfg = dict(max_iters=600)
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='SGD', lr=0.01, momentum=0.9, nesterov=True, weight_decay=1e-4),

@@ -1,4 +1,4 @@
-_base_ = ['./finetune_deeplabv3_m-v2-d16_1xb8-300i_voc-10-5-192x192.py']
+_base_ = ['./finetune_deeplabv3_m-v2-d16_1xb8-600i_voc-10-5-160x160.py']
 model = dict(
     decode_head=dict(loss_decode=dict(type='vdfd_seg.UnbiasedCrossEntropyLoss', _delete_=True)))
 growth = dict(init='balanced')

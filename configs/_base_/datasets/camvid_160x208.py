@@ -1,0 +1,26 @@
+# CamVid at 320 x 240, a folder for each sequence: images/SEQUENCE/*.jpg, labels/SEQUENCE/*.png
+# (index masks, 0-10 classes, 11 void).
+data_root = 'data/camvid'
+crop_size = (160, 208)
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations'),
+    dict(type='RandomResize', scale=(320, 240), ratio_range=(0.75, 1.5), keep_ratio=True),
+    dict(type='RandomCrop', crop_size=crop_size, cat_max_ratio=0.75),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='PackSegInputs'),
+]
+test_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations'),
+    dict(type='PackSegInputs'),
+]
+_source = dict(
+    type='BaseSegDataset',
+    data_root=data_root,
+    data_prefix=dict(img_path='images', seg_map_path='labels'))
+train_dataloader = dict(
+    batch_size=8, num_workers=2, dataset=dict(**_source, pipeline=train_pipeline))
+# Every image has the same size.
+test_dataloader = dict(
+    batch_size=8, num_workers=2, dataset=dict(**_source, pipeline=test_pipeline))

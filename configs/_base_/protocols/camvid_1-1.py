@@ -1,0 +1,1 @@
+protocol = dict(type='CamVid', split='1-1')
