@@ -1,7 +1,7 @@
 # CamVid at 320 x 240, a folder for each sequence: images/SEQUENCE/*.jpg, labels/SEQUENCE/*.png
 # (index masks, 0-10 classes, 11 void).
 data_root = 'data/camvid'
-crop_size = (160, 208)
+crop_size = (160, 160)
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations'),
