@@ -1,0 +1,47 @@
+import pytest
+
+from vdfd_seg.errors import InputError
+from vdfd_seg.protocols import build_protocol
+from vdfd_seg.protocols.camvid import CLASSES, SEQUENCES
+
+
+def camvid(**options):
+    return build_protocol({"type": "CamVid", **options})
+
+
+def test_a_sequence_a_task():
+    protocol = camvid()
+    assert [task.domains for task in protocol.tasks] == [(name,) for name in SEQUENCES]
+    assert [protocol.classes_seen(step) for step in range(4)] == [CLASSES] * 4
+
+
+def test_sequences_can_be_grouped():
+    parts = [task.domains for task in camvid(split="2-1").tasks]
+    assert parts == [SEQUENCES[:2], SEQUENCES[2:3], SEQUENCES[3:]]
+
+
+def test_void_is_neither_learned_nor_tested():
+    protocol = camvid()
+    for step in range(4):
+        for table in (protocol.train_label_map(step), protocol.test_label_map(step)):
+            assert table[:12] == (*range(11), 255)
+            assert set(table[12:255]) == {-1}
+    assert len(protocol.palette_of_labels()) == 11
+
+
+def test_unknown_split_names_the_known_ones():
+    with pytest.raises(InputError, match="CamVid split '3-2'.*1-1"):
+        camvid(split="3-2")
+
+
+def test_some_ids_of_ones_own_domains_can_be_void():
+    protocol = build_protocol(
+        {
+            "type": "Custom",
+            "scenario": "domain",
+            "classes": ["road", "tree", "void"],
+            "tasks": [{"domains": ["day"], "classes": ["road", "tree"]}, ["night"]],
+        }
+    )
+    assert protocol.train_label_map(1)[:3] == (0, 1, 255)
+    assert protocol.num_classes(0) == protocol.num_classes(1) == 2
