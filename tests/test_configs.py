@@ -67,9 +67,9 @@ def test_names_say_rotations_and_the_method():
     for path in filter(classifies, CONFIGS):
         config = loaded(path).config
         assert path.stem.endswith("-rot") == bool(config.model.get("rotations")), path.stem
-        assert path.stem.startswith(f"{path.parent.name}_")
+        assert path.stem.startswith(f"{path.parent.name.replace('_', '-')}_")
         kind = config.get("method_name", config.method.type)
-        assert kind.lower() == path.parent.name
+        assert kind.lower() == path.parent.name.replace("_", "")
 
 
 @pytest.mark.parametrize("method", CLASSIFYING)

@@ -4,7 +4,7 @@ from itertools import islice
 
 import pytest
 
-from vdfd_seg.datasets import DrawSampler, derived_seed
+from vdfd_seg.datasets import DrawSampler, ViewSampler, derived_seed
 from vdfd_seg.datasets import sampler as sampler_module
 
 
@@ -67,3 +67,28 @@ class TestDerivedSeed:
     def test_never_changes(self):
         # Resuming with a later version must draw the same images.
         assert derived_seed(0, "step", 1) == 646197189
+
+
+class TestViews:
+    def test_an_image_comes_in_so_many_views_in_turn(self):
+        seen = {}
+        for position, view in draws(7 * 5, views=3):
+            seen.setdefault(position, []).append(view)
+        assert seen == {p: [3 * p + turn % 3 for turn in range(5)] for p in range(7)}
+
+    def test_the_order_of_images_is_the_same_as_without(self):
+        with_views = [position for position, _ in draws(20, views=2)]
+        assert with_views == [position for position, _ in draws(20)]
+
+    def test_a_later_start_continues_exactly(self):
+        assert draws(40, views=3)[9:] == draws(31, start=9, views=3)
+
+    @pytest.mark.parametrize("world", [1, 2, 3])
+    def test_a_pass_over_views_takes_each_once(self, monkeypatch, world):
+        shares = []
+        for rank in range(world):
+            monkeypatch.setattr(sampler_module, "get_dist_info", lambda rank=rank: (rank, world))
+            share = ViewSampler(range(7), 3)
+            shares += list(share)
+            assert len(list(share)) == len(share)
+        assert sorted(shares) == [(number // 3, number) for number in range(21)]

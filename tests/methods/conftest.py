@@ -1,9 +1,30 @@
 """Steps of the tiny protocols, taken without a Runner."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 import torch
+
+
+def numbered(samples, draws):
+    """Data samples that carry the numbers of their views."""
+    if not isinstance(samples, list):
+        return replace(samples, draws=draws)
+    for sample, draw in zip(samples, draws, strict=True):
+        sample.set_metainfo({"draw": int(draw)})
+    return samples
+
+
+def views_of(inputs, samples, count):
+    """Every image so many times, in the order of views, without augmentation."""
+    for number in range(len(inputs) * count):
+        i = slice(number // count, number // count + 1)
+        if isinstance(samples, list):
+            one = [samples[i][0].clone()]
+        else:
+            one = replace(samples, labels=samples.labels[i], tasks=samples.tasks[i])
+        yield inputs[i], numbered(one, torch.tensor([number]))
 
 
 def forbidden(*_):
@@ -108,14 +129,16 @@ def begin(segmentation_step, classification_step):
             old_network=old_network if step else None,
             log=lambda line: None,
             samples=parts.own,
+            views=lambda count: views_of(parts.inputs, parts.samples, count),
         )
         view.begin(method.num_hidden(context), method.stores_data, method.trains_old_heads)
         torch.manual_seed(0)
         method.before_task(context)
+        samples = numbered(parts.samples, torch.arange(len(parts.inputs)) * (method.views or 1))
         learner = ContinualLearner(network, method, view).train()
         return SimpleNamespace(
             learner=learner, network=network, method=method, view=view, context=context,
-            inputs=parts.inputs, samples=parts.samples, data=data,
+            inputs=parts.inputs, samples=samples, data=data,
         )  # fmt: skip
 
     return start

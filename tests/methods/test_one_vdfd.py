@@ -17,7 +17,7 @@ SOURCES = {
     for path in sorted(PACKAGE.rglob("*.py"))
     if ".mim" not in path.parts
 }
-OWN = ("GradientMemory", "MeanGradientEstimator", "PrecisionGCN", "VariationalDistillationLoss")
+OWN = ("GradientMemory", "MeanGradientEstimator", "TaskPrecisions", "VariationalDistillationLoss")
 WORDS = ("gcn", "graphconv", "gradientmemory", "meangradient", "variationaldistillation")
 
 
@@ -92,7 +92,7 @@ def test_what_a_run_builds_is_of_the_distillation(
     second = begin({"type": "VDFD"}, 1, end(first), data=data)
     penalty = second.method.penalty
     assert type(penalty) is distillation.VariationalDistillationLoss
-    assert type(penalty.precision_model) is distillation.PrecisionGCN
+    assert type(penalty.precision_model) is distillation.TaskPrecisions
     assert set(built) == {getattr(distillation, name) for name in OWN}
     # Nothing that trains belongs to the method but the penalty.
     parameters = list(second.method.parameters())

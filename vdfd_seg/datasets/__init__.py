@@ -9,7 +9,7 @@ from vdfd_seg.datasets.image_batches import ImageBatches, LabelledImages
 from vdfd_seg.datasets.image_folder import read_image_folder
 from vdfd_seg.datasets.index import ClassIndex, build_index
 from vdfd_seg.datasets.protocol_data import ProtocolData, Source, open_source, prepare_data
-from vdfd_seg.datasets.sampler import DrawSampler
+from vdfd_seg.datasets.sampler import DrawSampler, ViewSampler
 from vdfd_seg.datasets.seeding import derived_seed
 from vdfd_seg.datasets.task_dataset import Sample, TaskDataset
 from vdfd_seg.datasets.transforms import BlankLabels, MaskLabels
@@ -27,6 +27,7 @@ __all__ = [
     "Sample",
     "Source",
     "TaskDataset",
+    "ViewSampler",
     "build_index",
     "convert_cifar100",
     "derived_seed",

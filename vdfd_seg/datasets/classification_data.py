@@ -10,7 +10,7 @@ from torch.utils.data import BatchSampler, DataLoader
 
 from vdfd_seg.datasets.image_arrays import ImageArrays
 from vdfd_seg.datasets.image_batches import ImageBatches
-from vdfd_seg.datasets.sampler import DrawSampler
+from vdfd_seg.datasets.sampler import DrawSampler, ViewSampler
 from vdfd_seg.datasets.selection import check_evaluate_on, held_out
 from vdfd_seg.datasets.task_dataset import Sample
 from vdfd_seg.errors import InputError
@@ -127,7 +127,9 @@ class ClassificationData:
         names = self.protocol.label_names
         return ImageBatches(self._tensors[part], positions, labels, tasks, seed, names)
 
-    def train_loader(self, samples: list[Sample], cfg: dict, seed: int, start: int) -> DataLoader:
+    def train_loader(
+        self, samples: list[Sample], cfg: dict, seed: int, start: int, views: int | None = None
+    ) -> DataLoader:
         """An endless loader of shuffled batches.
 
         Args:
@@ -135,11 +137,25 @@ class ClassificationData:
             cfg: The config's ``train_dataloader``.
             seed: Seed of the step: shuffles and augmentation follow from it.
             start: Images already consumed, by all processes together.
+            views: Augmented views of an image, see :class:`DrawSampler`.
         """
         dataset = self._batches("train", samples, seed)
-        draws = DrawSampler(dataset, seed, start)
+        draws = DrawSampler(dataset, seed, start, views)
         batches = BatchSampler(draws, cfg["batch_size"], drop_last=False)
         return DataLoader(dataset, sampler=batches, batch_size=None, collate_fn=_as_it_is)
+
+    def views(self, samples: list[Sample], cfg: dict, seed: int, count: int) -> Iterator[dict]:
+        """Each of ``count`` augmented views of each image once; each process gets its share.
+
+        Args:
+            samples: What is trained on.
+            cfg: The config's ``train_dataloader``.
+            seed: Seed of the step, as for :meth:`train_loader`.
+            count: Views of an image.
+        """
+        dataset = self._batches("train", samples, seed)
+        for keys in BatchSampler(ViewSampler(dataset, count), cfg["batch_size"], drop_last=False):
+            yield dataset[keys]
 
     def pass_over(self, part: str, samples: list[Sample], cfg: dict) -> Iterator[dict]:
         """One pass in order, without augmentation; each process gets its share.

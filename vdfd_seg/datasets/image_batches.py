@@ -18,11 +18,13 @@ class LabelledImages:
         tasks: ``(N,)`` int64: the task of each image.
         random: ``(N,)`` int64 of 63 random bits an image, from which its augmentation
             follows; None in evaluation.
+        draws: ``(N,)`` int64: the number from which the random bits follow; None in evaluation.
     """
 
     labels: Tensor
     tasks: Tensor
     random: Tensor | None = None
+    draws: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -73,7 +75,7 @@ class ImageBatches(Dataset):
     def __getitem__(self, keys: Sequence) -> dict:
         """``inputs`` ``(B, 3, H, W)`` uint8 and ``data_samples``, a :class:`LabelledImages`."""
         keys = torch.as_tensor(keys)
-        random = None
+        random = draws = None
         if keys.ndim == 2:
             keys, draws = keys.unbind(1)
             random = random_bits(self.seed, draws)
@@ -81,7 +83,7 @@ class ImageBatches(Dataset):
         return {
             # A view whose memory has the channels last.
             "inputs": pixels.permute(0, 3, 1, 2),
-            "data_samples": LabelledImages(self.labels[keys], self.tasks[keys], random),
+            "data_samples": LabelledImages(self.labels[keys], self.tasks[keys], random, draws),
         }
 
 

@@ -10,10 +10,10 @@ import numpy as np
 from mmengine.dataset import BaseDataset
 from mmengine.dist import get_dist_info
 from mmseg.registry import DATASETS
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Sampler
 
 from vdfd_seg.datasets.index import ClassIndex, build_index
-from vdfd_seg.datasets.sampler import DrawSampler
+from vdfd_seg.datasets.sampler import DrawSampler, ViewSampler
 from vdfd_seg.datasets.selection import (
     check_evaluate_on,
     split_validation,
@@ -151,7 +151,9 @@ class ProtocolData:
             os.path.getsize(i["img_path"]) + os.path.getsize(i["seg_map_path"]) for i in infos
         )
 
-    def train_loader(self, samples: list[Sample], cfg: dict, seed: int, start: int) -> dict:
+    def train_loader(
+        self, samples: list[Sample], cfg: dict, seed: int, start: int, views: int | None = None
+    ) -> dict:
         """Config of an endless loader of shuffled batches.
 
         Args:
@@ -159,14 +161,27 @@ class ProtocolData:
             cfg: The config's ``train_dataloader``.
             seed: Seed of the step: shuffles and augmentation follow from it.
             start: Images already consumed, by all processes together.
+            views: Augmented views of an image, see :class:`DrawSampler`.
         """
         dataset = self.dataset("train", samples, cfg["dataset"]["pipeline"], seed)
         return {
             **cfg,
             "dataset": dataset,
-            "sampler": DrawSampler(dataset, seed, start),
+            "sampler": DrawSampler(dataset, seed, start, views),
             "persistent_workers": cfg.get("num_workers", 0) > 0,
         }
+
+    def views(self, samples: list[Sample], cfg: dict, seed: int, count: int) -> DataLoader:
+        """Each of ``count`` augmented views of each image once; each process gets its share.
+
+        Args:
+            samples: What is trained on.
+            cfg: The config's ``train_dataloader``.
+            seed: Seed of the step, as for :meth:`train_loader`.
+            count: Views of an image.
+        """
+        dataset = self.dataset("train", samples, cfg["dataset"]["pipeline"], seed)
+        return one_pass(dataset, cfg, ViewSampler(dataset, count))
 
     def pass_over(self, part: str, samples: list[Sample], cfg: dict) -> DataLoader:
         """One pass in order with the test pipeline; each process gets its share.
@@ -261,15 +276,17 @@ def prepare_data(cfg: dict | None) -> None:
     function(**arguments)
 
 
-def one_pass(dataset: TaskDataset, cfg: dict) -> DataLoader:
+def one_pass(dataset: TaskDataset, cfg: dict, sampler: Sampler | None = None) -> DataLoader:
     """A data set in order, in batches.
 
     Args:
         dataset: What to read.
-        cfg: The config's ``test_dataloader``.
+        cfg: The config's loader.
+        sampler: Another order.
     """
     return DataLoader(
         dataset,
+        sampler=sampler,
         batch_size=cfg["batch_size"],
         num_workers=cfg.get("num_workers", 0),
         collate_fn=_collate,

@@ -15,17 +15,23 @@ class DrawSampler(Sampler):
     Draw ``n`` of the whole job is number ``n mod N`` of pass ``n // N``; with
     several processes, process ``r`` of ``W`` takes the draws ``r, r + W, ...``.
 
+    With ``views`` the number that comes with a position is not the draw's but the view's,
+    ``position * views + n // N mod views``: as augmentation follows from it, an image comes in so
+    many augmented views, one after another.
+
     Args:
         dataset: The dataset, of N samples.
         seed: Base of the shuffles.
         start: First draw of the whole job: images already consumed by all
             processes of an interrupted run.
+        views: Augmented views of an image; None for a new one at every draw.
     """
 
-    def __init__(self, dataset: Sized, seed: int, start: int = 0):
+    def __init__(self, dataset: Sized, seed: int, start: int = 0, views: int | None = None):
         self.size = len(dataset)
         self.seed = seed
         self.start = start
+        self.views = views
         self.rank, self.world = get_dist_info()
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
@@ -36,8 +42,32 @@ class DrawSampler(Sampler):
             if turn != current:
                 generator = torch.Generator().manual_seed(derived_seed(self.seed, "pass", turn))
                 current, order = turn, torch.randperm(self.size, generator=generator).tolist()
-            yield order[place], number
+            position = order[place]
+            yield position, position * self.views + turn % self.views if self.views else number
             number += self.world
 
     def __len__(self) -> int:
         return self.size
+
+
+class ViewSampler(Sampler):
+    """Every augmented view of every image once, in order, as pairs (position, view number).
+
+    The views are those that :class:`DrawSampler` draws of the same dataset with as many views.
+    With several processes, process ``r`` of ``W`` takes the views ``r, r + W, ...``.
+
+    Args:
+        dataset: The dataset.
+        views: Views of an image.
+    """
+
+    def __init__(self, dataset: Sized, views: int):
+        rank, world = get_dist_info()
+        self.views = views
+        self.numbers = range(rank, len(dataset) * views, world)
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        return ((number // self.views, number) for number in self.numbers)
+
+    def __len__(self) -> int:
+        return len(self.numbers)

@@ -75,7 +75,7 @@ class TaskDataset(Dataset):
             key: A position, or a pair (position, draw number) whose draw number
                 sets the random state first.
         """
-        position = key
+        position, draw = key, None
         if isinstance(key, tuple):
             position, draw = key
             seed = derived_seed(self.seed, "draw", draw)
@@ -95,7 +95,7 @@ class TaskDataset(Dataset):
                 f"cannot read '{info.get('img_path')}' with mask '{info.get('seg_map_path')}': "
                 f"{type(error).__name__}: {error}"
             ) from error
-        packed["data_samples"].set_metainfo({"task": sample.task})
+        packed["data_samples"].set_metainfo({"task": sample.task, "draw": draw})
         return packed
 
 

@@ -7,12 +7,13 @@ displacement of old outputs and its precision (:class:`PrecisionGCN`), and the l
 :func:`random_directions` as the control of an experiment.
 """
 
+from vdfd_seg.distillation.bound import VariationalBound
 from vdfd_seg.distillation.controls import random_directions
 from vdfd_seg.distillation.estimator import MeanGradientEstimator
 from vdfd_seg.distillation.kernels import penalisable_parameters
 from vdfd_seg.distillation.loss import VariationalDistillationLoss
 from vdfd_seg.distillation.memory import GradientMemory, MemoryMismatchError
-from vdfd_seg.distillation.precision import PrecisionGCN, class_graph
+from vdfd_seg.distillation.precision import PrecisionGCN, TaskPrecisions, class_graph
 from vdfd_seg.distillation.proximal import proximal_step
 
 __all__ = [
@@ -20,6 +21,8 @@ __all__ = [
     "MeanGradientEstimator",
     "MemoryMismatchError",
     "PrecisionGCN",
+    "TaskPrecisions",
+    "VariationalBound",
     "VariationalDistillationLoss",
     "class_graph",
     "penalisable_parameters",

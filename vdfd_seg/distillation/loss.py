@@ -4,12 +4,11 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch_geometric.data import Data
 
 from vdfd_seg.distillation.classifier import ClassifierDisplacement
 from vdfd_seg.distillation.displacement import GradientDisplacement
 from vdfd_seg.distillation.memory import GradientMemory
-from vdfd_seg.distillation.precision import PrecisionGCN, log_det_precision, task_graphs
+from vdfd_seg.distillation.precision import TaskPrecisions
 from vdfd_seg.errors import InputError, unknown_name
 
 PRECISIONS = ("gcn", "identity")
@@ -41,7 +40,7 @@ class VariationalDistillationLoss(nn.Module):
             multiplies its quadratic term by the square of the number of old tasks.
 
     Attributes:
-        precision_model: The :class:`PrecisionGCN`, or None.
+        precision_model: The :class:`TaskPrecisions`, or None.
 
     Raises:
         InputError: Without memories, for memories without prototypes, for prototypes of different
@@ -84,20 +83,11 @@ class VariationalDistillationLoss(nn.Module):
             self.displacement_terms.append(ClassifierDisplacement(memories, self._params))
         self.precision_model = None
         if precision == "gcn":
-            widths = {None if m.prototypes is None else m.prototypes.shape[1] for m in memories}
-            if len(widths) != 1 or None in widths:
-                raise InputError(
-                    "the GCN precision needs prototypes of one length in every gradient memory; "
-                    f"found lengths {sorted(str(width) for width in widths)}."
-                )
-            self.precision_model = PrecisionGCN(
-                widths.pop(), hidden_channels, out_channels, residual
+            if any(memory.prototypes is None for memory in memories):
+                raise InputError("the GCN precision needs prototypes in every gradient memory.")
+            self.precision_model = TaskPrecisions(
+                [memory.prototypes for memory in memories], hidden_channels, out_channels, residual
             ).to(device)
-            graph = task_graphs([memory.prototypes for memory in memories])
-            for name in ("x", "edge_index", "edge_attr", "batch"):
-                self.register_buffer(f"graph_{name}", graph[name].to(device), persistent=False)
-            sizes = torch.tensor(self.sizes, device=device)
-            self.register_buffer("graph_sizes", sizes, persistent=False)
 
     @property
     def params(self) -> dict[str, nn.Parameter]:
@@ -108,11 +98,7 @@ class VariationalDistillationLoss(nn.Module):
         """``P^M`` of the old tasks ``(T, C, k)``, zero-padded; None for the identity."""
         if self.precision_model is None:
             return None
-        graph = Data(
-            x=self.graph_x, edge_index=self.graph_edge_index, edge_attr=self.graph_edge_attr
-        )
-        graph.batch = self.graph_batch
-        return self.precision_model(graph)
+        return self.precision_model()
 
     def precisions(self) -> list[Tensor]:
         """The precision without eps ``(C_i, C_i)`` of each old task."""
@@ -152,7 +138,7 @@ class VariationalDistillationLoss(nn.Module):
             # delta.T P delta = |P^M.T delta|^2, without forming P.
             projected = torch.bmm(displacement.unsqueeze(1), latents)
             quadratic = self.quadratic_factor * projected.square().sum()
-            log_det = log_det_precision(latents, self.graph_sizes, self.eps).sum()
+            log_det = self.precision_model.log_det(latents, self.eps)
             return quadratic, log_det.to(quadratic.dtype)
 
     def forward(self) -> Tensor:

@@ -13,6 +13,8 @@ from torch_geometric.data import Batch, Data
 from torch_geometric.nn import GCNConv
 from torch_geometric.utils import to_dense_batch
 
+from vdfd_seg.errors import InputError
+
 _TINY = 1e-12
 
 
@@ -104,6 +106,53 @@ class PrecisionGCN(nn.Module):
 def task_graphs(prototypes: Sequence[Tensor]) -> Batch:
     """The class graphs of all tasks as one disjoint batch."""
     return Batch.from_data_list([class_graph(rows) for rows in prototypes])
+
+
+class TaskPrecisions(PrecisionGCN):
+    """A :class:`PrecisionGCN` with the class graphs of some tasks: ``P_i = P^M_i (P^M_i).T``.
+
+    Args:
+        prototypes: For each task its classifier rows ``(C_i, d)``.
+        hidden_channels, out_channels, residual: See :class:`PrecisionGCN`.
+
+    Attributes:
+        sizes: Number of classes of each task.
+
+    Raises:
+        InputError: For rows of different lengths, naming them.
+    """
+
+    def __init__(
+        self,
+        prototypes: Sequence[Tensor],
+        hidden_channels: int | None = None,
+        out_channels: int | None = None,
+        residual: bool = False,
+    ) -> None:
+        widths = {rows.shape[1] for rows in prototypes}
+        if len(widths) != 1:
+            raise InputError(
+                f"the GCN precision needs prototypes of one length for every task; found lengths "
+                f"{sorted(widths)}."
+            )
+        super().__init__(widths.pop(), hidden_channels, out_channels, residual)
+        self.sizes = [len(rows) for rows in prototypes]
+        graph = task_graphs(prototypes)
+        for name in ("x", "edge_index", "edge_attr", "batch"):
+            self.register_buffer(f"graph_{name}", graph[name], persistent=False)
+        self.register_buffer("graph_sizes", torch.tensor(self.sizes), persistent=False)
+
+    def forward(self) -> Tensor:
+        """``P^M`` of the tasks ``(T, C, out_channels)``, zero-padded."""
+        graph = Data(
+            x=self.graph_x, edge_index=self.graph_edge_index, edge_attr=self.graph_edge_attr
+        )
+        graph.batch = self.graph_batch
+        return super().forward(graph)
+
+    def log_det(self, latents: Tensor, eps: float) -> Tensor:
+        """``sum_i log det(P_i + eps I)``, see :func:`log_det_precision`."""
+        return log_det_precision(latents, self.graph_sizes, eps).sum()
 
 
 def log_det_precision(latents: Tensor, sizes: Tensor, eps: float) -> Tensor:

@@ -107,6 +107,7 @@ class StepTrainer:
             device=get_device(),
             samples=self.data.train_samples(self.step),
             seed=self.seed,
+            views=self._views(view, method),
         )
         view.begin(method.num_hidden(context), method.stores_data, method.trains_old_heads)
         torch.manual_seed(derived_seed(self.seed, "method"))
@@ -175,7 +176,9 @@ class StepTrainer:
     def _runner(self, learner, samples, iterations, start, resume_path, tag, state) -> Runner:
         config = self.config
         consumed = start * config.train_dataloader["batch_size"] * get_dist_info()[1]
-        loader = self.data.train_loader(samples, config.train_dataloader, self.seed, consumed)
+        loader = self.data.train_loader(
+            samples, config.train_dataloader, self.seed, consumed, learner.method.views
+        )
         name = f"{self.settings.name}_step_{self.step:02d}"
         hooks = {"checkpoint": None, "sampler_seed": None, **config.get("default_hooks", {})}
         visualizer = dict(config.get("visualizer") or {"type": "Visualizer"})
@@ -223,6 +226,18 @@ class StepTrainer:
                 yield batch["inputs"], batch["data_samples"]
 
         return batches
+
+    def _views(self, view, method) -> Callable[[int], Iterator]:
+        """One pass over augmented views of the images that the method trains on."""
+        carried = self.previous["method"]["state"] if self.previous else {}
+
+        def views(count: int):
+            samples = method.select(self.data, self.step, carried)
+            for batch in self.data.views(samples, self.config.train_dataloader, self.seed, count):
+                batch = view.network.data_preprocessor(batch, training=True)
+                yield batch["inputs"], batch["data_samples"]
+
+        return views
 
     def _old_network(self):
         return finished_network(

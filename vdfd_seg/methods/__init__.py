@@ -18,6 +18,7 @@ from vdfd_seg.methods.mib import MiB
 from vdfd_seg.methods.plop import PLOP
 from vdfd_seg.methods.si import SI
 from vdfd_seg.methods.vdfd import VDFD
+from vdfd_seg.methods.vdfd_plus import VDFDPlus
 from vdfd_seg.registry import METHODS
 
 
@@ -65,5 +66,6 @@ __all__ = [
     "Method",
     "MiB",
     "TaskContext",
+    "VDFDPlus",
     "build_method",
 ]

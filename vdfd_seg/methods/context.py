@@ -29,6 +29,9 @@ class TaskContext:
             declare ``needs_old_network``.
         samples: The step's own training samples, in the order of ``batches``.
         seed: A seed of the step, for what a method draws at random.
+        views: Opens one pass over so many augmented views of each training image, as pairs like
+            those of ``batches``; a sample carries the number of its view, and training draws the
+            same views where the method sets its ``views``. Each process gets its share.
         device: Where the network is.
         log: Writes one line to the step's log.
     """
@@ -43,6 +46,7 @@ class TaskContext:
     log: Callable[[str], None] = field(default=print)
     samples: list = field(default_factory=list)
     seed: int = 0
+    views: Callable[[int], Iterator[tuple[Tensor, list]]] | None = None
 
     @property
     def num_old(self) -> int:

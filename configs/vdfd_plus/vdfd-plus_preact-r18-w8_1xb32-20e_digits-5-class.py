@@ -1,0 +1,2 @@
+_base_ = ['../finetune/finetune_preact-r18-w8_1xb32-20e_digits-5-class.py']
+method = dict(type='VDFDPlus', weight=0.1)

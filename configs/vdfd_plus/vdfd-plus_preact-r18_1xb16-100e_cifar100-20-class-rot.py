@@ -1,0 +1,2 @@
+_base_ = ['../finetune/finetune_preact-r18_1xb16-100e_cifar100-20-class-rot.py']
+method = dict(type='VDFDPlus', weight=0.1)

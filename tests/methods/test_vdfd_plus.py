@@ -1,0 +1,113 @@
+import pytest
+import torch
+
+from vdfd_seg.errors import InputError
+from vdfd_seg.methods import build_method
+from vdfd_seg.methods.output_cache import OutputCache, draws_of
+
+CASES = ("segmentation", "task", "class", "domain")
+
+
+@pytest.fixture
+def second(begin, train, end, tiny_classification, domains):
+    """A second step, moved away from its start, and the network that it started from."""
+
+    def make(case, updates=2, **options):
+        settings = {}
+        if case == "domain":
+            settings["protocol"] = domains
+        elif case != "segmentation":
+            settings["data"] = tiny_classification(case)
+        cfg = {"type": "VDFDPlus", **options}
+        first = begin(cfg, **settings)
+        train(first)
+        step = begin(cfg, 1, end(first), **settings)
+        start = {name: value.clone() for name, value in step.network.state_dict().items()}
+        train(step, updates)
+        return step, start
+
+    return make
+
+
+def started(step, start):
+    """Logits of the batch by the weights at the start of the step."""
+    now = {name: value.clone() for name, value in step.network.state_dict().items()}
+    step.network.load_state_dict(start)
+    step.network.eval()
+    with torch.no_grad():
+        logits = step.view.logits(step.inputs)
+    step.network.load_state_dict(now)
+    step.network.train()
+    return logits
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_bound_is_to_the_outputs_at_the_start_of_the_step(second, losses_of, case):
+    step, start = second(case, precision="identity", weight=0.5)
+    num_old = step.method.num_old
+    old = started(step, start)[:, :num_old]
+    torch.manual_seed(1)
+    new = step.view.outputs(step.inputs).logits
+    if case == "segmentation":
+        background = torch.logsumexp(new[:, [0, *range(num_old, new.shape[1])]], 1)
+        new = torch.cat([background[:, None], new[:, 1:num_old]], 1)
+    expected = 0.5 * (new[:, :num_old] - old).square().sum(1).mean()
+    losses = losses_of(step)
+    # The cache is in half precision.
+    assert losses["loss_bound"].item() == pytest.approx(expected.item(), rel=2e-2, abs=1e-5)
+    assert expected > 1e-4
+
+
+def test_domains_have_one_graph_of_all_classes(second):
+    step, _ = second("domain")
+    assert step.method.bound.sizes == [4]
+
+
+def test_tasks_have_a_graph_each(second):
+    step, _ = second("task")
+    assert step.method.bound.sizes == step.context.protocol.task_sizes(0)
+
+
+def test_nothing_is_carried(second, end):
+    step, _ = second("segmentation")
+    assert end(step).carried == {}
+    assert step.method.cache is None
+
+
+def test_the_first_step_and_a_weight_of_zero_add_nothing(begin, second, losses_of):
+    assert "loss_bound" not in losses_of(begin({"type": "VDFDPlus"}))
+    step, _ = second("segmentation", weight=0.0)
+    assert "loss_bound" not in losses_of(step)
+    assert step.method.views is None
+
+
+def test_the_network_trains_on_after_the_cache(second):
+    step, _ = second("segmentation", updates=0)
+    assert step.network.training
+
+
+def test_a_cache_is_in_the_order_of_its_views(second):
+    step, _ = second("task")
+    batches = list(step.context.views(3))
+    turned = OutputCache(reversed(batches), lambda inputs: inputs.mean((1, 2, 3)))
+    straight = OutputCache(batches, lambda inputs: inputs.mean((1, 2, 3)))
+    assert torch.equal(turned.values, straight.values)
+    assert turned.values.dtype == torch.float16
+    inputs, samples = batches[4]
+    assert draws_of(samples).tolist() == [4]
+    assert torch.allclose(turned.of(samples, "cpu"), inputs.mean((1, 2, 3)), atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"precision": "full"}, "precision='full'"),
+        ({"weight": -1.0}, "weight=-1.0"),
+        ({"views": 0}, "views=0 must be at least 1"),
+        ({"eps": 0.0}, "eps=0.0"),
+        ({"gcn_lr": 0.0}, "gcn_lr=0.0"),
+    ],
+)
+def test_options_out_of_range_are_refused(options, message):
+    with pytest.raises(InputError, match=message):
+        build_method({"type": "VDFDPlus", **options})

@@ -1,0 +1,91 @@
+"""The paper's variational bound, evaluated where inputs are available."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from vdfd_seg.distillation.precision import TaskPrecisions
+from vdfd_seg.errors import InputError, unknown_name
+
+PRECISIONS = ("gcn", "identity")
+
+
+class VariationalBound(nn.Module):
+    r"""Distance of outputs to those of an earlier network, under learned precisions.
+
+    .. math::
+        L = \sum_i \frac{1}{|P|} \sum_p (t_{i,p} - s_{i,p})^\top P_i\, (t_{i,p} - s_{i,p})
+            - \log\det(P_i + \varepsilon I)
+
+    over positions p (images, or pixels) and old tasks i, where t are the outputs of the earlier
+    network for the classes of task i and s those of the network that trains: the negative of the
+    variational lower bound of their mutual information under a Gaussian (formula 1 of Li et al.,
+    TPAMI 2023; Barber and Agakov, NeurIPS 2003), up to constants. The paper replaces t - s by its
+    first-order change over the old inputs, which it does not have
+    (:class:`VariationalDistillationLoss`); here it is taken as it is, over inputs that one has.
+
+    Args:
+        prototypes: For each old task the classifier rows ``(C_i, d)`` that its graph is made of.
+        precision: ``'gcn'`` (default) or ``'identity'``, whose constant log-determinant is left
+            out.
+        eps: Default 1e-3.
+        hidden_channels, out_channels, residual: See
+            :class:`~vdfd_seg.distillation.precision.PrecisionGCN`.
+
+    Attributes:
+        precision_model: The :class:`~vdfd_seg.distillation.precision.TaskPrecisions`, or None.
+
+    Raises:
+        InputError: Without tasks, for rows of different lengths, for eps not positive, for an
+            unknown precision.
+    """
+
+    def __init__(
+        self,
+        prototypes: Sequence[Tensor],
+        precision: str = "gcn",
+        eps: float = 1e-3,
+        hidden_channels: int | None = None,
+        out_channels: int | None = None,
+        residual: bool = False,
+    ) -> None:
+        super().__init__()
+        if not prototypes:
+            raise InputError("a variational bound needs the classes of at least one old task.")
+        if precision not in PRECISIONS:
+            raise unknown_name("precision", precision, PRECISIONS)
+        if not eps > 0:
+            raise InputError(f"eps must be positive, not {eps}.")
+        self.eps = float(eps)
+        self.sizes = [len(rows) for rows in prototypes]
+        self.precision_model = None
+        if precision == "gcn":
+            self.precision_model = TaskPrecisions(
+                prototypes, hidden_channels, out_channels, residual
+            ).to(prototypes[0].device)
+
+    def terms(self, new: Tensor, old: Tensor) -> tuple[Tensor, Tensor]:
+        """The quadratic term and the log-determinant, each summed over the old tasks.
+
+        Args:
+            new: ``(N, K, ...)`` outputs of the network that trains for the K classes of the old
+                tasks, in their order.
+            old: The same of the earlier network; it gets no gradient.
+        """
+        with torch.autocast(new.device.type, enabled=False):
+            moved = (new.float() - old.detach().float()).transpose(0, 1).flatten(1)
+            positions = max(moved.shape[1], 1)
+            if self.precision_model is None:
+                return moved.square().sum() / positions, moved.new_zeros(())
+            latents = self.precision_model()
+            parts = zip(moved.split(self.sizes), latents, strict=True)
+            # delta.T P delta = |P^M.T delta|^2, without forming P.
+            total = sum((z[: len(d)].t() @ d).square().sum() for d, z in parts)
+            log_det = self.precision_model.log_det(latents, self.eps)
+            return total / positions, log_det.to(total.dtype)
+
+    def forward(self, new: Tensor, old: Tensor) -> Tensor:
+        """The loss: quadratic term minus log-determinant."""
+        quadratic, log_det = self.terms(new, old)
+        return quadratic - log_det
