@@ -8,5 +8,5 @@ optim_wrapper = dict(
     clip_grad=dict(max_norm=5.0))
 param_scheduler = [dict(type='PolyLR', power=0.9, eta_min=1e-4)]
 step_overrides = {
-    '1:': dict(train_cfg=dict(max_iters=100), optim_wrapper=dict(optimizer=dict(lr=0.003)))
+    '1:': dict(train_cfg=dict(max_iters=60), optim_wrapper=dict(optimizer=dict(lr=0.003)))
 }

@@ -1,0 +1,42 @@
+"""The methods of a table take turns in one process, in their second step."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+TOOL = Path(__file__).parents[2] / "tools" / "analysis_tools" / "benchmark_methods.py"
+NAME = "preact-r18-w8_1xb32-20e_digits-5-task"
+
+
+@pytest.fixture(scope="module")
+def tool():
+    spec = importlib.util.spec_from_file_location("benchmark_methods", TOOL)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_table(tool, tmp_path, capsys):
+    options = [f"data_root={tmp_path}", f"data_preparation.root={tmp_path}"]
+    few = ["--rounds", "1", "--iterations", "1", "--cfg-options", *options]
+
+    def rows(*arguments):
+        assert tool.main([*arguments, *few]) == 0
+        lines = capsys.readouterr().out.split("|---|---|---|---|")[1].splitlines()[1:]
+        return [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
+
+    found = rows(*(f"{method}/{method}_{NAME}" for method in ("finetune", "lwf", "vdfd")))
+    assert [row[0] for row in found] == ["FineTune", "LwF", "VDFD"]
+    assert float(found[0][2]) == 1.0
+    assert all(float(row[1]) > 0 and row[3] == "not measured" for row in found)
+    assert float(rows(f"finetune/finetune_{NAME}", "--memory")[0][3]) > 50
+
+
+def test_it_is_the_second_step_with_what_the_first_left(tool, tmp_path):
+    options = {"data_root": str(tmp_path), "data_preparation.root": str(tmp_path)}
+    contender = tool.prepared(f"vdfd/vdfd_{NAME}", options, None, tmp_path)
+    assert len(contender.learner.method.penalty.sizes) == 1
+    before = [p.clone() for p in contender.learner.network.parameters()]
+    contender.iterate(1)
+    assert any((p != q).any() for p, q in zip(contender.learner.network.parameters(), before))

@@ -1,0 +1,159 @@
+#!/usr/bin/env python
+"""Measure what an iteration of a later step costs with each method.
+
+    python tools/analysis_tools/benchmark_methods.py CONFIG CONFIG ... [--init-from CHECKPOINT]
+
+The networks of all configs take turns in one process, on batches of step 1: a few iterations of
+each, again and again, so that whatever else the machine does falls on all of them. The first
+config is what the others are compared with; give it fine-tuning. ``--memory`` then runs every
+config once more in a process of its own and reports the greatest memory that it took. Prints a
+Markdown table.
+"""
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import cycle, islice
+from pathlib import Path
+from types import SimpleNamespace
+
+import torch
+from mmengine.config import DictAction
+from mmengine.optim import OptimWrapper, build_optim_wrapper
+from mmengine.runner import Runner
+
+from vdfd_seg.checkpoint import load_step, to_plain
+from vdfd_seg.cli import run_guarded
+from vdfd_seg.engine import load_settings
+from vdfd_seg.engine.data import open_data
+from vdfd_seg.engine.environment import set_up
+from vdfd_seg.engine.step import StepTrainer
+from vdfd_seg.hooks import MethodHook
+from vdfd_seg.models import ContinualLearner
+from vdfd_seg.paths import resolve_config
+
+MEBI = 2**20
+
+
+@dataclass
+class Contender:
+    """One method in its second step, ready to be timed."""
+
+    name: str
+    learner: ContinualLearner
+    wrapper: OptimWrapper
+    batches: cycle
+
+    def iterate(self, count: int) -> float:
+        """Seconds an iteration takes, over ``count``."""
+        _wait()
+        begun = time.perf_counter()
+        for batch in islice(self.batches, count):
+            self.learner.train_step(batch, self.wrapper)
+        _wait()
+        return (time.perf_counter() - begun) / count
+
+
+def prepared(path: str, options: dict, start: dict | None, folder: Path) -> Contender:
+    """A config's step 1, begun from a step 0 that was not trained.
+
+    Args:
+        path: The config.
+        options: ``--cfg-options``.
+        start: A finished step 0 whose weights to begin with; None for initial weights.
+        folder: Where nothing is written, but a trainer wants to know.
+    """
+    settings = load_settings(resolve_config(path), options)
+    data = open_data(settings)
+    learner, context = StepTrainer(settings, data, 0, None, folder).prepare(
+        start["state_dict"] if start else None
+    )
+    carried = to_plain(learner.method.after_task(context))
+    previous = {"state_dict": learner.network.state_dict(), "method": {"state": carried}}
+    trainer = StepTrainer(settings, data, 1, previous, folder)
+    learner, context = trainer.prepare()
+    config = trainer.config
+    samples = learner.method.select(data, 1, carried)
+    loader = {**config.train_dataloader, "num_workers": 0}
+    loader = data.train_loader(samples, loader, trainer.seed, 0, learner.method.views)
+    batches = list(islice(Runner.build_dataloader(loader), 4))
+    wrapper = build_optim_wrapper(learner.network, config.optim_wrapper)
+    MethodHook().before_train(SimpleNamespace(model=learner, optim_wrapper=wrapper))
+    name = config.get("method_name", config.method.type)
+    return Contender(name, learner.train(), wrapper, cycle(batches))
+
+
+def _wait():
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def measured(contenders: Sequence[Contender], rounds: int, iterations: int) -> list[float]:
+    """Median seconds an iteration of each takes, over rounds in which they take turns."""
+    for each in contenders:
+        each.iterate(2)
+    taken = [[each.iterate(iterations) for each in contenders] for _ in range(rounds)]
+    return [statistics.median(column) for column in zip(*taken, strict=True)]
+
+
+def peak_of(contender: Contender, iterations: int) -> int:
+    """Greatest memory, in bytes, of this process (CPU) or of its tensors (GPU)."""
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+    contender.iterate(iterations)
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def parser() -> argparse.ArgumentParser:
+    """Arguments of the command."""
+    parse = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parse.add_argument("configs", nargs="+", help="config files, or names of packaged configs")
+    parse.add_argument("--init-from", metavar="CHECKPOINT", help="weights of a finished step 0")
+    parse.add_argument("--rounds", type=int, default=7)
+    parse.add_argument("--iterations", type=int, default=4, help="of each method a round")
+    parse.add_argument("--memory", action="store_true", help="measure peak memory as well")
+    parse.add_argument("--cfg-options", nargs="+", action=DictAction, default={})
+    parse.add_argument("--peak-only", action="store_true", help=argparse.SUPPRESS)
+    return parse
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    args = parser().parse_args(argv)
+    set_up()
+    start = load_step(args.init_from) if args.init_from else None
+    with tempfile.TemporaryDirectory() as folder:
+        ready = [prepared(c, args.cfg_options, start, Path(folder)) for c in args.configs]
+        if args.peak_only:
+            print(json.dumps(peak_of(ready[0], args.iterations)))
+            return 0
+        seconds = measured(ready, args.rounds, args.iterations)
+    peaks = [None] * len(ready)
+    if args.memory:
+        others = [a for a in argv if a not in args.configs and a != "--memory"]
+        peaks = [_peak_in_a_process(config, others) for config in args.configs]
+    print("\n| method | ms an iteration | relative | peak memory (MiB) |\n|---|---|---|---|")
+    for each, taken, peak in zip(ready, seconds, peaks, strict=True):
+        shown = "not measured" if peak is None else f"{peak / MEBI:.0f}"
+        print(f"| {each.name} | {1000 * taken:.0f} | {taken / seconds[0]:.2f} | {shown} |")
+    return 0
+
+
+def _peak_in_a_process(config, others):
+    command = [sys.executable, __file__, config, "--peak-only", *others]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+if __name__ == "__main__":
+    sys.exit(run_guarded(main))
