@@ -25,13 +25,21 @@ class EWC(RunningImportance):
         weight: :math:`\lambda`.
         alpha: Share of the old Fisher when tasks are merged.
         images: How many of a task's images the estimate uses; None for all.
+        per_filter: One importance for each filter,
+            see :class:`~vdfd_seg.methods.importance.ImportancePenalty`.
 
     Raises:
         InputError: For a negative weight, or alpha outside [0, 1].
     """
 
-    def __init__(self, weight: float = 5000.0, alpha: float = 0.5, images: int | None = None):
-        super().__init__(weight, alpha, images)
+    def __init__(
+        self,
+        weight: float = 5000.0,
+        alpha: float = 0.5,
+        images: int | None = None,
+        per_filter: bool = False,
+    ):
+        super().__init__(weight, alpha, images, per_filter)
 
     def estimate(self, context: TaskContext) -> dict[str, Tensor]:
         """The Fisher information's diagonal for the task just learned."""

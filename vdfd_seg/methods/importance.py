@@ -20,6 +20,9 @@ class ImportancePenalty(Method):
 
     Args:
         weight: :math:`\lambda`.
+        per_filter: Average the importances over the kernel of each output filter (over the row of
+            a linear layer), and carry one number a filter: for a ResNet-18 0.1 % of what its
+            weights take.
 
     Raises:
         InputError: For a negative weight.
@@ -27,11 +30,12 @@ class ImportancePenalty(Method):
 
     anchors_weights = True
 
-    def __init__(self, weight: float = 1.0):
+    def __init__(self, weight: float = 1.0, per_filter: bool = False):
         super().__init__()
         if not weight >= 0:
             raise InputError(f"method {type(self).__name__}: weight={weight} must not be negative.")
         self.weight = weight
+        self.per_filter = per_filter
         self.importance: dict[str, Tensor] = {}
         self.anchor: dict[str, Tensor] = {}
 
@@ -40,7 +44,7 @@ class ImportancePenalty(Method):
         params = penalised(context.view)
         carried = context.carried.get("importance", {})
         for name, value in carried.items():
-            self.importance[name] = value.to(params[name]).view_as(params[name])
+            self.importance[name] = self._shaped(value, params[name])
         # Copies in the state: a resumed step must hold on to the same weights.
         for name in self.importance:
             self.register_buffer(f"anchor_{buffer_name(name)}", params[name].detach().clone())
@@ -56,6 +60,11 @@ class ImportancePenalty(Method):
             total = total + (importance * moved.square()).sum()
         return {f"loss_{type(self).__name__.lower()}": 0.5 * self.weight * total}
 
+    def _shaped(self, value: Tensor, like: Tensor) -> Tensor:
+        """Carried importances, so that they multiply a parameter: of weights, or of filters."""
+        filters = (len(like), *[1] * (like.ndim - 1)) if self.per_filter else like.shape
+        return value.to(like).view(filters)
+
     def anchor_of(self, name: str) -> Tensor:
         """The value of a parameter at the start of the step."""
         return getattr(self, f"anchor_{buffer_name(name)}")
@@ -63,6 +72,11 @@ class ImportancePenalty(Method):
     def after_task(self, context: TaskContext) -> dict:
         """Merge the task's importances into those carried."""
         found = self.estimate(context)
+        if self.per_filter:
+            found = {
+                name: self._shaped(value.flatten(1).mean(1) if value.ndim > 1 else value, value)
+                for name, value in found.items()
+            }
         merged = self.merge(self.importance, found)
         return {"importance": {name: value.flatten().float() for name, value in merged.items()}}
 
@@ -83,13 +97,20 @@ class RunningImportance(ImportancePenalty):
         weight: :math:`\lambda`.
         alpha: Share of the old importances.
         images: How many of a task's images the estimate uses; None for all.
+        per_filter: See :class:`ImportancePenalty`.
 
     Raises:
         InputError: For a negative weight, or alpha outside [0, 1].
     """
 
-    def __init__(self, weight: float, alpha: float = 0.5, images: int | None = None):
-        super().__init__(weight)
+    def __init__(
+        self,
+        weight: float,
+        alpha: float = 0.5,
+        images: int | None = None,
+        per_filter: bool = False,
+    ):
+        super().__init__(weight, per_filter)
         if not 0 <= alpha <= 1:
             raise InputError(f"method {type(self).__name__}: alpha={alpha} must be from 0 to 1.")
         self.alpha = alpha

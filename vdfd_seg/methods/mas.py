@@ -21,13 +21,21 @@ class MAS(RunningImportance):
         weight: :math:`\lambda`.
         alpha: Share of the old importances when tasks are merged.
         images: How many of a task's images the estimate uses; None for all.
+        per_filter: One importance for each filter,
+            see :class:`~vdfd_seg.methods.importance.ImportancePenalty`.
 
     Raises:
         InputError: For a negative weight, or alpha outside [0, 1].
     """
 
-    def __init__(self, weight: float = 2.0, alpha: float = 0.5, images: int | None = None):
-        super().__init__(weight, alpha, images)
+    def __init__(
+        self,
+        weight: float = 2.0,
+        alpha: float = 0.5,
+        images: int | None = None,
+        per_filter: bool = False,
+    ):
+        super().__init__(weight, alpha, images, per_filter)
 
     def estimate(self, context: TaskContext) -> dict[str, Tensor]:
         """The sensitivity of the outputs' length for the task just learned."""
