@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent / "configs"
 CONFIGS = sorted(p for p in ROOT.rglob("*.py") if "_base_" not in p.parts)
 CLASSIFYING = sorted({p.parent.name for p in CONFIGS if "_preact-" in p.stem})
 """Folders of the methods that classify."""
-SEGMENTING = {"mib": "MiB", "lwf": "LwF", "lwf_mc": "LwFMC", "ilt": "ILT"}
+SEGMENTING = {"mib": "MiB", "lwf": "LwF", "lwf_mc": "LwFMC", "ilt": "ILT", "rcil": "RCIL"}
 """Of those with an old network that segment, and their type."""
 
 loaded = cache(load_settings)
@@ -117,16 +117,22 @@ def test_methods_with_an_old_network_segment_the_same_sequences(folder):
         assert prefix == folder.replace("_", "-")
         found[rest] = config = loaded(path).config.to_dict()
         assert config["method"]["type"] == SEGMENTING[folder]
-        # MiB has a loss of the heads and a start of new rows of its own; the others have neither.
-        loss = config["model"]["decode_head"]["loss_decode"]["type"]
+        # MiB and RCIL have a loss of the heads and a start of new rows; the others have neither.
         # By domain no class is new and nothing is hidden: there is nothing to be unbiased about.
-        unbiased = folder == "mib" and config["protocol"]["type"] != "CamVid"
+        unbiased = folder in ("mib", "rcil") and config["protocol"]["type"] != "CamVid"
+        loss = config["model"]["decode_head"]["loss_decode"]["type"]
         assert (loss == "vdfd_seg.UnbiasedCrossEntropyLoss") == unbiased
         assert config.get("growth") == ({"init": "balanced"} if unbiased else None)
         base = loaded(ROOT / "finetune" / f"finetune_{rest}.py").config.to_dict()
         for each in (config, base):
             each["model"]["decode_head"].pop("loss_decode")
         own = {"method", "method_name", "growth"}
+        if folder == "rcil" and "_r101-" in rest:
+            # Its released recipe has another learning rate in the first step, and only there.
+            assert config["optim_wrapper"].pop("optimizer") == {
+                **base["optim_wrapper"].pop("optimizer"), "lr": 0.02
+            }  # fmt: skip
+            assert loaded(path).for_step(1).optim_wrapper.optimizer.lr == 0.001
         assert {k: v for k, v in config.items() if k not in own} == {
             k: v for k, v in base.items() if k not in own
         }

@@ -116,3 +116,22 @@ def test_two_processes_find_the_same_pseudo_labels_as_one(config, train):
     ours, theirs = state(one.path, 1)["state_dict"], state(two, 1)["state_dict"]
     for name, value in ours.items():
         assert torch.allclose(value, theirs[name], atol=1e-4, rtol=1e-4), name
+
+
+def test_two_processes_draw_branches_of_their_own_and_train(config):
+    """A parameter without a gradient, or a frozen one that waits for its own, is an error here."""
+    folder, whole = config
+    file = write_config(
+        folder / "rcil_two.py",
+        changed(whole, {"method": {"type": "RCIL"}, "train_dataloader.batch_size": 2}),
+    )
+    two = two_processes(folder / "rcil_two", file, "--steps", "0:2")
+    for step in range(2):
+        saved = state(two, step)
+        assert all(value.isfinite().all() for value in saved["state_dict"].values())
+        carried = saved["method"]["state"]["branches"]
+        assert all(f"{name}.weight" in saved["state_dict"] for name in carried)
+    first, second = (state(two, step)["method"]["state"]["branches"] for step in range(2))
+    assert first.keys() == second.keys()
+    for name, branch in first.items():
+        assert not torch.equal(branch["conv.weight"], second[name]["conv.weight"])

@@ -104,6 +104,12 @@ def short_run(train):
 
 
 @pytest.fixture(scope="module")
+def two_branches(train):
+    """Two steps of RCIL, whose networks have a second branch while they train."""
+    return train("--steps", "0:2", config={**SHORT, "method": {"type": "RCIL"}})
+
+
+@pytest.fixture(scope="module")
 def resumed_run(short_run, train, interrupt, tmp_path_factory):
     """The same, interrupted in step 1 one iteration after its state was saved, and resumed.
 
@@ -220,6 +226,24 @@ class TestWithinStep:
         resumed = train("--resume", "--steps", "0:2", file=file, work_dir=tmp_path / "work")
         assert_same_run(resumed, whole, step=1)
 
+    def test_step_with_two_branches_resumed_equals_uninterrupted(
+        self, two_branches, short_run, train, interrupt, tmp_path
+    ):
+        interrupt(two_branches.file, tmp_path / "work", step=1, at=3)
+        state = torch.load(tmp_path / "work" / "step_01" / "resume.pth", weights_only=True)
+        assert "network.backbone.layer1.0.conv1.second.conv.weight" in state["learner"]
+        resumed = train(
+            "--resume", "--steps", "0:2", file=two_branches.file, work_dir=tmp_path / "work"
+        )
+        assert_same_run(resumed, two_branches, step=1)
+        # The checkpoint is the plain network's, as with any method.
+        for step in range(2):
+            ours, theirs = (checkpoint(run, step) for run in (resumed, short_run))
+            shapes = [{k: v.shape for k, v in c["state_dict"].items()} for c in (ours, theirs)]
+            assert shapes[0] == shapes[1]
+            assert ours["meta"]["parameters"] == theirs["meta"]["parameters"]
+            assert ours["meta"]["memory_bytes"] > 0
+
     def test_other_config_does_not_go_on_with_it(self, config_file, interrupt, tmp_path, capsys):
         interrupt(config_file(SHORT), tmp_path / "work", step=0, at=3)
         other = config_file({**SHORT, "train_dataloader.batch_size": 3})
@@ -253,6 +277,26 @@ class TestBetweenCheckpointAndResults:
         assert trained_steps == [2]
         assert (work_dir / "step_01" / "checkpoint.pth").stat().st_mtime_ns == before
         assert_same_run(resumed, short_run)
+
+    def test_step_of_two_branches_is_evaluated_as_the_network_of_its_checkpoint(
+        self, two_branches, train, monkeypatch, tmp_path
+    ):
+        add = sequence.Ledger.add
+
+        def stopping(self, step, *rest):
+            if step == 1:
+                raise Interrupted
+            return add(self, step, *rest)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(sequence.Ledger, "add", stopping)
+            arguments = ["--work-dir", str(tmp_path / "work"), "--steps", "0:2"]
+            with pytest.raises(Interrupted):
+                run_command("train", [str(two_branches.file), *arguments])
+        resumed = train(
+            "--resume", "--steps", "0:2", file=two_branches.file, work_dir=tmp_path / "work"
+        )
+        assert_same_run(resumed, two_branches, step=1)
 
 
 @pytest.fixture(scope="module")

@@ -174,13 +174,12 @@ def train(losses_of):
 
 @pytest.fixture
 def end():
-    """End a step: the network's weights and what the method carries on."""
+    """End a step as the engine does: what the method carries on, then the network's weights."""
 
     def finish(step):
-        return SimpleNamespace(
-            state={k: v.clone() for k, v in step.network.state_dict().items()},
-            carried=step.method.after_task(step.context),
-        )
+        carried = step.method.after_task(step.context)
+        state = {k: v.clone() for k, v in step.network.state_dict().items()}
+        return SimpleNamespace(state=state, carried=carried)
 
     return finish
 

@@ -18,6 +18,7 @@ from vdfd_seg.engine.evaluation import (
 from vdfd_seg.engine.ledger import Ledger
 from vdfd_seg.engine.settings import Settings
 from vdfd_seg.engine.step import StepTrainer, TrainedStep
+from vdfd_seg.engine.testing import load_learner
 from vdfd_seg.engine.work_dir import WorkDir
 
 
@@ -91,7 +92,7 @@ def _run_step(settings, data, run, ledger, step, start, launcher, examples):
     try:
         if run.checkpoint(step).exists():
             saved = load_step(run.checkpoint(step))
-            learner, context = trainer.prepare(state=saved["state_dict"])
+            learner = load_learner(settings, data, step, saved)
         else:
             if start is not None:
                 learner, context = trainer.prepare(state=start["state_dict"])

@@ -16,6 +16,7 @@ from vdfd_seg.methods.lwf_mc import LwFMC
 from vdfd_seg.methods.mas import MAS
 from vdfd_seg.methods.mib import MiB
 from vdfd_seg.methods.plop import PLOP
+from vdfd_seg.methods.rcil import RCIL
 from vdfd_seg.methods.si import SI
 from vdfd_seg.methods.vdfd import VDFD
 from vdfd_seg.methods.vdfd_plus import VDFDPlus
@@ -56,6 +57,7 @@ __all__ = [
     "ILT",
     "MAS",
     "PLOP",
+    "RCIL",
     "SI",
     "VDFD",
     "FineTune",

@@ -67,7 +67,12 @@ class Method(nn.Module):
         return context.num_hidden
 
     def before_task(self, context: TaskContext) -> None:
-        """Prepare for a task: build teachers and penalties, change the network."""
+        """Prepare for a task: build teachers and penalties, change the network.
+
+        The optimiser is built from the network's parameters afterwards. A method may replace
+        modules of the network (RCIL's second branches): an interrupted step is saved and restored
+        with them, and :meth:`after_task` puts the config's own modules back.
+        """
 
     def targets(self, view, outputs, samples: list) -> list:
         """Data samples to train on; default unchanged (PLOP: pseudo-labels)."""
@@ -96,7 +101,11 @@ class Method(nn.Module):
         """After the optimiser's step (SI's path integral, a proximal step)."""
 
     def after_task(self, context: TaskContext) -> dict:
-        """State to carry to the next step: tensors, numbers, strings, lists and dicts."""
+        """State to carry to the next step: tensors, numbers, strings, lists and dicts.
+
+        The step's checkpoint is written afterwards, so that the network must have the keys and
+        shapes of the config's model: any method and any tool can read it.
+        """
         return {}
 
     def stored_data_bytes(self, data, step: int) -> int:

@@ -5,15 +5,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
-import torch.nn.functional as F
 from mmengine.structures import PixelData
 from torch import Tensor
 
 from vdfd_seg.errors import InputError
 from vdfd_seg.methods.base import Method
 from vdfd_seg.methods.context import TaskContext
+from vdfd_seg.methods.distilled_maps import distilled_maps, growth_factor
 from vdfd_seg.methods.pseudo_labels import EntropyMedians, normalised_entropy, pseudo_labels
-from vdfd_seg.models.losses import local_pod_loss, merge_new_classes
+from vdfd_seg.models.losses import local_pod_loss
 from vdfd_seg.models.segmentation import Outputs, SegmentationView
 from vdfd_seg.registry import METHODS
 
@@ -118,11 +118,8 @@ class PLOP(Method):
         protocol = context.protocol
         self._old = [SegmentationView(context.old_network())]
         total = protocol.num_classes(context.step)
-        if protocol.scenario == "domain":
-            self.num_old = total
-        else:
-            self.num_old = context.num_old
-            self.growth = math.sqrt(total / (total - self.num_old))
+        self.num_old = context.num_old
+        self.growth = growth_factor(context)
         self.background = protocol.background is not None
         if self.entropy == "released":
             self.scale = 1 / (self.num_old * math.log(total))
@@ -201,12 +198,7 @@ class PLOP(Method):
         return self._seen[1]
 
     def _maps(self, view: SegmentationView, outputs: Outputs) -> list[Tensor]:
-        rows, bias = view.classifier()
-        embedding = outputs.undropped
-        # The logits once more, of the embedding without dropout.
-        logits = F.conv2d(embedding.to(rows.dtype), rows[:, :, None, None], bias)
-        logits = merge_new_classes(logits, self.num_old, self.background)
-        return [*outputs.features, embedding, logits]
+        return distilled_maps(view, outputs, self.num_old, self.background)
 
 
 def _image(outputs: Outputs, index: int) -> Outputs:

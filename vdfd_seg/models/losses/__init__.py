@@ -6,6 +6,11 @@ from vdfd_seg.models.losses.local_pod import (
     local_pod_loss,
     merge_new_classes,
 )
+from vdfd_seg.models.losses.pooled_cube import (
+    channel_cube_distance,
+    pooled_cube_loss,
+    spatial_cube_distance,
+)
 from vdfd_seg.models.losses.task_aware import TaskAwareLoss
 from vdfd_seg.models.losses.unbiased_cross_entropy import (
     UnbiasedCrossEntropyLoss,
@@ -16,10 +21,13 @@ from vdfd_seg.models.losses.unbiased_distillation import unbiased_distillation
 __all__ = [
     "TaskAwareLoss",
     "UnbiasedCrossEntropyLoss",
+    "channel_cube_distance",
     "local_pod",
     "local_pod_distance",
     "local_pod_loss",
     "merge_new_classes",
+    "pooled_cube_loss",
+    "spatial_cube_distance",
     "unbiased_cross_entropy",
     "unbiased_distillation",
 ]

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from vdfd_seg.models.losses.squares import difference_of_squares, wide
+
 SCALES = (1, 2, 4)
 
 
@@ -63,9 +65,7 @@ def local_pod_distance(new: Tensor, old: Tensor, scales: Sequence[int] = SCALES)
     Returns:
         Scalar.
     """
-    new, old = _wide(new), _wide(old)
-    # (x - y)(x + y) keeps the digits that x^2 - y^2 loses where the maps are nearly equal.
-    pooled = local_pod((new - old) * (new + old), scales)
+    pooled = local_pod(difference_of_squares(new, old), scales)
     # vector_norm has the subgradient 0 at 0, where the root of a sum has 0 / 0.
     return torch.linalg.vector_norm(pooled, dim=1).mean()
 
@@ -82,7 +82,7 @@ def merge_new_classes(logits: Tensor, num_old: int, background: bool = True) -> 
     Returns:
         (N, K, h, w), in float32 at least; the same logits where no class is new.
     """
-    logits = _wide(logits)
+    logits = wide(logits)
     if logits.shape[1] == num_old or not background:
         return logits[:, :num_old]
     first = logits[:, :1] + logits[:, num_old:].sum(1, keepdim=True)
@@ -110,7 +110,3 @@ def local_pod_loss(
     """
     layers = zip(new, old, weights, strict=True)
     return sum(w * local_pod_distance(x, y, scales) for x, y, w in layers) / len(new)
-
-
-def _wide(tensor: Tensor) -> Tensor:
-    return tensor if tensor.dtype == torch.float64 else tensor.float()

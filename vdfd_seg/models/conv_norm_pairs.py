@@ -1,0 +1,78 @@
+"""Finding convolutions and the batch norms that follow them."""
+
+import re
+from collections.abc import Iterator
+
+from mmcv.cnn import ConvModule
+from mmcv.cnn.bricks.wrappers import Conv2d
+from mmseg.models.decode_heads.aspp_head import ASPPModule
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+# A subclass that computes something else (weights standardised, an activation in the norm) does
+# not fold: what counts is the forward itself.
+_CONVOLUTIONS = (nn.Conv2d.forward, Conv2d.forward)
+_NORMS = (_BatchNorm.forward, nn.SyncBatchNorm.forward)
+
+Pair = tuple[str, nn.Module, str, str]
+
+
+def conv_norm_pairs(network: nn.Module) -> Iterator[Pair]:
+    """The pairs that RCIL compensates.
+
+    As in the paper those are the 3x3 convolutions of the backbone's blocks, and all convolutions
+    of the main head's ASPP but that of the pooled image (which mmsegmentation keeps apart), where
+    a batch norm follows and the weights train. For networks that the paper did not have:
+
+    - A block is whatever the backbone does not hold itself; its own layers are its stem.
+    - Depthwise, grouped, strided and dilated convolutions count as they are. Of a separable one
+      the depthwise part is the 3x3; in an ASPP its 1x1 part counts as well.
+    - Other heads, auxiliary ones, and what follows an ASPP have no pair.
+    - A pair is a ``ConvModule``, or two attributes of a module, ``convX`` with ``bnX`` or
+      ``normX``. Those in a plain ``Sequential`` (ResNetV1c's stem, shortcuts) are left alone.
+
+    Args:
+        network: An encoder-decoder of mmsegmentation.
+
+    Yields:
+        Name of the module that owns the pair, that module, and its attributes with the
+        convolution and with the batch norm.
+    """
+    for name, owner in network.backbone.named_modules():
+        stem = "." not in name if isinstance(owner, ConvModule) else not name
+        if not stem:
+            yield from _pairs_of(f"backbone.{name}", owner, (3, 3))
+    for name, part in network.decode_head.named_modules():
+        if isinstance(part, ASPPModule):
+            for inner, owner in part.named_modules():
+                yield from _pairs_of(f"decode_head.{name}.{inner}", owner, None)
+
+
+def _pairs_of(name: str, owner: nn.Module, kernel: tuple | None) -> Iterator[Pair]:
+    for conv_name, norm_name in _attributes(owner):
+        conv, norm = owner._modules[conv_name], owner._modules.get(norm_name)
+        if (
+            type(conv).forward in _CONVOLUTIONS
+            and kernel in (None, conv.kernel_size)
+            # Under a parametrisation the weight is no parameter.
+            and conv._parameters.get("weight") is not None
+            and conv.weight.requires_grad
+            and type(norm).forward in _NORMS
+            and norm.affine
+            and norm.track_running_stats
+            and norm.num_features == conv.out_channels
+        ):
+            yield name, owner, conv_name, norm_name
+
+
+def _attributes(owner: nn.Module) -> Iterator[tuple[str, str]]:
+    if isinstance(owner, ConvModule):
+        if owner.with_norm and "conv,norm" in ",".join(owner.order):
+            yield "conv", owner.norm_name
+        return
+    for conv_name in list(owner._modules):
+        found = re.fullmatch(r"conv(\w*)", conv_name)
+        for kind in ("bn", "norm") if found else ():
+            if f"{kind}{found[1]}" in owner._modules:
+                yield conv_name, f"{kind}{found[1]}"
+                break
