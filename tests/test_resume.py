@@ -1,13 +1,14 @@
 """Interrupted and divided runs end as one that was never interrupted, bit for bit."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from tests.tiny import TASKS
 from vdfd_seg.cli import run_command
-from vdfd_seg.engine import sequence
+from vdfd_seg.engine import load_settings, sequence
 from vdfd_seg.engine.step import ResumableLoop, StepTrainer
 
 SHORT = {
@@ -329,3 +330,15 @@ class TestInitFrom:
         start = finetune_run.path / "step_00" / "checkpoint.pth"
         train("--init-from", start, "--steps", "0", file=finetune_run.file)
         assert trained_steps == []
+
+
+def test_state_belongs_to_the_total_batch(short_run, monkeypatch):
+    """What is next follows from the images drawn so far, by all processes together."""
+    tags = []
+    for batch, processes in ((4, 1), (2, 2), (4, 2)):
+        settings = load_settings(short_run.file, {"train_dataloader.batch_size": batch})
+        trainer = SimpleNamespace(config=settings.for_step(0), step=0)
+        data = SimpleNamespace(fingerprint="f")
+        monkeypatch.setattr(sequence, "get_dist_info", lambda n=processes: (0, n))
+        tags.append(sequence._tag(settings, data, trainer))
+    assert tags[0] == tags[1] != tags[2]

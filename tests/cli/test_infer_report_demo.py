@@ -89,5 +89,17 @@ class TestDemo:
         plain["model"]["decode_head"].pop("loss_decode")
         assert plain["model"] == vdfd["model"]
 
+    def test_runs_of_a_seed_begin_from_its_first(self, tmp_path):
+        plain, unbiased, vdfd, second, *_ = demo.plan(tmp_path, [0, 1], iters=3)
+        assert (plain.first, second.first) == (None, None)
+        assert unbiased.first is vdfd.first is plain
+        assert (plain.folder, second.folder) == (
+            tmp_path / "finetune_seed0", tmp_path / "finetune_seed1",
+        )  # fmt: skip
+        short = load_settings(vdfd.write())
+        assert short.method().weight == vdfd.settings.method().weight
+        for step in range(3):
+            assert short.for_step(step).train_cfg == {"max_iters": 3}
+
     def test_has_three_tasks_or_more(self):
         assert len(load_settings(resolve_config(demo.RUNS[0][1])).protocol.tasks) >= 3

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Mean and standard deviation over seeds of the runs in several work dirs.
+"""Mean and standard deviation over seeds, and over orders, of the runs in several work dirs.
 
 Usage: python tools/analysis_tools/compare.py WORK_DIR [WORK_DIR ...]
 """
@@ -18,9 +18,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("work_dirs", nargs="+", help="folders that hold a results.json")
     arguments = parser.parse_args(argv)
 
-    from vdfd_seg.evaluation import format_seeds, load_results
+    from vdfd_seg.evaluation import format_comparison, load_results
 
-    print(format_seeds([load_results(folder) for folder in arguments.work_dirs]))
+    print(format_comparison([load_results(folder) for folder in arguments.work_dirs]))
     return 0
 
 

@@ -15,6 +15,7 @@ from vdfd_seg.version import __version__
 
 COMMANDS = {
     "train": "train a continual sequence, step after step",
+    "multi_run": "train several configs with several seeds, and compare them",
     "adopt": "take a network that mmsegmentation trained as the first step of a sequence",
     "test": "evaluate the checkpoints of a sequence on every task seen",
     "infer": "segment images with the checkpoint of a step",
@@ -28,7 +29,7 @@ EXIT_INTERRUPTED = 130  # as a shell reports a process that SIGINT ended: 128 + 
 
 def usage() -> str:
     """The usage text of ``vdfd_seg``."""
-    lines = [f"  {name:<8}{text}" for name, text in COMMANDS.items()]
+    lines = [f"  {name:<11}{text}" for name, text in COMMANDS.items()]
     return "\n".join(
         [
             "usage: vdfd_seg COMMAND [ARGUMENT ...]",

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vdfd_seg.environment import quiet_imports
+from vdfd_seg.processes import run_jobs
 
 RUNS = (
     ("finetune", "finetune/finetune_deeplabv3_r18-d4_digitscenes-4-3"),
@@ -32,41 +33,41 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     args = parser().parse_args(argv)
     with quiet_imports():
-        from vdfd_seg.evaluation import format_seeds, format_table
-        from vdfd_seg.visualization import write_report
+        from vdfd_seg.cli.multi_run import report_on
+        from vdfd_seg.engine.multi_run import jobs_of
+
     out = Path(args.out)
-    results, folders, names = [], [], []
-    for seed in args.seeds:
-        for name, config in RUNS:
-            folder = out / f"{name}_seed{seed}"
-            start = out / f"{RUNS[0][0]}_seed{seed}" / "step_00" / "checkpoint.pth"
-            results.append(_train(config, folder, seed, start if start.exists() else None, args))
-            folders.append(folder)
-            names.append(results[-1]["method"] + (f", seed {seed}" if len(args.seeds) > 1 else ""))
-    print()
-    print(format_table(results, names))
-    if len(args.seeds) > 1:
-        print("Mean and standard deviation over the seeds")
-        print(format_seeds(results))
-    report = write_report(folders, out / "report.html", title="DigitScenes 4-3: forgetting")
-    print(f"report: {report.resolve()}")
-    return 0
+    runs = plan(out, args.seeds, args.iters)
+    # Their output goes to the terminal: the demo shows what a run does.
+    run_jobs(jobs_of(runs, args.overwrite, logs=False), say=lambda line: None)
+    return report_on(runs, out, "DigitScenes 4-3: forgetting")
 
 
-def _train(config, folder, seed, start, args):
-    from vdfd_seg.engine import load_settings, train_sequence
-    from vdfd_seg.engine.settings import command_line
+def plan(out: Path, seeds: Sequence[int], iters: int | None = None) -> list:
+    """The demo's runs; those of a seed begin from the first one's step 0.
+
+    Args:
+        out: Folder of their folders.
+        seeds: The seeds.
+        iters: Iterations of each step; None for the configs' own.
+    """
+    from vdfd_seg.engine import load_settings
+    from vdfd_seg.engine.multi_run import Run
     from vdfd_seg.paths import resolve_config
 
-    options = {"log_level": "WARNING", "custom_hooks": [{"type": "vdfd_seg.ProgressHook"}]}
-    if args.iters:
-        options["train_cfg.max_iters"] = args.iters
-        options["step_overrides.1:.train_cfg.max_iters"] = args.iters
-    return train_sequence(
-        load_settings(resolve_config(config), options, seed),
-        folder,
-        resume=not args.overwrite,
-        overwrite=args.overwrite,
-        init_from=start,
-        command=command_line(),
-    )
+    changes = {"log_level": "WARNING", "custom_hooks": [{"type": "vdfd_seg.ProgressHook"}]}
+    if iters:
+        cycle = {"train_cfg": {"max_iters": iters}}
+        changes.update(cycle, step_overrides={"1:": cycle})
+    runs = []
+    for seed in seeds:
+        first = None
+        for name, config in RUNS:
+            path = resolve_config(config)
+            settings = load_settings(path, seed=seed)
+            method = settings.config.get("method_name") or settings.config.method.type
+            title = f"{method}, seed {seed}" if len(seeds) > 1 else method
+            folder = out / f"{name}_seed{seed}"
+            runs.append(Run(settings, path, folder, title, method, changes, first=first))
+            first = first or runs[-1]
+    return runs

@@ -1,5 +1,6 @@
 """Metrics of continual learning, ``results.json`` and its tables."""
 
+from vdfd_seg.evaluation.comparison import format_comparison, format_orders, over_orders
 from vdfd_seg.evaluation.files import check_results, load_results, write_results
 from vdfd_seg.evaluation.functional import (
     accuracy,
@@ -48,7 +49,9 @@ __all__ = [
     "describe_protocol",
     "domain_incremental_row",
     "forgetting",
+    "format_comparison",
     "format_number",
+    "format_orders",
     "format_seeds",
     "format_table",
     "human_bytes",
@@ -58,6 +61,7 @@ __all__ = [
     "mean_iou",
     "new_task_metric",
     "old_new_all",
+    "over_orders",
     "over_seeds",
     "per_class",
     "pool",

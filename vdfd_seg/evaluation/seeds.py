@@ -78,14 +78,15 @@ def format_seeds(results: Sequence[dict[str, Any]], width: int = 160) -> str:
         table.add_row(
             f"{row['method']} [{mark}]" if mark else row["method"],
             str(len(row["seeds"])),
-            *(_cell(row.get(key)) for key in shown),
+            *(cell(row.get(key)) for key in shown),
             human_bytes(row["memory_bytes"]),
             format_number(row["seconds_per_iter"], 3),
         )
     return render([table], notes, width)
 
 
-def _cell(pair):
+def cell(pair: tuple[float, float | None] | None) -> str:
+    """A mean and its deviation, rounded for reading."""
     if pair is None:
         return format_number(None)
     value, deviation = pair

@@ -1,8 +1,10 @@
 """Cityscapes, domain-incremental: one city after another."""
 
+from collections.abc import Sequence
+
 from vdfd_seg.errors import unknown_name
 from vdfd_seg.protocols.protocol import Protocol, Task
-from vdfd_seg.protocols.splits import groups, parse_split, task_name
+from vdfd_seg.protocols.splits import groups, ordered, parse_split, task_name
 
 CLASSES = (
     "road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign",
@@ -56,17 +58,23 @@ def domain_incremental(
     )
 
 
-def cityscapes(split: str, **rules) -> Protocol:
+def cityscapes(split: str, order: Sequence[str] | None = None, **rules) -> Protocol:
     """Cityscapes over 21 cities: ``11-5`` (3 tasks), ``11-1`` (11) or ``1-1`` (21).
 
     The images of the official training and validation sets together are divided
     by ``domain_split`` (default ``"clean"``).
 
+    Args:
+        split: One of :data:`SPLITS`.
+        order: The cities in the order they are learned; default PLOP's.
+        **rules: Further fields of :class:`~vdfd_seg.protocols.Protocol`.
+
     Raises:
-        InputError: For an unknown split.
+        InputError: For an unknown split, or an order that is no permutation of the cities.
     """
     if split not in SPLITS:
         raise unknown_name("Cityscapes split", split, SPLITS)
-    parts = groups(CITIES, *parse_split(split, len(CITIES)))
+    cities = ordered(CITIES, order, split, "city of Cityscapes")
+    parts = groups(cities, *parse_split(split, len(CITIES)))
     rules = {"domain_split": "clean", **rules}
     return domain_incremental(split, "Cityscapes", CLASSES, parts, PALETTE, **rules)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from vdfd_seg.errors import InputError
 from vdfd_seg.protocols.protocol import Protocol, Task
-from vdfd_seg.protocols.splits import groups, task_name
+from vdfd_seg.protocols.splits import groups, ordered, task_name
 
 SCENARIOS = ("task", "class")
 RULES = ("validation",)
@@ -45,11 +45,7 @@ def classification(
             )
     if scenario not in SCENARIOS:
         raise InputError(f"protocol '{name}': scenario={scenario!r} is not one of {SCENARIOS}.")
-    learned = list(classes)
-    if order is not None:
-        if sorted(order) != sorted(classes):
-            raise InputError(f"protocol '{name}': order must name each class of {dataset} once.")
-        learned = list(order)
+    learned = ordered(classes, order, name, f"class of {dataset}")
     count = len(learned) if num_classes is None else num_classes
     if type(count) is not int or not 1 <= count <= len(learned):
         raise InputError(

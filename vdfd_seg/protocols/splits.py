@@ -35,6 +35,27 @@ def parse_split(split: str, count: int) -> tuple[int, int]:
     return int(parts[0]), int(parts[1])
 
 
+def ordered(
+    items: Sequence[str], order: Sequence[str] | None, name: str, what: str
+) -> list[str]:
+    """``items`` in the order that a config gives, or in their own.
+
+    Args:
+        items: All of them.
+        order: The same in another order; None for their own.
+        name: The protocol's name, for the message.
+        what: What one of them is, for the message.
+
+    Raises:
+        InputError: When the order does not name each once.
+    """
+    if order is None:
+        return list(items)
+    if sorted(order) != sorted(items):
+        raise InputError(f"protocol '{name}': order must name each {what} once.")
+    return list(order)
+
+
 def task_name(names: Sequence[str]) -> str:
     """A short name for a task of these classes or domains."""
     return "+".join(names) if len(names) <= 3 else f"{names[0]}..{names[-1]}"

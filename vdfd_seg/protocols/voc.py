@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from vdfd_seg.errors import InputError, unknown_name
+from vdfd_seg.errors import unknown_name
 from vdfd_seg.protocols.protocol import Protocol, Task
-from vdfd_seg.protocols.splits import groups, parse_split, task_name
+from vdfd_seg.protocols.splits import groups, ordered, parse_split, task_name
 
 CLASSES = (
     "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair",
@@ -60,12 +60,7 @@ def class_incremental(
         InputError: When the split does not fit or the order is no permutation.
     """
     background, *foreground = classes
-    if order is not None:
-        if sorted(order) != sorted(foreground):
-            raise InputError(
-                f"protocol '{name}': order must name each foreground class of {dataset} once."
-            )
-        foreground = list(order)
+    foreground = ordered(foreground, order, name, f"foreground class of {dataset}")
     parts = groups(foreground, *parse_split(split, len(foreground)))
     tasks = [Task(task_name(part), part) for part in parts]
     tasks[0] = Task(tasks[0].name, (background, *parts[0]))

@@ -1,0 +1,192 @@
+"""Several configs with several seeds: what runs, what is shared, what is kept, what fails."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from tests.test_resume import differences, without_times
+from tests.tiny import changed, tiny_classifier_config, write_config
+from vdfd_seg.cli import run_command
+from vdfd_seg.datasets import write_digits
+from vdfd_seg.engine import load_settings
+from vdfd_seg.engine.multi_run import jobs_of, plan_runs
+from vdfd_seg.errors import InputError
+
+METHODS = {
+    "plain": {"type": "FineTune"},
+    "ours": {"type": "VDFD", "weight": 5.0, "images": 40},
+    "si": {"type": "SI"},
+}
+
+
+@pytest.fixture(scope="module")
+def configs(tmp_path_factory):
+    """Files of three methods over two tasks of two digits, two passes each."""
+    folder = tmp_path_factory.mktemp("configs")
+    root = write_digits(folder / "digits")
+    files = {}
+    for name, method in METHODS.items():
+        config = tiny_classifier_config(root, method)
+        changes = {"protocol.num_classes": 4, "protocol.tasks": 2}
+        files[name] = write_config(folder / f"{name}.py", changed(config, changes))
+    return files
+
+
+def multi_run(work_dir, *configs, jobs="2"):
+    arguments = [*map(str, configs), "--seeds", "0", "1", "--jobs", jobs, "--share-first"]
+    return run_command("multi_run", [*arguments, "--work-dir", str(work_dir)])
+
+
+@pytest.fixture(scope="module")
+def done(configs, tmp_path_factory):
+    """Two configs with two seeds, whose processes ran two at once; what is there, and then."""
+    work_dir = tmp_path_factory.mktemp("multi") / "work"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        assert multi_run(work_dir, configs["plain"], configs["ours"]) == 0
+    return SimpleNamespace(path=work_dir, files=[configs["plain"], configs["ours"]])
+
+
+def state(done, config, seed, step):
+    path = done.path / config / f"seed_{seed}" / f"step_{step:02d}" / "checkpoint.pth"
+    return torch.load(path, weights_only=True)["state_dict"]
+
+
+def results(folder):
+    return json.loads((folder / "results.json").read_text())
+
+
+class TestRuns:
+    def test_every_config_ran_with_every_seed(self, done):
+        for config, method in (("plain", "FineTune"), ("ours", "VDFD")):
+            for seed in (0, 1):
+                found = results(done.path / config / f"seed_{seed}")
+                assert (found["config"], found["method"], found["seed"]) == (config, method, seed)
+                assert [step["step"] for step in found["steps"]] == [0, 1]
+
+    def test_a_run_is_that_of_train(self, done, train):
+        alone = train("--seed", "1", file=done.files[0])
+        ours, theirs = results(done.path / "plain" / "seed_1"), alone.results
+        assert without_times(ours) == without_times(theirs)
+
+    def test_step_0_is_shared_by_the_methods_of_a_seed(self, done):
+        for seed in (0, 1):
+            assert not differences(state(done, "plain", seed, 0), state(done, "ours", seed, 0))
+            assert differences(state(done, "plain", seed, 1), state(done, "ours", seed, 1))
+        assert differences(state(done, "plain", 0, 0), state(done, "plain", 1, 0))
+
+    def test_comparison_and_report(self, done):
+        text = (done.path / "comparison.txt").read_text()
+        rows = [line.split("|") for line in text.splitlines() if "±" in line]
+        assert [(row[1].strip(), row[2].strip()) for row in rows] == [
+            ("FineTune", "2"), ("VDFD", "2"),
+        ]  # fmt: skip
+        page = (done.path / "report.html").read_text()
+        for name in ("FineTune, seed 0", "VDFD, seed 1"):
+            assert name in page
+
+    def test_finished_runs_are_skipped_and_others_gone_on_with(self, done, capfd):
+        """One step is taken away, one damaged: the first is trained again to the same bits, the
+        second is an error that stops nothing."""
+        before = state(done, "ours", 1, 1)
+        kept = done.path / "plain" / "seed_0" / "step_01" / "checkpoint.pth"
+        time = kept.stat().st_mtime_ns
+        assert multi_run(done.path, *done.files) == 0
+        assert "4 runs, 4 of them finished already" in capfd.readouterr().out
+        (done.path / "ours" / "seed_1" / "step_01" / "checkpoint.pth").unlink()
+        (done.path / "ours" / "seed_0" / "step_01" / "checkpoint.pth").unlink()
+        (done.path / "ours" / "seed_0" / "step_00" / "checkpoint.pth").write_bytes(b"damaged")
+        assert multi_run(done.path, *done.files, jobs="1") == 1
+        out = capfd.readouterr().out
+        assert "4 runs, 2 of them finished already" in out
+        assert "FAILED  VDFD, seed 0 (exit status 2)" in out
+        assert "vdfd_seg: error: " in out and "step_00/checkpoint.pth" in out
+        assert out.index("FAILED  VDFD, seed 0") < out.index("done    VDFD, seed 1")
+        assert "not finished: VDFD, seed 0" in out
+        assert not differences(state(done, "ours", 1, 1), before)
+        assert kept.stat().st_mtime_ns == time
+
+    def test_other_options_are_not_taken_for_the_same_run(self, done, capsys):
+        arguments = [*map(str, done.files), "--work-dir", str(done.path), "--share-first"]
+        options = ["--cfg-options", "optim_wrapper.optimizer.lr=0.1"]
+        assert run_command("multi_run", [*arguments, *options]) == 2
+        assert "holds a run with options []" in capsys.readouterr().err
+
+
+class TestPlan:
+    def plan(self, tmp_path, *files, seeds=(0,), orders=0, **settings):
+        return plan_runs(
+            list(files), tmp_path, list(seeds), orders, say=self.said.append, **settings
+        )
+
+    @pytest.fixture(autouse=True)
+    def listen(self, stack):
+        self.said = []
+
+    def test_orders_are_the_same_for_every_method(self, configs, tmp_path):
+        runs = self.plan(tmp_path, configs["plain"], configs["si"], seeds=(3, 4), orders=2)
+        assert len(runs) == 8
+        tasks = {}
+        for run in runs:
+            saved = load_settings(run.write(), seed=run.settings.seed)
+            assert saved.name == run.settings.name
+            assert saved.protocol == run.settings.protocol
+            tasks.setdefault(run.order, set()).add(saved.protocol.tasks)
+        assert [len(tasks[1]), len(tasks[2])] == [1, 1]
+        assert tasks[1] != tasks[2]
+        folder = tmp_path / "si" / "order_2" / "seed_4"
+        assert folder in {run.folder for run in runs}
+
+    def test_what_cannot_share_trains_its_own(self, configs, tmp_path):
+        wide = tmp_path / "wide.py"
+        text = configs["ours"].read_text().replace("'widths': (8, 16)", "'widths': (8, 24)")
+        wide.write_text(text + "method_name = 'Wide'\n")
+        runs = self.plan(
+            tmp_path, configs["plain"], configs["si"], wide, configs["ours"],
+            seeds=(0, 1), share_first=True,
+        )  # fmt: skip
+        shared = {run.settings.name: run.first for run in runs[:4]}
+        assert shared == {"plain": None, "si": None, "wide": None, "ours": runs[0]}
+        assert runs[7].first is runs[4]
+        assert [line.split(":")[0] for line in self.said] == [
+            "SI trains its own step 0", "Wide trains its own step 0",
+        ]  # fmt: skip
+
+    def test_configs_of_one_method_are_called_by_their_files(self, configs, tmp_path):
+        other = tmp_path / "other.py"
+        other.write_text(configs["ours"].read_text())
+        runs = self.plan(tmp_path, configs["plain"], configs["ours"], other)
+        assert [run.method for run in runs] == ["FineTune", "ours", "other"]
+
+    def test_jobs_hold_what_train_is_told(self, configs, tmp_path):
+        options = ["train_cfg.max_epochs=1"]
+        runs = self.plan(
+            tmp_path, configs["plain"], configs["ours"], share_first=True, options=options
+        )
+        first, second = jobs_of(runs)
+        start = tmp_path / "plain" / "seed_0" / "step_00" / "checkpoint.pth"
+        assert (second.needs, second.maker) == (start, first)
+        assert second.command[3:] == [
+            "train", str(configs["ours"]), "--work-dir", str(tmp_path / "ours" / "seed_0"),
+            "--seed", "0", "--resume", "--init-from", str(start), "--cfg-options", *options,
+        ]  # fmt: skip
+        assert runs[0].settings.config.train_cfg == {"max_epochs": 1}
+
+    @pytest.mark.parametrize(
+        ("seeds", "settings", "message"),
+        [
+            ((0, 0), {}, "the seed '0' is given twice"),
+            ((0,), {"options": ["a"]}, "'a' is not of the form KEY=VALUE"),
+            ((0,), {"orders": 2, "options": ["protocol.order=[a]"]}, "give one"),
+            ((0,), {"orders": 25}, "25 orders asked for"),
+        ],
+    )
+    def test_bad_input_is_refused(self, configs, tmp_path, seeds, settings, message):
+        with pytest.raises(InputError, match=message):
+            self.plan(tmp_path, configs["plain"], seeds=seeds, **settings)
+
+    def test_a_config_given_twice_is_refused(self, configs, tmp_path):
+        with pytest.raises(InputError, match="'plain' is given twice"):
+            self.plan(tmp_path, configs["plain"], configs["plain"])

@@ -1,0 +1,57 @@
+"""Mean and deviation over orders."""
+
+import copy
+
+import pytest
+
+from tests.evaluation.test_seeds import run
+from vdfd_seg.evaluation import format_comparison, format_orders, over_orders
+
+ORDERS = {"f": [["a"], ["b", "c"]], "g": [["b"], ["a", "c"]], "h": [["c"], ["a", "b"]]}
+
+
+def ordered(fingerprint, seed=0, method="VDFD", old=50.0, tasks=None, **protocol):
+    result = copy.deepcopy(run(seed, method, fingerprint, old))
+    names = tasks or ORDERS[fingerprint]
+    result["protocol"].update(protocol, tasks=[{"classes": c, "domains": []} for c in names])
+    return result
+
+
+def test_an_order_counts_once_however_many_seeds_it_has():
+    (row,) = over_orders(
+        [ordered("f", 0, old=10.0), ordered("f", 1, old=30.0), ordered("g", old=50.0)]
+    )
+    assert row["orders"] == 2
+    # Means 20 and 50: their mean is 35, their sample deviation 30 / sqrt(2).
+    assert row["old"] == (35.0, pytest.approx(21.2132, abs=1e-4))
+
+
+def test_only_orders_that_every_method_has():
+    runs = [ordered(f, method="A", old=o) for f, o in (("f", 1.0), ("g", 3.0), ("h", 100.0))]
+    runs += [ordered(f, method="B", old=o) for f, o in (("f", 5.0), ("g", 9.0))]
+    first, second = over_orders(runs)
+    assert (first["old"][0], first["orders"], first["left_out"]) == (2.0, 2, 1)
+    assert (second["old"][0], second["orders"], second["left_out"]) == (7.0, 2, 0)
+    assert "2 (+1)" in format_orders(runs)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        ordered("g", dataset="E"),
+        ordered("g", setting="disjoint"),
+        ordered("g", tasks=[["b"], ["a"], ["c"]]),
+        ordered("g", tasks=[["b"], ["a", "d"]]),
+        ordered("g", tasks=ORDERS["f"]),
+    ],
+    ids=["data set", "setting", "sizes", "classes", "same order of other images"],
+)
+def test_what_differs_in_more_than_the_order_is_not_averaged(other):
+    assert over_orders([ordered("f"), other]) == []
+    assert format_orders([ordered("f"), other]) == ""
+
+
+def test_comparison_has_the_second_table_only_with_orders():
+    assert "Over the orders" not in format_comparison([ordered("f", 0), ordered("f", 1)])
+    both = format_comparison([ordered("f"), ordered("g")])
+    assert "NOT COMPARABLE" in both and "Over the orders" in both

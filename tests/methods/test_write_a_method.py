@@ -1,0 +1,101 @@
+"""The guide for writing a method: its example is taken from the page and trained with."""
+
+import json
+
+import pytest
+import torch
+
+from tests.guides import blocks, shown
+from tests.test_resume import differences
+from tests.tiny import changed, tiny_classifier_config, tiny_config, write_config
+from vdfd_seg.cli import run_command
+from vdfd_seg.datasets import write_digits
+from vdfd_seg.engine import load_settings
+from vdfd_seg.errors import InputError
+from vdfd_seg.methods import build_method
+from vdfd_seg.protocols import build_protocol
+from vdfd_seg.registry import METHODS
+
+CONFIG = {"type": "PrototypeRehearsal", "weight": 0.5}
+PAGE, MODULE, NAME = "write_a_method.md", "prototype_rehearsal", "PrototypeRehearsal"
+REGISTERED = METHODS.module_dict
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    return write_digits(tmp_path_factory.mktemp("data") / "digits")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def folder(stack, tmp_path_factory):
+    """A folder with the page's files."""
+    root = tmp_path_factory.mktemp("guide")
+    with shown(PAGE, root, MODULE, REGISTERED, NAME) as folder:
+        yield folder
+
+
+def run(file, work_dir, *arguments):
+    """Run ``vdfd_seg train``; its results."""
+    assert run_command("train", [str(file), "--work-dir", str(work_dir), *arguments]) == 0
+    return json.loads((work_dir / "results.json").read_text())
+
+
+def checkpoint(work_dir, step):
+    return torch.load(work_dir / f"step_{step:02d}" / "checkpoint.pth", weights_only=True)
+
+
+def with_method(base):
+    imports = {"imports": ["prototype_rehearsal"], "allow_failed_imports": False}
+    return changed(base, {"method": CONFIG, "custom_imports": imports})
+
+
+def test_it_is_short_and_the_page_s_config_loads(folder):
+    lines = blocks(PAGE)["prototype_rehearsal.py"].splitlines()
+    assert len([line for line in lines if line.strip()]) <= 60
+    settings = load_settings(folder / "rehearsal.py")
+    assert type(settings.method()).__name__ == "PrototypeRehearsal"
+
+
+def test_segmentation_carries_a_mean_for_each_class(scenes, tmp_path):
+    base = changed(tiny_config(scenes), {"train_cfg.max_iters": 3, "step_overrides": {}})
+    results = run(write_config(tmp_path / "tiny.py", with_method(base)), tmp_path / "run")
+    assert [step["step"] for step in results["steps"]] == [0, 1, 2]
+    for step, classes in enumerate((3, 5, 7)):
+        carried = checkpoint(tmp_path / "run", step)["method"]["state"]["means"]
+        assert carried.shape == (classes, 32)
+        assert carried.isfinite().all() and carried.abs().sum(1).min() > 0
+    assert 0 <= results["steps"][-1]["memory_bytes"] - 7 * 32 * 4 < 20
+
+
+def test_classification_trains_old_heads_and_resumes(digits, tmp_path):
+    config = with_method(tiny_classifier_config(digits, CONFIG, "class"))
+    file = write_config(tmp_path / "tiny.py", changed(config, {"train_cfg.max_epochs": 1}))
+    run(file, tmp_path / "whole")
+    run(file, tmp_path / "part", "--steps", "0:2")
+    run(file, tmp_path / "part", "--resume")
+    first, last = (checkpoint(tmp_path / "whole", step)["state_dict"] for step in (0, 2))
+    assert not torch.equal(first["heads.0.weight"], last["heads.0.weight"])
+    assert differences(last, checkpoint(tmp_path / "part", 2)["state_dict"]) == []
+
+
+def test_loss_by_hand(begin, train, end, losses_of):
+    """The mean of one class moved onto another's row costs what the formula says."""
+    first = begin(CONFIG)
+    train(first)
+    step = begin(CONFIG, 1, end(first))
+    rows, bias = (part.detach() for part in step.view.classifier())
+    expected = 0.0
+    for label, mean in enumerate(step.method.means):
+        scores = rows @ mean + bias
+        expected += float(torch.logsumexp(scores, 0) - scores[label]) / len(step.method.means)
+    assert float(losses_of(step)["loss_rehearsal"].detach()) == pytest.approx(
+        0.5 * expected, rel=1e-5
+    )
+
+
+def test_bad_input():
+    with pytest.raises(InputError, match="must not be negative"):
+        build_method({**CONFIG, "weight": -1})
+    cfg = {"type": "CamVid"}
+    with pytest.raises(InputError, match="by domain"):
+        build_method(CONFIG).check(build_protocol(cfg))

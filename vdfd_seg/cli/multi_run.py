@@ -1,0 +1,107 @@
+"""``vdfd_seg multi_run``: several configs with several seeds, and one comparison."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from vdfd_seg.environment import quiet_imports
+from vdfd_seg.errors import InputError
+from vdfd_seg.processes import run_jobs
+
+FEW = 12
+"""Up to so many runs are shown step by step."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Arguments of the command."""
+    parse = argparse.ArgumentParser(
+        description="Train every config with every seed (and order), each in a process of its own, "
+        "and compare them. What an earlier start finished is kept, what it began is gone on with."
+    )
+    parse.add_argument("configs", nargs="+", metavar="CONFIG", help="as in train")
+    parse.add_argument("--seeds", type=int, nargs="+", default=[0], help="default: 0")
+    parse.add_argument(
+        "--orders", type=int, default=0, metavar="N",
+        help="with N random orders of the classes or domains; default: the config's own order",
+    )  # fmt: skip
+    parse.add_argument("--jobs", type=int, default=1, metavar="J", help="J at once; default: 1")
+    parse.add_argument("--work-dir", default="work_dirs/multi_run", help="default: %(default)s")
+    parse.add_argument(
+        "--share-first", action="store_true",
+        help="methods begin from the first config's step 0 of the same seed, where they can",
+    )  # fmt: skip
+    parse.add_argument("--overwrite", action="store_true", help="begin again")
+    parse.add_argument("--title", help="of the report")
+    parse.add_argument(
+        "--cfg-options", nargs="+", default=[], metavar="K=V", help="override keys of every config"
+    )
+    return parse
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Returns:
+        0 when every run is finished, 1 when one failed.
+
+    Raises:
+        InputError: For bad input, before anything trains.
+    """
+    args = parser().parse_args(argv)
+    for key, least in (("jobs", 1), ("orders", 0)):
+        if getattr(args, key) < least:
+            raise InputError(f"--{key} {getattr(args, key)} must be at least {least}.")
+    with quiet_imports():
+        from vdfd_seg.engine.multi_run import jobs_of, plan_runs
+        from vdfd_seg.paths import resolve_config
+
+    runs = plan_runs(
+        [resolve_config(config) for config in args.configs],
+        Path(args.work_dir),
+        args.seeds,
+        args.orders,
+        args.share_first,
+        args.cfg_options,
+        say=print,
+    )
+    jobs = jobs_of(runs, args.overwrite)
+    print(f"{len(runs)} runs, {len(runs) - len(jobs)} of them finished already", flush=True)
+    run_jobs(jobs, args.jobs, say=lambda line: print(line, flush=True))
+    status = report_on(runs, Path(args.work_dir), args.title)
+    return 1 if any(job.failed for job in jobs) else status
+
+
+def report_on(runs: Sequence, work_dir: Path, title: str | None = None) -> int:
+    """Print the comparison of finished runs and write ``comparison.txt`` and ``report.html``.
+
+    Args:
+        runs: :class:`~vdfd_seg.engine.multi_run.Run` objects.
+        work_dir: Where the files go.
+        title: Title of the report.
+
+    Returns:
+        The exit status: 0 when all runs are finished, else 1.
+    """
+    from vdfd_seg.evaluation import format_comparison, format_table
+    from vdfd_seg.files import atomic_write_text
+    from vdfd_seg.visualization import write_report
+    from vdfd_seg.visualization.runs import RunFiles
+
+    finished = [run for run in runs if run.finished]
+    if finished:
+        results = [{**run.results(), "method": run.method} for run in finished]
+        text = ""
+        few = len(finished) <= FEW and not any(run.order for run in finished)
+        if few:
+            text += format_table(results, [run.name for run in finished]) + "\n"
+        if not few or len(finished) > len({run.method for run in finished}):
+            text += "Mean and standard deviation over the seeds\n" + format_comparison(results)
+        print(f"\n{text}")
+        atomic_write_text(work_dir / "comparison.txt", text)
+        files = [RunFiles(run.folder, run.results(), run.name) for run in finished]
+        report = write_report(files, work_dir / "report.html", title)
+        print(f"report: {report.resolve()}")
+    missing = [run for run in runs if not run.finished]
+    for run in missing:
+        print(f"not finished: {run.name} ({run.folder})")
+    return 1 if missing else 0
