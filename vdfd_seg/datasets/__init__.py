@@ -13,6 +13,7 @@ from vdfd_seg.datasets.sampler import DrawSampler
 from vdfd_seg.datasets.seeding import derived_seed
 from vdfd_seg.datasets.task_dataset import Sample, TaskDataset
 from vdfd_seg.datasets.transforms import BlankLabels, MaskLabels
+from vdfd_seg.datasets.voc_aug import convert_voc_aug
 
 __all__ = [
     "BlankLabels",
@@ -29,6 +30,7 @@ __all__ = [
     "TaskDataset",
     "build_index",
     "convert_cifar100",
+    "convert_voc_aug",
     "derived_seed",
     "open_source",
     "prepare_data",
