@@ -43,12 +43,21 @@ class ProtocolData:
         test: Where test images come from.
         evaluate_on: ``"test"``, or ``"validation"`` to evaluate on the part of
             the training images that the protocol holds out for tuning.
+        crop: Height and width of the part of the images that is evaluated, if not all of them:
+            part of the fingerprint.
 
     Raises:
         InputError: When a step has no training or no test images.
     """
 
-    def __init__(self, protocol: Protocol, train: Source, test: Source, evaluate_on="test"):
+    def __init__(
+        self,
+        protocol: Protocol,
+        train: Source,
+        test: Source,
+        evaluate_on: str = "test",
+        crop: tuple[int, int] | None = None,
+    ):
         check_evaluate_on(evaluate_on, protocol)
         self.protocol = protocol
         self.train = train
@@ -56,6 +65,8 @@ class ProtocolData:
         self.evaluate_on = evaluate_on
         self.fingerprint = protocol.fingerprint(
             f"{train.index.digest} {test.index.digest} {evaluate_on}"
+            # Whole images as before there was a crop: results that exist keep their fingerprint.
+            + (f" crop {crop[0]}x{crop[1]}" if crop else "")
         )
         for step in range(len(protocol.tasks)):
             name = protocol.tasks[step].name

@@ -1,12 +1,8 @@
 """What is in the two official archives of Pascal VOC 2012 and SBD."""
 
 import io
-import os
 import re
-import signal
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from vdfd_seg.datasets.archives import read_members
+from vdfd_seg.datasets.workers import spread
 from vdfd_seg.errors import InputError
 from vdfd_seg.protocols import IGNORE_INDEX
 from vdfd_seg.protocols.voc import CLASSES, PALETTE
@@ -21,7 +18,6 @@ from vdfd_seg.protocols.voc import CLASSES, PALETTE
 SPLITS = ("train", "val")
 
 _NAME = re.compile(r"\d{4}_\d{6}")
-_WAITING = 64
 _VOID_COLOUR = (224, 224, 192)
 
 
@@ -115,30 +111,13 @@ def convert_sbd(path: Path, skip: set[str], masks: Path, progress: bool) -> dict
             elif _NAME.fullmatch(stem := _stem(name, ".mat")):
                 yield content, f"{path}: {name}", masks / f"{stem}.png"
 
-    _spread(_convert_mat, mats())
+    for _ in spread(_convert_mat, mats()):
+        pass
     return _checked_lists(path, SBD, read)
 
 
 def _stem(name: str, suffix: str) -> str:
     return name.rpartition("/")[2].removesuffix(suffix)
-
-
-def _spread(function: Callable, items: Iterable[tuple]) -> None:
-    """Call on all cores; only a few items are read ahead of the work."""
-    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    # Processes: reading MATLAB's format holds the interpreter's lock. The main one is interrupted.
-    ignore = (signal.SIGINT, signal.SIG_IGN)
-    with ProcessPoolExecutor(workers, initializer=signal.signal, initargs=ignore) as pool:
-        running = deque()
-        try:
-            for item in items:
-                running.append(pool.submit(function, *item))
-                if len(running) >= _WAITING:
-                    running.popleft().result()
-            for future in running:
-                future.result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _convert_mat(content: bytes, name: str, target: Path) -> None:
