@@ -20,6 +20,9 @@ CLASSIFYING = sorted({p.parent.name for p in CONFIGS if "_preact-" in p.stem})
 SEGMENTING = {"mib": "MiB", "lwf": "LwF", "lwf_mc": "LwFMC", "ilt": "ILT", "rcil": "RCIL"}
 """Of those with an old network that segment, and their type."""
 
+CITYSCAPES = ("finetune", "lwf", "lwf_mc", "ilt", "mib", "plop", "vdfd")
+"""Folders of the methods with a sequence over Cityscapes."""
+
 loaded = cache(load_settings)
 
 
@@ -119,7 +122,7 @@ def test_methods_with_an_old_network_segment_the_same_sequences(folder):
         assert config["method"]["type"] == SEGMENTING[folder]
         # MiB and RCIL have a loss of the heads and a start of new rows; the others have neither.
         # By domain no class is new and nothing is hidden: there is nothing to be unbiased about.
-        unbiased = folder in ("mib", "rcil") and config["protocol"]["type"] != "CamVid"
+        unbiased = folder in ("mib", "rcil") and loaded(path).protocol.scenario == "class"
         loss = config["model"]["decode_head"]["loss_decode"]["type"]
         assert (loss == "vdfd_seg.UnbiasedCrossEntropyLoss") == unbiased
         assert config.get("growth") == ({"init": "balanced"} if unbiased else None)
@@ -128,18 +131,53 @@ def test_methods_with_an_old_network_segment_the_same_sequences(folder):
             each["model"]["decode_head"].pop("loss_decode")
         own = {"method", "method_name", "growth"}
         if folder == "rcil" and "_r101-" in rest:
-            # Its released recipe has another learning rate in the first step, and only there.
+            # Its released recipe has another learning rate in the first step, and by domain also
+            # in the later ones.
             assert config["optim_wrapper"].pop("optimizer") == {
                 **base["optim_wrapper"].pop("optimizer"), "lr": 0.02
             }  # fmt: skip
-            assert loaded(path).for_step(1).optim_wrapper.optimizer.lr == 0.001
+            later = {"11-5": 0.002, "11-1": 0.004, "1-1": 0.002}
+            protocol = loaded(path).protocol
+            expected = later[protocol.name] if protocol.scenario == "domain" else 0.001
+            assert loaded(path).for_step(1).optim_wrapper.optimizer.lr == expected
+            for each in (config, base):
+                each.pop("step_overrides")
         assert {k: v for k, v in config.items() if k not in own} == {
             k: v for k, v in base.items() if k not in own
         }
     assert {rest.split("_")[-1] for rest in found} == {
         "digitscenes-4-3", "voc-10-5-160x160", "voc-10-1-512x512", "voc-10-5-512x512",
         "voc-15-1-512x512", "voc-15-5-512x512", "camvid-1-1-160x160",
+        "cityscapes-11-5-512x512", "cityscapes-11-1-512x512", "cityscapes-1-1-512x512",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("split", ["11-5", "11-1", "1-1"])
+@pytest.mark.parametrize("folder", CITYSCAPES)
+def test_methods_of_the_papers_table_on_cityscapes(folder, split):
+    """They differ in the method alone, and in nothing a domain-incremental sequence has not."""
+    rest = f"deeplabv3_r101-d16_2xb12-50e_cityscapes-{split}-512x512"
+    path = ROOT / folder / f"{folder.replace('_', '-')}_{rest}.py"
+    config = loaded(path).config.to_dict()
+    base = loaded(ROOT / "finetune" / f"finetune_{rest}.py").config.to_dict()
+    own = {"method", "method_name"}
+    assert {k: v for k, v in config.items() if k not in own} == {
+        k: v for k, v in base.items() if k not in own
+    }
+    assert loaded(path).protocol.domain_split == "clean"
+    published = load_settings(path, {"protocol.domain_split": "published"}).protocol
+    assert published.domain_split == "published"
+    rates = [loaded(path).for_step(step).optim_wrapper.optimizer.lr for step in (0, 1)]
+    assert rates == [0.01, 0.001] and config["train_cfg"] == {"max_epochs": 50}
+    expected = {
+        "mib": {"weight": 10.0},
+        "plop": {
+            "feature_weight": 1e-4, "logits_weight": 1e-3 if split == "1-1" else 1e-4,
+            "use_pseudo_labels": False, "adaptive_factor": False,
+        },
+    }  # fmt: skip
+    method = {k: v for k, v in config["method"].items() if k != "type"}
+    assert method == expected.get(folder, method)
 
 
 def test_every_base_is_used():

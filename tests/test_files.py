@@ -5,7 +5,7 @@ import os
 import pytest
 
 from vdfd_seg.errors import InputError, unknown_name
-from vdfd_seg.files import atomic_write, atomic_write_text, writable_dir
+from vdfd_seg.files import atomic_write, atomic_write_text, replace_folder, writable_dir
 
 
 def test_content_is_written(tmp_path):
@@ -87,3 +87,35 @@ class TestUnknownName:
 
     def test_bad_input_is_a_value_error(self):
         assert issubclass(InputError, ValueError)
+
+
+def folder_of(text):
+    def write(folder):
+        folder.mkdir()
+        (folder / "file").write_text(text)
+
+    return write
+
+
+def test_a_folder_is_made_and_replaced_as_a_whole(tmp_path):
+    root = tmp_path / "data"
+    replace_folder(root, folder_of("old"))
+    (root / "more").write_text("")
+    (tmp_path / ".data.partial").mkdir()  # of a process that was killed
+    assert replace_folder(root, folder_of("new")) == root
+    assert os.listdir(root) == ["file"] and (root / "file").read_text() == "new"
+    assert os.listdir(tmp_path) == ["data"]
+
+
+@pytest.mark.parametrize("error", [InputError, KeyboardInterrupt])
+def test_a_folder_stands_when_the_writing_of_the_new_one_fails(tmp_path, error):
+    root = replace_folder(tmp_path / "data", folder_of("old"))
+
+    def write(folder):
+        folder_of("half")(folder)
+        raise error
+
+    with pytest.raises(error):
+        replace_folder(root, write)
+    assert (root / "file").read_text() == "old"
+    assert os.listdir(tmp_path) == ["data"]

@@ -1,6 +1,7 @@
 """Replacing files so that a reader sees the old content or the new, never half of it."""
 
 import os
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -68,3 +69,36 @@ def writable_dir(path: str | Path, purpose: str) -> Path:
             f"choose another or mend its permissions."
         ) from error
     return path
+
+
+def replace_folder(root: str | Path, write: Callable[[Path], object]) -> Path:
+    """Write a sibling folder and rename it, so that ``root`` is never half written.
+
+    Args:
+        root: The folder to replace, or to make; its parent exists.
+        write: Called with the path of the new folder, which does not exist yet.
+
+    Returns:
+        The path.
+
+    Raises:
+        OSError: What the file system says. What ``write`` raises passes through, ``root`` being
+            untouched; what a killed process left is removed by the next call.
+    """
+    root = Path(root)
+    partial = root.with_name(f".{root.name}.partial")
+    outdated = root.with_name(f".{root.name}.outdated")
+    for leftover in (partial, outdated):
+        if leftover.exists():
+            shutil.rmtree(leftover)
+    try:
+        write(partial)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    if root.exists():
+        root.rename(outdated)
+    partial.rename(root)
+    if outdated.exists():
+        shutil.rmtree(outdated)
+    return root

@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.datasets.test_selection import CITY_SIZES
+from tests.fake_cityscapes import names
 from vdfd_seg.cli import run_guarded
 
 TOOL = Path(__file__).parents[2] / "tools" / "analysis_tools" / "audit_protocol.py"
-VAL_CITIES = ("frankfurt", "lindau", "munster")
 
 
 @pytest.fixture
@@ -100,13 +99,8 @@ def test_class_without_pixels_and_unknown_ids_are_reported(run, config_file, cop
 @pytest.fixture(scope="module")
 def cities(tmp_path_factory):
     """The names of Cityscapes' images, in its order: the training set, then the validation set."""
-    names = [
-        f"{'val' if city in VAL_CITIES else 'train'}/{city}/{city}_{i:06d}"
-        for city, size in CITY_SIZES.items()
-        for i in range(size)
-    ]
     path = tmp_path_factory.mktemp("cities") / "names.txt"
-    path.write_text("\n".join(sorted(names)))
+    path.write_text("\n".join(names()))
     return path
 
 

@@ -6,7 +6,8 @@ import pytest
 from PIL import Image
 
 from vdfd_seg.datasets import index as index_module
-from vdfd_seg.datasets.index_cache import default_folder
+from vdfd_seg.datasets.index_cache import common_folder, default_folder
+from vdfd_seg.datasets.protocol_data import _name
 from vdfd_seg.errors import InputError
 
 
@@ -65,6 +66,33 @@ def test_names_are_given_or_relative_to_the_images_folder(items, index, tmp_path
     assert index(more).names == ("a", "b", "c", "town/d.e")
     more[0]["name"] = "own"
     assert index(more).names[0] == "own"
+
+
+PATHS = [
+    "a/b.png", "a/b/c.d.png", "/x/y.png", "./a.png", "a//b.png", "a/./b.png", "a/../b.png",
+    "../a.png", "/x/.hidden/y.png", "/x/y./z.png", "a/b..png", "a/b.", "a/b", "a/.png", "/a.png",
+    "//a/b.png", "a/b.png/", "..a/b.png", "a/...",
+]  # fmt: skip
+"""With and without something to normalise."""
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("where", [".", "/"])
+def test_short_cuts_for_paths_take_the_long_way_s_end(path, where, tmp_path, monkeypatch):
+    """Names and keys must not depend on which way was taken."""
+    monkeypatch.chdir(tmp_path if where == "." else where)
+    item = {"img_path": path, "seg_map_path": path}
+    assert index_module._paths([item]) == [(os.path.abspath(path),) * 2]
+    for folder in ("/x", "a", "", "a/", "./a"):
+        slow = Path(os.path.relpath(path, folder or ".")).with_suffix("").as_posix()
+        assert _name(path, folder or ".", os.path.join(folder, "")) == slow
+
+
+@pytest.mark.parametrize(
+    "paths", [["/a"], ["/a", "/b/c"], ["/x/y/a", "/x/y/b"], ["/x/y/a", "/x/yz/b"]]
+)
+def test_common_folder(paths):
+    assert common_folder(paths) == os.path.commonpath([os.path.dirname(path) for path in paths])
 
 
 def test_digest_follows_names_labels_and_order(items, index, write_mask):

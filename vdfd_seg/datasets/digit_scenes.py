@@ -1,7 +1,6 @@
 """DigitScenes: a small segmentation data set made from what scikit-learn ships."""
 
 import json
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from PIL import Image
 
 from vdfd_seg.datasets.digit_scenes_render import SPLITS, VOID, render_scene
 from vdfd_seg.errors import InputError
+from vdfd_seg.files import replace_folder
 from vdfd_seg.protocols.digit_scenes import CLASSES, PALETTE
 from vdfd_seg.registry import FUNCTIONS
 
@@ -65,7 +65,7 @@ def write_digit_scenes(
         with FileLock(target.parent / f".{target.name}.lock"):
             if not _is_finished(target, description):
                 _refuse_foreign(target)
-                _replace(target, description)
+                replace_folder(target, lambda folder: _write(folder, description))
     except OSError as error:
         raise InputError(
             f"{root}: DigitScenes cannot be written here ({error}); name another folder."
@@ -127,21 +127,6 @@ def _refuse_foreign(root: Path) -> None:
             f"{root}: there is something here that is not {_DATASET}; name a folder that does "
             "not exist yet or is empty."
         )
-
-
-def _replace(root: Path, description: dict) -> None:
-    """Write a sibling folder and rename it, so that ``root`` is never half written."""
-    partial = root.with_name(f".{root.name}.partial")
-    outdated = root.with_name(f".{root.name}.outdated")
-    for leftover in (partial, outdated):
-        if leftover.exists():
-            shutil.rmtree(leftover)
-    _write(partial, description)
-    if root.exists():
-        root.rename(outdated)
-    partial.rename(root)
-    if outdated.exists():
-        shutil.rmtree(outdated)
 
 
 def _write(root: Path, description: dict) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vdfd_seg.datasets.index_cache import IndexCache, StatError
+from vdfd_seg.datasets.index_cache import IndexCache, StatError, common_folder
 from vdfd_seg.datasets.index_scan import MASK_VALUES, MaskScanner, SampleError
 from vdfd_seg.errors import InputError
 
@@ -110,19 +110,37 @@ def build_index(
 def _paths(items: Sequence[dict]) -> list[tuple[str, str]]:
     pairs = []
     unlabelled = []
+    here = os.path.join(os.getcwd(), "")
+
+    def absolute(path: str) -> str:
+        # What os.path.abspath returns, which takes long for a data set's many paths.
+        path = os.fspath(path)
+        whole = path if path.startswith("/") else here + path
+        return whole if is_plain(whole) else os.path.abspath(path)
+
     for item in items:
-        image, mask = os.path.abspath(item["img_path"]), item.get("seg_map_path")
+        image, mask = absolute(item["img_path"]), item.get("seg_map_path")
         if mask is None:
             unlabelled.append(f"{image}: no mask is given for this image (no 'seg_map_path').")
         else:
-            pairs.append((image, os.path.abspath(mask)))
+            pairs.append((image, absolute(mask)))
     if unlabelled:
         raise _report(unlabelled, len(items))
     return pairs
 
 
+def is_plain(path: str) -> bool:
+    """Whether a path that begins with ``/`` surely has nothing to normalise.
+
+    That is: neither an empty part, nor one that begins or ends with a dot.
+    """
+    return os.sep == "/" and not (
+        "//" in path or "/." in path or "./" in path or path.endswith((".", "/"))
+    )
+
+
 def _names(items: Sequence[dict], images: Sequence[str]) -> tuple[str, ...]:
-    root = os.path.commonpath({os.path.dirname(image) for image in images})
+    root = common_folder(images)
     names: dict[str, str] = {}
     for item, image in zip(items, images, strict=True):
         name = item.get("name") or _default_name(image, root)

@@ -5,7 +5,7 @@ import logging
 import os
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -94,8 +94,13 @@ def default_folder() -> Path:
     return Path(shared or os.path.expanduser("~/.cache")) / "vdfd_seg"
 
 
+def common_folder(paths: Iterable[str]) -> str:
+    """The deepest folder that all of these absolute, normalised paths lie in."""
+    return os.path.commonpath({path.rpartition(os.sep)[0] or os.sep for path in paths})
+
+
 def _key(pairs: Sequence[tuple[str, str]], num_classes: int, ignore_index: int) -> str:
-    root = os.path.commonpath({os.path.dirname(path) for pair in pairs for path in pair})
+    root = common_folder(path for pair in pairs for path in pair)
     digest = hashlib.sha256(f"{FORMAT_VERSION} {num_classes} {ignore_index}\n".encode())
     problems = []
     for image, mask in pairs:

@@ -3,6 +3,7 @@
 from mmengine.dist import barrier, is_main_process
 
 from vdfd_seg.datasets.classification_data import ClassificationData
+from vdfd_seg.datasets.crops import evaluated_part
 from vdfd_seg.datasets.image_arrays import read_arrays
 from vdfd_seg.datasets.protocol_data import ProtocolData, open_source, prepare_data
 from vdfd_seg.engine.settings import Settings
@@ -26,17 +27,18 @@ def open_data(settings: Settings, progress: bool = True, strict: bool = True) ->
     if is_main_process():
         prepare_data(config.get("data_preparation"))
     barrier()
-    if protocol.problem == "classification":
-        kind, read = ClassificationData, _arrays
-    else:
-        kind, read = ProtocolData, _sources
+    evaluate_on = config.get("evaluate_on", "test")
+    read = _arrays if protocol.problem == "classification" else _sources
     if is_main_process():
         train, test = read(settings, progress, strict)
     barrier()
     if not is_main_process():
         # An index is cached by now.
         train, test = read(settings, False, strict)
-    return kind(protocol, train, test, config.get("evaluate_on", "test"))
+    if protocol.problem == "classification":
+        return ClassificationData(protocol, train, test, evaluate_on)
+    crop = evaluated_part(config.test_dataloader["dataset"]["pipeline"])
+    return ProtocolData(protocol, train, test, evaluate_on, crop)
 
 
 def _sources(settings, progress, strict):

@@ -9,6 +9,7 @@ from mmengine.runner import Runner
 from PIL import Image
 from torch import nn
 
+from vdfd_seg.datasets.crops import whole_image
 from vdfd_seg.datasets.protocol_data import ProtocolData
 from vdfd_seg.engine.classification import classification_confusions, classification_metrics
 from vdfd_seg.engine.data import Data
@@ -136,7 +137,8 @@ def predict_examples(
     """
     folder.mkdir(exist_ok=True)
     learner.eval()
-    dataset = data.dataset(data.evaluate_on_part, samples, cfg["dataset"]["pipeline"])
+    pipeline = whole_image(cfg["dataset"]["pipeline"])
+    dataset = data.dataset(data.evaluate_on_part, samples, pipeline)
     for number, sample in enumerate(samples):
         packed = dataset[number]
         batch = {"inputs": [packed["inputs"]], "data_samples": [packed["data_samples"]]}

@@ -10,6 +10,7 @@ from mmengine.config import ConfigDict
 from torch import nn
 
 from vdfd_seg.checkpoint import load_step
+from vdfd_seg.datasets.crops import whole_image
 from vdfd_seg.engine.environment import set_up
 from vdfd_seg.engine.networks import finished_network
 from vdfd_seg.errors import InputError
@@ -51,7 +52,7 @@ class Predictor:
             )
         names = meta["dataset_meta"]["classes"]
         network = finished_network(ConfigDict(meta["model"]), len(names), saved["state_dict"])
-        steps = [dict(t) for t in meta["test_pipeline"]]
+        steps = [dict(t) for t in whole_image(meta["test_pipeline"])]
         steps = [t for t in steps if t["type"] not in ("LoadAnnotations", "vdfd_seg.MaskLabels")]
         for transform in steps:
             if "scale" in transform:

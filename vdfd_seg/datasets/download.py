@@ -1,0 +1,113 @@
+"""Fetching a file once: resumed after an interruption, checked, and there only when whole."""
+
+import hashlib
+import http.client
+import sys
+import urllib.error
+import urllib.request
+from contextlib import nullcontext
+from pathlib import Path
+
+from vdfd_seg.errors import InputError
+
+_CHUNK = 2**18
+_TIMEOUT = 60
+_RANGE_NOT_SATISFIABLE = 416
+
+
+def download(url: str, path: str | Path, md5: str | None = None, progress: bool = True) -> Path:
+    """Fetch ``url`` to ``path``, unless there is a file already.
+
+    What comes is written to ``PATH.part`` and renamed when it is whole. An interrupted download
+    goes on where it stopped if the server can do that, and begins anew otherwise.
+
+    Args:
+        url: ``http``, ``https`` or ``file``.
+        path: The file; its folder is made.
+        md5: The content's MD5 in hexadecimal, as its publishers or users give it. It tells
+            damage, not malice: the sources have published nothing stronger.
+        progress: Show a progress bar on stderr where that is a terminal.
+
+    Returns:
+        The path.
+
+    Raises:
+        InputError: For a source that cannot be reached, a connection that breaks off (run again
+            to go on), other content than ``md5`` says, or a folder that cannot be written.
+    """
+    path = Path(path)
+    if path.exists():
+        return path
+    part = path.with_name(f"{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _fetch(url, part, progress)
+        if md5 is not None and (found := _md5(part)) != md5:
+            part.unlink()
+            raise InputError(
+                f"{url}: what came has the MD5 {found}, not {md5}; it was removed. Fetch it again, "
+                f"or by other means to '{path}'."
+            )
+        part.replace(path)
+    except (OSError, http.client.HTTPException) as error:
+        raise InputError(
+            f"{url}: cannot be fetched to '{path}' ({error}). Run the same again to go on with "
+            f"what has come, or fetch it by other means to that place."
+        ) from error
+    return path
+
+
+def _fetch(url: str, part: Path, progress: bool) -> None:
+    present = part.stat().st_size if part.exists() else 0
+    request = urllib.request.Request(url)
+    if present:
+        request.add_header("Range", f"bytes={present}-")
+    try:
+        response = urllib.request.urlopen(request, timeout=_TIMEOUT)
+    except urllib.error.HTTPError as error:
+        if error.code != _RANGE_NOT_SATISFIABLE:
+            raise
+        # There is nothing behind what has come: it is whole, or of another file.
+        part.unlink()
+        return _fetch(url, part, progress)
+    with response:
+        if present and not _continues(response, present):
+            present = 0
+        length = response.headers.get("Content-Length")
+        total = present + int(length) if length else None
+        with part.open("ab" if present else "wb") as file, _progress_bar(progress) as bar:
+            task = bar.add_task(part.stem, total=total, completed=present) if bar else None
+            while chunk := response.read(_CHUNK):
+                file.write(chunk)
+                if bar:
+                    bar.advance(task, len(chunk))
+    if total is not None and part.stat().st_size != total:
+        raise OSError(f"the connection broke off after {part.stat().st_size} of {total} bytes")
+    return None
+
+
+def _continues(response, present: int) -> bool:
+    start = response.headers.get("Content-Range", "").removeprefix("bytes ").partition("-")[0]
+    return getattr(response, "status", None) == http.client.PARTIAL_CONTENT and start == str(
+        present
+    )
+
+
+def _md5(path: Path) -> str:
+    digest = hashlib.md5(usedforsecurity=False)
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _progress_bar(progress: bool):
+    if not progress or not sys.stderr.isatty():
+        return nullcontext()
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(),
+    )  # fmt: skip
+    return Progress(*columns, console=Console(stderr=True))
