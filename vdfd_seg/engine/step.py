@@ -177,7 +177,7 @@ class StepTrainer:
         consumed = start * config.train_dataloader["batch_size"] * get_dist_info()[1]
         loader = self.data.train_loader(samples, config.train_dataloader, self.seed, consumed)
         name = f"{self.settings.name}_step_{self.step:02d}"
-        hooks = {"checkpoint": None, "sampler_seed": None, **config.get("default_hooks", {})}
+        hooks = _hooks(config.get("default_hooks") or {})
         visualizer = dict(config.get("visualizer") or {"type": "Visualizer"})
         visualizer["name"] = f"{name}_{id(learner)}"
         return Runner(
@@ -192,7 +192,6 @@ class StepTrainer:
                 *config.get("custom_hooks", []),
                 {"type": "vdfd_seg.IterationSeedHook", "seed": self.seed},
                 {"type": "vdfd_seg.MethodHook"},
-                {"type": "vdfd_seg.LossHealthHook"},
                 {
                     "type": "vdfd_seg.StepStateHook",
                     "path": str(resume_path),
@@ -236,6 +235,15 @@ def spread(samples: list, limit: int | None) -> list:
     if limit is None or limit >= len(samples):
         return samples
     return [samples[i * len(samples) // limit] for i in range(limit)]
+
+
+def _hooks(given):
+    """MMEngine's default hooks and ours, as the config changes them."""
+    hooks = {"checkpoint": None, "sampler_seed": None, **given}
+    health = hooks.pop("loss_health", {})
+    if health is not None:
+        hooks["loss_health"] = {"type": "vdfd_seg.LossHealthHook", **health}
+    return hooks
 
 
 def _wrapper(cfg):
