@@ -17,7 +17,9 @@ SHORT = {
     "method": {"type": "VDFD", "weight": 10.0},
 }
 """Changes of the config: four iterations a step, saved every second, a strong penalty."""
-TIMES = ("seconds", "seconds_per_iter", "seconds_after_task")
+TIMES = (
+    "seconds", "seconds_per_iter", "seconds_after_task", "peak_memory_bytes", "peak_memory_of",
+)  # fmt: skip
 
 
 class Interrupted(Exception):
