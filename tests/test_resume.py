@@ -1,11 +1,9 @@
 """Interrupted and divided runs end as one that was never interrupted, bit for bit."""
 
-from pathlib import Path
-
 import pytest
 import torch
 
-from tests.tiny import TASKS
+from tests.tiny import TASKS, Interrupted
 from vdfd_seg.cli import run_command
 from vdfd_seg.engine import sequence
 from vdfd_seg.engine.step import ResumableLoop, StepTrainer
@@ -20,10 +18,6 @@ SHORT = {
 TIMES = (
     "seconds", "seconds_per_iter", "seconds_after_task", "peak_memory_bytes", "peak_memory_of",
 )  # fmt: skip
-
-
-class Interrupted(Exception):
-    """What a test ends a run with."""
 
 
 def without_times(results):
@@ -77,26 +71,6 @@ def trained_steps(monkeypatch):
 
     monkeypatch.setattr(StepTrainer, "train", recorded)
     return steps
-
-
-@pytest.fixture(scope="module")
-def interrupt():
-    """Run ``vdfd_seg train`` until iteration ``at`` of step ``step`` begins."""
-
-    def run(file, work_dir, step, at):
-        done = ResumableLoop.run_iter
-
-        def stopping(self, data_batch):
-            if Path(self.runner.work_dir).name == f"step_{step:02d}" and self._iter == at:
-                raise Interrupted
-            return done(self, data_batch)
-
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(ResumableLoop, "run_iter", stopping)
-            with pytest.raises(Interrupted):
-                run_command("train", [str(file), "--work-dir", str(work_dir)])
-
-    return run
 
 
 @pytest.fixture(scope="module")
