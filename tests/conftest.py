@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.tiny import changed, tiny_config, write_config, write_scenes
+from tests.tiny import Interrupted, changed, tiny_config, write_config, write_scenes
 from vdfd_seg.cli import run_command
 
 CLASSES = ("background", "a", "b", "c")
@@ -250,6 +250,27 @@ def train(stack, config_file, tmp_path_factory):
         assert run_command("train", given) == 0
         results = json.loads((work_dir / "results.json").read_text())
         return SimpleNamespace(path=work_dir, file=file, results=results)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def interrupt(stack):
+    """Run ``vdfd_seg train`` until iteration ``at`` of step ``step`` begins."""
+    from vdfd_seg.engine.step import ResumableLoop
+
+    def run(file, work_dir, step, at):
+        done = ResumableLoop.run_iter
+
+        def stopping(self, data_batch):
+            if Path(self.runner.work_dir).name == f"step_{step:02d}" and self._iter == at:
+                raise Interrupted
+            return done(self, data_batch)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(ResumableLoop, "run_iter", stopping)
+            with pytest.raises(Interrupted):
+                run_command("train", [str(file), "--work-dir", str(work_dir)])
 
     return run
 

@@ -95,7 +95,7 @@ def test_two_processes_equal_one(config, train):
         assert results[key] == one.results[key]
     for key in ("matrix", "summary"):
         assert numbers(results[key]) == pytest.approx(numbers(one.results[key]), abs=0.5)
-    for key in ("train_images", "test_images", "memory_bytes", "parameters"):
+    for key in ("train_images", "test_images", "memory_bytes", "held_bytes", "parameters"):
         assert [s[key] for s in results["steps"]] == [s[key] for s in one.results["steps"]]
     assert results["environment"]["processes"] == "2"
     assert (two / "report.html").exists()

@@ -202,6 +202,21 @@ class TestCheckpoint:
         tensors = sum(t.numel() * t.element_size() for t in carried_tensors(state))
         assert 0 < tensors <= carried_bytes(state)
 
+    def test_held_bytes_are_the_memories_and_the_graph_network(self, vdfd_run):
+        steps = vdfd_run.results["steps"]
+        assert steps[0]["held_bytes"] == 0
+        for step in (1, 2):
+            state = load(vdfd_run, step - 1)["method"]["state"]
+            memories = sum(t.numel() * t.element_size() for t in carried_tensors(state))
+            width = state["memories"][0]["prototypes"].shape[1]
+            assert memories < steps[step]["held_bytes"]
+            assert steps[step]["held_bytes"] < 2 * memories + 3 * 4 * 2 * width**2 + 2**12
+
+    def test_peaks_of_memory_are_those_of_this_machine(self, vdfd_run):
+        for entry in vdfd_run.results["steps"]:
+            assert 2**26 < entry["peak_memory_bytes"] < 2**40
+            assert entry["peak_memory_of"] in ("GPU", "process", "process since its start")
+
     def test_memory_grows_by_one_task_a_step_and_earlier_tasks_stay(self, vdfd_run):
         memories = [load(vdfd_run, step)["method"]["state"]["memories"] for step in range(3)]
         assert [len(memory) for memory in memories] == [1, 2, 3]
@@ -215,8 +230,9 @@ class TestCheckpoint:
         tensors = carried_tensors(load(vdfd_run, 0)["method"]["state"])
         assert sum(tensor.numel() for tensor in tensors) < parameters / 2
 
-    def test_finetune_carries_nothing(self, finetune_run):
-        assert [entry["memory_bytes"] for entry in finetune_run.results["steps"]] == [0, 0, 0]
+    def test_finetune_carries_and_holds_nothing(self, finetune_run):
+        for key in ("memory_bytes", "held_bytes"):
+            assert [entry[key] for entry in finetune_run.results["steps"]] == [0, 0, 0]
         assert load(finetune_run, 2)["method"]["state"] == {}
 
     def test_first_step_does_not_depend_on_the_method(self, vdfd_run, finetune_run):

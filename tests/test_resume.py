@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from tests.tiny import TASKS
+from tests.tiny import TASKS, Interrupted
 from vdfd_seg.cli import run_command
 from vdfd_seg.engine import load_settings, sequence
 from vdfd_seg.engine.step import ResumableLoop, StepTrainer
@@ -18,11 +18,9 @@ SHORT = {
     "method": {"type": "VDFD", "weight": 10.0},
 }
 """Changes of the config: four iterations a step, saved every second, a strong penalty."""
-TIMES = ("seconds", "seconds_per_iter", "seconds_after_task")
-
-
-class Interrupted(Exception):
-    """What a test ends a run with."""
+TIMES = (
+    "seconds", "seconds_per_iter", "seconds_after_task", "peak_memory_bytes", "peak_memory_of",
+)  # fmt: skip
 
 
 def without_times(results):
@@ -76,26 +74,6 @@ def trained_steps(monkeypatch):
 
     monkeypatch.setattr(StepTrainer, "train", recorded)
     return steps
-
-
-@pytest.fixture(scope="module")
-def interrupt():
-    """Run ``vdfd_seg train`` until iteration ``at`` of step ``step`` begins."""
-
-    def run(file, work_dir, step, at):
-        done = ResumableLoop.run_iter
-
-        def stopping(self, data_batch):
-            if Path(self.runner.work_dir).name == f"step_{step:02d}" and self._iter == at:
-                raise Interrupted
-            return done(self, data_batch)
-
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(ResumableLoop, "run_iter", stopping)
-            with pytest.raises(Interrupted):
-                run_command("train", [str(file), "--work-dir", str(work_dir)])
-
-    return run
 
 
 @pytest.fixture(scope="module")

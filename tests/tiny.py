@@ -24,6 +24,10 @@ VAL = (
 VOID = 255
 
 
+class Interrupted(Exception):
+    """What a test ends a run with."""
+
+
 def write_scenes(root: Path, void: bool = True) -> Path:
     """Write the data set in VOC's layout; without ``void`` every pixel has a class."""
     generator = np.random.default_rng(0)

@@ -38,6 +38,22 @@ def test_mean_and_sample_deviation_by_hand():
     assert row["seconds_per_iter"] == pytest.approx(1.5)
 
 
+def test_memory_is_the_most_of_any_step_and_run():
+    runs = [run(0), run(1)]
+    (row,) = over_seeds(runs)
+    assert (row["held_bytes"], row["peak_memory"]) == (None, None)
+    # A run from before held memory was counted, one whose first step was taken from another.
+    runs[1]["steps"][0] |= {"held_bytes": 0, "peak_memory_bytes": None, "peak_memory_of": None}
+    runs[1]["steps"][1] |= {
+        "held_bytes": 3 * 2**20, "peak_memory_bytes": 2**31, "peak_memory_of": "process",
+    }  # fmt: skip
+    (row,) = over_seeds(runs)
+    assert (row["held_bytes"], row["peak_memory"]) == (3 * 2**20, (2**31, "process"))
+    text = format_seeds(runs)
+    assert "3.0 MiB" in text
+    assert "2.0 GiB RAM" in text
+
+
 def test_single_run_has_no_deviation():
     (row,) = over_seeds([run()])
     assert row["old"] == (50.0, None)

@@ -15,6 +15,18 @@ def test_shows_rows_summary_memory_and_time(results):
     assert "fingerprint" not in text
 
 
+def test_shows_what_is_held_and_the_peak_where_they_are_known(results):
+    assert format_table([results]).splitlines()[-2].count(" - ") == 2
+    results["steps"][1] |= {
+        "held_bytes": 3 * 2**20, "peak_memory_bytes": 2**31, "peak_memory_of": "GPU",
+    }  # fmt: skip
+    results["steps"][0] |= {"held_bytes": 5 * 2**20, "peak_memory_bytes": None}
+    text = format_table([results])
+    assert "5.0 MiB" in text
+    assert "2.0 GiB GPU" in text
+    assert max(map(len, text.splitlines())) <= 110
+
+
 def test_different_protocols_are_marked(results):
     other = copy.deepcopy(results)
     other["method"] = "mib"

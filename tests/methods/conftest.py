@@ -5,6 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from mmengine.dist import get_dist_info
+
+from vdfd_seg.datasets import classification_data
 
 
 def numbered(samples, draws):
@@ -49,7 +52,8 @@ def segmentation_step(tiny_network, tiny_protocol, make_batch):
         def batches(limit=None, samples=None):
             assert samples is None
             count = len(inputs) if limit is None else min(limit, len(inputs))
-            for i in range(count):
+            rank, world = get_dist_info()
+            for i in range(rank, count, world):
                 yield inputs[i : i + 1], batch[i : i + 1]
 
         batch = samples
@@ -82,7 +86,10 @@ def classification_step(tiny_classifier):
                 yield batch["inputs"], batch["data_samples"]
 
         chosen = method.select(data, step, carried)
-        inputs, samples = next(batches(samples=chosen, size=len(chosen)))
+        with pytest.MonkeyPatch.context() as patch:
+            # Of several processes each reads its share in `batches`; this is the whole batch.
+            patch.setattr(classification_data, "get_dist_info", lambda: (0, 1))
+            inputs, samples = next(batches(samples=chosen, size=len(chosen)))
         return SimpleNamespace(
             protocol=protocol, network=network, inputs=inputs, samples=samples, batches=batches,
             own=data.train_samples(step),

@@ -6,6 +6,7 @@ import torch
 from vdfd_seg.checkpoint import load_plain, nbytes, save_plain, to_plain
 from vdfd_seg.errors import InputError
 from vdfd_seg.methods import build_method
+from vdfd_seg.methods.held import held_bytes
 from vdfd_seg.registry import METHODS
 
 CASES = [
@@ -167,6 +168,36 @@ def test_the_old_network_is_kept_only_where_declared(second):
     if not step.method.needs_old_network:
         modules = list(step.method.modules())
         assert not any(isinstance(module, type(step.network)) for module in modules)
+
+
+def size(tensors):
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+def test_what_is_held_while_a_step_trains_is_what_is_declared(second, start, train):
+    _, previous, step = second
+    train(step, updates=1)
+    held, method = held_bytes(step.method, step.network), step.method
+    least = most = 0
+    if method.needs_old_network:
+        least = size(previous.state.values())
+        # With what is no part of the state, such as the colours' mean; and PLOP's thresholds.
+        most += least + 256
+    if method.anchors_weights:
+        # Importances and the weights themselves; SI's path besides.
+        most += 3 * size(step.network.parameters())
+    # A graph network, and the moments of its Adam.
+    most += 3 * size(method.parameters())
+    if previous.carried:
+        # A memory as it is computed with: VDFD pads each parameter to blocks of 32 filters.
+        blocks = 256 * len(list(step.network.parameters()))
+        most += 4 * size(tensors(previous.carried)) + blocks
+    assert least <= held <= most
+    if not previous.carried and not method.needs_old_network:
+        assert held == 0
+    fresh = start()
+    if not (method.anchors_weights or list(fresh.method.parameters())):
+        assert held_bytes(fresh.method, fresh.network) == 0
 
 
 def test_the_penalty_does_not_register_the_network(second):

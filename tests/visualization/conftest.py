@@ -68,6 +68,9 @@ def make_run(
                 "seconds_per_iter": 0.21,
                 "parameters": 39_000_000,
                 "memory_bytes": 700_000 * step,
+                "held_bytes": 3_000_000 * step,
+                "peak_memory_bytes": 2_000_000_000 + step,
+                "peak_memory_of": "process",
             }
         )
     results = {

@@ -111,6 +111,13 @@ def test_every_image_after_every_step_of_every_run(comparison):
     assert len(images) == len(expected)
 
 
+def test_memory_held_and_the_peak_are_shown(comparison):
+    words = Page(comparison).words
+    # Of three runs the most of any step, and the last step's own.
+    assert words.count("5.7 MiB") == 3 * 2
+    assert "1.9 GiB RAM" in words
+
+
 def test_the_best_of_comparable_runs_is_marked(runs, comparison):
     overall = max(run.results["summary"]["overall"] for run in read_runs(runs))
     assert f'<td class="best">{overall:.2f}</td>' in comparison
@@ -154,6 +161,8 @@ def test_without_pictures_optional_keys_and_names_per_class(tmp_path, fake_runs)
         step["per_class"] = {}
         step["seconds"] = step["seconds_per_iter"] = step["memory_bytes"] = None
         step["classes_seen"] = ["a", "b"]
+        for key in ("held_bytes", "peak_memory_bytes", "peak_memory_of"):
+            del step[key]
     results["protocol"]["tasks"] = [["aachen", "bremen"], "darmstadt", {"cities": ["erfurt"]}]
     path.write_text(json.dumps(results))
     words = Page(write_report([work_dir], tmp_path / "r.html").read_text(encoding="utf-8")).words

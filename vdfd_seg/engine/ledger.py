@@ -8,6 +8,7 @@ from vdfd_seg.engine.work_dir import WorkDir
 from vdfd_seg.errors import InputError
 from vdfd_seg.evaluation import format_number, load_results, pool, summarise, write_results
 
+_MEMORY = ("held_bytes", "peak_memory_bytes", "peak_memory_of")
 _SUMMARY = ("acc", "bwt", "forgetting", "avg_incremental", "overall")
 
 
@@ -106,6 +107,8 @@ class Ledger:
             "seconds_after_task": meta["seconds_after_task"],
             "parameters": meta["parameters"],
             "memory_bytes": meta["memory_bytes"],
+            # Checkpoints from before these were counted have none.
+            **{key: meta.get(key) for key in _MEMORY},
         }
         steps = [e for e in self.results["steps"] if e["step"] != step] + [entry]
         steps.sort(key=lambda e: e["step"])

@@ -20,6 +20,7 @@ from vdfd_seg.engine.settings import Settings
 from vdfd_seg.engine.step import StepTrainer, TrainedStep
 from vdfd_seg.engine.testing import load_learner
 from vdfd_seg.engine.work_dir import WorkDir
+from vdfd_seg.methods.held import held_bytes
 
 
 def train_sequence(
@@ -131,9 +132,12 @@ def finish_step(trained: TrainedStep, trainer: StepTrainer, data, run) -> dict:
     """
     step, config = trainer.step, trainer.config
     method, context = trained.learner.method, trained.context
+    network = trained.learner.network
+    # Now, with the state of the method's optimiser, and before the teacher goes.
+    held = held_bytes(method, network)
+    held += method.stored_data_bytes(data, step - 1) if step else 0
     begun = time.perf_counter()
     carried = to_plain(method.after_task(context), "the method's carried state")
-    network = trained.learner.network
     protocol = data.protocol
     content = {
         "state_dict": network.state_dict(),
@@ -157,6 +161,9 @@ def finish_step(trained: TrainedStep, trainer: StepTrainer, data, run) -> dict:
             "seconds_after_task": time.perf_counter() - begun,
             "parameters": sum(p.numel() for p in network.parameters()),
             "memory_bytes": nbytes(carried) + method.stored_data_bytes(data, step),
+            "held_bytes": held,
+            "peak_memory_bytes": trained.peak_memory_bytes,
+            "peak_memory_of": trained.peak_memory_of,
         },
         "method": {"type": config.method.type, "state": carried},
     }

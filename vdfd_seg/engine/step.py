@@ -17,6 +17,8 @@ from vdfd_seg.checkpoint import load_plain
 from vdfd_seg.datasets.seeding import derived_seed
 from vdfd_seg.engine.data import Data
 from vdfd_seg.engine.networks import finished_network, network_of_step
+from vdfd_seg.engine.peak_memory import PeakMemory
+from vdfd_seg.engine.runner_config import in_iterations, model_wrapper, step_hooks
 from vdfd_seg.engine.settings import Settings
 from vdfd_seg.errors import InputError
 from vdfd_seg.methods import TaskContext
@@ -39,13 +41,19 @@ class ResumableLoop(IterBasedTrainLoop):
 
 @dataclass
 class TrainedStep:
-    """What training a step leaves: the learner, the method's context and costs."""
+    """What training a step leaves: the learner, the method's context and costs.
+
+    ``peak_memory_bytes`` and ``peak_memory_of``: see
+    :class:`~vdfd_seg.engine.peak_memory.PeakMemory`; None where nothing was trained.
+    """
 
     learner: ContinualLearner
     context: TaskContext
     seconds: float
     seconds_per_iter: float
     train_images: int
+    peak_memory_bytes: int | None = None
+    peak_memory_of: str | None = None
 
 
 class StepTrainer:
@@ -124,6 +132,7 @@ class StepTrainer:
         Raises:
             InputError: When the state belongs to another run.
         """
+        peak = PeakMemory()
         learner, context = self.prepare()
         state = None
         if resume_path.exists():
@@ -156,7 +165,13 @@ class StepTrainer:
         done = max(iterations - start, 0)
         earlier = state["seconds"] if state else 0.0
         return TrainedStep(
-            learner, context, earlier + seconds, seconds / done if done else 0.0, len(samples)
+            learner,
+            context,
+            earlier + seconds,
+            seconds / done if done else 0.0,
+            len(samples),
+            peak.read(),
+            peak.of,
         )
 
     def _iterations(self, images: int) -> int:
@@ -171,7 +186,7 @@ class StepTrainer:
         schedulers = self.config.get("param_scheduler") or []
         if not isinstance(schedulers, (list, tuple)):
             schedulers = [schedulers]
-        return [_in_iterations(each, math.ceil(images / batch), iterations) for each in schedulers]
+        return [in_iterations(each, math.ceil(images / batch), iterations) for each in schedulers]
 
     def _runner(self, learner, samples, iterations, start, resume_path, tag, state) -> Runner:
         config = self.config
@@ -180,7 +195,7 @@ class StepTrainer:
             samples, config.train_dataloader, self.seed, consumed, learner.method.views
         )
         name = f"{self.settings.name}_step_{self.step:02d}"
-        hooks = {"checkpoint": None, "sampler_seed": None, **config.get("default_hooks", {})}
+        hooks = step_hooks(config.get("default_hooks") or {})
         visualizer = dict(config.get("visualizer") or {"type": "Visualizer"})
         visualizer["name"] = f"{name}_{id(learner)}"
         return Runner(
@@ -195,7 +210,6 @@ class StepTrainer:
                 *config.get("custom_hooks", []),
                 {"type": "vdfd_seg.IterationSeedHook", "seed": self.seed},
                 {"type": "vdfd_seg.MethodHook"},
-                {"type": "vdfd_seg.LossHealthHook"},
                 {
                     "type": "vdfd_seg.StepStateHook",
                     "path": str(resume_path),
@@ -212,7 +226,7 @@ class StepTrainer:
             default_scope="mmseg",
             randomness={"seed": self.seed},
             experiment_name=name,
-            cfg=Config({"model_wrapper_cfg": _wrapper(config.get("model_wrapper_cfg"))}),
+            cfg=Config({"model_wrapper_cfg": model_wrapper(config.get("model_wrapper_cfg"))}),
         )
 
     def _batches(self, view) -> Callable[..., Iterator]:
@@ -251,31 +265,3 @@ def spread(samples: list, limit: int | None) -> list:
     if limit is None or limit >= len(samples):
         return samples
     return [samples[i * len(samples) // limit] for i in range(limit)]
-
-
-def _wrapper(cfg):
-    """MMEngine gives every process a GPU unless the config says that there is none."""
-    if get_device() != "cpu":
-        return cfg
-    default = {"type": "MMDistributedDataParallel", "broadcast_buffers": False}
-    return {**default, **(cfg or {}), "device_ids": None}
-
-
-def _in_iterations(scheduler, epoch, iterations):
-    """A scheduler that steps by iteration, over the whole step where the config names no end.
-
-    Under ``by_epoch=True`` the config's numbers are epochs: a pass over the step's images.
-    """
-    scheduler = {"by_epoch": False, **scheduler}
-    if scheduler["by_epoch"]:
-        scheduler["by_epoch"] = False
-        for key in ("begin", "end", "T_max", "step_size"):
-            if scheduler.get(key) is not None:
-                scheduler[key] *= epoch
-        if "milestones" in scheduler:
-            scheduler["milestones"] = [epoch * number for number in scheduler["milestones"]]
-    if scheduler["type"] in ("PolyLR", "LinearLR", "ConstantLR") and "end" not in scheduler:
-        scheduler["end"] = iterations
-    if scheduler["type"] == "CosineAnnealingLR" and "T_max" not in scheduler:
-        scheduler["T_max"] = iterations
-    return scheduler

@@ -8,7 +8,15 @@ from rich import box
 from rich.table import Table
 
 from vdfd_seg.evaluation.functional import new_task_metric
-from vdfd_seg.evaluation.table import format_number, human_bytes, protocol_marks, render
+from vdfd_seg.evaluation.table import (
+    format_number,
+    human_bytes,
+    human_peak,
+    most_held,
+    peak_memory,
+    protocol_marks,
+    render,
+)
 
 MEASURES = ("old", "new", "overall", "acc", "bwt", "forgetting", "new_task", "avg_incremental")
 HEADINGS = ("Old", "New", "All", "ACC", "BWT", "Forget", "New task", "Avg")
@@ -22,7 +30,9 @@ def over_seeds(results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
     Returns:
         For each group, in order of appearance: ``method``, ``fingerprint``, ``seeds``,
-        ``memory_bytes`` (the largest carried after the last step), ``seconds_per_iter``
+        ``memory_bytes`` (the largest carried after the last step), ``held_bytes`` and
+        ``peak_memory`` (the largest of any step, the latter with what it is of; None where no
+        run says it), ``seconds_per_iter``
         (of the steps after the first, their mean; None where none was trained), and for every
         key of the summary that all its runs have, and ``new_task``
         (:func:`~vdfd_seg.evaluation.functional.new_task_metric`), a pair (mean, sample standard
@@ -40,6 +50,8 @@ def over_seeds(results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
             "steps": steps,
             "seeds": sorted(run["seed"] for run in runs),
             "memory_bytes": max(run["steps"][-1]["memory_bytes"] or 0 for run in runs),
+            "held_bytes": _largest(map(most_held, runs)),
+            "peak_memory": _largest(map(peak_memory, runs)),
         }
         times = [s["seconds_per_iter"] for run in runs for s in run["steps"] if s["step"]]
         times = [time for time in times if time]
@@ -52,12 +64,18 @@ def over_seeds(results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return rows
 
 
+def _largest(values):
+    return max((value for value in values if value is not None), default=None)
+
+
 def _measure(run, key):
     return new_task_metric(run["matrix"]) if key == "new_task" else run["summary"].get(key)
 
 
 def format_seeds(results: Sequence[dict[str, Any]], width: int = 160) -> str:
-    """:func:`over_seeds` as a plain-text table; protocols that differ are marked.
+    """:func:`over_seeds` as plain-text tables, of the measures and of what they cost.
+
+    Protocols that differ are marked.
 
     Args:
         results: Contents of ``results.json`` files.
@@ -67,22 +85,33 @@ def format_seeds(results: Sequence[dict[str, Any]], width: int = 160) -> str:
     mark_of = {
         run["protocol"]["fingerprint"]: mark for run, mark in zip(results, letters, strict=True)
     }
-    table = Table(box=box.ASCII2)
     rows = over_seeds(results)
+    marks = [mark_of[row["fingerprint"]] for row in rows]
+    labels = [
+        f"{row['method']} [{mark}]" if mark else row["method"]
+        for row, mark in zip(rows, marks, strict=True)
+    ]
     shown = [key for key in MEASURES if any(key in row for row in rows)]
     names = [name for key, name in zip(MEASURES, HEADINGS, strict=True) if key in shown]
-    for name in ("Method", "Seeds", *names, "Carried", "s/iter"):
-        table.add_column(name, justify="left" if name == "Method" else "right", no_wrap=True)
-    for row in rows:
-        mark = mark_of[row["fingerprint"]]
-        table.add_row(
-            f"{row['method']} [{mark}]" if mark else row["method"],
-            str(len(row["seeds"])),
-            *(cell(row.get(key)) for key in shown),
+    measures = _table("Seeds", *names)
+    costs = _table("Carried", "Held", "Peak", "s/iter")
+    for label, row in zip(labels, rows, strict=True):
+        measures.add_row(label, str(len(row["seeds"])), *(cell(row.get(key)) for key in shown))
+        costs.add_row(
+            label,
             human_bytes(row["memory_bytes"]),
+            human_bytes(row["held_bytes"]),
+            human_peak(row["peak_memory"]),
             format_number(row["seconds_per_iter"], 3),
         )
-    return render([table], notes, width)
+    return render([measures, costs], notes, width)
+
+
+def _table(*headings):
+    table = Table(box=box.ASCII2)
+    for name in ("Method", *headings):
+        table.add_column(name, justify="left" if name == "Method" else "right", no_wrap=True)
+    return table
 
 
 def cell(pair: tuple[float, float | None] | None) -> str:

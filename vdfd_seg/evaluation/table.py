@@ -48,6 +48,29 @@ def total_seconds(results: dict[str, Any]) -> float | None:
     return None if None in seconds else sum(seconds)
 
 
+def most_held(results: dict[str, Any]) -> int | None:
+    """The most that the method held while a step trained; None where no step says it."""
+    held = [step.get("held_bytes") for step in results["steps"]]
+    return max((count for count in held if count is not None), default=None)
+
+
+def peak_memory(results: dict[str, Any]) -> tuple[int, str] | None:
+    """The greatest peak of memory of any step, and what it is of; None where none says it."""
+    peaks = [
+        (step["peak_memory_bytes"], step["peak_memory_of"])
+        for step in results["steps"]
+        if step.get("peak_memory_bytes") is not None
+    ]
+    return max(peaks, default=None)
+
+
+def human_peak(peak: tuple[int, str] | None) -> str:
+    """A peak of memory with what it is of (``1.5 GiB GPU``, ``1.5 GiB RAM``); ``-`` for None."""
+    if peak is None:
+        return MISSING
+    return f"{human_bytes(peak[0])} {'GPU' if peak[1] == 'GPU' else 'RAM'}"
+
+
 def run_names(results: Sequence[dict[str, Any]]) -> list[str]:
     """A different name for each run: its method, with seed or number where that is shared."""
     names = [str(run["method"]) for run in results]
@@ -101,7 +124,9 @@ def format_table(
     """Runs side by side: first one line per step, then one per run.
 
     The first table holds row ``i`` of the result matrix (``R[i][0] ... R[i][i]``), old, new and
-    all (pooled over everything seen) after each step; the second the summary of each run. Runs of
+    all (pooled over everything seen) after each step; the second the summary of each run; the
+    third what its method carries after the last step and, the most of any step, holds while one
+    trains, with the peak of memory in all and the time. Runs of
     different protocols or metrics are marked with a letter, explained below the tables.
 
     Args:
@@ -125,7 +150,11 @@ def format_table(
     # A run of classification has neither old nor new: no empty columns for it.
     split = any("old" in run["summary"] for run in results)
 
-    tables = [_steps_table(results, labels, split), _summary_table(results, labels, split)]
+    tables = [
+        _steps_table(results, labels, split),
+        _summary_table(results, labels, split),
+        _cost_table(results, labels),
+    ]
     return render(tables, notes, width)
 
 
@@ -173,14 +202,26 @@ def _summary_table(results: Sequence[dict[str, Any]], labels: list[str], split: 
     }
     for key in keys:
         table.add_column(headings.get(key, key.title()), justify="right", no_wrap=True)
-    for heading in ("Carried", "Time"):
-        table.add_column(heading, justify="right", no_wrap=True)
     for label, run in zip(labels, results, strict=True):
         table.add_row(
             label,
             f"{len(run['steps'])}/{len(run['protocol']['tasks'])}",
             *(format_number(run["summary"].get(key)) for key in keys),
+        )
+    return table
+
+
+def _cost_table(results: Sequence[dict[str, Any]], labels: list[str]) -> Table:
+    table = _table("Run", "Parameters", title="Memory and time")
+    for heading in ("Carried", "Held", "Peak", "Time"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for label, run in zip(labels, results, strict=True):
+        table.add_row(
+            label,
+            str(run["steps"][-1]["parameters"]),
             human_bytes(run["steps"][-1]["memory_bytes"]),
+            human_bytes(most_held(run)),
+            human_peak(peak_memory(run)),
             human_seconds(total_seconds(run)),
         )
     return table

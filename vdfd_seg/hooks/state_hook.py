@@ -8,6 +8,7 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 
 from vdfd_seg.checkpoint import save_plain
+from vdfd_seg.hooks.gradient_norms import non_finite_parameters
 from vdfd_seg.registry import HOOKS
 
 
@@ -17,7 +18,8 @@ class StepStateHook(Hook):
 
     Everything that training changes is in it: network with buffers, method,
     optimisers, schedulers and loss scaler, and the iteration. The old file stays
-    until the new one is complete.
+    until the new one is complete, and where weights are no longer finite: going on
+    from it repeats what spoilt them.
 
     Args:
         path: The file.
@@ -64,6 +66,9 @@ class StepStateHook(Hook):
             return
         self.due = False
         if not is_main_process():
+            return
+        if non_finite_parameters(_learner(runner)):
+            runner.logger.warning(f"weights are not finite: '{self.path}' is not replaced")
             return
         own = _learner(runner).method.optimizer
         save_plain(

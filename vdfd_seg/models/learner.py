@@ -1,7 +1,9 @@
 """A network and the method that trains it, as one MMEngine model."""
 
+from collections.abc import Callable, Mapping
+
 from mmengine.model import BaseModel
-from torch import nn
+from torch import Tensor, nn
 
 
 class ContinualLearner(BaseModel):
@@ -15,7 +17,13 @@ class ContinualLearner(BaseModel):
         network: The segmentor or classifier of MMSegmentation's kind.
         method: A :class:`vdfd_seg.methods.Method`.
         view: The method's view of ``network``.
+
+    Attributes:
+        on_terms: Called with the terms of each iteration's loss, by name and with their graph,
+            before their sum goes backward; None for nothing.
     """
+
+    on_terms: Callable[[Mapping[str, Tensor]], None] | None = None
 
     def __init__(self, network: nn.Module, method: nn.Module, view):
         super().__init__(data_preprocessor=network.data_preprocessor)
@@ -33,3 +41,10 @@ class ContinualLearner(BaseModel):
         if mode == "predict":
             return self.method.predict(self.view, inputs, data_samples)
         return self.network(inputs, data_samples, mode=mode)
+
+    def parse_losses(self, losses):
+        """MMEngine's sum of the losses; :attr:`on_terms` sees its terms."""
+        total, terms = super().parse_losses(losses)
+        if self.on_terms is not None:
+            self.on_terms(terms)
+        return total, terms

@@ -11,7 +11,10 @@ from vdfd_seg.evaluation.table import (
     describe_protocol,
     format_number,
     human_bytes,
+    human_peak,
     human_seconds,
+    most_held,
+    peak_memory,
     protocol_marks,
     total_seconds,
 )
@@ -107,6 +110,7 @@ def _context(runs: list[RunFiles], title: str | None, max_images: int) -> dict[s
         ],
         "number": format_number,
         "bytes": human_bytes,
+        "peak_of": lambda step: human_peak(peak_memory({"steps": [step]})),
         "duration": human_seconds,
     }
 
@@ -131,6 +135,8 @@ def _headline(runs: list[RunFiles], marks: list[str]) -> dict[str, Any]:
                 "tasks": len(run.results["protocol"]["tasks"]),
                 "cells": [column[index] for column in columns],
                 "bytes": human_bytes(run.results["steps"][-1]["memory_bytes"]),
+                "held": human_bytes(most_held(run.results)),
+                "peak": human_peak(peak_memory(run.results)),
                 "seconds": human_seconds(total_seconds(run.results)),
             }
         )
