@@ -52,7 +52,7 @@ def load_predictor(
         )
     network = finished_network(meta["model"], sizes, saved["state_dict"])
     view = view_of(network, "class" if task is None else "task")
-    learner = ContinualLearner(network, _method(saved["method"]), view).eval()
+    learner = ContinualLearner(network, _method(saved), view).eval()
     if classifies:
         return ClassPredictor(learner, meta, task)
     return Predictor(learner, meta)
@@ -68,11 +68,16 @@ def head_sizes(saved: dict) -> list[int]:
     return [len(state[f"heads.{task}.weight"]) // rows for task in range(len(heads))]
 
 
+def predicts_otherwise(saved: dict) -> bool:
+    """Whether a checkpoint's method does not predict what its network alone does (iCaRL)."""
+    kind = METHODS.get(str(saved["method"]["type"]))
+    return kind is not None and kind.predict is not Method.predict
+
+
 def _method(saved: dict) -> Method:
     """The method, where it predicts otherwise than its network does; else one that does not."""
-    kind = METHODS.get(str(saved["type"]))
-    if kind is None or kind.predict is Method.predict:
+    if not predicts_otherwise(saved):
         return FineTune()
-    method = build_method({"type": saved["type"]})
-    method.restore(saved["state"])
+    method = build_method({"type": saved["method"]["type"]})
+    method.restore(saved["method"]["state"])
     return method
