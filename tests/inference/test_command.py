@@ -1,8 +1,10 @@
 """``vdfd_seg infer``: videos, batches, classifiers, two steps compared."""
 
 import csv
+import re
 import shutil
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -98,6 +100,22 @@ class TestVideo:
         status, error = infer(vdfd_run.path, tmp_path / "cut.mp4", "--out", tmp_path / "out")
         assert status == 2 and "cannot read the video" in error
         assert not (tmp_path / "out").exists()
+
+    def test_what_can_be_read_of_a_video_is_written(self, infer, vdfd_run, tmp_path):
+        path = tmp_path / "long.avi"
+        writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10.0, (48, 48))
+        noise = np.random.default_rng(0)
+        for _ in range(20):
+            writer.write(noise.integers(0, 255, (48, 48, 3)).astype(np.uint8))
+        writer.release()
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+        status, error = infer(vdfd_run.path, path, "--out", tmp_path / "out", "--batch-size", 4)
+        assert status == 2
+        readable = int(re.search(r"cut off: (\d+) of its 20 frames", error)[1])
+        assert 4 < readable < 16
+        written = VideoReader(tmp_path / "out" / "long.mp4").frames
+        assert written == readable
+        assert [p.name for p in (tmp_path / "out").iterdir()] == ["long.mp4"]
 
     def test_an_input_video_is_not_overwritten(self, infer, vdfd_run, clip, tmp_path):
         copy = shutil.copy(clip, tmp_path / "drive.mp4")

@@ -56,13 +56,28 @@ class Source:
             read: Reads an image's file.
             size: At most so many.
             doing: What the bar says.
+
+        Raises:
+            InputError: For what cannot be read, after a last batch of what came before it.
         """
         total = (self.video.frames or None) if self.video else len(self.paths)
         with tqdm(total=total, desc=doing, unit=self.unit) as bar:
             named = self._frames() if self.video else ((p, read(p)) for p in self.paths)
-            while batch := list(islice(named, size)):
+            failure = None
+            while failure is None:
+                batch = []
+                try:
+                    for item in islice(named, size):
+                        batch.append(item)
+                except InputError as error:
+                    # After the batch: what could be read is not lost.
+                    failure = error
+                if not batch:
+                    break
                 yield batch
                 bar.update(len(batch))
+        if failure is not None:
+            raise failure
 
     def _frames(self):
         for number, frame in enumerate(self.video):
