@@ -15,6 +15,9 @@ ROOT = Path(__file__).resolve().parent
 BUNDLED = ("configs", "tools")
 BUNDLE = Path("vdfd_seg", ".mim")
 
+# The export to ONNX: its format, torch's exporter, and what compares the result with PyTorch.
+ONNX = ["onnx>=1.17,<2", "onnxscript>=0.5,<1", "onnxruntime>=1.20,<2"]
+
 
 class BuildWithBundle(build_py):
     """Copy configs/ and tools/ into the built package.
@@ -107,7 +110,7 @@ setup(
         "tqdm>=4.60",
         "filelock>=3.12",
     ],
-    extras_require={"test": ["pytest>=8"]},
+    extras_require={"onnx": ONNX, "test": ["pytest>=8", *ONNX]},
     cmdclass={"build_py": BuildWithBundle},
     entry_points={"console_scripts": ["vdfd_seg = vdfd_seg.cli:main"]},
     zip_safe=False,

@@ -274,11 +274,6 @@ class TestBadInput:
         file = write_config(tmp_path / "tiny.py", tiny_classifier_config(copy, VDFD))
         assert "train_images.npy" in refused("train", file, "--work-dir", tmp_path / "w")
 
-    def test_overlays_of_a_classifier(self, refused, sequence, tmp_path, scenes):
-        checkpoint = sequence(VDFD).path / "step_00" / "checkpoint.pth"
-        message = refused("infer", checkpoint, scenes / "JPEGImages", "--out", tmp_path / "out")
-        assert "is a classifier's" in message
-
     def test_a_step_without_images(self, refused, digits, tmp_path):
         arrays = read_arrays(digits, "train")
         kept = arrays.labels != 4

@@ -228,7 +228,7 @@ class TestCommandLine:
         assert wrong.returncode == 2
         assert "Traceback" not in wrong.stderr
 
-    @pytest.mark.parametrize("name", ["train", "test", "infer", "multi_run", "demo"])
+    @pytest.mark.parametrize("name", ["train", "test", "infer", "export", "multi_run", "demo"])
     def test_tools_are_the_commands_without_installation(self, name, tmp_path):
         """Each tool takes the package of its own clone, whatever else is installed."""
         clone, other = tmp_path / "clone", tmp_path / "other"

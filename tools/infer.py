@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Segment images with a step's checkpoint; the same as ``vdfd_seg infer``."""
+"""Segment or classify images with a step, or compare two; the same as ``vdfd_seg infer``."""
 
 import sys
 from pathlib import Path

@@ -1,12 +1,14 @@
 """What is installed beside this package: conflicts said clearly, before they bite."""
 
 import contextlib
+import importlib
 import io
 import re
 import sys
 import warnings
 from collections.abc import Iterator
 from importlib import metadata
+from types import ModuleType
 
 from vdfd_seg.errors import InputError
 
@@ -105,3 +107,24 @@ def quiet_imports() -> Iterator[None]:
     warnings.filterwarnings("ignore", message="For binary segmentation, we suggest")
     with contextlib.redirect_stdout(io.StringIO()):
         yield
+
+
+def optional_module(name: str, extra: str) -> ModuleType:
+    """A module that only some uses need and that an extra of this package brings.
+
+    Args:
+        name: The module.
+        extra: The extra.
+
+    Raises:
+        InputError: It is not installed; the message says how to install it.
+    """
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise
+        raise InputError(
+            f"this needs the module '{name}', which is not installed for {sys.executable}: "
+            f"pip install 'vdfd_seg[{extra}]' (in a clone: pip install '.[{extra}]')."
+        ) from error

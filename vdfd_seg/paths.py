@@ -1,4 +1,4 @@
-"""Where the configs are, in a clone and in an installed copy."""
+"""Where configs and checkpoints are."""
 
 import difflib
 from pathlib import Path
@@ -65,6 +65,40 @@ def resolve_config(path_or_name: str | Path) -> Path:
     near = _nearest("/".join(parts), folder)
     hint = f" Did you mean {' or '.join(near)}?" if near else ""
     raise InputError(f"config '{path_or_name}' {what}.{hint} The configs are in {folder}.")
+
+
+def find_checkpoints(
+    path: str | Path, step: int | None = None, all_steps: bool = False
+) -> list[Path]:
+    """The checkpoints that an argument means: a file, or steps of a work dir.
+
+    Args:
+        path: A checkpoint, or a work dir.
+        step: Of a work dir, this step; None for its last.
+        all_steps: Of a work dir, every step.
+
+    Raises:
+        InputError: When there is no such checkpoint.
+    """
+    path = Path(path)
+    if path.is_file():
+        if step is not None or all_steps:
+            raise InputError(f"--step and --all-steps need a work dir; '{path}' is a file.")
+        return [path]
+    found = sorted(path.glob("step_[0-9]*/checkpoint.pth"))
+    if not found:
+        raise InputError(f"'{path}' is neither a checkpoint nor a work dir with finished steps.")
+    if all_steps:
+        return found
+    if step is None:
+        return found[-1:]
+    wanted = path / f"step_{step:02d}" / "checkpoint.pth"
+    if wanted not in found:
+        raise InputError(
+            f"'{path}' has no finished step {step}; there are "
+            f"{', '.join(str(int(p.parent.name[5:])) for p in found)}."
+        )
+    return [wanted]
 
 
 def _nearest(name: str, folder: Path, count: int = 3) -> list[str]:

@@ -18,7 +18,8 @@ COMMANDS = {
     "multi_run": "train several configs with several seeds, and compare them",
     "adopt": "take a network that mmsegmentation trained as the first step of a sequence",
     "test": "evaluate the checkpoints of a sequence on every task seen",
-    "infer": "segment images with the checkpoint of a step",
+    "infer": "segment or classify images or a video with a step, or compare two steps",
+    "export": "write a step for mmsegmentation or as ONNX",
     "report": "write the HTML report of a work dir",
     "demo": "train, evaluate and report a whole sequence on the embedded data set",
 }

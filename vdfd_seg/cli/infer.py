@@ -1,20 +1,34 @@
-"""``vdfd_seg infer``: segment images with the checkpoint of a step."""
+"""``vdfd_seg infer``: what a step says of images or a video, and what changed between steps."""
 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
 from vdfd_seg.environment import quiet_imports
+from vdfd_seg.errors import InputError
 
 
 def parser() -> argparse.ArgumentParser:
     """Arguments of the command."""
-    parse = argparse.ArgumentParser(description="Segment images with the checkpoint of a step.")
-    parse.add_argument("checkpoint", help="a step's checkpoint.pth")
-    parse.add_argument("images", help="an image, or a folder of images")
-    parse.add_argument("--out", required=True, help="folder for the overlays")
+    parse = argparse.ArgumentParser(
+        description="Segment or classify images with the checkpoint of a step, or show what "
+        "changed between two steps."
+    )
+    parse.add_argument("checkpoint", help="a step's checkpoint.pth, or a work dir")
+    parse.add_argument("images", help="an image, a folder of images, or a video")
+    parse.add_argument("--out", required=True, help="folder for the pictures and tables")
+    parse.add_argument("--step", type=int, help="of a work dir: this step; default the last")
+    parse.add_argument(
+        "--diff", nargs="+", metavar="B",
+        help="show what changed: between steps A B of a work dir, or from CHECKPOINT to one other",
+    )  # fmt: skip
     parse.add_argument("--masks", action="store_true", help="write the label masks as well")
     parse.add_argument("--alpha", type=float, default=0.5, help="weight of the colours, 0 to 1")
+    parse.add_argument("--batch-size", type=int, default=1, help="images a batch; default 1")
+    parse.add_argument(
+        "--task", type=int,
+        help="of a classifier: the images' task, from 0; default all classes seen compete",
+    )  # fmt: skip
     return parse
 
 
@@ -22,39 +36,89 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command.
 
     Raises:
-        InputError: For a checkpoint or an image that cannot be used.
+        InputError: For a checkpoint, an image or a video that cannot be used.
     """
     args = parser().parse_args(argv)
+    if args.batch_size < 1:
+        raise InputError(f"--batch-size {args.batch_size} must be 1 or more.")
+    if not 0 <= args.alpha <= 1:
+        raise InputError(f"--alpha {args.alpha} must be in 0 to 1.")
+    if args.diff and (args.masks or args.step is not None):
+        raise InputError("--diff goes with neither --masks nor --step; infer each step by itself.")
     with quiet_imports():
-        import numpy as np
-        from PIL import Image
-        from tqdm import tqdm
-
-        from vdfd_seg.engine.inference import Predictor, find_images
         from vdfd_seg.files import writable_dir
-        from vdfd_seg.visualization import default_palette, legend, overlay
+        from vdfd_seg.inference.outputs import Source
 
-    images = find_images(args.images)
+    source = Source(args.images)
+    predict = _differences(args) if args.diff else _one(args)
+    classifies = (predict.new if args.diff else predict).problem == "classification"
+    if classifies and args.masks:
+        raise InputError("--masks is for segmentation; this checkpoint is a classifier's.")
     out = writable_dir(args.out, "output folder")
-    predict = Predictor.load(args.checkpoint)
-    palette = predict.palette or default_palette(len(predict.classes))
-    base = Path(args.images) if Path(args.images).is_dir() else images[0].parent
-    for path in tqdm(images, desc="segmenting", unit="image"):
-        mask = predict(path)
-        with Image.open(path) as picture:
-            blended = overlay(np.asarray(picture.convert("RGB")), mask, palette, args.alpha)
-        present = sorted(set(np.unique(mask).tolist()))
-        names = legend(
-            [predict.classes[i] for i in present], [palette[i] for i in present], blended.shape[1]
-        )
-        width = max(names.shape[1], blended.shape[1])
-        page = [np.pad(part, ((0, 0), (0, width - part.shape[1]), (0, 0)), constant_values=255)
-                for part in (blended, names)]  # fmt: skip
-        target = (out / path.relative_to(base)).with_suffix(".png")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(np.concatenate(page)).save(target)
-        if args.masks:
-            Image.fromarray(mask).save(target.with_name(f"{target.stem}_mask.png"))
-    print(f"{len(images)} overlays with the {len(predict.classes)} classes of step {predict.step} "
-          f"in {out}")  # fmt: skip
+    (_classify if classifies else _segment)(args, source, predict, out)
     return 0
+
+
+def _one(args):
+    from vdfd_seg.inference import load_predictor
+
+    return load_predictor(args.checkpoint, args.step, args.task)
+
+
+def _differences(args):
+    from vdfd_seg.inference import Differences, load_predictor
+
+    if len(args.diff) == 1:
+        parts = [(args.checkpoint, None), (args.diff[0], None)]
+    elif len(args.diff) == 2 and all(step.isdigit() for step in args.diff):
+        parts = [(args.checkpoint, int(step)) for step in args.diff]
+    else:
+        raise InputError(
+            f"--diff {' '.join(args.diff)}: give two steps of a work dir (--diff 0 2), or one "
+            f"checkpoint to compare with."
+        )
+    return Differences(*(load_predictor(path, step, args.task) for path, step in parts))
+
+
+def _segment(args, source, predict, out: Path) -> None:
+    from vdfd_seg.inference.outputs import comparisons, overlays, write_pages, write_rows
+
+    whole_legend = source.video is not None
+    if not args.diff:
+        draw = overlays(predict, args.alpha, whole_legend)
+        count = write_pages(source, predict, out, draw, args.batch_size, args.masks)
+        what = "frames" if source.video else "overlays"
+        print(f"{count} {what} with the {len(predict.classes)} classes of step {predict.step} "
+              f"in {out}")  # fmt: skip
+        return
+    rows: list[list] = []
+    draw = comparisons(predict, args.alpha, whole_legend, rows)
+    write_pages(source, predict.new, out, draw, args.batch_size)
+    write_rows(out / "changes.csv", [source.unit, "from", "to", "pixels"], rows, source.base)
+    _print_changes(predict, "pixels", out / "changes.csv")
+
+
+def _classify(args, source, predict, out: Path) -> None:
+    from vdfd_seg.inference.outputs import classified, write_rows
+
+    heads = ["predicted_a", "score_a", "predicted_b", "score_b"]
+    rows = classified(source, predict, args.batch_size)
+    table = out / ("changes.csv" if args.diff else "predictions.csv")
+    head = [source.unit, *(heads if args.diff else ["predicted", "score"])]
+    write_rows(table, head, rows, source.base)
+    one = predict.new if args.diff else predict
+    if one.scenario == "task" and args.task is None:
+        print("trained task-incrementally, and no --task given: the classes of all tasks compete")
+    if args.diff:
+        _print_changes(predict, f"{source.unit}s", table)
+    else:
+        print(f"{len(rows)} {source.unit}s with the {len(one.classes)} classes of step "
+              f"{one.step}: {table}")  # fmt: skip
+
+
+def _print_changes(differences, unit: str, table: Path) -> None:
+    from vdfd_seg.inference.differences import format_changes
+
+    print(f"from step {differences.old.step} to step {differences.new.step}: ", end="")
+    print(format_changes(differences.counts, differences.classes, unit))
+    print(f"pictures and every change: {table.parent}, {table.name}")

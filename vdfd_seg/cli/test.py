@@ -7,6 +7,7 @@ from pathlib import Path
 from vdfd_seg.cli.arguments import add_run_arguments
 from vdfd_seg.environment import quiet_imports
 from vdfd_seg.errors import InputError
+from vdfd_seg.paths import find_checkpoints
 
 
 def parser() -> argparse.ArgumentParser:
@@ -20,38 +21,6 @@ def parser() -> argparse.ArgumentParser:
     parse.add_argument("--out", help="write the results as JSON")
     add_run_arguments(parse)
     return parse
-
-
-def find_checkpoints(path: str | Path, step: int | None, all_steps: bool) -> list[Path]:
-    """The checkpoints to evaluate.
-
-    Args:
-        path: A checkpoint, or a work dir.
-        step: Of a work dir, this step; None for its last.
-        all_steps: Of a work dir, every step.
-
-    Raises:
-        InputError: When there is no such checkpoint.
-    """
-    path = Path(path)
-    if path.is_file():
-        if step is not None or all_steps:
-            raise InputError(f"--step and --all-steps need a work dir; '{path}' is a file.")
-        return [path]
-    found = sorted(path.glob("step_[0-9]*/checkpoint.pth"))
-    if not found:
-        raise InputError(f"'{path}' is neither a checkpoint nor a work dir with finished steps.")
-    if all_steps:
-        return found
-    if step is None:
-        return found[-1:]
-    wanted = path / f"step_{step:02d}" / "checkpoint.pth"
-    if wanted not in found:
-        raise InputError(
-            f"'{path}' has no finished step {step}; there are "
-            f"{', '.join(str(int(p.parent.name[5:])) for p in found)}."
-        )
-    return [wanted]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -72,6 +72,11 @@ class ClassificationData:
                     )
 
     @property
+    def image_size(self) -> list[int]:
+        """[height, width] of the images."""
+        return list(self.arrays["train"].images.shape[1:3])
+
+    @property
     def evaluate_on_part(self) -> str:
         """The arrays of evaluation: ``"train"`` when it is the validation images."""
         return "train" if self.evaluate_on == "validation" else "test"

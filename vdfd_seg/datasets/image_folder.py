@@ -43,7 +43,7 @@ def read_image_folder(
     images, labels, size = [], [], None
     for label, path in enumerate(entries.values()):
         if tile is not None:
-            tiles = _cut(_read(path), tile, path)
+            tiles = _cut(read_image(path), tile, path)
             images.append(tiles)
             labels += [label] * len(tiles)
             continue
@@ -51,7 +51,7 @@ def read_image_folder(
         if not members:
             raise InputError(f"{path}: this class has no image; add some or remove the folder.")
         for member in members:
-            image = _read(member)
+            image = read_image(member)
             size = size or image.shape
             if image.shape != size:
                 raise InputError(
@@ -102,8 +102,15 @@ def _classes(folder: Path, tile: int | None) -> dict[str, Path]:
     return classes
 
 
-def _read(path: Path) -> np.ndarray:
-    """The image ``(H, W, 3)``, uint8, RGB."""
+def read_image(path: Path) -> np.ndarray:
+    """An image as an array.
+
+    Returns:
+        ``(H, W, 3)`` uint8 RGB.
+
+    Raises:
+        InputError: A file that is no image, damaged, too large, or of more than 8 bits a channel.
+    """
     try:
         with warnings.catch_warnings():
             # Pillow only warns of images up to twice the size that it refuses.

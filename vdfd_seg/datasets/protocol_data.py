@@ -83,6 +83,11 @@ class ProtocolData:
                     )
 
     @property
+    def image_size(self) -> None:
+        """None: images of segmentation are of many sizes."""
+        return None
+
+    @property
     def evaluate_on_part(self) -> str:
         """The source of evaluation: ``"train"`` when it is the validation images."""
         return "train" if self.evaluate_on == "validation" else "test"

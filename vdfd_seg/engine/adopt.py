@@ -5,12 +5,12 @@ from pathlib import Path
 
 from torch import Tensor
 
+from vdfd_seg.datasets.image_files import find_images
 from vdfd_seg.datasets.protocol_data import one_pass
 from vdfd_seg.datasets.task_dataset import Sample, TaskDataset, kind_of
 from vdfd_seg.engine.checks import check_parts
 from vdfd_seg.engine.data import open_data
 from vdfd_seg.engine.environment import set_up
-from vdfd_seg.engine.inference import find_images
 from vdfd_seg.engine.networks import build_network, checked_view
 from vdfd_seg.engine.sequence import finish_step
 from vdfd_seg.engine.settings import Settings

@@ -153,6 +153,7 @@ def finish_step(trained: TrainedStep, trainer: StepTrainer, data, run) -> dict:
                 "palette": protocol.palette_of_labels()[: protocol.num_classes(step)],
             },
             "model": config.model.to_dict(),
+            "image_size": data.image_size,
             "test_pipeline": config.test_dataloader.dataset.to_dict().get("pipeline", []),
             "seed": trainer.settings.seed,
             "train_images": trained.train_images,

@@ -111,7 +111,8 @@ class ICaRL(Distilling):
         if self.means is None:
             return view.network(inputs, samples, mode="predict")
         features = F.normalize(view.outputs(inputs).embedding.float(), dim=1)
-        return -torch.cdist(features, self.means.to(features))
+        # Not cdist, which cannot be exported to ONNX; 51 MB for 250 images and 100 classes.
+        return -torch.linalg.vector_norm(features[:, None] - self.means.to(features), dim=2)
 
 
 def exemplar_samples(carried: dict) -> list[Sample]:

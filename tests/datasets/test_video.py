@@ -1,0 +1,90 @@
+"""Videos: what is written is read, and damage is said."""
+
+import cv2
+import numpy as np
+import pytest
+
+from vdfd_seg.datasets.video import VideoReader, VideoWriter, is_video
+from vdfd_seg.errors import InputError
+
+COLOURS = ((250, 10, 10), (10, 250, 10), (10, 10, 250))
+
+
+def flat(colour, height=32, width=48):
+    return np.full((height, width, 3), colour, np.uint8)
+
+
+@pytest.fixture
+def three_colours(tmp_path):
+    path = tmp_path / "colours.mp4"
+    with VideoWriter(path, rate=12.5) as writer:
+        for colour in COLOURS:
+            writer.write(flat(colour))
+    return path
+
+
+def test_frames_rate_and_channel_order_survive(three_colours):
+    reader = VideoReader(three_colours)
+    assert (reader.frames, reader.rate) == (3, 12.5)
+    frames = list(reader)
+    assert len(frames) == 3
+    for frame, colour in zip(frames, COLOURS, strict=True):
+        assert frame.shape == (32, 48, 3)
+        # The encoder loses a little; red must not come back as blue.
+        assert np.abs(frame.mean((0, 1)) - colour).max() < 20
+
+
+def test_odd_sides_are_padded_not_cut(tmp_path):
+    with VideoWriter(tmp_path / "odd.mp4", 5.0) as writer:
+        writer.write(flat((0, 0, 0), 31, 47))
+    (frame,) = VideoReader(tmp_path / "odd.mp4")
+    assert frame.shape == (32, 48, 3)
+    assert frame[-1].min() > 150 and frame[:24, :40].max() < 100
+
+
+def test_nothing_partial_is_left(three_colours):
+    assert [path.name for path in three_colours.parent.iterdir()] == ["colours.mp4"]
+
+
+def test_a_writer_without_frames_writes_nothing(tmp_path):
+    with VideoWriter(tmp_path / "none.mp4", 5.0):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+class TestDamage:
+    def test_missing(self, tmp_path):
+        with pytest.raises(InputError, match="does not exist"):
+            VideoReader(tmp_path / "none.mp4")
+
+    @pytest.mark.parametrize("content", [b"", b"no video" * 100], ids=["empty", "text"])
+    def test_no_video(self, tmp_path, content):
+        (tmp_path / "no.mp4").write_bytes(content)
+        with pytest.raises(InputError, match=r"cannot read the video .*no\.mp4"):
+            VideoReader(tmp_path / "no.mp4")
+
+    def test_cut_off_with_its_index(self, three_colours):
+        # An MP4's index is its end.
+        three_colours.write_bytes(three_colours.read_bytes()[:-300])
+        with pytest.raises(InputError, match="cannot read the video"):
+            VideoReader(three_colours)
+
+    def test_fewer_frames_than_announced(self, tmp_path):
+        path = tmp_path / "long.avi"
+        writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10.0, (48, 32))
+        noise = np.random.default_rng(0)
+        for _ in range(40):
+            writer.write(noise.integers(0, 255, (32, 48, 3)).astype(np.uint8))
+        writer.release()
+        content = path.read_bytes()
+        path.write_bytes(content[: len(content) // 2])
+        reader, count = VideoReader(path), 0
+        with pytest.raises(InputError, match=r"of its 40 frames could be read"):
+            for _ in reader:
+                count += 1
+        assert 10 < count < 30
+
+
+@pytest.mark.parametrize(("name", "expected"), [("a.MP4", True), ("a.avi", True), ("a.jpg", False)])
+def test_is_video_by_name(name, expected):
+    assert is_video(name) is expected

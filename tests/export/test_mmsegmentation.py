@@ -1,0 +1,165 @@
+"""A step in mmsegmentation's own hands."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from tests.tiny import changed, tiny_config
+from vdfd_seg.checkpoint import load_step, save_plain
+from vdfd_seg.cli import run_command
+from vdfd_seg.errors import InputError
+from vdfd_seg.export import export_mmseg
+from vdfd_seg.inference import load_predictor
+
+ALONE = """
+import sys
+import numpy as np
+from mmseg.apis import init_model, inference_model
+model = init_model(sys.argv[1], sys.argv[2], device='cpu')
+np.save(sys.argv[4], inference_model(model, sys.argv[3]).pred_sem_seg.data[0].numpy())
+assert not any(name.startswith('vdfd_seg') for name in sys.modules)
+print(*model.dataset_meta['classes'])
+"""
+
+
+@pytest.fixture(scope="module")
+def checkpoint(vdfd_run):
+    return vdfd_run.path / "step_02" / "checkpoint.pth"
+
+
+@pytest.fixture(scope="module")
+def exported(checkpoint, tmp_path_factory):
+    return export_mmseg(checkpoint, tmp_path_factory.mktemp("exported") / "step.pth")
+
+
+@pytest.fixture(scope="module")
+def paths(scenes):
+    return sorted((scenes / "JPEGImages").iterdir())
+
+
+def test_init_model_and_inference_model_give_the_same_masks(exported, checkpoint, paths):
+    from mmseg.apis import inference_model, init_model
+
+    weights, config = map(str, exported)
+    model, predict = init_model(config, weights, device="cpu"), load_predictor(checkpoint)
+    assert list(model.dataset_meta["classes"]) == predict.classes
+    for path in paths:
+        found = inference_model(model, str(path)).pred_sem_seg.data[0].numpy()
+        assert np.array_equal(found, predict(path))
+
+
+def test_a_process_without_this_package(exported, checkpoint, paths, tmp_path):
+    weights, config = map(str, exported)
+    arguments = [config, weights, str(paths[0]), str(tmp_path / "mask.npy")]
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE, *arguments],
+        capture_output=True, text=True, check=False, cwd=tmp_path,
+        env={"PYTHONPATH": "", "OMP_NUM_THREADS": "1", "PATH": ""},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    predict = load_predictor(checkpoint)
+    assert done.stdout.splitlines()[-1].split() == predict.classes
+    assert np.array_equal(np.load(tmp_path / "mask.npy"), predict(paths[0]))
+
+
+def test_the_inferencer_gives_the_same_mask(exported, checkpoint, paths):
+    from mmseg.apis import MMSegInferencer
+
+    weights, config = map(str, exported)
+    predict = load_predictor(checkpoint)
+    inferencer = MMSegInferencer(
+        config, weights, classes=predict.classes, palette=predict.palette, device="cpu",
+        show_progress=False,
+    )  # fmt: skip
+    assert np.array_equal(inferencer(str(paths[1]))["predictions"], predict(paths[1]))
+
+
+def test_plain_data_with_unchanged_weights(exported, checkpoint):
+    content = torch.load(exported[0], weights_only=True)
+    saved = load_step(checkpoint)
+    assert content["state_dict"].keys() == saved["state_dict"].keys()
+    for name, value in saved["state_dict"].items():
+        assert torch.equal(content["state_dict"][name], value)
+    assert content["meta"]["dataset_meta"]["classes"] == saved["meta"]["dataset_meta"]["classes"]
+    assert content["meta"]["vdfd_seg"]["step"] == 2
+
+
+def test_the_config_names_nothing_of_this_package(exported):
+    from mmengine.config import Config
+
+    config = Config.fromfile(exported[1])
+    assert config.model.decode_head.loss_decode.type == "CrossEntropyLoss"
+    assert config.model.decode_head.num_classes == 7
+    assert "vdfd_seg." not in str(config.to_dict())
+    assert [step.type for step in config.test_dataloader.dataset.pipeline] == [
+        "LoadImageFromFile", "Resize", "PackSegInputs",
+    ]  # fmt: skip
+
+
+def with_model(checkpoint, path, changes, scenes):
+    """A copy of the checkpoint with another model in its description."""
+    saved = load_step(checkpoint)
+    saved["meta"]["model"] = changed(tiny_config(scenes)["model"], changes)
+    save_plain(path, saved)
+    return path
+
+
+def test_initial_weights_are_not_asked_for_again(checkpoint, scenes, tmp_path):
+    init = {"type": "Pretrained", "checkpoint": "/nowhere/r18.pth"}
+    changes = {"backbone.init_cfg": init, "pretrained": None}
+    path = with_model(checkpoint, tmp_path / "in.pth", changes, scenes)
+    _, config = export_mmseg(path, tmp_path / "out.pth")
+    assert "nowhere" not in config.read_text() and "pretrained" not in config.read_text()
+
+
+class TestRefused:
+    def test_a_module_that_mmsegmentation_does_not_have(self, checkpoint, scenes, tmp_path):
+        changes = {"backbone": {"type": "vdfd_seg.Net"}}
+        path = with_model(checkpoint, tmp_path / "in.pth", changes, scenes)
+        with pytest.raises(InputError, match="has a vdfd_seg.Net"):
+            export_mmseg(path, tmp_path / "out.pth")
+        assert not (tmp_path / "out.pth").exists()
+
+    def test_a_method_that_predicts_by_itself(self, checkpoint, tmp_path):
+        saved = load_step(checkpoint)
+        saved["method"]["type"] = "ICaRL"
+        save_plain(tmp_path / "in.pth", saved)
+        with pytest.raises(InputError, match="method ICaRL predicts otherwise"):
+            export_mmseg(tmp_path / "in.pth", tmp_path / "out.pth")
+
+    def test_a_config_of_somebody_else(self, checkpoint, tmp_path):
+        (tmp_path / "mine.py").write_text("model = 1\n")
+        with pytest.raises(InputError, match="which no export wrote"):
+            export_mmseg(checkpoint, tmp_path / "mine.pth")
+        assert (tmp_path / "mine.py").read_text() == "model = 1\n"
+        export_mmseg(checkpoint, tmp_path / "again.pth")
+        export_mmseg(checkpoint, tmp_path / "again.pth")
+
+    @pytest.mark.parametrize(
+        ("arguments", "expected"),
+        [
+            (["--out", "{tmp}/x.bin"], "must end in .pth (mmsegmentation) or .onnx"),
+            (["--out", "{tmp}/x.bin", "--format", "mmseg"], "must end in .pth"),
+            (["--out", "{tmp}/x.pth", "--format", "onnx"], "must end in .onnx"),
+            (["--out", "{tmp}/x.pth", "--size", "8", "8"], "--size is for ONNX"),
+            (["--out", "{tmp}/x.onnx", "--size", "0", "8"], "a pixel or more"),
+            (["--out", "{tmp}/x.pth", "--step", "9"], "no finished step 9"),
+            (["--out", "{tmp}"], "must end in"),
+            (["--out", "{tmp}", "--format", "mmseg"], "is a folder"),
+        ],
+    )
+    def test_bad_arguments_are_one_message(self, vdfd_run, tmp_path, capsys, arguments, expected):
+        arguments = [each.format(tmp=tmp_path) for each in arguments]
+        assert run_command("export", [str(vdfd_run.path), *arguments]) == 2
+        error = capsys.readouterr().err
+        assert expected in error and "Traceback" not in error
+        assert not list(tmp_path.iterdir())
+
+    def test_the_checkpoint_itself(self, checkpoint, capsys):
+        before = checkpoint.read_bytes()
+        assert run_command("export", [str(checkpoint), "--out", str(checkpoint)]) == 2
+        assert "would overwrite the checkpoint" in capsys.readouterr().err
+        assert checkpoint.read_bytes() == before

@@ -1,0 +1,71 @@
+"""Finished runs and videos to predict with."""
+
+import csv
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.tiny import changed, tiny_classifier_config, write_config
+from vdfd_seg.datasets import read_arrays, write_digits
+from vdfd_seg.datasets.video import VideoWriter
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory):
+    """Folder of scikit-learn's digits; not to be written to."""
+    return write_digits(tmp_path_factory.mktemp("data") / "digits")
+
+
+@pytest.fixture(scope="session")
+def digit_images(digits, tmp_path_factory):
+    """The first test images of the digits as PNGs, named by their place."""
+    folder = tmp_path_factory.mktemp("digit_images")
+    for place, image in enumerate(read_arrays(digits, "test").images[:120]):
+        Image.fromarray(image).save(folder / f"{place:03d}.png")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def classifier(digits, train, tmp_path_factory):
+    """Train a tiny classification sequence; its evaluation's predictions are kept."""
+    made = {}
+
+    def run(scenario="class", method="FineTune", **options):
+        key = (scenario, method)
+        if key not in made:
+            folder = tmp_path_factory.mktemp("classifier")
+            config = tiny_classifier_config(digits, {"type": method, **options}, scenario)
+            config = changed(config, {"prediction_dir": str(folder / "predictions")})
+            made[key] = train(file=write_config(folder / "tiny.py", config))
+            made[key].predictions = folder / "predictions"
+        return made[key]
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def evaluated():
+    """What the evaluation of a step predicted: {place: class name}."""
+
+    def read(run, step, task=None):
+        with (run.predictions / f"step_{step:02d}" / "predictions.csv").open() as file:
+            rows = list(csv.DictReader(file))
+        return {
+            int(row["image"]): row["predicted"]
+            for row in rows
+            if task is None or int(row["task"]) == task
+        }
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def clip(scenes, tmp_path_factory):
+    """A video of seven frames, of the tiny data set's images of 48x48 pixels."""
+    path = tmp_path_factory.mktemp("clip") / "drive.mp4"
+    with VideoWriter(path, rate=5.0) as writer:
+        for place in (0, 2, 3, 4, 5, 6, 7):
+            with Image.open(scenes / f"JPEGImages/train_{place:02d}.jpg") as image:
+                writer.write(np.asarray(image.convert("RGB")))
+    return path

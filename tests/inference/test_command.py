@@ -1,0 +1,221 @@
+"""``vdfd_seg infer``: videos, batches, classifiers, two steps compared."""
+
+import csv
+import re
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from vdfd_seg.cli import run_command
+from vdfd_seg.datasets.video import VideoReader
+from vdfd_seg.inference import Differences, load_predictor
+
+
+@pytest.fixture
+def infer(capfd):
+    """Run the command; returns its status and what it printed."""
+
+    def run(*arguments):
+        status = run_command("infer", list(map(str, arguments)))
+        out, error = capfd.readouterr()
+        assert "Traceback" not in error
+        return status, " ".join((out if status == 0 else error).split())
+
+    return run
+
+
+def rows_of(path):
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+class TestImages:
+    def test_batches_of_unequal_images_give_the_same_files(self, infer, vdfd_run, scenes, tmp_path):
+        images = scenes / "JPEGImages"
+        for size in (1, 5):
+            arguments = (vdfd_run.path, images, "--out", tmp_path / str(size), "--masks")
+            assert infer(*arguments, "--batch-size", size)[0] == 0
+        names = sorted(path.name for path in (tmp_path / "1").iterdir())
+        assert names == sorted(path.name for path in (tmp_path / "5").iterdir())
+        for name in names:
+            one, other = (np.asarray(Image.open(tmp_path / size / name)) for size in "15")
+            assert np.array_equal(one, other), name
+
+    def test_images_of_one_stem_and_folders_below(self, infer, vdfd_run, scenes, tmp_path):
+        folder = tmp_path / "in"
+        (folder / "below").mkdir(parents=True)
+        with Image.open(scenes / "JPEGImages/val_00.jpg") as image:
+            for name in ("a.png", "a.jpg", "b.png", "below/a.png"):
+                image.save(folder / name)
+        assert infer(vdfd_run.path, folder, "--out", tmp_path / "out")[0] == 0
+        written = {
+            p.relative_to(tmp_path / "out").as_posix() for p in tmp_path.rglob("out/**/*.png")
+        }
+        assert written == {"a.png.png", "a.jpg.png", "b.png", "below/a.png"}
+
+    def test_inputs_are_never_overwritten(self, infer, vdfd_run, scenes, tmp_path):
+        with Image.open(scenes / "JPEGImages/val_00.jpg") as image:
+            image.save(tmp_path / "a.png")
+        before = (tmp_path / "a.png").read_bytes()
+        status, error = infer(vdfd_run.path, tmp_path, "--out", tmp_path)
+        assert status == 2 and "would overwrite the input" in error
+        assert (tmp_path / "a.png").read_bytes() == before
+
+    def test_masks_and_pictures_of_one_name(self, infer, vdfd_run, scenes, tmp_path):
+        folder = tmp_path / "in"
+        folder.mkdir()
+        for name in ("a.jpg", "a_mask.jpg"):
+            shutil.copy(scenes / "JPEGImages/val_00.jpg", folder / name)
+        status, error = infer(vdfd_run.path, folder, "--out", tmp_path / "out", "--masks")
+        assert status == 2 and "leave --masks out" in error
+        assert infer(vdfd_run.path, folder, "--out", tmp_path / "out")[0] == 0
+
+
+class TestVideo:
+    def test_a_frame_a_frame(self, infer, vdfd_run, clip, tmp_path):
+        status, text = infer(vdfd_run.path, clip, "--out", tmp_path, "--masks", "--batch-size", 3)
+        assert status == 0 and "7 frames" in text
+        source, written = VideoReader(clip), VideoReader(tmp_path / "drive.mp4")
+        assert (written.frames, written.rate) == (7, 5.0)
+        assert next(iter(written)).shape[0] > 48  # The legend is below.
+        predict = load_predictor(vdfd_run.path)
+        masks = sorted((tmp_path / "drive_masks").iterdir())
+        assert [path.name for path in masks] == [f"{k:06d}.png" for k in range(7)]
+        for frame, path in zip(source, masks, strict=True):
+            assert np.array_equal(predict(frame), np.asarray(Image.open(path)))
+
+    def test_two_steps(self, infer, vdfd_run, clip, tmp_path):
+        status, text = infer(vdfd_run.path, clip, "--out", tmp_path, "--diff", 0, 2)
+        assert status == 0 and "from step 0 to step 2" in text
+        assert VideoReader(tmp_path / "drive.mp4").frames == 7
+        assert {row["frame"] for row in rows_of(tmp_path / "changes.csv")} <= {
+            f"{k:06d}" for k in range(7)
+        }
+
+    def test_a_damaged_video_is_one_message(self, infer, vdfd_run, clip, tmp_path):
+        (tmp_path / "cut.mp4").write_bytes(clip.read_bytes()[:-200])
+        status, error = infer(vdfd_run.path, tmp_path / "cut.mp4", "--out", tmp_path / "out")
+        assert status == 2 and "cannot read the video" in error
+        assert not (tmp_path / "out").exists()
+
+    def test_what_can_be_read_of_a_video_is_written(self, infer, vdfd_run, tmp_path):
+        path = tmp_path / "long.avi"
+        writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10.0, (48, 48))
+        noise = np.random.default_rng(0)
+        for _ in range(20):
+            writer.write(noise.integers(0, 255, (48, 48, 3)).astype(np.uint8))
+        writer.release()
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+        status, error = infer(vdfd_run.path, path, "--out", tmp_path / "out", "--batch-size", 4)
+        assert status == 2
+        readable = int(re.search(r"cut off: (\d+) of its 20 frames", error)[1])
+        assert 4 < readable < 16
+        written = VideoReader(tmp_path / "out" / "long.mp4").frames
+        assert written == readable
+        assert [p.name for p in (tmp_path / "out").iterdir()] == ["long.mp4"]
+
+    def test_an_input_video_is_not_overwritten(self, infer, vdfd_run, clip, tmp_path):
+        copy = shutil.copy(clip, tmp_path / "drive.mp4")
+        status, error = infer(vdfd_run.path, copy, "--out", tmp_path)
+        assert status == 2 and "would overwrite the input" in error
+        assert VideoReader(copy).frames == 7
+
+
+class TestDiff:
+    def test_steps_of_a_work_dir(self, infer, vdfd_run, scenes, tmp_path):
+        images = scenes / "JPEGImages"
+        status, text = infer(vdfd_run.path, images, "--out", tmp_path, "--diff", 0, 2)
+        assert status == 0
+        names = {path.stem for path in images.iterdir()}
+        assert {path.stem for path in tmp_path.glob("*.png")} == names
+        differences = Differences(*(load_predictor(vdfd_run.path, step) for step in (0, 2)))
+        differences.masks([differences.new.read(path) for path in sorted(images.iterdir())])
+        changed = differences.counts.sum() - np.trace(differences.counts)
+        assert f"{changed} of {differences.counts.sum()} pixels changed" in text
+        rows = rows_of(tmp_path / "changes.csv")
+        assert sum(int(row["pixels"]) for row in rows) == changed > 0
+        assert {row["image"] for row in rows} <= {f"{name}.jpg" for name in names}
+        assert all(row["from"] != row["to"] for row in rows)
+
+    def test_two_runs(self, infer, vdfd_run, finetune_run, scenes, tmp_path):
+        paths = [run.path / "step_02" / "checkpoint.pth" for run in (vdfd_run, finetune_run)]
+        image = scenes / "JPEGImages" / "val_01.jpg"
+        assert infer(paths[0], image, "--out", tmp_path, "--diff", paths[1])[0] == 0
+        with Image.open(tmp_path / "val_01.png") as page, Image.open(image) as picture:
+            assert page.width >= 3 * picture.width
+
+    def test_a_step_and_itself(self, infer, vdfd_run, scenes, tmp_path):
+        status, text = infer(
+            vdfd_run.path, scenes / "JPEGImages", "--out", tmp_path, "--diff", 1, 1
+        )
+        assert status == 0 and "pixels changed (0.00 %)" in text
+        assert rows_of(tmp_path / "changes.csv") == []
+
+
+class TestClassifiers:
+    def test_a_line_an_image(self, infer, classifier, evaluated, digit_images, tmp_path):
+        run = classifier("class")
+        status, text = infer(run.path, digit_images, "--out", tmp_path, "--batch-size", 16)
+        assert status == 0 and "120 images with the 6 classes of step 2" in text
+        rows = rows_of(tmp_path / "predictions.csv")
+        expected = evaluated(run, 2)
+        assert len(rows) == 120
+        for row in rows:
+            place = int(row["image"].removesuffix(".png"))
+            assert row["predicted"] == expected.get(place, row["predicted"])
+            assert 1 / 6 <= float(row["score"]) <= 1
+
+    def test_a_task(self, infer, classifier, digit_images, tmp_path):
+        run = classifier("task")
+        status, text = infer(run.path, digit_images, "--out", tmp_path, "--task", 1)
+        assert status == 0 and "all tasks compete" not in text
+        found = {row["predicted"] for row in rows_of(tmp_path / "predictions.csv")}
+        assert found <= {"two", "three"}
+        assert (
+            "the classes of all tasks compete"
+            in infer(run.path, digit_images, "--out", tmp_path)[1]
+        )
+
+    def test_two_steps(self, infer, classifier, digit_images, tmp_path):
+        run = classifier("class")
+        status, text = infer(run.path, digit_images, "--out", tmp_path, "--diff", 0, 2)
+        rows = rows_of(tmp_path / "changes.csv")
+        changed = sum(row["predicted_a"] != row["predicted_b"] for row in rows)
+        assert status == 0 and f"{changed} of 120 images changed" in text
+        assert {row["predicted_a"] for row in rows} <= {"zero", "one"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--batch-size", "0"], "--batch-size 0 must be 1 or more"),
+        (["--alpha", "1.5"], "--alpha 1.5 must be in 0 to 1"),
+        (["--diff", "0", "2", "--masks"], "--diff goes with neither --masks nor --step"),
+        (["--diff", "0", "1", "2"], "give two steps of a work dir"),
+        (["--diff", "0", "last"], "give two steps of a work dir"),
+        (["--diff", "0", "9"], "no finished step 9"),
+        (["--diff", "2"], "checkpoint '2' does not exist"),
+        (["--step", "9"], "no finished step 9"),
+        (["--task", "0"], "a task can only be given to a classifier's"),
+    ],
+)
+def test_bad_arguments_are_one_message(infer, vdfd_run, scenes, tmp_path, arguments, expected):
+    out = tmp_path / "out"
+    status, error = infer(vdfd_run.path, scenes / "JPEGImages", "--out", out, *arguments)
+    assert status == 2 and expected in error
+    assert not out.exists()
+
+
+def test_masks_of_a_classifier(infer, classifier, digit_images, tmp_path):
+    arguments = (classifier("class").path, digit_images, "--out", tmp_path, "--masks")
+    status, error = infer(*arguments)
+    assert status == 2 and "--masks is for segmentation" in error
+
+
+def test_a_segmentor_and_a_classifier(infer, vdfd_run, classifier, digit_images, tmp_path):
+    other = classifier("class").path / "step_00" / "checkpoint.pth"
+    status, error = infer(vdfd_run.path, digit_images, "--out", tmp_path, "--diff", other)
+    assert status == 2 and "the other for classification" in error

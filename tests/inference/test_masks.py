@@ -1,0 +1,98 @@
+"""Segmenting through the Python interface."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import vdfd_seg
+from vdfd_seg.errors import InputError
+from vdfd_seg.inference import load_predictor
+
+
+@pytest.fixture(scope="module")
+def predict(vdfd_run):
+    return load_predictor(vdfd_run.path, step=2)
+
+
+@pytest.fixture(scope="module")
+def paths(scenes):
+    return sorted((scenes / "JPEGImages").iterdir())
+
+
+def test_a_file_an_array_and_a_list_give_the_same(predict, paths):
+    masks = predict(paths)
+    assert len({mask.shape for mask in masks}) == 2  # One image of another shape in each split.
+    for path, mask in zip(paths, masks, strict=True):
+        alone = predict(path)
+        assert alone.dtype == np.uint8
+        assert np.array_equal(alone, mask)
+        assert np.array_equal(predict(predict.read(path)), mask)
+    assert np.array_equal(predict(str(paths[0])), masks[0])
+
+
+def test_arrays_are_rgb(predict, paths):
+    with Image.open(paths[0]) as picture:
+        image = np.asarray(picture.convert("RGB"))
+    # Two decoders of JPEG: not the same to the last bit.
+    assert np.abs(predict.read(paths[0]).astype(int) - image).max() <= 3
+    red = np.full((48, 48, 3), (220, 20, 20), np.uint8)
+    assert not np.array_equal(predict(red), predict(red[..., ::-1]))
+
+
+def test_the_predictor_knows_the_step(predict, vdfd_run):
+    assert predict.step == 2 and predict.problem == "segmentation"
+    assert predict.classes == vdfd_run.results["steps"][2]["classes_seen"]
+    assert len(predict.palette) == len(predict.classes)
+
+
+def test_a_work_dir_means_its_last_step(vdfd_run, paths):
+    last = vdfd_seg.load_predictor(vdfd_run.path)
+    first = vdfd_seg.load_predictor(vdfd_run.path / "step_00" / "checkpoint.pth")
+    assert (last.step, first.step) == (2, 0)
+    assert len(first.classes) == 3
+    assert first(paths[0]).max() < 3
+
+
+def test_a_picture_shows_the_image_the_way_it_was_segmented(predict, paths, tmp_path):
+    """Also where the file says that the image is to be turned (EXIF)."""
+    with Image.open(paths[1]) as picture:
+        assert picture.width != picture.height
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        picture.save(tmp_path / "turned.jpg", exif=exif)
+        width, height = picture.size
+    mask = predict(tmp_path / "turned.jpg")
+    assert mask.shape == (width, height)
+    page = predict.picture(tmp_path / "turned.jpg", alpha=0.0)
+    image = predict.read(tmp_path / "turned.jpg")
+    assert np.array_equal(page[:width, :height], image)
+    assert page.shape[0] > width
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.zeros((4, 4), np.uint8),
+        np.zeros((4, 4, 4), np.uint8),
+        np.zeros((4, 4, 3), np.float32),
+        np.zeros((0, 4, 3), np.uint8),
+    ],
+    ids=["grey", "four channels", "float", "empty"],
+)
+def test_arrays_that_are_no_images(predict, array):
+    with pytest.raises(InputError, match="must be an image"):
+        predict(array)
+
+
+def test_tasks_are_for_classifiers(vdfd_run):
+    with pytest.raises(InputError, match="can only be given to a classifier's"):
+        load_predictor(vdfd_run.path, task=0)
+
+
+def test_steps_that_are_not_there(vdfd_run, tmp_path):
+    with pytest.raises(InputError, match="no finished step 7"):
+        load_predictor(vdfd_run.path, step=7)
+    with pytest.raises(InputError, match="neither a checkpoint nor a work dir"):
+        load_predictor(tmp_path)
+    with pytest.raises(InputError, match="does not exist"):
+        load_predictor(tmp_path / "none.pth")

@@ -1,0 +1,56 @@
+"""Pictures put together."""
+
+import numpy as np
+import pytest
+
+from vdfd_seg.visualization.pages import as_rgb, beside, caption, changes, comparison, stacked
+
+PALETTE = [(0, 0, 0), (200, 0, 0), (0, 0, 250)]
+
+
+def flat(value, height, width):
+    return np.full((height, width, 3), value, np.uint8)
+
+
+def test_stacked_and_beside_keep_every_part_and_fill_with_white():
+    one, two = flat(10, 3, 5), flat(20, 2, 7)
+    below = stacked([one, two])
+    assert below.shape == (5, 7, 3)
+    assert (
+        (below[:3, :5] == one).all() and (below[3:] == two).all() and (below[:3, 5:] == 255).all()
+    )
+    row = beside([one, two], gap=4)
+    assert row.shape == (3, 16, 3)
+    assert (row[:, :5] == one).all() and (row[:2, 9:] == two).all()
+    assert (row[:, 5:9] == 255).all() and (row[2, 9:] == 255).all()
+
+
+def test_a_caption_is_as_wide_as_its_text():
+    short, long = caption("A"), caption("A: step 12 of many")
+    assert short.shape[0] == long.shape[0] and short.shape[1] < long.shape[1]
+    assert long.min() < 100 and long.max() == 255
+
+
+def test_changes_are_coloured_and_the_rest_is_pale_and_grey():
+    image = np.random.default_rng(0).integers(0, 256, (4, 4, 3)).astype(np.uint8)
+    old = np.zeros((4, 4), np.uint8)
+    new = old.copy()
+    new[1, 2] = 2
+    picture = changes(image, old, new, PALETTE)
+    assert picture[1, 2].tolist() == [0, 0, 250]
+    rest = np.delete(picture.reshape(-1, 3), 6, axis=0)
+    assert (rest == rest[:, :1]).all() and rest.min() >= 170
+
+
+def test_a_comparison_has_three_panels():
+    masks = [np.zeros((30, 100), int), np.ones((30, 100), int)]
+    page = comparison(flat(100, 30, 100), masks, ("A", "B", "changed"), PALETTE, alpha=1.0)
+    assert page.shape[1] == 3 * 100 + 2 * 8
+    for left, colour in ((0, (0, 0, 0)), (108, (200, 0, 0)), (216, (200, 0, 0))):
+        assert (page[-30:, left : left + 100] == colour).all()
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (2, 3, 1), (2, 3, 4)])
+def test_as_rgb(shape):
+    image = as_rgb(np.full(shape, 260.4, np.float32))
+    assert image.shape == (2, 3, 3) and image.dtype == np.uint8 and (image == 255).all()

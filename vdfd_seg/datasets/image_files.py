@@ -1,0 +1,24 @@
+"""Image files below a folder."""
+
+from pathlib import Path
+
+from vdfd_seg.errors import InputError
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+
+
+def find_images(path: str | Path) -> list[Path]:
+    """An image, or the images below a folder.
+
+    Raises:
+        InputError: When there is none.
+    """
+    path = Path(path)
+    if path.is_dir():
+        found = sorted(p for p in path.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
+        if not found:
+            raise InputError(f"'{path}' holds no images ({', '.join(IMAGE_SUFFIXES)}).")
+        return found
+    if not path.is_file():
+        raise InputError(f"image '{path}' does not exist.")
+    return [path]

@@ -1,0 +1,135 @@
+"""A step as a checkpoint and a config that mmsegmentation loads without this package."""
+
+import pprint
+from pathlib import Path
+
+import torch
+
+from vdfd_seg.checkpoint import load_step, to_plain
+from vdfd_seg.engine.environment import set_up
+from vdfd_seg.engine.networks import model_config
+from vdfd_seg.errors import InputError
+from vdfd_seg.files import atomic_write, atomic_write_text
+from vdfd_seg.inference.loading import head_sizes, predicts_otherwise
+from vdfd_seg.inference.masks import image_transforms
+from vdfd_seg.visualization import default_palette
+
+HEADER = "# Written by 'vdfd_seg export'"
+
+
+def export_mmseg(checkpoint: str | Path, out: str | Path) -> tuple[Path, Path]:
+    """Write a step's network as mmsegmentation's own files.
+
+    The config has the model (with as many classes as the step knows, and plain cross-entropy in
+    place of this package's losses, which predicting does not use), the test pipeline and a
+    visualizer; the checkpoint the weights, class names and palette, as plain data that
+    ``torch.load(weights_only=True)`` reads. Weights are not changed.
+
+    Args:
+        checkpoint: A step's checkpoint of segmentation.
+        out: The new checkpoint, ending in ``.pth``; the config is beside it, ending in ``.py``.
+
+    Returns:
+        The paths of checkpoint and config.
+
+    Raises:
+        InputError: For a file that is no step's checkpoint, a classifier's, or a network or a
+            method that mmsegmentation does not have; for a config that would be overwritten and
+            is not an earlier export's.
+    """
+    out = Path(out)
+    if out.suffix != ".pth":
+        raise InputError(f"--out '{out}' must end in .pth; the config is written beside it.")
+    config_file = out.with_suffix(".py")
+    if config_file.exists() and not config_file.read_text(errors="replace").startswith(HEADER):
+        raise InputError(
+            f"--out '{out}' would overwrite '{config_file}', which no export wrote; choose another "
+            f"name."
+        )
+    set_up()
+    saved = load_step(checkpoint)
+    meta = saved["meta"]
+    if meta.get("problem", "segmentation") != "segmentation":
+        raise InputError(
+            f"checkpoint '{checkpoint}' is a classifier's, and mmsegmentation segments; export it "
+            f"to ONNX instead."
+        )
+    if predicts_otherwise(saved):
+        raise InputError(
+            f"method {saved['method']['type']} predicts otherwise than its network alone, which is "
+            f"all that mmsegmentation would get from '{checkpoint}'."
+        )
+    classes = list(meta["dataset_meta"]["classes"])
+    palette = meta["dataset_meta"]["palette"] or default_palette(len(classes))
+    config = _config(_model(meta, head_sizes(saved), checkpoint), image_transforms(meta))
+    content = {
+        "state_dict": saved["state_dict"],
+        "meta": to_plain(
+            {
+                "dataset_meta": {"classes": classes, "palette": palette},
+                "vdfd_seg": {key: meta[key] for key in ("step", "protocol", "fingerprint")},
+            }
+        ),
+    }
+    atomic_write(out, lambda file: torch.save(content, file))
+    return out, atomic_write_text(config_file, config)
+
+
+def _model(meta, sizes, checkpoint):
+    model = to_plain(model_config(meta["model"], sizes))
+    # The checkpoint has all weights: there is nothing to initialise or download.
+    model.pop("pretrained", None)
+    if isinstance(model.get("backbone"), dict):
+        model["backbone"].pop("init_cfg", None)
+        model["backbone"].pop("pretrained", None)
+    heads = [model.get("decode_head"), model.get("auxiliary_head")]
+    for part in heads:
+        for head in part if isinstance(part, list) else [part]:
+            if head is not None and "loss_decode" in head:
+                head["loss_decode"] = _plain_loss(head["loss_decode"])
+    ours = next(_ours(model), None)
+    if ours is not None:
+        raise InputError(
+            f"the model of checkpoint '{checkpoint}' has a {ours}, which plain mmsegmentation does "
+            f"not have; export it to ONNX instead."
+        )
+    return model
+
+
+def _plain_loss(loss):
+    if isinstance(loss, list):
+        return [_plain_loss(each) for each in loss]
+    if not str(loss["type"]).startswith("vdfd_seg."):
+        return loss
+    return {"type": "CrossEntropyLoss", "loss_weight": loss.get("loss_weight", 1.0)}
+
+
+def _ours(value):
+    """The types of this package that a config names."""
+    if isinstance(value, dict):
+        if str(value.get("type")).startswith("vdfd_seg."):
+            yield value["type"]
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from _ours(item)
+
+
+def _config(model, pipeline):
+    parts = {
+        "default_scope": "mmseg",
+        "model": model,
+        "test_pipeline": pipeline,
+        "visualizer": {
+            "type": "SegLocalVisualizer",
+            "vis_backends": [{"type": "LocalVisBackend"}],
+            "name": "visualizer",
+        },
+    }
+    lines = [f"{HEADER}: predicting with a step's network in mmsegmentation.\n"]
+    lines += [
+        f"{key} = {pprint.pformat(value, width=100, sort_dicts=False)}\n"
+        for key, value in parts.items()
+    ]
+    lines.append("test_dataloader = dict(dataset=dict(pipeline=test_pipeline))\n")
+    return "".join(lines)

@@ -1,0 +1,156 @@
+"""What two steps say differently of the same images."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from vdfd_seg.errors import InputError
+from vdfd_seg.inference.classes import ClassPredictor
+from vdfd_seg.inference.masks import Predictor
+from vdfd_seg.visualization import legend
+from vdfd_seg.visualization.pages import as_rgb, comparison, stacked
+
+
+def common_classes(
+    old: Sequence[str], new: Sequence[str]
+) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """One numbering of the classes that two networks know, whatever their order in each.
+
+    Args:
+        old: Class names of the first network in label order.
+        new: Those of the second.
+
+    Returns:
+        All names, the second network's first, and for each network the number there of each of
+        its labels.
+    """
+    names = [*new, *(name for name in old if name not in new)]
+    place = {name: number for number, name in enumerate(names)}
+    return names, *(np.array([place[name] for name in part]) for part in (old, new))
+
+
+def count_changes(old: np.ndarray, new: np.ndarray, num_classes: int) -> np.ndarray:
+    """How often class i became class j.
+
+    Args:
+        old: Labels of any shape, in ``[0, num_classes)``.
+        new: Labels of the same shape.
+        num_classes: Number of classes C.
+
+    Returns:
+        ``(C, C)`` int64 counts, rows are old classes; what stayed is on the diagonal.
+    """
+    joint = np.asarray(old, dtype=np.int64) * num_classes + np.asarray(new, dtype=np.int64)
+    return np.bincount(joint.ravel(), minlength=num_classes**2).reshape(num_classes, num_classes)
+
+
+def changes_of(counts: np.ndarray, classes: Sequence[str]) -> list[tuple[str, str, int]]:
+    """The changes in a matrix of :func:`count_changes`: (from, to, count), the most first."""
+    rows = [(classes[i], classes[j], int(counts[i, j])) for i, j in np.argwhere(counts) if i != j]
+    return sorted(rows, key=lambda row: (-row[2], row[:2]))
+
+
+def format_changes(
+    counts: np.ndarray, classes: Sequence[str], unit: str, most: int | None = 20
+) -> str:
+    """A table of what changed: old class, new class, count and share of the old class's.
+
+    Args:
+        counts: From :func:`count_changes`.
+        classes: Names in its order.
+        unit: What is counted: ``"pixels"``.
+        most: Rows at most; None for all.
+    """
+    rows, total = changes_of(counts, classes), int(counts.sum())
+    changed = sum(count for *_, count in rows)
+    lines = [f"{changed} of {total} {unit} changed ({100 * changed / max(total, 1):.2f} %)"]
+    if not rows:
+        return lines[0]
+    before = dict(zip(classes, counts.sum(1).tolist(), strict=True))
+    table = [("from", "to", unit, "of the class")]
+    for old, new, count in rows[:most]:
+        table.append((old, new, str(count), f"{100 * count / before[old]:.1f} %"))
+    widths = [max(len(row[k]) for row in table) for k in range(4)]
+    for row in table:
+        cells = [row[k].ljust(widths[k]) if k < 2 else row[k].rjust(widths[k]) for k in range(4)]
+        lines.append("  ".join(cells).rstrip())
+    if most is not None and len(rows) > most:
+        lines.append(f"... and {len(rows) - most} more")
+    return "\n".join(lines)
+
+
+class Differences:
+    """Segments or classifies with two steps and counts what changes.
+
+    Attributes:
+        classes: Names of the classes that either step knows.
+        palette: Their colours, for segmentation; a class of both has the second step's.
+        counts: ``(C, C)`` int64: how many pixels (classification: images) that the first step
+            gave class i the second gives class j, over all images so far.
+
+    Args:
+        old: Predictor of the first step.
+        new: Predictor of the second.
+
+    Raises:
+        InputError: When one segments and the other classifies.
+    """
+
+    def __init__(self, old: Predictor | ClassPredictor, new: Predictor | ClassPredictor):
+        if old.problem != new.problem:
+            raise InputError(
+                f"one of the checkpoints to compare is for {old.problem}, the other for "
+                f"{new.problem}."
+            )
+        self.old, self.new = old, new
+        self.classes, self._of_old, self._of_new = common_classes(old.classes, new.classes)
+        if old.problem == "segmentation":
+            more = zip(old.classes, old.palette, strict=True)
+            self.palette = [*new.palette, *(c for name, c in more if name not in new.classes)]
+        self.counts = count_changes(np.array([]), np.array([]), len(self.classes))
+
+    def masks(self, images: list) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Each image's labels of either step, in the order of ``classes``, and their counts."""
+        found = []
+        for old, new in zip(self.old(images), self.new(images), strict=True):
+            old, new = self._of_old[old], self._of_new[new]
+            counts = count_changes(old, new, len(self.classes))
+            self.counts += counts
+            found.append((old, new, counts))
+        return found
+
+    def predictions(self, images: list) -> list[tuple]:
+        """Each image's :class:`ClassPrediction` of either step."""
+        found = list(zip(self.old(images), self.new(images), strict=True))
+        old = self._of_old[[before.label for before, _ in found]]
+        new = self._of_new[[after.label for _, after in found]]
+        self.counts += count_changes(old, new, len(self.classes))
+        return found
+
+    def page(
+        self,
+        image: np.ndarray,
+        old: np.ndarray,
+        new: np.ndarray,
+        named: Sequence[int] | None = None,
+        alpha: float = 0.5,
+    ) -> np.ndarray:
+        """Step A, step B and the changed pixels in B's colours, above a legend.
+
+        Args:
+            image: ``(H, W, 3)``.
+            old: ``(H, W)`` labels of A in the order of ``classes``.
+            new: ``(H, W)`` labels of B.
+            named: Which classes the legend has; default those present in either.
+            alpha: Weight of the overlays' colours. Default 0.5.
+
+        Returns:
+            ``(height, width, 3)`` uint8 RGB.
+        """
+        if named is None:
+            named = np.union1d(old, new).tolist()
+        titles = (f"A: step {self.old.step}", f"B: step {self.new.step}", "changed, to")
+        page = comparison(as_rgb(image), (old, new), titles, self.palette, alpha)
+        names = [self.classes[label] for label in named]
+        colours = [self.palette[label] for label in named]
+        return stacked([page, legend(names, colours, page.shape[1])])

@@ -1,0 +1,83 @@
+"""A predictor from a step's checkpoint, whatever its problem."""
+
+from pathlib import Path
+
+from vdfd_seg.checkpoint import load_step
+from vdfd_seg.engine.environment import set_up
+from vdfd_seg.engine.networks import finished_network
+from vdfd_seg.errors import InputError
+from vdfd_seg.inference.classes import ClassPredictor
+from vdfd_seg.inference.masks import Predictor
+from vdfd_seg.methods import FineTune, Method, build_method
+from vdfd_seg.models import ContinualLearner, view_of
+from vdfd_seg.models.classifier import ROTATIONS
+from vdfd_seg.paths import find_checkpoints
+from vdfd_seg.registry import METHODS
+
+
+def load_predictor(
+    checkpoint: str | Path, step: int | None = None, task: int | None = None
+) -> Predictor | ClassPredictor:
+    """The predictor of a step's checkpoint; no config and no data are needed.
+
+    Args:
+        checkpoint: The file, or a work dir.
+        step: Of a work dir, this step; default its last.
+        task: Of a classifier, the task that the images belong to, from 0: only its classes
+            compete. Default None: the classes of all tasks seen compete.
+
+    Returns:
+        A :class:`~vdfd_seg.inference.Predictor` (segmentation) or a
+        :class:`~vdfd_seg.inference.ClassPredictor` (classification), on the GPU if there is one.
+
+    Raises:
+        InputError: For a file that is no step's checkpoint or is damaged, a step that the work
+            dir does not have, or a task that the checkpoint does not have.
+    """
+    checkpoint = Path(checkpoint)
+    if checkpoint.is_dir() or step is not None:
+        (checkpoint,) = find_checkpoints(checkpoint, step)
+    set_up()
+    saved = load_step(checkpoint)
+    meta = saved["meta"]
+    sizes = head_sizes(saved)
+    classifies = meta.get("problem", "segmentation") == "classification"
+    if task is not None and not classifies:
+        raise InputError(
+            f"checkpoint '{checkpoint}' segments; a task can only be given to a classifier's."
+        )
+    if task is not None and not 0 <= task < len(sizes):
+        raise InputError(
+            f"checkpoint '{checkpoint}' has no task {task}; it has seen 0 to {len(sizes) - 1}."
+        )
+    network = finished_network(meta["model"], sizes, saved["state_dict"])
+    view = view_of(network, "class" if task is None else "task")
+    learner = ContinualLearner(network, _method(saved), view).eval()
+    if classifies:
+        return ClassPredictor(learner, meta, task)
+    return Predictor(learner, meta)
+
+
+def head_sizes(saved: dict) -> list[int]:
+    """Number of classes of each head of a checkpoint's network; a segmentor counts as one head."""
+    meta, state = saved["meta"], saved["state_dict"]
+    if meta.get("problem", "segmentation") != "classification":
+        return [len(meta["dataset_meta"]["classes"])]
+    rows = ROTATIONS if meta["model"].get("rotations") else 1
+    heads = [name for name in state if name.startswith("heads.")]
+    return [len(state[f"heads.{task}.weight"]) // rows for task in range(len(heads))]
+
+
+def predicts_otherwise(saved: dict) -> bool:
+    """Whether a checkpoint's method does not predict what its network alone does (iCaRL)."""
+    kind = METHODS.get(str(saved["method"]["type"]))
+    return kind is not None and kind.predict is not Method.predict
+
+
+def _method(saved: dict) -> Method:
+    """The method, where it predicts otherwise than its network does; else one that does not."""
+    if not predicts_otherwise(saved):
+        return FineTune()
+    method = build_method({"type": saved["method"]["type"]})
+    method.restore(saved["method"]["state"])
+    return method

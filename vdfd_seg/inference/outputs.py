@@ -1,0 +1,243 @@
+"""Writing what a step says of images and videos into a folder."""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from vdfd_seg.datasets.image_files import find_images
+from vdfd_seg.datasets.video import VideoReader, VideoWriter, is_video
+from vdfd_seg.errors import InputError
+from vdfd_seg.files import atomic_write_text
+from vdfd_seg.inference.classes import ClassPredictor
+from vdfd_seg.inference.differences import Differences, changes_of
+from vdfd_seg.inference.masks import Predictor
+
+# Images (name, pixels) to (name, picture, mask or None).
+Draw = Callable[[list], Iterator[tuple[str, np.ndarray, np.ndarray | None]]]
+
+
+class Source:
+    """An image, the images below a folder, or a video's frames.
+
+    Attributes:
+        video: The open video; None for images.
+        paths: The images; empty for a video.
+        base: The folder that names are relative to.
+
+    Args:
+        path: The file or folder.
+
+    Raises:
+        InputError: When there is nothing, or no video that can be read.
+    """
+
+    def __init__(self, path: str | Path):
+        path = Path(path)
+        self.video = VideoReader(path) if is_video(path) and not path.is_dir() else None
+        self.paths = [] if self.video else find_images(path)
+        self.base = path if path.is_dir() else path.parent
+
+    @property
+    def unit(self) -> str:
+        """What is counted."""
+        return "frame" if self.video else "image"
+
+    def batches(self, read: Callable, size: int, doing: str) -> Iterator[list]:
+        """Lists of up to ``size`` pairs (name, pixels), with a progress bar.
+
+        Args:
+            read: Reads an image's file.
+            size: At most so many.
+            doing: What the bar says.
+
+        Raises:
+            InputError: For what cannot be read, after a last batch of what came before it.
+        """
+        total = (self.video.frames or None) if self.video else len(self.paths)
+        with tqdm(total=total, desc=doing, unit=self.unit) as bar:
+            named = self._frames() if self.video else ((p, read(p)) for p in self.paths)
+            failure = None
+            while failure is None:
+                batch = []
+                try:
+                    for item in islice(named, size):
+                        batch.append(item)
+                except InputError as error:
+                    # After the batch: what could be read is not lost.
+                    failure = error
+                if not batch:
+                    break
+                yield batch
+                bar.update(len(batch))
+        if failure is not None:
+            raise failure
+
+    def _frames(self):
+        for number, frame in enumerate(self.video):
+            yield f"{number:06d}", frame
+
+
+def write_pages(
+    source: Source, predict: Predictor, out: Path, draw: Draw, size: int, masks: bool = False
+) -> int:
+    """Write a picture for each image, or a video, and label masks where they are asked for.
+
+    Args:
+        source: The images.
+        predict: Reads them.
+        out: The folder. Images keep the names and folders that they have below the source.
+        draw: Makes pictures and masks of a batch.
+        size: Images a batch.
+        masks: Write masks: ``NAME_mask.png``, of a video ``NAME_masks/FRAME.png``.
+
+    Returns:
+        How many images or frames.
+
+    Raises:
+        InputError: When an input would be overwritten, names collide, or an image or video
+            cannot be read.
+    """
+    if source.video is not None:
+        return _write_video(source, predict, out, draw, size, masks)
+    targets = _targets(source, out, masks)
+    for batch in source.batches(predict.read, size, "segmenting"):
+        for path, page, mask in draw(batch):
+            picture, labels = targets[path]
+            picture.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(page).save(picture)
+            if masks:
+                Image.fromarray(mask).save(labels)
+    return len(targets)
+
+
+def _write_video(source, predict, out, draw, size, masks):
+    stem, count = source.video.path.stem, 0
+    target, folder = out / f"{stem}.mp4", out / f"{stem}_masks"
+    _refuse_overwriting([source.video.path], [target])
+    if masks:
+        folder.mkdir(exist_ok=True)
+    with VideoWriter(target, source.video.rate) as writer:
+        for batch in source.batches(predict.read, size, "segmenting"):
+            for name, page, mask in draw(batch):
+                writer.write(page)
+                if masks:
+                    Image.fromarray(mask).save(folder / f"{name}.png")
+                count += 1
+    return count
+
+
+def _targets(source, out, masks):
+    """Where each image's picture and mask go."""
+    targets = {}
+    for path, name in target_names(source.paths, source.base).items():
+        targets[path] = (out / f"{name}.png", out / f"{name}_mask.png")
+    pictures = {picture for picture, _ in targets.values()}
+    for path, (_, labels) in targets.items():
+        if masks and labels in pictures:
+            raise InputError(
+                f"the mask of '{path}' and the picture of another image would both be "
+                f"'{labels}'; rename one of the images, or leave --masks out."
+            )
+    written = [place for pair in targets.values() for place in pair[: 1 + masks]]
+    _refuse_overwriting(source.paths, written)
+    return targets
+
+
+def overlays(predict: Predictor, alpha: float, whole_legend: bool) -> Draw:
+    """Overlays for :func:`write_pages`.
+
+    Args:
+        predict: The step.
+        alpha: Weight of the colours.
+        whole_legend: Name all classes, not only those present: frames of a video are of one size.
+    """
+    everything = list(range(len(predict.classes)))
+
+    def draw(batch):
+        labels = predict([image for _, image in batch])
+        for (name, image), mask in zip(batch, labels, strict=True):
+            named = everything if whole_legend else np.unique(mask).tolist()
+            yield name, predict.page(image, mask, named, alpha), mask
+
+    return draw
+
+
+def comparisons(
+    differences: Differences, alpha: float, whole_legend: bool, rows: list[list]
+) -> Draw:
+    """Pictures of what changed for :func:`write_pages`.
+
+    Args:
+        differences: The two steps.
+        alpha: Weight of the colours.
+        whole_legend: As in :func:`overlays`.
+        rows: Gets [image, from, to, pixels] for every change in every image.
+    """
+    everything = list(range(len(differences.classes))) if whole_legend else None
+
+    def draw(batch):
+        found = differences.masks([image for _, image in batch])
+        for (name, image), (old, new, counts) in zip(batch, found, strict=True):
+            rows.extend([name, *change] for change in changes_of(counts, differences.classes))
+            yield name, differences.page(image, old, new, everything, alpha), None
+
+    return draw
+
+
+def classified(source: Source, predict: ClassPredictor | Differences, size: int) -> list[list]:
+    """What a classifier says of every image.
+
+    Args:
+        source: The images.
+        predict: The step, or two of them.
+        size: Images a batch.
+
+    Returns:
+        [image, class, score] of every image, or [image, class A, score A, class B, score B].
+    """
+    both = isinstance(predict, Differences)
+    read = predict.new.read if both else predict.read
+    rows = []
+    for batch in source.batches(read, size, "classifying"):
+        images = [image for _, image in batch]
+        found = predict.predictions(images) if both else [(each,) for each in predict(images)]
+        for (name, _), each in zip(batch, found, strict=True):
+            said = [cell for one in each for cell in (one.name, f"{one.score:.4f}")]
+            rows.append([name, *said])
+    return rows
+
+
+def write_rows(path: Path, head: list[str], rows: Iterable[list], base: Path) -> None:
+    """A CSV whose first column are images, relative to ``base``, or numbers of frames."""
+    text = io.StringIO()
+    lines = csv.writer(text, lineterminator="\n")
+    lines.writerow(head)
+    for name, *cells in rows:
+        name = name.relative_to(base).as_posix() if isinstance(name, Path) else name
+        lines.writerow([name, *cells])
+    atomic_write_text(path, text.getvalue())
+
+
+def target_names(paths: list[Path], base: Path) -> dict[Path, Path]:
+    """A name for each image below ``base``: its own without the suffix, where that is unique."""
+    stems = Counter(path.with_suffix("") for path in paths)
+    return {
+        path: (path.with_suffix("") if stems[path.with_suffix("")] == 1 else path).relative_to(base)
+        for path in paths
+    }
+
+
+def _refuse_overwriting(images: Iterable[Path], targets: Iterable[Path]) -> None:
+    inputs = {path.resolve() for path in images}
+    for target in targets:
+        if target.resolve() in inputs:
+            raise InputError(
+                f"--out would overwrite the input '{target}'; choose a folder of its own."
+            )

@@ -1,0 +1,94 @@
+"""Pictures put together: below each other, beside each other, with captions."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from vdfd_seg.visualization.overlay import Palette, colourise, overlay
+
+
+def as_rgb(image: np.ndarray) -> np.ndarray:
+    """``(H, W, 3)`` uint8 of an image that may be grey or of floats in 0..255."""
+    if image.ndim == 2:
+        image = image[..., None]
+    if image.shape[2] not in (3, 4):
+        image = np.repeat(image[..., :1], 3, axis=2)
+    return np.clip(np.rint(image[..., :3]), 0, 255).astype(np.uint8)
+
+
+def stacked(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """Pictures ``(h, w, 3)`` below each other, left-aligned on white."""
+    width = max(part.shape[1] for part in parts)
+    return np.concatenate(
+        [np.pad(p, ((0, 0), (0, width - p.shape[1]), (0, 0)), constant_values=255) for p in parts]
+    )
+
+
+def beside(parts: Sequence[np.ndarray], gap: int = 8) -> np.ndarray:
+    """Pictures ``(h, w, 3)`` beside each other, top-aligned on white.
+
+    Args:
+        parts: The pictures.
+        gap: Pixels between them. Default 8.
+    """
+    height = max(part.shape[0] for part in parts)
+    columns = []
+    for number, part in enumerate(parts):
+        left = gap if number else 0
+        pads = ((0, height - part.shape[0]), (left, 0), (0, 0))
+        columns.append(np.pad(part, pads, constant_values=255))
+    return np.concatenate(columns, axis=1)
+
+
+def caption(text: str, font_size: int = 14) -> np.ndarray:
+    """A line of text on white, as wide as it needs."""
+    font = ImageFont.load_default(font_size)
+    size = (round(font.getlength(text)) + font_size, round(1.7 * font_size))
+    picture = Image.new("RGB", size, "white")
+    ImageDraw.Draw(picture).text((2, size[1] / 2), text, fill="black", font=font, anchor="lm")
+    return np.asarray(picture)
+
+
+def changes(image: np.ndarray, old: np.ndarray, new: np.ndarray, palette: Palette) -> np.ndarray:
+    """Where two masks differ, in the new class's colour; elsewhere the image, pale and grey.
+
+    Args:
+        image: ``(H, W, 3)`` uint8 RGB.
+        old: ``(H, W)`` labels.
+        new: ``(H, W)`` labels.
+        palette: ``(C, 3)`` RGB of 0..255.
+
+    Returns:
+        ``(H, W, 3)`` uint8 RGB.
+    """
+    grey = 170 + image.mean(axis=2, keepdims=True) / 3
+    pale = np.broadcast_to(np.rint(grey), image.shape)
+    changed = (np.asarray(old) != np.asarray(new))[..., None]
+    return np.where(changed, colourise(new, palette), pale).astype(np.uint8)
+
+
+def comparison(
+    image: np.ndarray,
+    masks: Sequence[np.ndarray],
+    titles: Sequence[str],
+    palette: Palette,
+    alpha: float = 0.5,
+) -> np.ndarray:
+    """Two overlays and, right of them, where the second differs from the first.
+
+    Args:
+        image: ``(H, W, 3)`` uint8 RGB.
+        masks: Two masks ``(H, W)``, labels in the palette's order.
+        titles: Three captions.
+        palette: ``(C, 3)`` RGB of 0..255.
+        alpha: Weight of the overlays' colours. Default 0.5.
+
+    Returns:
+        ``(height, width, 3)`` uint8 RGB.
+    """
+    panels = [overlay(image, mask, palette, alpha) for mask in masks]
+    panels.append(changes(image, *masks, palette))
+    return beside(
+        [stacked([caption(title), panel]) for title, panel in zip(titles, panels, strict=True)]
+    )
