@@ -5,9 +5,10 @@
 
 The networks of all configs take turns in one process, on batches of step 1: a few iterations of
 each, again and again, so that whatever else the machine does falls on all of them. The first
-config is what the others are compared with; give it fine-tuning. ``--memory`` then runs every
-config once more in a process of its own and reports the greatest memory that it took. Prints a
-Markdown table.
+config is what the others are compared with; give it fine-tuning. "Held" is what the method holds
+beside the network (:mod:`vdfd_seg.methods.held`), without images that it stores. ``--memory`` then
+runs every config once more in a process of its own and reports the greatest memory that it took.
+Prints a Markdown table.
 """
 
 import argparse
@@ -35,11 +36,11 @@ from vdfd_seg.engine import load_settings
 from vdfd_seg.engine.data import open_data
 from vdfd_seg.engine.environment import set_up
 from vdfd_seg.engine.step import StepTrainer
+from vdfd_seg.evaluation import human_bytes
 from vdfd_seg.hooks import MethodHook
+from vdfd_seg.methods.held import held_bytes
 from vdfd_seg.models import ContinualLearner
 from vdfd_seg.paths import resolve_config
-
-MEBI = 2**20
 
 
 @dataclass
@@ -142,10 +143,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.memory:
         others = [a for a in argv if a not in args.configs and a != "--memory"]
         peaks = [_peak_in_a_process(config, others) for config in args.configs]
-    print("\n| method | ms an iteration | relative | peak memory (MiB) |\n|---|---|---|---|")
+    print("\n| method | ms an iteration | relative | held | peak memory |\n|---|---|---|---|---|")
     for each, taken, peak in zip(ready, seconds, peaks, strict=True):
-        shown = "not measured" if peak is None else f"{peak / MEBI:.0f}"
-        print(f"| {each.name} | {1000 * taken:.0f} | {taken / seconds[0]:.2f} | {shown} |")
+        held = human_bytes(held_bytes(each.learner.method, each.learner.network))
+        shown = "not measured" if peak is None else human_bytes(peak)
+        print(f"| {each.name} | {1000 * taken:.0f} | {taken / seconds[0]:.2f} | {held} | {shown} |")
     return 0
 
 
