@@ -120,7 +120,8 @@ class TestFolder:
     def test_metafile_says_what_the_configs_say(self, folder):
         for model in metafile(folder)["Models"]:
             config = Config.fromfile(ROOT / model["Config"])
-            meta = model["Metadata"]
+            meta, name = model["Metadata"], model["In Collection"]
+            assert meta.get("Reported As", name) == config.get("method_name", name)
             processes = re.search(r"_(\d+)xb(\d+)-", model["Name"])
             batch = config.train_dataloader.batch_size
             if processes:
