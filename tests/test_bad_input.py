@@ -419,10 +419,10 @@ def of_no_step(path):
     save_plain(path, {"state_dict": {}})
 
 
+DAMAGES = {flip: ("is damaged",), truncate: ("is damaged",), empty: ("is damaged",)}
+"""`train --resume` goes on from the last good file: tests/test_recovery.py."""
+
 CHECKPOINTS = {
-    flip: ("is damaged",),
-    truncate: ("is damaged",),
-    empty: ("is damaged",),
     foreign: ("was not written by vdfd_seg",),
     other_protocol: ("belongs to protocol 'tiny'", "0123456789abcdef"),
     other_method: ("method VDFD", "FineTune"),
@@ -430,8 +430,15 @@ CHECKPOINTS = {
 }
 
 
-@pytest.mark.parametrize("damage", CHECKPOINTS, ids=lambda damage: damage.__name__)
-@pytest.mark.parametrize("command", ["train", "test"])
+CASES = [
+    *[(command, damage) for damage in CHECKPOINTS for command in ("train", "test")],
+    *[("test", damage) for damage in DAMAGES],
+]
+
+
+@pytest.mark.parametrize(
+    "command, damage", CASES, ids=lambda value: getattr(value, "__name__", value)
+)
 def test_checkpoint(refused, copied, command, damage):
     run, file = copied
     path = run / "step_01" / "checkpoint.pth"
@@ -442,7 +449,7 @@ def test_checkpoint(refused, copied, command, damage):
         message = refused("train", file, "--work-dir", run, "--resume")
     else:
         message = refused("test", file, run, "--all-steps")
-    assert_says(message, str(path), *CHECKPOINTS[damage])
+    assert_says(message, str(path), *{**CHECKPOINTS, **DAMAGES}[damage])
 
 
 def test_protocol_of_the_config_is_another(refused, copied, config_file):
@@ -470,25 +477,18 @@ def test_seed_of_the_results_is_another(refused, copied):
 
 
 def test_results_damaged(refused, copied):
-    run, file = copied
+    run, _ = copied
     (run / "results.json").write_text("{")
-    message = refused("train", file, "--work-dir", run, "--resume")
+    message = refused("report", run)
     assert_says(message, "results.json", "not a JSON file")
 
 
-STATES = {
-    flip: ("is damaged",),
-    lambda path: save_plain(path, {"tag": {"step": 1}, "iteration": 1}): ("another run",),
-}
-
-
-@pytest.mark.parametrize("damage, words", STATES.items(), ids=["damaged", "of another run"])
-def test_state_within_a_step(refused, copied, damage, words):
+def test_state_within_a_step(refused, copied):
     run, file = copied
     state = run / "step_02" / "resume.pth"
-    shutil.move(run / "step_02" / "checkpoint.pth", state)
-    damage(state)
-    assert_says(refused("train", file, "--work-dir", run, "--resume"), str(state), *words)
+    (run / "step_02" / "checkpoint.pth").unlink()
+    save_plain(state, {"tag": {"step": 1}, "iteration": 1})
+    assert_says(refused("train", file, "--work-dir", run, "--resume"), str(state), "another run")
 
 
 STARTS = {

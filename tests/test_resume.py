@@ -26,7 +26,7 @@ class Interrupted(Exception):
 
 def without_times(results):
     steps = [{k: v for k, v in entry.items() if k not in TIMES} for entry in results["steps"]]
-    kept = {k: v for k, v in results.items() if k not in ("command", "environment")}
+    kept = {k: v for k, v in results.items() if k not in ("command", "environment", "digest")}
     return {**kept, "steps": steps}
 
 

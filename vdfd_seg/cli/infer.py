@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         from tqdm import tqdm
 
         from vdfd_seg.engine.inference import Predictor, find_images
-        from vdfd_seg.files import writable_dir
+        from vdfd_seg.files import atomic_write_image, writable_dir
         from vdfd_seg.visualization import default_palette, legend, overlay
 
     images = find_images(args.images)
@@ -52,9 +52,9 @@ def main(argv: Sequence[str] | None = None) -> int:
                 for part in (blended, names)]  # fmt: skip
         target = (out / path.relative_to(base)).with_suffix(".png")
         target.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(np.concatenate(page)).save(target)
+        atomic_write_image(target, Image.fromarray(np.concatenate(page)))
         if args.masks:
-            Image.fromarray(mask).save(target.with_name(f"{target.stem}_mask.png"))
+            atomic_write_image(target.with_name(f"{target.stem}_mask.png"), Image.fromarray(mask))
     print(f"{len(images)} overlays with the {len(predict.classes)} classes of step {predict.step} "
           f"in {out}")  # fmt: skip
     return 0

@@ -166,6 +166,7 @@ class ProtocolData:
             "dataset": dataset,
             "sampler": DrawSampler(dataset, seed, start),
             "persistent_workers": cfg.get("num_workers", 0) > 0,
+            "worker_init_fn": {"type": "vdfd_seg.deaf_worker"},
         }
 
     def pass_over(self, part: str, samples: list[Sample], cfg: dict) -> DataLoader:
