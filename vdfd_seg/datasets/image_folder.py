@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from vdfd_seg.datasets.image_limit import bomb, max_pixels
 from vdfd_seg.errors import InputError
 
 _NUMBERED = re.compile(r"(\d+)_(.+)")
@@ -105,6 +106,7 @@ def _classes(folder: Path, tile: int | None) -> dict[str, Path]:
 def _read(path: Path) -> np.ndarray:
     """The image ``(H, W, 3)``, uint8, RGB."""
     try:
+        max_pixels()
         with warnings.catch_warnings():
             # Pillow only warns of images up to twice the size that it refuses.
             warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -118,9 +120,7 @@ def _read(path: Path) -> np.ndarray:
     except InputError:
         raise
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        raise InputError(
-            f"{path}: too large an image ({error}); cut it up or remove it."
-        ) from error
+        raise InputError(f"{path}: {bomb(error)}") from error
     except Exception as error:
         # Pillow's decoders let through whatever a damaged file makes them raise.
         raise InputError(

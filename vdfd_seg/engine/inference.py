@@ -10,6 +10,7 @@ from mmengine.config import ConfigDict
 from torch import nn
 
 from vdfd_seg.checkpoint import load_step
+from vdfd_seg.datasets.image_limit import check_image_size
 from vdfd_seg.engine.environment import set_up
 from vdfd_seg.engine.networks import finished_network
 from vdfd_seg.errors import InputError
@@ -69,6 +70,7 @@ class Predictor:
         Raises:
             InputError: For a file that is no image.
         """
+        check_image_size(image)
         try:
             packed = self.pipeline({"img_path": str(image)})
         except Exception as error:
