@@ -5,15 +5,17 @@
 Files that are right are damaged in many ways (bits, bytes, pieces cut out, doubled or exchanged,
 pickles changed inside archives whose checksums hold, calls of functions planted in pickles), and
 read. Anything but a value or an ``InputError`` is a defect, and so is a planted call that ran, or
-a reader that takes longer than :data:`SLOW` seconds. Prints what it tried.
+a reader that takes more than :data:`SLOW` seconds or :data:`LARGE` bytes. Prints what it tried.
 """
 
 import argparse
+import faulthandler
 import io
 import json
 import os
 import pickle
 import random
+import resource
 import sys
 import tempfile
 import time
@@ -35,6 +37,12 @@ from vdfd_seg.foreign import foreign_classes, foreign_weights, load_foreign  # n
 from vdfd_seg.pretrained import load_pretrained  # noqa: E402
 
 SLOW = 20.0
+LARGE = 2**29
+
+
+def peak_memory() -> int:
+    """The most bytes that this process ever held."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 class Planted:
@@ -174,7 +182,8 @@ def fuzz(folder: Path, seed: int, seconds: float | None = None, count: int | Non
         else:
             content = damage(content, rng)
         path.write_bytes(content)
-        started = time.monotonic()
+        started, before = time.monotonic(), peak_memory()
+        faulthandler.dump_traceback_later(3 * SLOW, exit=True)
         try:
             read(path)
             outcome[f"{name}: read"] += 1
@@ -183,8 +192,11 @@ def fuzz(folder: Path, seed: int, seconds: float | None = None, count: int | Non
             outcome[f"{name}: refused"] += 1
         except Exception as error:
             raise AssertionError(f"{name}, seed {seed}, file {number}: {error!r}") from error
-        took = time.monotonic() - started
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+        took, grown = time.monotonic() - started, peak_memory() - before
         assert took < SLOW, f"{name}, seed {seed}, file {number}: {took:.0f} s"
+        assert grown < LARGE, f"{name}, seed {seed}, file {number}: {grown / 2**20:.0f} MiB"
         assert not trace.exists(), f"{name}, seed {seed}, file {number}: a planted call ran"
     return dict(outcome)
 
