@@ -56,3 +56,12 @@ def test_changed_pickle_is_one_message_or_reads(path):
         except InputError as error:
             assert str(path) in str(error)
     assert 0 < read < 200
+
+
+def test_archive_of_several_disks_is_one_message(tmp_path):
+    """What ``zipfile.is_zipfile`` itself raises for; found by the fuzzer."""
+    path = tmp_path / "foreign.pth"
+    locator = b"PK\x06\x07" + bytes(4) + bytes(8) + (7).to_bytes(4, "little")
+    path.write_bytes(bytes(100) + locator + b"PK\x05\x06" + bytes(18))
+    with pytest.raises(InputError, match="zip format"):
+        load_foreign(path)

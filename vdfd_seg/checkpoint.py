@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from vdfd_seg.errors import InputError
+from vdfd_seg.errors import DamagedError, InputError
 from vdfd_seg.files import atomic_write
 
 STEP_FORMAT = 1
@@ -38,7 +38,8 @@ def load_plain(path: str | Path) -> dict:
     """Read what :func:`save_plain` wrote, onto the CPU.
 
     Raises:
-        InputError: For a file that is missing, damaged, or holds something else.
+        InputError: For a file that is missing or holds something else.
+        DamagedError: For one that is damaged.
     """
     path = Path(path)
     if not path.is_file():
@@ -47,7 +48,7 @@ def load_plain(path: str | Path) -> dict:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # A damaged pickle raises whatever its bytes lead to.
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:120]
-        raise InputError(
+        raise DamagedError(
             f"checkpoint '{path}' is damaged or is not a plain checkpoint ({reason}); delete it "
             f"and resume from the step before, or train the step again."
         ) from error
@@ -58,7 +59,7 @@ def load_plain(path: str | Path) -> dict:
         )
     expected = content.pop("digest")
     if digest(content) != expected:
-        raise InputError(
+        raise DamagedError(
             f"checkpoint '{path}' is damaged: its content does not match its digest; delete it "
             f"and resume from the step before, or train the step again."
         )

@@ -1,6 +1,7 @@
 """Errors a user can mend, told apart from defects of this package."""
 
 import difflib
+import signal
 from collections.abc import Iterable
 
 
@@ -10,6 +11,37 @@ class InputError(ValueError):
     The message names the file or key and says what to do. Command-line tools
     print it without a traceback and leave with exit status 2.
     """
+
+
+class DamagedError(InputError):
+    """A file of this package's own whose content is not what was written."""
+
+
+class StorageError(OSError):
+    """A disk that is full, over its quota, read-only or failing; what it held is untouched.
+
+    Args:
+        path: What could not be written.
+        cause: What the file system says.
+    """
+
+    def __init__(self, path: object, cause: OSError):
+        super().__init__(
+            f"cannot write '{path}' ({cause.strerror or cause}). What was saved before is whole: "
+            f"make room, and go on with --resume."
+        )
+
+
+class Stopped(BaseException):
+    """A signal ended the run. Not an ``Exception``: nothing that mends errors may catch it.
+
+    Args:
+        number: The signal's number.
+    """
+
+    def __init__(self, number: int):
+        self.number = int(number)
+        super().__init__(signal.Signals(number).name)
 
 
 def unknown_name(kind: str, name: object, valid: Iterable[str]) -> InputError:

@@ -1,5 +1,7 @@
 """Replacing files so that a reader sees the old content or the new, never half of it."""
 
+import errno
+import io
 import os
 import shutil
 import tempfile
@@ -7,7 +9,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from vdfd_seg.errors import InputError
+from PIL import Image
+
+from vdfd_seg.errors import InputError, StorageError
+
+_TEMPORARY = ".writing"
+_STORAGE = {
+    getattr(errno, name)
+    for name in ("ENOSPC", "EDQUOT", "EFBIG", "EIO", "EROFS", "ESTALE")
+    if hasattr(errno, name)
+}
 
 
 def atomic_write(path: str | Path, write: Callable[[BinaryIO], object]) -> Path:
@@ -21,13 +32,66 @@ def atomic_write(path: str | Path, write: Callable[[BinaryIO], object]) -> Path:
         The path.
 
     Raises:
-        OSError: What the file system says, the old file being untouched.
+        StorageError: A disk that is full or fails, the old file being untouched.
+        OSError: What else the file system says, the old file being untouched.
     """
     path = Path(path)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        _replace(path, write)
+    except OSError as error:
+        if is_storage_error(error):
+            raise StorageError(path, error) from error
+        raise
+    return path
+
+
+def is_storage_error(error: BaseException) -> bool:
+    """Whether the disk is the reason: full, over the quota, read-only, or failing."""
+    if isinstance(error, StorageError):
+        return True
+    return isinstance(error, OSError) and error.errno in _STORAGE
+
+
+class _Recording(io.RawIOBase):
+    """Passes bytes on, and keeps the error that a writer may turn into one of its own."""
+
+    def __init__(self, file: BinaryIO):
+        self.file = file
+        self.error: OSError | None = None
+
+    def writable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self.file.tell()
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self.file.seek(offset, whence)
+
+    def write(self, content) -> int:
+        try:
+            return self.file.write(content)
+        except OSError as error:
+            self.error = error
+            raise
+
+
+def _replace(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    handle, temporary = tempfile.mkstemp(
+        prefix=f".{path.name}.", suffix=_TEMPORARY, dir=path.parent
+    )
     try:
         with os.fdopen(handle, "wb") as file:
-            write(file)
+            recording = _Recording(file)
+            try:
+                write(recording)
+            except Exception:
+                if recording.error is not None:
+                    raise recording.error from None
+                raise
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
@@ -35,17 +99,45 @@ def atomic_write(path: str | Path, write: Callable[[BinaryIO], object]) -> Path:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
-    directory = os.open(path.parent, os.O_RDONLY)
+    sync_directory(path.parent)
+
+
+def sync_directory(path: str | Path) -> None:
+    """Let renames in a folder reach the disk."""
+    directory = os.open(path, os.O_RDONLY)
     try:
         os.fsync(directory)
     finally:
         os.close(directory)
-    return path
 
 
 def atomic_write_text(path: str | Path, text: str) -> Path:
     """:func:`atomic_write` of UTF-8 text."""
     return atomic_write(path, lambda file: file.write(text.encode()))
+
+
+def atomic_write_image(path: str | Path, image: Image.Image, **options: object) -> Path:
+    """:func:`atomic_write` of a picture, in the format that the suffix says.
+
+    Args:
+        path: The file to replace.
+        image: The picture.
+        **options: Of Pillow's ``save``.
+    """
+    kind = Image.registered_extensions()[Path(path).suffix.lower()]
+    return atomic_write(path, lambda file: image.save(file, kind, **options))
+
+
+def previous_state(path: str | Path) -> Path:
+    """Where the state that ``path`` held before the last save is kept."""
+    path = Path(path)
+    return path.with_name(f"{path.stem}_previous{path.suffix}")
+
+
+def remove_unfinished(path: str | Path) -> None:
+    """Remove what writers that were killed left below a folder."""
+    for leftover in Path(path).rglob(f".*{_TEMPORARY}"):
+        leftover.unlink(missing_ok=True)
 
 
 def writable_dir(path: str | Path, purpose: str) -> Path:

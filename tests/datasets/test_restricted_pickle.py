@@ -2,6 +2,7 @@ import builtins
 import io
 import os
 import pickle
+import resource
 import struct
 
 import numpy as np
@@ -167,3 +168,12 @@ def test_random_damage_is_a_message_or_a_value():
 def test_a_length_beyond_the_file_is_a_message():
     with pytest.raises(InputError, match="damaged"):
         load(b"\x80\x04\x8e" + struct.pack("<Q", 2**62) + b"ab.")
+
+
+def test_a_place_in_the_memo_reserves_no_memory():
+    """LONG_BINPUT and LONG_BINGET with a number of ten digits; found by the fuzzer."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert load(b"\x80\x02K\x01r\x23\xa8\x0a\x46.") == 1
+    with pytest.raises(InputError, match="the file"):
+        load(b"\x80\x02j\x23\xa8\x0a\x46.")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000

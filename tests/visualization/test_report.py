@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from vdfd_seg.errors import InputError
+from vdfd_seg.evaluation import load_results
 from vdfd_seg.visualization import RunFiles, collect_samples, read_runs, write_report
 
 VOID_ELEMENTS = {"meta", "img", "br", "link", "input"}
@@ -149,7 +150,7 @@ def test_different_protocols_are_marked(runs, tmp_path, fake_runs):
 def test_without_pictures_optional_keys_and_names_per_class(tmp_path, fake_runs):
     work_dir = fake_runs.make_run(tmp_path, "ewc", 0.1, images=0)
     path = work_dir / "results.json"
-    results = json.loads(path.read_text())
+    results = load_results(path)
     for key in ("command", "environment"):
         del results[key]
     for key in ("classes", "palette"):
@@ -175,7 +176,7 @@ def test_without_pictures_optional_keys_and_names_per_class(tmp_path, fake_runs)
 def test_classification_speaks_of_accuracy_and_of_no_pictures(tmp_path, fake_runs):
     work_dir = fake_runs.make_run(tmp_path, "ewc", 0.1, images=0)
     path = work_dir / "results.json"
-    results = {**json.loads(path.read_text()), "metric": "accuracy"}
+    results = {**load_results(path), "metric": "accuracy"}
     results["protocol"] |= {"scenario": "task", "setting": None}
     path.write_text(json.dumps(results))
     words = Page(write_report([work_dir], tmp_path / "r.html").read_text(encoding="utf-8")).words

@@ -15,13 +15,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from vdfd_seg.cli import EXIT_BAD_INPUT, run_guarded  # noqa: E402
+from vdfd_seg.cli.arguments import add_options_argument  # noqa: E402
 
 SHOWN = 5
 
 
 def parser() -> argparse.ArgumentParser:
-    from mmengine.config import DictAction
-
     parse = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parse.add_argument("config", help="config file, or its name among the packaged configs")
     parse.add_argument(
@@ -29,10 +28,7 @@ def parser() -> argparse.ArgumentParser:
         help="compare names alone, one a line; of the config only its protocol is needed "
         "(domain-incremental protocols with a domain_split)",
     )  # fmt: skip
-    parse.add_argument(
-        "--cfg-options", nargs="+", action=DictAction, default={}, metavar="K=V",
-        help="override config keys",
-    )  # fmt: skip
+    add_options_argument(parse)
     return parse
 
 

@@ -6,11 +6,12 @@ only when it is called: importing the stack takes seconds, a usage text should n
 """
 
 import importlib
+import signal
 import sys
 from collections.abc import Callable, Sequence
 
 from vdfd_seg.environment import check_distributions, explain_import_error
-from vdfd_seg.errors import InputError, unknown_name
+from vdfd_seg.errors import InputError, Stopped, StorageError, unknown_name
 from vdfd_seg.version import __version__
 
 COMMANDS = {
@@ -25,7 +26,9 @@ COMMANDS = {
 }
 
 EXIT_BAD_INPUT = 2
-EXIT_INTERRUPTED = 130  # as a shell reports a process that SIGINT ended: 128 + 2
+EXIT_STORAGE = 74  # EX_IOERR of sysexits.h
+EXIT_SIGNAL = 128  # plus the signal's number, as a shell reports a process that one ended
+EXIT_INTERRUPTED = EXIT_SIGNAL + signal.SIGINT
 
 
 def usage() -> str:
@@ -56,8 +59,9 @@ def run_guarded(
 
     Returns:
         The exit status: the command's own, 2 after one message on stderr for bad input
-        or an environment that cannot work, 130 when interrupted. Defects are no bad
-        input: any other exception passes through with its traceback.
+        or an environment that cannot work, 74 for a disk that is full or fails, 128 plus
+        the signal's number when a signal ended it. Defects are no bad input: any other
+        exception passes through with its traceback.
     """
     try:
         check_distributions()
@@ -68,6 +72,12 @@ def run_guarded(
         message = explain_import_error(error)
         if message is None:
             raise
+    except StorageError as error:
+        print(f"vdfd_seg: error: {error}", file=sys.stderr)
+        return EXIT_STORAGE
+    except Stopped as stopped:
+        print(f"vdfd_seg: stopped by {stopped}; --resume goes on", file=sys.stderr)
+        return EXIT_SIGNAL + stopped.number
     except KeyboardInterrupt:
         print("vdfd_seg: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED

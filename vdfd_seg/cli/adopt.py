@@ -4,13 +4,12 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from vdfd_seg.cli.arguments import add_options_argument
 from vdfd_seg.environment import quiet_imports
 
 
 def parser() -> argparse.ArgumentParser:
     """Arguments of the command."""
-    from mmengine.config import DictAction
-
     parse = argparse.ArgumentParser(
         description="Take a network that mmsegmentation trained as step 0 of a sequence. Its file "
         "is read without executing what is in it."
@@ -23,10 +22,7 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     parse.add_argument("--work-dir", help="where to write; default work_dirs/CONFIG_NAME")
     parse.add_argument("--seed", type=int, help="default: the config's")
-    parse.add_argument(
-        "--cfg-options", nargs="+", action=DictAction, default={}, metavar="K=V",
-        help="override config keys",
-    )  # fmt: skip
+    add_options_argument(parse)
     return parse
 
 

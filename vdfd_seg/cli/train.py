@@ -7,7 +7,8 @@ from pathlib import Path
 
 from vdfd_seg.cli.arguments import add_run_arguments
 from vdfd_seg.environment import quiet_imports
-from vdfd_seg.errors import InputError
+from vdfd_seg.errors import InputError, Stopped, StorageError
+from vdfd_seg.files import is_storage_error
 
 
 def parser() -> argparse.ArgumentParser:
@@ -47,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         from vdfd_seg.engine.settings import command_line, parse_steps
         from vdfd_seg.evaluation import format_table
         from vdfd_seg.paths import resolve_config
+        from vdfd_seg.stopping import listening, requeue
         from vdfd_seg.visualization import write_report
 
     settings = load_settings(resolve_config(args.config), args.cfg_options, args.seed, args.amp)
@@ -62,16 +64,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     work_dir = Path(
         args.work_dir or settings.config.get("work_dir") or f"work_dirs/{settings.name}"
     )
-    results = train_sequence(
-        settings,
-        work_dir,
-        resume=args.resume,
-        overwrite=args.overwrite,
-        init_from=args.init_from,
-        steps=steps,
-        launcher=args.launcher,
-        command=command_line(),
-    )
+    try:
+        with listening():
+            results = train_sequence(
+                settings,
+                work_dir,
+                resume=args.resume,
+                overwrite=args.overwrite,
+                init_from=args.init_from,
+                steps=steps,
+                launcher=args.launcher,
+                command=command_line(),
+            )
+    except Stopped as stopped:
+        requeue(stopped.number)
+        raise
+    except OSError as error:
+        if is_storage_error(error) and not isinstance(error, StorageError):
+            raise StorageError(error.filename or work_dir, error) from error
+        raise
     if is_main_process() and results["steps"]:
         print(format_table([results]))
         print(f"results: {work_dir / 'results.json'}")

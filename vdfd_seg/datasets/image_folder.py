@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from vdfd_seg.datasets.image_limit import bomb, max_pixels
 from vdfd_seg.errors import InputError
 
 _NUMBERED = re.compile(r"(\d+)_(.+)")
@@ -112,6 +113,7 @@ def read_image(path: Path) -> np.ndarray:
         InputError: A file that is no image, damaged, too large, or of more than 8 bits a channel.
     """
     try:
+        max_pixels()
         with warnings.catch_warnings():
             # Pillow only warns of images up to twice the size that it refuses.
             warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -125,9 +127,7 @@ def read_image(path: Path) -> np.ndarray:
     except InputError:
         raise
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        raise InputError(
-            f"{path}: too large an image ({error}); cut it up or remove it."
-        ) from error
+        raise InputError(f"{path}: {bomb(error)}") from error
     except Exception as error:
         # Pillow's decoders let through whatever a damaged file makes them raise.
         raise InputError(

@@ -9,6 +9,8 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image
 
+from vdfd_seg.datasets.image_limit import absurd, bomb, max_pixels
+
 MASK_VALUES = 256
 
 _BYTE_MODES = ("P", "L")
@@ -62,6 +64,7 @@ class MaskScanner:
             The counts, or (not raised, so that many samples can be reported together)
             the error that says what is wrong.
         """
+        max_pixels()
         image_path, mask_path = pair
         try:
             size = _checked_image_size(image_path)
@@ -116,6 +119,8 @@ def _checked_image_size(path: str) -> tuple[int, int]:
     try:
         with open(path, "rb") as file, Image.open(file) as image:
             size = image.size
+            if message := absurd(path, size):
+                raise SampleError(message)
             # Decoders turn an image by its EXIF tag; a mask carries no such tag.
             if "exif" in image.info and image.getexif().get(_ORIENTATION_TAG, 1) >= 5:
                 size = size[::-1]
@@ -128,6 +133,8 @@ def _checked_image_size(path: str) -> tuple[int, int]:
                 if marker not in file.read():
                     raise OSError("no end marker")
             return size
+    except Image.DecompressionBombError as error:
+        raise SampleError(f"{path}: {bomb(error)}") from None
     except _UNREADABLE as error:
         raise SampleError(
             f"{path}: the image is damaged or truncated ({error}); fetch it again."

@@ -186,6 +186,7 @@ class ProtocolData:
             "dataset": dataset,
             "sampler": DrawSampler(dataset, seed, start, views),
             "persistent_workers": cfg.get("num_workers", 0) > 0,
+            "worker_init_fn": {"type": "vdfd_seg.deaf_worker"},
         }
 
     def views(self, samples: list[Sample], cfg: dict, seed: int, count: int) -> DataLoader:
@@ -268,12 +269,14 @@ def open_source(
     except InputError:
         raise
     except Exception as error:
-        if getattr(dataset, "data_list", None) == []:
+        unreadable = isinstance(error, UnicodeError | OSError)
+        if getattr(dataset, "data_list", None) == [] and not unreadable:
             raise InputError(f"dataset {kind} in '{root}' lists no images.") from error
         raise InputError(f"dataset {kind} in '{root}': {type(error).__name__}: {error}") from error
     items = [dataset.get_data_info(i) for i in range(len(dataset))]
     if not items:
         raise InputError(f"dataset {kind} in '{root}' lists no images.")
+    check_inside(items, cfg)
     names = protocol.classes
     for item, name in zip(items, _names(items, cfg), strict=True):
         item["name"] = name
@@ -281,6 +284,35 @@ def open_source(
     return Source(
         dataset, build_index(items, num_classes=count, class_names=names, progress=progress)
     )
+
+
+def check_inside(items: Iterable[dict], cfg: dict) -> None:
+    """Refuse a list of images with a path out of the data set (``../``, or from the root).
+
+    Links below the data root are the user's own and are followed.
+
+    Args:
+        items: mmsegmentation's data infos.
+        cfg: The dataset's config, whose ``data_root`` and ``data_prefix`` are trusted.
+
+    Raises:
+        InputError: Naming the path.
+    """
+    root = cfg.get("data_root") or ""
+    prefixes = [value for value in cfg.get("data_prefix", {}).values() if value]
+    folders = [os.path.join(root, value) for value in prefixes]
+    if root or not folders:
+        folders.append(root)
+    allowed = tuple(os.path.join(os.path.abspath(folder), "") for folder in folders)
+    for item in items:
+        for path in (item["img_path"], item.get("seg_map_path")):
+            if path is None:
+                continue
+            if not os.path.abspath(path).startswith(allowed):
+                raise InputError(
+                    f"the image list '{cfg.get('ann_file')}' names '{path}', which is outside the "
+                    f"data root '{root}'; images and masks must be below it."
+                )
 
 
 def prepare_data(cfg: dict | None) -> None:

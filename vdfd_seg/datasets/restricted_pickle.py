@@ -116,7 +116,8 @@ _GLOBALS = {
 }
 
 
-class _Unpickler(pickle.Unpickler):
+# The one in Python: five bytes make the one in C reserve gigabytes for its memo.
+class _Unpickler(pickle._Unpickler):
     def find_class(self, module: str, name: str) -> object:
         wanted = f"{module}.{name}"
         if wanted not in _GLOBALS:

@@ -6,6 +6,7 @@ from pathlib import Path
 from torch import Tensor
 
 from vdfd_seg.datasets.image_files import find_images
+from vdfd_seg.datasets.image_limit import check_image_size
 from vdfd_seg.datasets.protocol_data import one_pass
 from vdfd_seg.datasets.task_dataset import Sample, TaskDataset, kind_of
 from vdfd_seg.engine.checks import check_parts
@@ -67,6 +68,8 @@ def adopt(
         )
     state = checked_weights(settings, checkpoint)
     paths = find_images(images)
+    for path in paths:
+        check_image_size(path)
     data = open_data(settings)
     check_parts(settings, data, range(len(settings.protocol.tasks)))
     trainer = StepTrainer(settings, data, 0, None, run.step(0))

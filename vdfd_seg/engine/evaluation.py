@@ -22,6 +22,7 @@ from vdfd_seg.evaluation import (
     pool,
 )
 from vdfd_seg.evaluation.functional import mean_iou
+from vdfd_seg.files import atomic_write, atomic_write_image
 from vdfd_seg.hooks import progress
 from vdfd_seg.protocols import IGNORE_INDEX, Protocol
 
@@ -111,10 +112,11 @@ def write_examples(data: ProtocolData, samples: list, folder: Path) -> None:
         info = source.dataset.get_data_info(sample.image)
         name = example_name(data, sample)
         image = cv2.imread(info["img_path"])
-        cv2.imwrite(str(folder / f"{name}.jpg"), image, [cv2.IMWRITE_JPEG_QUALITY, 92])
+        _, packed = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 92])
+        atomic_write(folder / f"{name}.jpg", lambda file, packed=packed: file.write(packed))
         with Image.open(info["seg_map_path"]) as mask:
             labels = np.asarray(sample.label_map)[np.asarray(mask)]
-        Image.fromarray(labels.astype(np.uint8)).save(folder / f"{name}.png")
+        atomic_write_image(folder / f"{name}.png", Image.fromarray(labels.astype(np.uint8)))
 
 
 def example_name(data: ProtocolData, sample) -> str:
@@ -144,4 +146,4 @@ def predict_examples(
         batch = {"inputs": [packed["inputs"]], "data_samples": [packed["data_samples"]]}
         prediction = learner.val_step(batch)[0].pred_sem_seg.data.squeeze().cpu().numpy()
         name = example_name(data, sample)
-        Image.fromarray(prediction.astype(np.uint8)).save(folder / f"{name}.png")
+        atomic_write_image(folder / f"{name}.png", Image.fromarray(prediction.astype(np.uint8)))

@@ -16,6 +16,7 @@ from vdfd_seg.engine.evaluation import (
     write_examples,
 )
 from vdfd_seg.engine.ledger import Ledger
+from vdfd_seg.engine.recovery import recover
 from vdfd_seg.engine.settings import Settings
 from vdfd_seg.engine.step import StepTrainer, TrainedStep
 from vdfd_seg.engine.testing import load_learner
@@ -62,6 +63,7 @@ def train_sequence(
     start = checked_start(init_from, settings) if init_from else None
     data = open_data(settings)
     run.open(resume, overwrite)
+    recover(run, len(settings.protocol.tasks), start is not None)
     ledger = Ledger(run, settings, data, describe(), command)
     check_checkpoints(run, data, settings, steps)
     check_parts(settings, data, steps)
@@ -93,6 +95,8 @@ def _run_step(settings, data, run, ledger, step, start, launcher, examples):
     try:
         if run.checkpoint(step).exists():
             saved = load_step(run.checkpoint(step))
+            if is_main_process():
+                run.forget_states(step)
             learner = load_learner(settings, data, step, saved)
         else:
             if start is not None:
@@ -171,7 +175,7 @@ def finish_step(trained: TrainedStep, trainer: StepTrainer, data, run) -> dict:
     if is_main_process():
         run.step(step).mkdir(exist_ok=True)
         save_plain(run.checkpoint(step), content)
-        run.resume(step).unlink(missing_ok=True)
+        run.forget_states(step)
     barrier()
     return content
 

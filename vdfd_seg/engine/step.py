@@ -13,16 +13,18 @@ from mmengine.dist import get_dist_info
 from mmengine.optim import build_optim_wrapper
 from mmengine.runner import IterBasedTrainLoop, Runner
 
-from vdfd_seg.checkpoint import load_plain
 from vdfd_seg.datasets.seeding import derived_seed
 from vdfd_seg.engine.data import Data
 from vdfd_seg.engine.networks import finished_network, network_of_step
 from vdfd_seg.engine.peak_memory import PeakMemory
 from vdfd_seg.engine.runner_config import in_iterations, model_wrapper, step_hooks
+from vdfd_seg.engine.recovery import last_state
 from vdfd_seg.engine.settings import Settings
-from vdfd_seg.errors import InputError
+from vdfd_seg.errors import InputError, StorageError
+from vdfd_seg.files import is_storage_error
 from vdfd_seg.methods import TaskContext
 from vdfd_seg.models import ContinualLearner
+from vdfd_seg.stopping import training
 
 
 class ResumableLoop(IterBasedTrainLoop):
@@ -134,9 +136,8 @@ class StepTrainer:
         """
         peak = PeakMemory()
         learner, context = self.prepare()
-        state = None
-        if resume_path.exists():
-            state = load_plain(resume_path)
+        state = last_state(resume_path)
+        if state is not None:
             other = [key for key, value in tag.items() if state["tag"].get(key) != value]
             if other:
                 raise InputError(
@@ -154,13 +155,16 @@ class StepTrainer:
             runner.optim_wrapper = build_optim_wrapper(learner.network, runner.optim_wrapper)
             runner.param_schedulers = runner.build_param_scheduler(runner.param_schedulers)
         except Exception as error:
+            if is_storage_error(error):
+                raise StorageError(self.folder, error) from error
             raise InputError(
                 f"training of step {self.step} cannot be set up from the config: "
                 f"{type(error).__name__}: {error}"
             ) from error
         context.log = runner.logger.info
         begun = time.perf_counter()
-        runner.train()
+        with training():
+            runner.train()
         seconds = time.perf_counter() - begun
         done = max(iterations - start, 0)
         earlier = state["seconds"] if state else 0.0

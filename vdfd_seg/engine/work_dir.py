@@ -6,7 +6,7 @@ from pathlib import Path
 from mmengine.dist import barrier, is_main_process
 
 from vdfd_seg.errors import InputError
-from vdfd_seg.files import writable_dir
+from vdfd_seg.files import previous_state, remove_unfinished, writable_dir
 
 
 class WorkDir:
@@ -30,6 +30,15 @@ class WorkDir:
     def resume(self, step: int) -> Path:
         """State of a step that is being trained."""
         return self.step(step) / "resume.pth"
+
+    def previous_resume(self, step: int) -> Path:
+        """The state before that, for the case that the newer one is damaged."""
+        return previous_state(self.resume(step))
+
+    def forget_states(self, step: int) -> None:
+        """Remove what a step that is finished needed while it trained."""
+        self.resume(step).unlink(missing_ok=True)
+        self.previous_resume(step).unlink(missing_ok=True)
 
     def predictions(self, step: int) -> Path:
         """Index masks of the example images after a step."""
@@ -63,6 +72,7 @@ class WorkDir:
         """
         if is_main_process():
             writable_dir(self.path, "work dir")
+            remove_unfinished(self.path)
             steps = sorted(self.path.glob("step_[0-9]*"))
             if self.results.exists() or steps:
                 if overwrite:

@@ -1,5 +1,6 @@
 """Reading, checking and writing ``results.json``."""
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from vdfd_seg.errors import InputError
+from vdfd_seg.errors import DamagedError, InputError
 from vdfd_seg.files import atomic_write_text
 
 SCHEMA = 1
@@ -42,6 +43,7 @@ def load_results(path: str | Path) -> dict[str, Any]:
 
     Raises:
         InputError: Naming the file, and the key where one is missing or wrong.
+        DamagedError: For a file that is no JSON, or does not match its digest.
     """
     path = Path(path)
     if path.is_dir():
@@ -52,8 +54,14 @@ def load_results(path: str | Path) -> dict[str, Any]:
         raise InputError(f"{path}: no such file; has a step of this run been finished?") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    except ValueError as error:
-        raise InputError(f"{path}: not a JSON file ({error})") from error
+    except (ValueError, RecursionError) as error:
+        raise DamagedError(f"{path}: damaged, or not a JSON file ({error})") from error
+    expected = results.pop("digest", None) if isinstance(results, dict) else None
+    if expected is not None and expected != _digest(results):
+        raise DamagedError(
+            f"{path}: damaged: its content does not match its digest; evaluate the checkpoints "
+            f"again, or take the key 'digest' out if you changed the file yourself"
+        )
     check_results(results, str(path))
     return results
 
@@ -61,7 +69,8 @@ def load_results(path: str | Path) -> dict[str, Any]:
 def write_results(path: str | Path, results: Mapping[str, Any]) -> None:
     """Check and write a ``results.json`` so that a crash leaves the old or the new file, whole.
 
-    NumPy numbers and arrays become plain ones, NaN becomes null.
+    NumPy numbers and arrays become plain ones, NaN becomes null. The key ``digest`` is added:
+    SHA-256 of everything else.
 
     Args:
         path: The file.
@@ -71,7 +80,9 @@ def write_results(path: str | Path, results: Mapping[str, Any]) -> None:
         InputError: If a key is missing or wrong.
     """
     plain = _jsonable(results)
+    plain.pop("digest", None)
     check_results(plain, str(path))
+    plain["digest"] = _digest(plain)
     text = json.dumps(plain, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     atomic_write_text(path, text)
@@ -110,6 +121,12 @@ def check_results(results: Any, source: str) -> None:
     if sorted(set(numbers)) != numbers:
         raise InputError(f"{source}: 'steps' must be in order, each step once, not {numbers}")
     _check_matrix(results["matrix"], numbers[-1] + 1, source)
+
+
+def _digest(results: dict) -> str:
+    """Of the text that would be written, so that what was read gives the same."""
+    text = json.dumps(results, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _check_matrix(matrix: Any, rows: int, source: str) -> None:

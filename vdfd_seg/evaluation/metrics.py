@@ -9,6 +9,7 @@ from mmengine.evaluator import BaseMetric
 from PIL import Image
 
 from vdfd_seg.evaluation.functional import confusion_matrix, mean_iou
+from vdfd_seg.files import atomic_write_image
 from vdfd_seg.registry import METRICS
 
 
@@ -130,7 +131,7 @@ class ContinualIoU(BaseMetric):
             raise ValueError("predictions of more than 256 classes do not fit 8-bit PNG files")
         self.output_dir.mkdir(parents=True, exist_ok=True)
         target = self.output_dir / f"{Path(img_path).stem}.png"
-        Image.fromarray(prediction.astype(np.uint8)).save(target)
+        atomic_write_image(target, Image.fromarray(prediction.astype(np.uint8)))
 
 
 def _indices(data: Any) -> np.ndarray:

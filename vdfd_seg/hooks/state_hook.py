@@ -1,15 +1,19 @@
 """Saves and restores the middle of a step."""
 
+import os
 import time
 from pathlib import Path
 
-from mmengine.dist import is_main_process
+from mmengine.dist import barrier, is_main_process
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 
 from vdfd_seg.checkpoint import save_plain
+from vdfd_seg.errors import Stopped
+from vdfd_seg.files import previous_state
 from vdfd_seg.hooks.gradient_norms import non_finite_parameters
 from vdfd_seg.registry import HOOKS
+from vdfd_seg.stopping import asked_to_stop
 
 
 @HOOKS.register_module()
@@ -17,9 +21,11 @@ class StepStateHook(Hook):
     """Writes ``resume.pth`` and restores from it.
 
     Everything that training changes is in it: network with buffers, method,
-    optimisers, schedulers and loss scaler, and the iteration. The old file stays
-    until the new one is complete, and where weights are no longer finite: going on
-    from it repeats what spoilt them.
+    optimisers, schedulers and loss scaler, and the iteration. The state before it is
+    kept as ``resume_previous.pth``. Where weights are no longer finite the file is not
+    replaced: going on from it repeats what spoilt them. When a signal asks the run to
+    stop, the state is saved after the iteration and
+    :class:`~vdfd_seg.errors.Stopped` raised.
 
     Args:
         path: The file.
@@ -39,6 +45,7 @@ class StepStateHook(Hook):
         self.tag = tag
         self.state = state
         self.due = False
+        self.stop = 0
         self.seconds = state["seconds"] if state else 0.0
         self.begun = time.perf_counter()
 
@@ -61,15 +68,24 @@ class StepStateHook(Hook):
         """Save every ``interval`` iterations and after the last."""
         done = runner.iter + 1
         self.due |= done % self.interval == 0 or done == runner.max_iters
+        self.stop = self.stop or asked_to_stop(done)
         # Not between the iterations whose gradients are summed: those are not in the state.
-        if not self.due or not runner.optim_wrapper.should_update():
+        if not (self.due or self.stop) or not runner.optim_wrapper.should_update():
             return
         self.due = False
-        if not is_main_process():
-            return
+        if is_main_process():
+            self._save(runner, done)
+        if self.stop:
+            # The others wait until the file is there: a launcher ends all when one ends.
+            barrier()
+            raise Stopped(self.stop)
+
+    def _save(self, runner, done: int) -> None:
         if non_finite_parameters(_learner(runner)):
             runner.logger.warning(f"weights are not finite: '{self.path}' is not replaced")
             return
+        if self.path.exists():
+            os.replace(self.path, previous_state(self.path))
         own = _learner(runner).method.optimizer
         save_plain(
             self.path,

@@ -10,6 +10,7 @@ from mmcv.transforms import Compose
 from torch import nn
 
 from vdfd_seg.datasets.crops import whole_image
+from vdfd_seg.datasets.image_limit import check_image_size
 from vdfd_seg.errors import InputError
 from vdfd_seg.visualization import default_palette, legend, overlay
 from vdfd_seg.visualization.pages import as_rgb, stacked
@@ -64,8 +65,9 @@ class Predictor:
             ``(H, W, 3)`` uint8, unless the pipeline loads otherwise.
 
         Raises:
-            InputError: For a file that is no image.
+            InputError: For a file that is no image, or one of absurd size.
         """
+        check_image_size(path)
         try:
             image = self._load({"img_path": str(path)})["img"]
         except Exception as error:

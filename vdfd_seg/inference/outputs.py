@@ -14,7 +14,7 @@ from tqdm import tqdm
 from vdfd_seg.datasets.image_files import find_images
 from vdfd_seg.datasets.video import VideoReader, VideoWriter, is_video
 from vdfd_seg.errors import InputError
-from vdfd_seg.files import atomic_write_text
+from vdfd_seg.files import atomic_write_image, atomic_write_text
 from vdfd_seg.inference.classes import ClassPredictor
 from vdfd_seg.inference.differences import Differences, changes_of
 from vdfd_seg.inference.masks import Predictor
@@ -111,9 +111,9 @@ def write_pages(
         for path, page, mask in draw(batch):
             picture, labels = targets[path]
             picture.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(page).save(picture)
+            atomic_write_image(picture, Image.fromarray(page))
             if masks:
-                Image.fromarray(mask).save(labels)
+                atomic_write_image(labels, Image.fromarray(mask))
     return len(targets)
 
 
@@ -128,7 +128,7 @@ def _write_video(source, predict, out, draw, size, masks):
             for name, page, mask in draw(batch):
                 writer.write(page)
                 if masks:
-                    Image.fromarray(mask).save(folder / f"{name}.png")
+                    atomic_write_image(folder / f"{name}.png", Image.fromarray(mask))
                 count += 1
     return count
 

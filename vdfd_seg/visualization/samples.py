@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from vdfd_seg.datasets.image_limit import check_image_size
 from vdfd_seg.errors import InputError
 from vdfd_seg.visualization.overlay import VOID_COLOUR
 from vdfd_seg.visualization.runs import RunFiles
@@ -104,6 +105,7 @@ def _mask_uri(path: Path, run: RunFiles, max_side: int) -> str:
 
 
 def _open(path: Path) -> Image.Image:
+    check_image_size(path)
     try:
         picture = Image.open(path)
         picture.load()

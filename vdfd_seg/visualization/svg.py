@@ -10,6 +10,8 @@ from pathlib import Path
 import matplotlib
 from matplotlib.figure import Figure
 
+from vdfd_seg.files import atomic_write, atomic_write_text
+
 # Stands for the page's text colour until the figure is written; used for nothing else.
 _INK = "#123457"
 _STYLE = {
@@ -63,11 +65,14 @@ def render(
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix.lower() == ".svg":
-            path.write_text(svg + "\n", encoding="utf-8")
+            atomic_write_text(path, svg + "\n")
         else:
             # A picture of pixels has no page to take its colours from: drawn again, in black.
             with _style("black"):
-                draw().savefig(path, dpi=200, facecolor="white")
+                figure = draw()
+            kind = path.suffix[1:].lower() or None
+            options = {"dpi": 200, "facecolor": "white", "format": kind}
+            atomic_write(path, lambda file: figure.savefig(file, **options))
     return svg
 
 

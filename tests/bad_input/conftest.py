@@ -1,0 +1,70 @@
+"""Bad input: exit status 2, one clear message, no traceback, and nothing trained.
+
+Every case makes something wrong in a copy of the tiny data set, of its config or of a finished
+run, and names words that the message must have.
+"""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.tiny import write_config
+from vdfd_seg.cli import run_command
+from vdfd_seg.engine.step import ResumableLoop
+from vdfd_seg.methods import VDFD
+
+
+@pytest.fixture(autouse=True)
+def nothing_trains(monkeypatch):
+    """Fails a test in which an iteration or the estimate after a task begins."""
+
+    def trained(*_):
+        raise AssertionError("training began")
+
+    monkeypatch.setattr(ResumableLoop, "run_iter", trained)
+    monkeypatch.setattr(VDFD, "after_task", trained)
+
+
+@pytest.fixture
+def refused(capfd, stack):
+    """Run a command that must be refused; returns its message in one line."""
+
+    def run(command, *arguments):
+        assert run_command(command, list(map(str, arguments))) == 2
+        error = capfd.readouterr().err
+        assert "\nvdfd_seg: error: " in f"\n{error}"
+        assert error.count("vdfd_seg: error:") == 1
+        assert "Traceback" not in error
+        return " ".join(error.split())
+
+    return run
+
+
+@pytest.fixture
+def check(refused, tmp_path):
+    """Refuse a config in ``train`` and ``train --dry-run``; returns the message of the former."""
+
+    def run(config: dict, *arguments, dry=True):
+        file = write_config(tmp_path / "tiny.py", config)
+        if dry:
+            refused("train", file, "--dry-run", "--work-dir", tmp_path / "dry")
+            assert not (tmp_path / "dry").exists()
+        message = refused("train", file, "--work-dir", tmp_path / "work", *arguments)
+        assert not list(tmp_path.rglob("*.pth"))
+        return message
+
+    return run
+
+
+@pytest.fixture
+def data(scenes, tmp_path):
+    """A copy of the tiny data set, to be damaged."""
+    return Path(shutil.copytree(scenes, tmp_path / "rectangles"))
+
+
+@pytest.fixture
+def copied(finetune_run, tmp_path):
+    """A copy of the finished run with fine-tuning, to be damaged, and its config."""
+    run = Path(shutil.copytree(finetune_run.path, tmp_path / "copy"))
+    return run, finetune_run.file

@@ -1,0 +1,47 @@
+"""Ways to damage a checkpoint, and the check of a message."""
+
+import torch
+
+from vdfd_seg.checkpoint import load_step, save_plain
+
+
+def assert_says(message, *words):
+    missing = [word for word in words if word not in message]
+    assert not missing, message
+
+
+def rewrite(path, change):
+    """Change a checkpoint's content; its digest is right again."""
+    content = load_step(path)
+    change(content)
+    save_plain(path, content)
+
+
+def flip(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0x10
+    path.write_bytes(content)
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def empty(path):
+    path.write_bytes(b"")
+
+
+def foreign(path):
+    torch.save({"state_dict": {"weight": torch.zeros(1)}}, path)
+
+
+def other_protocol(path):
+    rewrite(path, lambda content: content["meta"].update(fingerprint="0123456789abcdef"))
+
+
+def other_method(path):
+    rewrite(path, lambda content: content["method"].update(type="VDFD"))
+
+
+def of_no_step(path):
+    save_plain(path, {"state_dict": {}})

@@ -1,0 +1,153 @@
+"""Arguments that are refused."""
+
+import shutil
+
+import pytest
+import torch
+
+from tests.bad_input.damage import assert_says, truncate
+from tests.tiny import tiny_config
+from vdfd_seg.cli import main, run_command
+
+ARGUMENTS = {
+    "resume and overwrite": (["--resume", "--overwrite"], "--resume", "--overwrite", "contradict"),
+    "step out of range": (["--steps", "3"], "--steps '3'", "0 to 2"),
+    "slice of no step": (["--steps", "3:5"], "--steps '3:5'", "names no step"),
+    "empty slice": (["--steps", "1:1"], "--steps '1:1'", "names no step"),
+    "not a slice": (["--steps", "first"], "--steps 'first'", "A:B"),
+    "no text": (["--steps", ""], "--steps ''", "A:B"),
+    "after an unfinished step": (["--steps", "1:"], "step 0 is not finished"),
+    "no start": (["--init-from", "no/checkpoint.pth"], "'no/checkpoint.pth' does not exist"),
+    "no torchrun": (["--launcher", "pytorch"], "--launcher pytorch", "RANK", "dist_train.sh"),
+}
+
+
+@pytest.mark.parametrize("case", ARGUMENTS)
+def test_arguments(check, scenes, case, monkeypatch):
+    monkeypatch.delenv("RANK", raising=False)
+    arguments, *words = ARGUMENTS[case]
+    assert_says(check(tiny_config(scenes), *arguments, dry=False), *words)
+
+
+def test_parent_of_the_work_dir_is_a_file(refused, config_file, tmp_path):
+    (tmp_path / "file").touch()
+    message = refused("train", config_file(), "--work-dir", tmp_path / "file" / "work")
+    assert_says(message, "work dir", "file/work", "cannot be written")
+
+
+def test_work_dir_is_a_file(refused, config_file, tmp_path):
+    (tmp_path / "work").touch()
+    message = refused("train", config_file(), "--work-dir", tmp_path / "work")
+    assert_says(message, "work dir", "cannot be written")
+
+
+class TestEvaluation:
+    def test_empty_folder(self, refused, config_file, tmp_path):
+        message = refused("test", config_file(), tmp_path)
+        assert_says(message, str(tmp_path), "neither a checkpoint nor a work dir")
+
+    def test_no_such_folder(self, refused, config_file, tmp_path):
+        assert_says(refused("test", config_file(), tmp_path / "none"), "neither a checkpoint nor")
+
+    def test_step_that_is_not_there(self, refused, copied):
+        run, file = copied
+        shutil.rmtree(run / "step_01")
+        message = refused("test", file, run, "--step", "1")
+        assert_says(message, "no finished step 1", "0, 2")
+
+    def test_step_of_a_single_checkpoint(self, refused, copied):
+        run, file = copied
+        message = refused("test", file, run / "step_00" / "checkpoint.pth", "--step", "0")
+        assert_says(message, "--step", "work dir")
+
+    def test_results_cannot_be_written(self, refused, copied):
+        run, file = copied
+        (run / "file").touch()
+        message = refused("test", file, run, "--out", run / "file" / "results.json")
+        assert_says(message, "--out", "cannot be written")
+        assert_says(refused("test", file, run, "--out", run), "--out", "is a folder")
+
+    def test_config(self, refused, copied, config_file, tmp_path):
+        run, _ = copied
+        assert_says(refused("test", tmp_path / "none.py", run), "none.py", "does not exist")
+        file = config_file({"protocol": {"type": "Vocc"}})
+        assert_says(refused("test", file, run), "unknown protocol type")
+
+
+# Commands that argparse refuses itself leave by SystemExit, with its usage text.
+USAGE = {
+    "train without a config": ("train", [], "config"),
+    "train with an unknown option": ("train", ["c.py", "--epochs", "3"], "--epochs"),
+    "train with a seed in words": ("train", ["c.py", "--seed", "one"], "--seed"),
+    "train with an unknown launcher": ("train", ["c.py", "--launcher", "mpi"], "--launcher"),
+    "train with half an option": ("train", ["c.py", "--cfg-options", "a"], "--cfg-options"),
+    "test without a checkpoint": ("test", ["c.py"], "checkpoint"),
+    "test with two choices": ("test", ["c", "w", "--step", "1", "--all-steps"], "--all-steps"),
+    "infer without an output": ("infer", ["c.pth", "images"], "--out"),
+    "adopt without images": ("adopt", ["c.py", "c.pth"], "--images"),
+    "report without a run": ("report", [], "work_dirs"),
+    "demo with words for a number": ("demo", ["--iters", "few"], "--iters"),
+}
+
+
+@pytest.mark.parametrize("case", USAGE)
+def test_usage(capfd, case):
+    command, arguments, word = USAGE[case]
+    with pytest.raises(SystemExit) as left:
+        run_command(command, arguments)
+    assert left.value.code == 2
+    error = capfd.readouterr().err
+    assert word in error
+    assert "Traceback" not in error
+
+
+@pytest.mark.parametrize("arguments, word", [([], "usage"), (["trian"], "Did you mean 'train'?")])
+def test_command(capfd, arguments, word):
+    assert main(arguments) == 2
+    assert word in capfd.readouterr().err
+
+
+class TestInference:
+    @pytest.fixture
+    def checkpoint(self, copied):
+        return copied[0] / "step_01" / "checkpoint.pth"
+
+    def test_images(self, refused, checkpoint, tmp_path):
+        images = tmp_path / "images"
+        arguments = (checkpoint, images, "--out", tmp_path / "out")
+        assert_says(refused("infer", *arguments), str(images), "does not exist")
+        images.mkdir()
+        assert_says(refused("infer", *arguments), str(images), "no images")
+        (images / "a.png").write_text("no image")
+        assert_says(refused("infer", *arguments), "a.png", "cannot read the image")
+
+    def test_output(self, refused, checkpoint, scenes, tmp_path):
+        (tmp_path / "file").touch()
+        message = refused("infer", checkpoint, scenes / "JPEGImages", "--out", tmp_path / "file")
+        assert_says(message, "output folder", "cannot be written")
+
+    def test_checkpoint(self, refused, checkpoint, scenes, tmp_path):
+        truncate(checkpoint)
+        arguments = (scenes / "JPEGImages", "--out", tmp_path / "out")
+        assert_says(refused("infer", checkpoint, *arguments), str(checkpoint), "is damaged")
+        assert_says(refused("infer", tmp_path / "none", *arguments), "none", "does not exist")
+
+
+class TestAdoption:
+    def test_files(self, refused, config_file, scenes, tmp_path):
+        file = config_file()
+        checkpoint = tmp_path / "foreign.pth"
+        arguments = (file, checkpoint, "--images", scenes / "JPEGImages", "--work-dir",
+                     tmp_path / "work")  # fmt: skip
+        assert_says(refused("adopt", *arguments), str(checkpoint), "does not exist")
+        checkpoint.write_text("no checkpoint")
+        assert_says(refused("adopt", *arguments), str(checkpoint), "zip format")
+        torch.save({"state_dict": {"weight": torch.zeros(1)}}, checkpoint)
+        assert_says(refused("adopt", *arguments), str(checkpoint), "does not fit the config")
+        torch.save({"state_dict": {"weight": torch.tensor(float("nan"))}}, checkpoint)
+        assert_says(refused("adopt", *arguments), str(checkpoint), "not finite")
+        assert not (tmp_path / "work").exists()
+
+
+def test_report(refused, tmp_path):
+    assert_says(refused("report", tmp_path / "none"), str(tmp_path / "none"), "no such file")

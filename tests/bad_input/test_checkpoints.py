@@ -1,0 +1,128 @@
+"""Checkpoints, states and results that are refused."""
+
+import shutil
+
+import pytest
+
+from tests.bad_input.damage import (
+    assert_says,
+    empty,
+    flip,
+    foreign,
+    of_no_step,
+    other_method,
+    other_protocol,
+    truncate,
+)
+from vdfd_seg.checkpoint import save_plain
+
+
+def test_work_dir_with_results(refused, copied):
+    run, file = copied
+    before = (run / "step_00" / "checkpoint.pth").stat().st_mtime_ns
+    message = refused("train", file, "--work-dir", run)
+    assert_says(message, str(run), "already holds a run", "--resume", "--overwrite")
+    assert (run / "step_00" / "checkpoint.pth").stat().st_mtime_ns == before
+
+
+def test_work_dir_with_a_step_but_no_results(refused, copied):
+    run, file = copied
+    (run / "results.json").unlink()
+    assert_says(refused("train", file, "--work-dir", run), "already holds a run")
+
+
+DAMAGES = {flip: ("is damaged",), truncate: ("is damaged",), empty: ("is damaged",)}
+"""`train --resume` goes on from the last good file: tests/test_recovery.py."""
+
+CHECKPOINTS = {
+    foreign: ("was not written by vdfd_seg",),
+    other_protocol: ("belongs to protocol 'tiny'", "0123456789abcdef"),
+    other_method: ("method VDFD", "FineTune"),
+    of_no_step: ("not a step's checkpoint", "meta"),
+}
+
+
+CASES = [
+    *[(command, damage) for damage in CHECKPOINTS for command in ("train", "test")],
+    *[("test", damage) for damage in DAMAGES],
+]
+
+
+@pytest.mark.parametrize(
+    "command, damage", CASES, ids=lambda value: getattr(value, "__name__", value)
+)
+def test_checkpoint(refused, copied, command, damage):
+    run, file = copied
+    path = run / "step_01" / "checkpoint.pth"
+    damage(path)
+    # Step 2 is to be done, so that the damaged checkpoint would be needed.
+    shutil.rmtree(run / "step_02")
+    if command == "train":
+        message = refused("train", file, "--work-dir", run, "--resume")
+    else:
+        message = refused("test", file, run, "--all-steps")
+    assert_says(message, str(path), *{**CHECKPOINTS, **DAMAGES}[damage])
+
+
+def test_protocol_of_the_config_is_another(refused, copied, config_file):
+    """The same classes in another order."""
+    run, _ = copied
+    tasks = [["background", "red", "green"], ["gold", "blue"], ["pink", "cyan"]]
+    file = config_file({"method": {"type": "FineTune"}, "protocol.tasks": tasks})
+    for arguments in (("train", file, "--work-dir", run, "--resume"), ("test", file, run)):
+        assert_says(refused(*arguments), "fingerprint")
+
+
+def test_network_of_the_config_is_another(refused, copied, config_file):
+    run, _ = copied
+    file = config_file({"method": {"type": "FineTune"}, "model.decode_head.channels": 16})
+    assert_says(refused("test", file, run), "'decode_head.conv_seg.weight'", "(7, 32, 1, 1)")
+    shutil.rmtree(run / "step_02")
+    message = refused("train", file, "--work-dir", run, "--resume")
+    assert_says(message, "'decode_head.conv_seg.weight'", "(5, 32, 1, 1)")
+
+
+def test_seed_of_the_results_is_another(refused, copied):
+    run, file = copied
+    message = refused("train", file, "--work-dir", run, "--resume", "--seed", "8")
+    assert_says(message, "seed is 3", "now it is 8")
+
+
+def test_results_damaged(refused, copied):
+    run, _ = copied
+    (run / "results.json").write_text("{")
+    message = refused("report", run)
+    assert_says(message, "results.json", "not a JSON file")
+
+
+def test_state_within_a_step(refused, copied):
+    run, file = copied
+    state = run / "step_02" / "resume.pth"
+    (run / "step_02" / "checkpoint.pth").unlink()
+    save_plain(state, {"tag": {"step": 1}, "iteration": 1})
+    assert_says(refused("train", file, "--work-dir", run, "--resume"), str(state), "another run")
+
+
+STARTS = {
+    "of another step": ({}, 1, "of step 1, not of step 0"),
+    "of other classes": (
+        {"protocol.tasks": [["background", "red"], ["green"]]}, 0, "knows the classes",
+    ),
+    "of another network": ({"model.decode_head.channels": 16}, 0, "decode_head.conv_seg.weight"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", STARTS)
+def test_start(refused, finetune_run, config_file, tmp_path, case):
+    changes, step, words = STARTS[case]
+    start = finetune_run.path / f"step_{step:02d}" / "checkpoint.pth"
+    arguments = ("--work-dir", tmp_path / "work", "--init-from", start)
+    assert_says(refused("train", config_file(changes), *arguments), words)
+    assert not list(tmp_path.rglob("checkpoint.pth"))
+
+
+def test_start_damaged(refused, copied, tmp_path):
+    run, file = copied
+    flip(run / "step_00" / "checkpoint.pth")
+    arguments = ("--work-dir", tmp_path / "work", "--init-from", run / "step_00" / "checkpoint.pth")
+    assert_says(refused("train", file, *arguments), "is damaged")

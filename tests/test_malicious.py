@@ -1,0 +1,188 @@
+"""Files that would run code where they are unpickled run nothing, wherever they are given."""
+
+import io
+import os
+import pickle
+import runpy
+import shutil
+import tarfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.tiny import write_config
+from vdfd_seg.checkpoint import load_step
+from vdfd_seg.cli import run_command
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Evil:
+    """Makes a folder where it is unpickled."""
+
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return os.mkdir, (self.path,)
+
+
+def as_pickle(path, content):
+    path.write_bytes(pickle.dumps(content))
+
+
+def as_torch(path, content):
+    torch.save(content, path)
+
+
+def as_old_torch(path, content):
+    torch.save(content, path, _use_new_zipfile_serialization=False)
+
+
+WRITERS = [as_pickle, as_torch, as_old_torch]
+
+
+@pytest.fixture
+def trap(tmp_path, capfd):
+    """``trap.content(dict)`` would leave a trace; ``trap.refused(...)`` runs a command."""
+
+    class Trap:
+        trace = tmp_path / "executed"
+
+        def content(self, **entries):
+            return {"evil": Evil(self.trace), "digest": "0", **entries}
+
+        def refused(self, command, *arguments):
+            assert run_command(command, list(map(str, arguments))) == 2
+            error = capfd.readouterr().err
+            assert "vdfd_seg: error: " in error
+            assert "Traceback" not in error
+            assert not self.trace.exists()
+            return error
+
+    return Trap()
+
+
+@pytest.fixture
+def run(finetune_run, tmp_path):
+    """A copy of a finished run."""
+    return Path(shutil.copytree(finetune_run.path, tmp_path / "run")), finetune_run.file
+
+
+def test_the_trap_works(trap):
+    as_torch(path := trap.trace.with_name("evil.pth"), trap.content())
+    torch.load(path, weights_only=False)
+    assert trap.trace.exists()
+
+
+@pytest.mark.parametrize("write", WRITERS)
+class TestCheckpoint:
+    def test_of_a_step(self, trap, run, scenes, tmp_path, write):
+        folder, file = run
+        path = folder / "step_02" / "checkpoint.pth"
+        write(path, trap.content(state_dict={}, meta={"format": 1}, method={}))
+        trap.refused("test", file, folder)
+        trap.refused("infer", path, scenes / "JPEGImages", "--out", tmp_path / "out")
+
+    def test_to_begin_from(self, trap, config_file, tmp_path, write):
+        write(tmp_path / "evil.pth", trap.content(state_dict={}, meta={"format": 1}, method={}))
+        file = config_file({"method": {"type": "FineTune"}})
+        arguments = ("--work-dir", tmp_path / "work", "--init-from", tmp_path / "evil.pth")
+        trap.refused("train", file, *arguments)
+
+    def test_to_adopt(self, trap, config_file, scenes, tmp_path, write):
+        write(tmp_path / "evil.pth", trap.content(state_dict={}))
+        trap.refused("adopt", config_file(), tmp_path / "evil.pth", "--images",
+                     scenes / "JPEGImages", "--work-dir", tmp_path / "work")  # fmt: skip
+
+    def test_initial_weights(self, trap, config_file, tmp_path, write):
+        write(tmp_path / "evil.pth", trap.content())
+        init = {"type": "Pretrained", "checkpoint": str(tmp_path / "evil.pth")}
+        file = config_file({"model.backbone.init_cfg": init})
+        assert "evil.pth" in trap.refused("train", file, "--work-dir", tmp_path / "work")
+
+    def test_half_trained_state(self, trap, run, train, capfd, write):
+        """Damaged, so the step is trained anew, without the file."""
+        folder, file = run
+        state = folder / "step_02" / "resume.pth"
+        (folder / "step_02" / "checkpoint.pth").unlink()
+        write(state, trap.content())
+        train("--resume", file=file, work_dir=folder)
+        assert f"checkpoint '{state}' is damaged" in capfd.readouterr().err
+        assert not trap.trace.exists()
+
+
+def test_memory_of_a_method(trap, vdfd_run, tmp_path):
+    """A true checkpoint whose memory of the task is exchanged inside its archive."""
+    folder = Path(shutil.copytree(vdfd_run.path, tmp_path / "run"))
+    path = folder / "step_02" / "checkpoint.pth"
+    content = load_step(path)
+    content["method"]["state"]["memories"][0]["left"] = Evil(trap.trace)
+    torch.save({**content, "digest": "0"}, path)
+    assert str(path) in trap.refused("test", vdfd_run.file, folder)
+
+
+class TestArchive:
+    def converter(self, source, tmp_path, capfd):
+        main = runpy.run_path(str(ROOT / "tools/dataset_converters/cifar100.py"))["main"]
+        assert main([str(source), str(tmp_path / "out")]) == 2
+        return capfd.readouterr().err
+
+    @pytest.mark.parametrize("protocol", [0, 2, 4])
+    def test_of_cifar(self, trap, tmp_path, capfd, protocol):
+        source = tmp_path / "cifar.tar.gz"
+        with tarfile.open(source, "w:gz") as archive:
+            for name in ("meta", "train", "test"):
+                content = pickle.dumps({b"data": Evil(trap.trace)}, protocol)
+                member = tarfile.TarInfo(f"cifar-100-python/{name}")
+                member.size = len(content)
+                archive.addfile(member, io.BytesIO(content))
+        error = self.converter(source, tmp_path, capfd)
+        assert "nothing of it was run" in error
+        assert not trap.trace.exists()
+
+    def test_with_members_that_leave_the_folder(self, trap, tmp_path, capfd):
+        source = tmp_path / "cifar.tar"
+        with tarfile.open(source, "w") as archive:
+            for name in (f"../{trap.trace.name}/cifar-100-python/x", str(trap.trace / "y")):
+                archive.addfile(tarfile.TarInfo(name), io.BytesIO())
+        self.converter(source, tmp_path, capfd)
+        assert not trap.trace.exists()
+        assert sorted(p.name for p in tmp_path.iterdir()) == ["cifar.tar"]
+
+
+def test_arrays(trap, tmp_path, tiny_arrays):
+    """NumPy's format can hold pickled objects."""
+    from tests.tiny import tiny_classifier_config
+    from vdfd_seg.datasets.image_arrays import write_arrays
+
+    arrays = tiny_arrays()
+    for split in ("train", "test"):
+        write_arrays(tmp_path, split, arrays.images, arrays.labels, arrays.classes)
+    evil = np.empty(1, object)
+    evil[0] = Evil(trap.trace)
+    np.save(tmp_path / "train_labels.npy", evil, allow_pickle=True)
+    config = tiny_classifier_config(tmp_path, {"type": "FineTune"})
+    file = write_config(tmp_path / "config.py", config)
+    assert "train_labels.npy" in trap.refused("train", file, "--work-dir", tmp_path / "work")
+
+
+def test_cached_index(trap, config_file, tmp_path, monkeypatch):
+    """It is rebuilt instead."""
+    monkeypatch.setenv("VDFD_SEG_CACHE", str(tmp_path / "cache"))
+    file = config_file()
+    assert run_command("train", [str(file), "--dry-run"]) == 0
+    caches = list((tmp_path / "cache").iterdir())
+    assert caches
+    evil = io.BytesIO()
+    array = np.empty(1, object)
+    array[0] = Evil(trap.trace)
+    np.save(evil, array, allow_pickle=True)
+    for cache in caches:
+        with zipfile.ZipFile(cache, "w") as archive:
+            archive.writestr("counts.npy", evil.getvalue())
+    assert run_command("train", [str(file), "--dry-run"]) == 0
+    assert not trap.trace.exists()
