@@ -1,47 +1,12 @@
 import json
 import re
-from html.parser import HTMLParser
 
 import pytest
 from PIL import Image
 
+from tests.visualization.page import Page
 from vdfd_seg.errors import InputError
 from vdfd_seg.visualization import RunFiles, collect_samples, read_runs, write_report
-
-VOID_ELEMENTS = {"meta", "img", "br", "link", "input"}
-
-
-class Page(HTMLParser):
-    def __init__(self, text):
-        super().__init__()
-        self.open, self.links, self.images, self.text, self.tags = [], [], [], [], set()
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.add(tag)
-        attrs = dict(attrs)
-        for key in ("src", "href", "xlink:href", "srcset"):
-            self.links += [attrs[key]] if key in attrs else []
-        if tag == "img":
-            self.images.append(attrs["alt"])
-        if tag not in VOID_ELEMENTS:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.handle_starttag(tag, attrs)
-        self.handle_endtag(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.text.append(data)
-
-    @property
-    def words(self):
-        return " ".join(" ".join(self.text).split())
 
 
 @pytest.fixture(scope="module")
@@ -229,3 +194,66 @@ def test_runs_need_results_and_names_of_their_own(runs, tmp_path):
         read_runs([])
     with pytest.raises(InputError, match="two runs are named 'x'"):
         read_runs([RunFiles.load(run, "x") for run in runs[:2]])
+
+
+def test_is_made_of_parts_that_say_what_they_are(comparison):
+    page = Page(comparison)
+    assert page.all("html") == [{"lang": "en"}]
+    assert len(page.all("h1")) == len(page.all("main")) == 1
+    assert [link for link in page.links if not link.startswith(("#", "data:"))] == []
+    sections = {attrs["id"] for attrs in page.all("section")}
+    assert sections == {"summary", "cost", "matrix", "steps", "classes", "images", "protocol"}
+    assert {f"#{name}" for name in sections} == {attrs["href"] for attrs in page.all("a")}
+    scopes = {attrs["scope"] for attrs in page.all("th")}
+    assert scopes == {"col", "row", "rowgroup"}
+    # A table that is scrolled sideways can be reached without a mouse, and has a name.
+    scrolled = [attrs for attrs in page.all("div") if attrs.get("class") == "scroll"]
+    assert len(scrolled) == len(page.all("table"))
+    assert all(attrs["tabindex"] == "0" and attrs["aria-label"] for attrs in scrolled)
+    assert all(page.images) and all(page.figures)
+
+
+def test_follows_the_page_s_light_or_dark_scheme_and_prints_what_is_folded(comparison):
+    style = comparison.split("<style>")[1].split("</style>")[0]
+    assert "prefers-color-scheme: dark" in style
+    printed = style[style.index("@media print") :]
+    assert "details::details-content" in printed
+    assert "--paper: #fff" in printed
+    for svg in re.findall("<svg.*?</svg>", comparison, flags=re.DOTALL):
+        assert "currentColor" in svg
+        # Drawn on the page's own paper.
+        assert not re.search(r"fill: ?#fff(fff)?\b[^/]*/>", svg)
+
+
+def test_seeds_are_one_method_with_deviation(tmp_path, fake_runs):
+    runs = []
+    for seed, overall in ((0, 50.0), (1, 60.0), (2, 64.0)):
+        work_dir = fake_runs.make_run(tmp_path / str(seed), "mib", 0.1 * seed, images=1)
+        path = work_dir / "results.json"
+        results = {**json.loads(path.read_text()), "seed": seed}
+        results["summary"]["overall"] = overall
+        path.write_text(json.dumps(results))
+        runs.append(work_dir)
+    runs.append(fake_runs.make_run(tmp_path, "vdfd", 0.0, images=1))
+    page = Page(write_report(runs, tmp_path / "r.html").read_text(encoding="utf-8"))
+    # Mean 58; squares of -8, 2, 6 sum to 104, by 2 is 52.
+    assert "58.00 ± 7.21" in page.words
+    assert page.words.count("58.00 ± 7.21") == 1
+    assert "mib, vdfd on discs toy 3-2-2" in page.words
+    assert "mib seed 2" in page.words
+    shown = {alt for alt in page.images if "after step" in alt}
+    assert {alt.split(", ")[1].split(" after")[0] for alt in shown} == {"mib seed 0", "vdfd"}
+    assert "Of each method the first of its seeds." in page.words
+
+
+def test_every_run_s_mark_stands_in_the_plots(runs, tmp_path, fake_runs):
+    other = fake_runs.make_run(tmp_path, "plop", 0.1, images=1, fingerprint="beef")
+    text = write_report([runs[0], other], tmp_path / "report.html").read_text(encoding="utf-8")
+    drawings = "".join(re.findall("<svg.*?</svg>", text, flags=re.DOTALL))
+    assert "finetune [a]" in drawings and "plop [b]" in drawings
+
+
+def test_what_runs_share_is_said_once(comparison):
+    words = Page(comparison).words
+    assert words.count("2.13.0") == 1
+    assert words.count("as of finetune") == 2

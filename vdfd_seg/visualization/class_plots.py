@@ -42,9 +42,7 @@ def class_parts(classes: Sequence[str], runs: int) -> list[list[str]]:
     most = int(_TALLEST / class_height(runs))
     count = -(-len(classes) // most)
     bounds = [len(classes) * part // count for part in range(count + 1)] if count else []
-    return [
-        list(classes[start:end]) for start, end in zip(bounds[:-1], bounds[1:], strict=True)
-    ]
+    return [list(classes[start:end]) for start, end in zip(bounds[:-1], bounds[1:], strict=True)]
 
 
 def class_bars(
@@ -63,7 +61,7 @@ def class_bars(
         title: Title. Default None.
         path: File to write besides, PNG or SVG by its suffix. Default None.
         deviations: For runs in ``values`` the standard deviations, drawn as a line of one
-            deviation to both sides. Default none.
+            deviation to both sides of the bars' ends (not of marks). Default none.
 
     Returns:
         The SVG element as text.
@@ -72,11 +70,13 @@ def class_bars(
     bars = len(values) <= MOST_BARS
     thickness = 0.8 / max(len(values), 1)
     names = list(values)
-    lines = legend_rows(4.6, names) if len(values) > 1 else 0
+    # Three parts with short names stand side by side on a page.
+    width = min(2.85 + 0.07 * max(map(len, classes), default=0), 4.6)
+    lines = legend_rows(width, names) if len(values) > 1 else 0
     height = 0.8 + 0.22 * lines + len(classes) * class_height(len(values))
 
     def draw() -> Figure:
-        figure = Figure(figsize=(4.6, height), layout="constrained")
+        figure = Figure(figsize=(width, height), layout="constrained")
         axes = figure.add_subplot()
         positions = np.arange(len(classes))
         for index, (name, run) in enumerate(values.items()):
@@ -104,7 +104,8 @@ def class_bars(
                 )  # fmt: skip
         axes.set(xlabel=f"{metric} (%)", xlim=(0, 100), yticks=positions, yticklabels=classes)
         axes.set_ylim(len(classes) - 0.5, -0.5)
-        axes.tick_params(axis="y", length=0)
+        # A mark at zero must not touch the name.
+        axes.tick_params(axis="y", length=0, pad=4 if bars else 8)
         axes.grid(axis="x" if bars else "both")
         axes.set_axisbelow(True)
         if len(values) > 1:

@@ -14,6 +14,7 @@ from vdfd_seg.visualization.plots import forgetting_heatmap, step_curves
 from vdfd_seg.visualization.runs import RunFiles, read_runs
 
 SUFFIXES = ("png", "svg")
+_SHORT = {"earlier": "earlier tasks", "newest": "newest task"}
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Drawn:
 
     Attributes:
         stem: Name of its file.
-        title: What stands above it.
+        title: What stands above it; "" where a heading says it all.
         draw: Called with ``path`` (file to write besides, or None), ``title`` (to write into the
             figure, or None); gives the SVG element.
     """
@@ -74,8 +75,8 @@ def curves(groups: Sequence[Group]) -> list[Drawn]:
     ]
     if all(value is None for group in groups for value in group.series("old")[0]):
         kinds[1:] = [
-            ("earlier", "earlier tasks, their mean", lambda run: _earlier(run.results["matrix"])),
-            ("newest", "the newest task", lambda run: _newest(run.results["matrix"])),
+            ("earlier", "earlier tasks, their mean", lambda run: earlier(run.results["matrix"])),
+            ("newest", "the newest task", lambda run: newest(run.results["matrix"])),
         ]
     found: dict[str, tuple[str, dict, dict]] = {}
     for key, title, values in kinds:
@@ -96,11 +97,9 @@ def curves(groups: Sequence[Group]) -> list[Drawn]:
             for key, (title, means, deviations) in found.items()
         ]
     label = groups[0].label
-    means = {key: means[label] for key, (_, means, _) in found.items()}
-    deviations = {key: deviations[label] for key, (_, _, deviations) in found.items()}
-    return [
-        Drawn("curves", "over the steps", partial(step_curves, means, metric, deviations=deviations))
-    ]
+    means = {_SHORT.get(key, key): means[label] for key, (_, means, _) in found.items()}
+    deviations = {_SHORT.get(key, key): spread[label] for key, (_, _, spread) in found.items()}
+    return [Drawn("curves", "", partial(step_curves, means, metric, deviations=deviations))]
 
 
 def bars(groups: Sequence[Group]) -> list[Drawn]:
@@ -112,17 +111,12 @@ def bars(groups: Sequence[Group]) -> list[Drawn]:
     parts = class_parts(classes, len(groups))
     for number, part in enumerate(parts):
         means, deviations = (
-            {
-                label: {name: pair[which].get(name) for name in part}
-                for label, pair in pairs.items()
-            }
+            {label: {name: pair[which].get(name) for name in part} for label, pair in pairs.items()}
             for which in (0, 1)
         )
-        title = f"classes {_span(classes, part)}" if len(parts) > 1 else "classes"
+        title = f"classes {_span(classes, part)}" if len(parts) > 1 else ""
         stem = f"classes_{number + 1}" if len(parts) > 1 else "classes"
-        drawn.append(
-            Drawn(stem, title, partial(class_bars, means, metric, deviations=deviations))
-        )
+        drawn.append(Drawn(stem, title, partial(class_bars, means, metric, deviations=deviations)))
     return drawn
 
 
@@ -152,7 +146,7 @@ def write_plots(runs: Sequence[RunFiles | str | Path], folder: str | Path) -> li
         stems.add(stem.lower())
         for suffix in SUFFIXES:
             path = folder / f"{stem}.{suffix}"
-            drawn.draw(path=path, title=drawn.title)
+            drawn.draw(path=path, title=drawn.title or None)
             written.append(path)
     return written
 
@@ -162,7 +156,8 @@ def _heatmap(name: str, matrix: Matrix, metric: str) -> Drawn:
     return Drawn(f"heatmap_{stem}", name, partial(forgetting_heatmap, matrix, metric))
 
 
-def _earlier(matrix: Matrix) -> list[float | None]:
+def earlier(matrix: Matrix) -> list[float | None]:
+    """After step i the mean of ``R[i][j]`` over the tasks j < i; None after the first step."""
     means = []
     for step, row in enumerate(matrix):
         known = [value for value in row[:step] if value is not None]
@@ -170,7 +165,8 @@ def _earlier(matrix: Matrix) -> list[float | None]:
     return means
 
 
-def _newest(matrix: Matrix) -> list[float | None]:
+def newest(matrix: Matrix) -> list[float | None]:
+    """After step i ``R[i][i]``: how well the task just trained was learned."""
     return [row[step] for step, row in enumerate(matrix)]
 
 

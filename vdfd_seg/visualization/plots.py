@@ -53,8 +53,8 @@ def forgetting_heatmap(
     values = values[:, : len(matrix)]
     rows, columns = values.shape
     many = columns >= _MANY_TASKS
-    side, digits, size = ((0.23, 0.23), 0, 7.5) if many else ((0.46, 0.4), 1, 9)
-    width, height = 1.7 + side[0] * columns - 0.4 * many, 1.1 + side[1] * rows
+    side, digits, size = ((0.21, 0.21), 0, 7.5) if many else ((0.46, 0.4), 1, 9)
+    width, height = (1.25 if many else 1.7) + side[0] * columns, 1.1 + side[1] * rows
 
     def draw() -> Figure:
         figure = Figure(figsize=(width, height), layout="constrained")
@@ -75,7 +75,7 @@ def forgetting_heatmap(
         axes.set(xlabel="task", ylabel="after step", ylim=(rows, 0))
         axes.set_xticks(np.arange(columns) + 0.5, map(str, range(columns)))
         axes.set_yticks(np.arange(rows) + 0.5, map(str, range(rows)))
-        axes.tick_params(length=0, labelsize=8 if many else None)
+        axes.tick_params(length=0, labelsize=7.5 if many else None)
         axes.spines[:].set_visible(False)
         bar = figure.colorbar(
             picture,
@@ -138,7 +138,9 @@ def step_curves(
                 **style,
             )  # fmt: skip
         axes.set(xlabel="step", ylabel=f"{metric} (%)")
-        axes.set_ylim(bottom=0)
+        # The bands included; never beyond what percents can be.
+        top = axes.dataLim.y1
+        axes.set_ylim(0, min(1.06 * top, 102) if top > 0 else 1)
         # A curve that begins late must not move the axis.
         axes.set_xlim(-0.04 * last - 0.02, 1.04 * last + 0.02)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))

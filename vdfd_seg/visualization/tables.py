@@ -1,6 +1,6 @@
 """Tables of a report: measures, costs, matrices and classes, as text ready for the page."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from statistics import mean
 from typing import Any
 
@@ -100,38 +100,39 @@ def matrix_table(group: Group) -> dict[str, Any]:
                 strict=True)
         )
     ]  # fmt: skip
-    title = f"{group.label}: the matrix in numbers"
-    return {"title": title, "corner": "after", "columns": [f"task {t}" for t in tasks],
+    return {"title": group.label, "corner": "after", "columns": [f"task {t}" for t in tasks],
             "rows": rows}  # fmt: skip
 
 
-def class_tables(groups: Sequence[Group]) -> list[dict[str, Any]]:
-    """Values per class: of every method after its last step, and of each run after every step."""
+def class_table(groups: Sequence[Group]) -> dict[str, Any] | None:
+    """Values per class of every method after its last step; None for a single run."""
+    if len(groups) == 1 and len(groups[0].runs) == 1:
+        return None
+    pairs = {group.label: group.per_class() for group in groups}
+    rows = [
+        (name, [_cell(means.get(name), spread.get(name)) for means, spread in pairs.values()])
+        for name in dict.fromkeys(name for means, _ in pairs.values() for name in means)
+    ]
+    return _table("After the last step", list(pairs), rows)
+
+
+def step_tables(runs: Sequence[RunFiles]) -> list[dict[str, Any]]:
+    """Values per class of each run after every step."""
     tables = []
-    if len(groups) > 1 or len(groups[0].runs) > 1:
-        pairs = {group.label: group.per_class() for group in groups}
-        names = dict.fromkeys(name for means, _ in pairs.values() for name in means)
-        rows = [
-            (name, [_cell(means.get(name), spread.get(name)) for means, spread in pairs.values()])
-            for name in names
-        ]
-        tables.append(_table("after the last step", list(pairs), rows))
-    for run in (run for group in groups for run in group.runs):
-        steps = {f"step {step['step']}": step["per_class"] for step in run.results["steps"]}
-        tables.append(_steps_table(f"{run.name}: after every step", steps))
+    for run in runs:
+        columns = {f"step {step['step']}": step["per_class"] for step in run.results["steps"]}
+        names = dict.fromkeys(name for column in columns.values() for name in column)
+        rows = [(name, [_cell(column.get(name)) for column in columns.values()]) for name in names]
+        tables.append(_table(run.name, list(columns), rows))
     return tables
 
 
 def scale_rules() -> str:
     """Style rules ``.v0`` to ``.v100``: the colours of cells on the scale of the heat map."""
     colours = ((value, *cell_colours(value)) for value in range(101))
-    return "\n".join(f".v{value}{{background:{back};color:{text}}}" for value, back, text in colours)
-
-
-def _steps_table(title: str, columns: Mapping[str, Mapping[str, Value]]) -> dict[str, Any]:
-    names = dict.fromkeys(name for column in columns.values() for name in column)
-    rows = [(name, [_cell(column.get(name)) for column in columns.values()]) for name in names]
-    return _table(title, list(columns), rows)
+    return "\n".join(
+        f".v{value}{{background:{back};color:{text}}}" for value, back, text in colours
+    )
 
 
 def _table(title, columns, rows):
