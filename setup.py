@@ -110,7 +110,11 @@ setup(
         "tqdm>=4.60",
         "filelock>=3.12",
     ],
-    extras_require={"onnx": ONNX, "test": ["pytest>=8", *ONNX]},
+    extras_require={
+        "onnx": ONNX,
+        "tensorboard": ["tensorboard>=2.15,<3"],
+        "test": ["pytest>=8", *ONNX],
+    },
     cmdclass={"build_py": BuildWithBundle},
     entry_points={"console_scripts": ["vdfd_seg = vdfd_seg.cli:main"]},
     zip_safe=False,

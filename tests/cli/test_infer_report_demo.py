@@ -65,6 +65,20 @@ class TestReport:
         assert "VDFD" in text and "FineTune" in text
         assert str(out) in capsys.readouterr().out
 
+    def test_plots_are_written_as_files_when_asked_for(self, vdfd_run, tmp_path, capsys):
+        plots = tmp_path / "plots"
+        arguments = [str(vdfd_run.path), "--out", str(tmp_path / "r.html")]
+        assert run_command("report", [*arguments, "--plots", str(plots)]) == 0
+        assert {path.name for path in plots.iterdir()} == {
+            f"{stem}.{suffix}"
+            for stem in ("heatmap_VDFD", "curves", "classes")
+            for suffix in ("png", "svg")
+        }
+        assert str(plots) in capsys.readouterr().out
+        (tmp_path / "file").touch()
+        assert run_command("report", [*arguments, "--plots", str(tmp_path / "file")]) == 2
+        assert "file: is a file" in capsys.readouterr().err
+
     def test_folder_without_results_is_one_message(self, tmp_path, capsys):
         assert run_command("report", [str(tmp_path)]) == 2
         assert "results.json" in capsys.readouterr().err

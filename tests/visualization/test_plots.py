@@ -84,3 +84,27 @@ def test_drawn_again_the_same_text_and_no_global_state(plots):
     before = dict(matplotlib.rcParams)
     assert draw() == plots
     assert dict(matplotlib.rcParams) == before
+
+
+def test_many_tasks_are_whole_percents_in_small_cells():
+    matrix = [[41.6 if task <= step else None for task in range(20)] for step in range(20)]
+    svg = forgetting_heatmap(matrix)
+    assert svg.count(">42<") == 210 and ">41.6<" not in svg
+    # Two of them stand side by side on the page: points, 96 pixels to 72 of them.
+    assert float(svg.split('width="')[1].split("pt")[0]) * 96 / 72 < 540
+
+
+def test_ten_curves_are_ten_styles_and_twenty_steps_are_wider():
+    curves = {f"m{index}": [50.0 + index] * 20 for index in range(10)}
+    svg = step_curves(curves)
+    assert all(f">{name}<" in svg for name in curves)
+    assert "stroke-dasharray" in svg
+    assert "stroke-dasharray" not in step_curves({"m": [50.0] * 20})
+
+
+def test_deviations_are_a_band():
+    curves = {"a": [50.0, 40.0], "b": [30.0, None]}
+    without = step_curves(curves)
+    assert step_curves(curves, deviations={"a": [None, None]}) == without
+    band = step_curves(curves, deviations={"a": [5.0, 2.0], "b": [None, None]})
+    assert band.count("opacity: 0.18") == 1

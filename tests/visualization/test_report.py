@@ -1,48 +1,13 @@
 import json
 import re
-from html.parser import HTMLParser
 
 import pytest
 from PIL import Image
 
+from tests.visualization.page import Page
 from vdfd_seg.errors import InputError
 from vdfd_seg.evaluation import load_results
 from vdfd_seg.visualization import RunFiles, collect_samples, read_runs, write_report
-
-VOID_ELEMENTS = {"meta", "img", "br", "link", "input"}
-
-
-class Page(HTMLParser):
-    def __init__(self, text):
-        super().__init__()
-        self.open, self.links, self.images, self.text, self.tags = [], [], [], [], set()
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.add(tag)
-        attrs = dict(attrs)
-        for key in ("src", "href", "xlink:href", "srcset"):
-            self.links += [attrs[key]] if key in attrs else []
-        if tag == "img":
-            self.images.append(attrs["alt"])
-        if tag not in VOID_ELEMENTS:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.handle_starttag(tag, attrs)
-        self.handle_endtag(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.text.append(data)
-
-    @property
-    def words(self):
-        return " ".join(" ".join(self.text).split())
 
 
 @pytest.fixture(scope="module")
@@ -136,17 +101,6 @@ def test_one_run(runs, tmp_path):
     assert [item.name for item in out.parent.iterdir()] == ["report.html"]
 
 
-def test_different_protocols_are_marked(runs, tmp_path, fake_runs):
-    other = fake_runs.make_run(tmp_path, "plop", 0.1, images=1, fingerprint="beef")
-    text = write_report([runs[0], other], tmp_path / "report.html").read_text(encoding="utf-8")
-    words = Page(text).words
-    assert "do not compare" in words
-    assert "finetune [a]" in words
-    assert "plop [b]" in words
-    assert "fingerprint beef" in words
-    assert '<td class="best">' not in text
-
-
 def test_without_pictures_optional_keys_and_names_per_class(tmp_path, fake_runs):
     work_dir = fake_runs.make_run(tmp_path, "ewc", 0.1, images=0)
     path = work_dir / "results.json"
@@ -230,3 +184,38 @@ def test_runs_need_results_and_names_of_their_own(runs, tmp_path):
         read_runs([])
     with pytest.raises(InputError, match="two runs are named 'x'"):
         read_runs([RunFiles.load(run, "x") for run in runs[:2]])
+
+
+def test_is_made_of_parts_that_say_what_they_are(comparison):
+    page = Page(comparison)
+    assert page.all("html") == [{"lang": "en"}]
+    assert len(page.all("h1")) == len(page.all("main")) == 1
+    assert [link for link in page.links if not link.startswith(("#", "data:"))] == []
+    sections = {attrs["id"] for attrs in page.all("section")}
+    assert sections == {"summary", "cost", "matrix", "steps", "classes", "images", "protocol"}
+    assert {f"#{name}" for name in sections} == {attrs["href"] for attrs in page.all("a")}
+    scopes = {attrs["scope"] for attrs in page.all("th")}
+    assert scopes == {"col", "row", "rowgroup"}
+    # A table that is scrolled sideways can be reached without a mouse, and has a name.
+    scrolled = [attrs for attrs in page.all("div") if attrs.get("class") == "scroll"]
+    assert len(scrolled) == len(page.all("table"))
+    assert all(attrs["tabindex"] == "0" and attrs["aria-label"] for attrs in scrolled)
+    assert all(page.images) and all(page.figures)
+
+
+def test_follows_the_page_s_light_or_dark_scheme_and_prints_what_is_folded(comparison):
+    style = comparison.split("<style>")[1].split("</style>")[0]
+    assert "prefers-color-scheme: dark" in style
+    printed = style[style.index("@media print") :]
+    assert "details::details-content" in printed
+    assert "--paper: #fff" in printed
+    for svg in re.findall("<svg.*?</svg>", comparison, flags=re.DOTALL):
+        assert "currentColor" in svg
+        # Drawn on the page's own paper.
+        assert not re.search(r"fill: ?#fff(fff)?\b[^/]*/>", svg)
+
+
+def test_what_runs_share_is_said_once(comparison):
+    words = Page(comparison).words
+    assert words.count("2.13.0") == 1
+    assert words.count("as of finetune") == 2

@@ -9,10 +9,16 @@ from vdfd_seg.environment import quiet_imports
 
 def parser() -> argparse.ArgumentParser:
     """Arguments of the command."""
-    parse = argparse.ArgumentParser(description="Write the HTML report of one work dir or several.")
+    parse = argparse.ArgumentParser(
+        description="Write the HTML report of one work dir or several. Runs that differ in "
+        "nothing but the seed are shown as one method, with mean and standard deviation."
+    )
     parse.add_argument("work_dirs", nargs="+", help="folders that hold a results.json")
     parse.add_argument("--out", help="default: report.html in the first work dir")
     parse.add_argument("--title")
+    parse.add_argument(
+        "--plots", metavar="DIR", help="write every plot into this folder too, as PNG and SVG"
+    )
     return parse
 
 
@@ -20,14 +26,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command.
 
     Raises:
-        InputError: For a folder without results.
+        InputError: For a folder without results, or if --plots is a file.
     """
     args = parser().parse_args(argv)
     with quiet_imports():
         from vdfd_seg.evaluation import format_table, load_results
-        from vdfd_seg.visualization import write_report
+        from vdfd_seg.visualization import write_plots, write_report
 
-    print(format_table([load_results(folder) for folder in args.work_dirs]))
-    out = Path(args.out or Path(args.work_dirs[0]) / "report.html")
-    print(f"report: {write_report([Path(d) for d in args.work_dirs], out, args.title).resolve()}")
+    folders = [Path(folder) for folder in args.work_dirs]
+    print(format_table([load_results(folder) for folder in folders]))
+    out = Path(args.out or folders[0] / "report.html")
+    print(f"report: {write_report(folders, out, args.title).resolve()}")
+    if args.plots:
+        written = write_plots(folders, args.plots)
+        print(f"plots:  {len(written)} files in {Path(args.plots).resolve()}")
     return 0

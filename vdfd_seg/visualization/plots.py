@@ -1,4 +1,4 @@
-"""Plots of continual learning as SVG: the result matrix, curves over steps, bars per class.
+"""Plots of continual learning as SVG: the result matrix and curves over steps.
 
 Figures are built as objects, without pyplot: nothing global is left behind, no display is needed.
 """
@@ -6,20 +6,25 @@ Figures are built as objects, without pyplot: nothing global is left behind, no 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import matplotlib
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from vdfd_seg.evaluation.functional import Matrix
+from vdfd_seg.visualization.plot_style import (
+    label,
+    legend_rows,
+    readable_on,
+    run_style,
+    set_legend,
+    set_title,
+)
 from vdfd_seg.visualization.svg import render
 
-# Okabe and Ito, "Color Universal Design", 2008, without black: told apart with any colour vision.
-CYCLE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6BB1")
-MARKERS = "osD^vPX"
-_SCALE = "viridis"
+Values = Sequence[float | None]
+
+# From here on cells are small and numbers without decimals, so that 20 tasks fit half a page.
+_MANY_TASKS = 11
 
 
 def forgetting_heatmap(
@@ -29,7 +34,8 @@ def forgetting_heatmap(
 
     Read a column downwards to see one task being forgotten. The colour scale is viridis (van
     der Walt and Smith, SciPy 2015: even steps of lightness, readable with any colour vision and
-    in grey) over 0..100, the same in every plot so that runs compare.
+    in grey) over 0..100, the same in every plot so that runs compare. With more than ten tasks the
+    numbers are rounded to whole percents.
 
     Args:
         matrix: ``R[i][j]`` in percent, None above the diagonal and where unknown.
@@ -46,27 +52,30 @@ def forgetting_heatmap(
         values[step, : len(row)] = np.array(row, dtype=np.float64)
     values = values[:, : len(matrix)]
     rows, columns = values.shape
+    many = columns >= _MANY_TASKS
+    side, digits, size = ((0.21, 0.21), 0, 7.5) if many else ((0.46, 0.4), 1, 9)
+    width, height = (1.25 if many else 1.7) + side[0] * columns, 1.1 + side[1] * rows
 
     def draw() -> Figure:
-        figure = Figure(figsize=(1.7 + 0.46 * columns, 1.1 + 0.4 * rows), layout="constrained")
+        figure = Figure(figsize=(width, height), layout="constrained")
         axes = figure.add_subplot()
         picture = axes.pcolormesh(
-            np.ma.masked_invalid(values), cmap=_SCALE, vmin=0, vmax=100, edgecolors="face"
+            np.ma.masked_invalid(values), cmap="viridis", vmin=0, vmax=100, edgecolors="face"
         )
         for step, task in zip(*np.nonzero(~np.isnan(values)), strict=True):
             axes.text(
                 task + 0.5,
                 step + 0.5,
-                f"{values[step, task]:.1f}",
+                f"{values[step, task]:.{digits}f}",
                 ha="center",
                 va="center",
-                fontsize=9,
-                color=_readable_on(values[step, task]),
+                fontsize=size,
+                color=readable_on(values[step, task]),
             )
         axes.set(xlabel="task", ylabel="after step", ylim=(rows, 0))
         axes.set_xticks(np.arange(columns) + 0.5, map(str, range(columns)))
         axes.set_yticks(np.arange(rows) + 0.5, map(str, range(rows)))
-        axes.tick_params(length=0)
+        axes.tick_params(length=0, labelsize=7.5 if many else None)
         axes.spines[:].set_visible(False)
         bar = figure.colorbar(
             picture,
@@ -74,20 +83,22 @@ def forgetting_heatmap(
             label=f"{metric} (%)",
             ticks=[0, 25, 50, 75, 100],
             fraction=0.3 / columns,
+            pad=0.15 / width,
             aspect=max(10, 2.5 * rows),
         )
         bar.outline.set_visible(False)
-        _title(axes, title)
+        set_title(axes, title)
         return figure
 
     return render(draw, path, f"{title or 'Result matrix'}: {metric} per task and step")
 
 
 def step_curves(
-    curves: Mapping[str, Sequence[float | None]],
+    curves: Mapping[str, Values],
     metric: str = "mIoU",
     title: str | None = None,
     path: str | Path | None = None,
+    deviations: Mapping[str, Values] | None = None,
 ) -> str:
     """Curves over the steps, for instance old, new and all of one run or one of them of several.
 
@@ -96,125 +107,46 @@ def step_curves(
         metric: Name of the metric for the axis. Default ``"mIoU"``.
         title: Title. Default None.
         path: File to write besides, PNG or SVG by its suffix. Default None.
+        deviations: For names in ``curves`` the standard deviations of their values: a band of one
+            deviation to both sides. Default none.
 
     Returns:
         The SVG element as text.
     """
+    names = list(curves)
+    last = max(map(len, curves.values()), default=1) - 1
+    width = 3.6 if last < 10 else 5.2
 
     def draw() -> Figure:
         # The legend stands below, a line for each row of names: room for all but the first two.
-        rows = -(-len(curves) // _legend_columns(3.6, list(curves)))
-        figure = Figure(figsize=(3.6, 2.8 + 0.2 * max(rows - 2, 0)), layout="constrained")
+        height = 2.8 + 0.2 * max(legend_rows(width, names) - 2, 0)
+        figure = Figure(figsize=(width, height), layout="constrained")
         axes = figure.add_subplot()
         for index, (name, values) in enumerate(curves.items()):
+            middle = np.array(values, dtype=np.float64)
+            style = run_style(index)
+            spread = np.array((deviations or {}).get(name) or [None], dtype=np.float64)
+            if not np.isnan(spread).all():
+                axes.fill_between(
+                    np.arange(len(middle)), np.maximum(middle - spread, 0), middle + spread,
+                    color=style["color"], alpha=0.18, linewidth=0,
+                )  # fmt: skip
             axes.plot(
-                np.array(values, dtype=np.float64),
-                label=_label(name),
-                color=CYCLE[index % len(CYCLE)],
-                marker=MARKERS[index % len(MARKERS)],
-                markersize=5,
-                linewidth=1.8,
-                clip_on=False,
-                zorder=3,
-            )
+                middle, label=label(name), markersize=5, linewidth=1.8, clip_on=False, zorder=3,
+                # Marks of several curves with many steps would hide the lines.
+                markevery=1 if last < 10 else (index % 3, 3),
+                **style,
+            )  # fmt: skip
         axes.set(xlabel="step", ylabel=f"{metric} (%)")
-        axes.set_ylim(bottom=0)
-        last = max(map(len, curves.values()), default=1) - 1
+        # The bands included; never beyond what percents can be.
+        top = axes.dataLim.y1
+        axes.set_ylim(0, min(1.06 * top, 102) if top > 0 else 1)
         # A curve that begins late must not move the axis.
         axes.set_xlim(-0.04 * last - 0.02, 1.04 * last + 0.02)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.grid(axis="y")
-        _legend(figure, list(curves))
-        _title(axes, title)
+        set_legend(figure, names)
+        set_title(axes, title)
         return figure
 
     return render(draw, path, f"{title or 'Curves'}: {metric} over steps")
-
-
-def class_bars(
-    values: Mapping[str, Mapping[str, float | None]],
-    metric: str = "IoU",
-    title: str | None = None,
-    path: str | Path | None = None,
-) -> str:
-    """Horizontal bars per class, one bar per run.
-
-    Args:
-        values: For each run its values in percent by class name; None or a missing class draws
-            no bar.
-        metric: Name of the metric for the axis. Default ``"IoU"``.
-        title: Title. Default None.
-        path: File to write besides, PNG or SVG by its suffix. Default None.
-
-    Returns:
-        The SVG element as text.
-    """
-    classes = list(dict.fromkeys(name for run in values.values() for name in run))
-    thickness = 0.8 / max(len(values), 1)
-    height = 1.0 + len(classes) * (0.12 + 0.14 * len(values))
-
-    def draw() -> Figure:
-        figure = Figure(figsize=(4.6, height), layout="constrained")
-        axes = figure.add_subplot()
-        positions = np.arange(len(classes))
-        for index, (name, run) in enumerate(values.items()):
-            lengths = np.array([run.get(item) for item in classes], dtype=np.float64)
-            axes.barh(
-                positions - 0.4 + thickness * (index + 0.5),
-                np.nan_to_num(lengths),
-                height=thickness * 0.9,
-                color=CYCLE[index % len(CYCLE)],
-                label=_label(name),
-            )
-        axes.set(xlabel=f"{metric} (%)", xlim=(0, 100), yticks=positions, yticklabels=classes)
-        axes.set_ylim(len(classes) - 0.5, -0.5)
-        axes.tick_params(axis="y", length=0)
-        axes.grid(axis="x")
-        axes.set_axisbelow(True)
-        if len(values) > 1:
-            _legend(figure, list(values))
-        _title(axes, title)
-        return figure
-
-    return render(draw, path, f"{title or 'Classes'}: {metric} per class")
-
-
-def _title(axes: Axes, title: str | None) -> None:
-    if title:
-        axes.set_title(title, fontsize=11, loc="left", fontweight="bold")
-
-
-def _label(name: str) -> str:
-    # Matplotlib leaves labels that start with an underscore out of the legend.
-    return f"\u200b{name}" if name.startswith("_") else name
-
-
-def _legend(figure: Figure, names: list[str]) -> None:
-    columns = _legend_columns(figure.get_figwidth(), names)
-    figure.legend(loc="outside lower center", ncols=columns)
-
-
-def _legend_columns(width: float, names: list[str]) -> int:
-    """How many of the names stand side by side in a figure of this width in inches."""
-    columns = int(width * 11 // (max(map(len, names), default=0) + 6))
-    return max(1, min(columns, len(names)))
-
-
-def cell_colours(value: float | None) -> tuple[str, str] | None:
-    """Background and text colour of a table's cell, on the scale of the heat map.
-
-    Args:
-        value: Percent.
-
-    Returns:
-        Two ``#rrggbb`` colours; None for None.
-    """
-    if value is None:
-        return None
-    background = to_hex(matplotlib.colormaps[_SCALE](value / 100))
-    return background, _readable_on(value)
-
-
-def _readable_on(value: float) -> str:
-    # Where black and white have the same contrast to viridis (WCAG 2).
-    return "#000000" if value > 43 else "#ffffff"

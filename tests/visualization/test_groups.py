@@ -1,0 +1,101 @@
+"""Runs put together over their seeds."""
+
+import copy
+
+import pytest
+
+from vdfd_seg.visualization import RunFiles, read_runs
+from vdfd_seg.visualization.groups import group_runs, mean_and_deviation
+
+RESULTS = {
+    "method": "VDFD",
+    "config": "vdfd_a",
+    "seed": 0,
+    "protocol": {
+        "name": "p", "dataset": "d", "scenario": "class", "setting": None,
+        "fingerprint": "aa", "tasks": [["a"], ["b"]],
+    },
+    "metric": "mIoU",
+    "matrix": [[80.0, None], [60.0, 50.0]],
+    "summary": {"acc": 55.0, "bwt": None},
+    "steps": [
+        {"step": 0, "overall": 80.0, "per_class": {"a": 80.0}},
+        {"step": 1, "overall": 55.0, "per_class": {"a": 60.0, "b": 50.0}},
+    ],
+}  # fmt: skip
+
+
+def run_of(tmp_path, **changes):
+    results = copy.deepcopy(RESULTS)
+    if "fingerprint" in changes:
+        results["protocol"]["fingerprint"] = changes.pop("fingerprint")
+    return RunFiles(tmp_path, {**results, **changes})
+
+
+def named(runs):
+    return group_runs(read_runs(runs))
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([], (None, None)),
+        ([3.0], (3.0, None)),
+        ([1.0, 3.0], (2.0, 2**0.5)),
+        ([1.0, None], (None, None)),
+        ([5.0, 5.0, 5.0], (5.0, 0.0)),
+    ],
+)
+def test_mean_and_deviation_by_hand(values, expected):
+    assert mean_and_deviation(values) == pytest.approx(expected)
+
+
+def test_seeds_of_one_method_are_a_group(tmp_path):
+    second = [[70.0, None], [40.0, 60.0]]
+    (group,) = named([run_of(tmp_path), run_of(tmp_path, seed=1, matrix=second)])
+    assert group.name == group.label == "VDFD"
+    means, deviations = group.matrix()
+    assert means == [[75.0, None], [50.0, 55.0]]
+    assert deviations[1] == pytest.approx([200**0.5, 50**0.5])
+    assert deviations[0][1] is None
+    assert group.summary("acc") == (55.0, 0.0)
+    assert group.summary("bwt") == group.summary("unknown") == (None, None)
+    assert group.series("overall") == ([80.0, 55.0], [0.0, 0.0])
+    assert group.per_class() == ({"a": 60.0, "b": 50.0}, {"a": 0.0, "b": 0.0})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"method": "MiB"},
+        {"config": "vdfd_b"},
+        {"fingerprint": "bb"},
+        {"metric": "accuracy"},
+        {"steps": RESULTS["steps"][:1], "matrix": RESULTS["matrix"][:1]},
+    ],
+)
+def test_what_differs_in_more_than_the_seed_stays_apart(tmp_path, change):
+    groups = named([run_of(tmp_path), run_of(tmp_path, seed=1, **change)])
+    assert [len(group.runs) for group in groups] == [1, 1]
+    assert len({group.name for group in groups}) == 2
+
+
+def test_a_seed_given_twice_says_that_something_else_was_changed(tmp_path):
+    groups = named([run_of(tmp_path), run_of(tmp_path, seed=1), run_of(tmp_path, seed=1)])
+    assert [len(group.runs) for group in groups] == [1, 1, 1]
+    assert [group.name for group in groups] == [
+        "VDFD seed 0", "VDFD seed 1 #1", "VDFD seed 1 #2",
+    ]  # fmt: skip
+
+
+def test_two_configs_of_a_method_are_told_apart_by_it(tmp_path):
+    runs = [run_of(tmp_path, seed=seed, config=c) for c in ("one", "two") for seed in (0, 1)]
+    groups = named([RunFiles(run.work_dir, run.results, f"r{i}") for i, run in enumerate(runs)])
+    assert [group.name for group in groups] == ["VDFD (one)", "VDFD (two)"]
+
+
+def test_two_protocols_are_marked(tmp_path):
+    runs = [run_of(tmp_path, seed=seed, fingerprint=f) for f in ("aa", "bb") for seed in (0, 1)]
+    groups = named([RunFiles(run.work_dir, run.results, f"r{i}") for i, run in enumerate(runs)])
+    assert [group.mark for group in groups] == ["a", "b"]
+    assert len({group.label for group in groups}) == len({group.name for group in groups}) == 2

@@ -1,0 +1,166 @@
+"""Tables of a report: measures, costs, matrices and classes, as text ready for the page."""
+
+from collections.abc import Callable, Iterable, Sequence
+from statistics import mean
+from typing import Any
+
+from vdfd_seg.evaluation.table import (
+    MISSING,
+    format_number,
+    human_bytes,
+    human_peak,
+    human_seconds,
+    most_held,
+    peak_memory,
+    total_seconds,
+)
+from vdfd_seg.visualization.groups import Group, Value
+from vdfd_seg.visualization.plot_style import cell_colours
+from vdfd_seg.visualization.runs import RunFiles
+
+# Key of the summary, heading, what it is, and whether more is better.
+_MEASURES = (
+    ("overall", "all", "everything seen so far, pooled: the number papers publish", True),
+    ("old", "old", "classes of the first task, background included", True),
+    ("new", "new", "classes of all later tasks", True),
+    ("acc", "ACC", "mean of the last row of the result matrix", True),
+    ("bwt", "BWT", "backward transfer: mean of R[T][j] − R[j][j]; negative is forgetting", True),
+    ("forgetting", "forgetting", "mean of the best value before the last step − R[T][j]", False),
+    ("avg_incremental", "avg", "mean over the steps of “all”", True),
+)
+
+
+def with_deviation(value: Value, deviation: Value = None, digits: int = 2) -> str:
+    """A mean and its deviation, rounded for reading."""
+    text = format_number(value, digits)
+    return text if deviation is None else f"{text} ± {format_number(deviation, digits)}"
+
+
+def headline(groups: Sequence[Group], compare: bool) -> dict[str, Any]:
+    """The summary: a row for each method, its best values marked where they may be compared.
+
+    Args:
+        groups: The methods.
+        compare: Whether to mark the best of each column.
+    """
+    measures = [
+        measure
+        for measure in _MEASURES
+        if any(measure[0] in run.results["summary"] for group in groups for run in group.runs)
+    ]
+    columns = []
+    for key, *_, more in measures:
+        pairs = [group.summary(key) for group in groups]
+        known = [value for value, _ in pairs if value is not None]
+        # Where all are the same, none is the best.
+        told = compare and len(set(known)) > 1
+        best = (max(known) if more else min(known)) if told else None
+        columns.append(
+            [(with_deviation(*pair), pair[0] is not None and pair[0] == best) for pair in pairs]
+        )
+    rows = [
+        {
+            "name": group.label,
+            "done": len(group.first.results["steps"]),
+            "tasks": len(group.first.results["protocol"]["tasks"]),
+            "seeds": len(group.runs),
+            "cells": [column[index] for column in columns],
+        }
+        for index, group in enumerate(groups)
+    ]
+    return {"measures": measures, "rows": rows, "compare": compare}
+
+
+def costs(groups: Sequence[Group]) -> list[dict[str, str]]:
+    """What each method cost: of several seeds the mean time and the most memory."""
+    return [
+        {
+            "name": group.label,
+            "time": human_seconds(_mean(total_seconds(run.results) for run in group.runs)),
+            "per_iteration": format_number(_mean(map(_per_iteration, group.runs)), 3),
+            "parameters": f"{group.first.results['steps'][-1]['parameters']:,}"
+            if group.first.results["steps"][-1]["parameters"] is not None
+            else MISSING,
+            "carried": human_bytes(_most(group, _carried)),
+            "held": human_bytes(_most(group, most_held)),
+            "peak": human_peak(_most(group, peak_memory)),
+        }
+        for group in groups
+    ]
+
+
+def matrix_table(group: Group) -> dict[str, Any]:
+    """The result matrix in numbers, a row for each step."""
+    means, deviations = group.matrix()
+    tasks = range(len(means))
+    rows = [
+        (f"step {step}", [_cell(value, deviation) for value, deviation in zip(*pair, strict=True)])
+        for step, pair in enumerate(
+            zip((row[: len(means)] for row in means), (row[: len(means)] for row in deviations),
+                strict=True)
+        )
+    ]  # fmt: skip
+    return {"title": group.label, "corner": "after", "columns": [f"task {t}" for t in tasks],
+            "rows": rows}  # fmt: skip
+
+
+def class_table(groups: Sequence[Group]) -> dict[str, Any] | None:
+    """Values per class of every method after its last step; None for a single run."""
+    if len(groups) == 1 and len(groups[0].runs) == 1:
+        return None
+    pairs = {group.label: group.per_class() for group in groups}
+    rows = [
+        (name, [_cell(means.get(name), spread.get(name)) for means, spread in pairs.values()])
+        for name in dict.fromkeys(name for means, _ in pairs.values() for name in means)
+    ]
+    return _table("After the last step", list(pairs), rows)
+
+
+def step_tables(runs: Sequence[RunFiles]) -> list[dict[str, Any]]:
+    """Values per class of each run after every step."""
+    tables = []
+    for run in runs:
+        columns = {f"step {step['step']}": step["per_class"] for step in run.results["steps"]}
+        names = dict.fromkeys(name for column in columns.values() for name in column)
+        rows = [(name, [_cell(column.get(name)) for column in columns.values()]) for name in names]
+        tables.append(_table(run.name, list(columns), rows))
+    return tables
+
+
+def scale_rules() -> str:
+    """Style rules ``.v0`` to ``.v100``: the colours of cells on the scale of the heat map."""
+    colours = ((value, *cell_colours(value)) for value in range(101))
+    return "\n".join(
+        f".v{value}{{background:{back};color:{text}}}" for value, back, text in colours
+    )
+
+
+def _table(title, columns, rows):
+    return {"title": title, "corner": "class", "columns": columns, "rows": rows}
+
+
+def _cell(value: Value, deviation: Value = None) -> tuple[str, str]:
+    """Text of a cell and the class of its colour; "" for none."""
+    colour = "" if value is None else f"v{round(min(max(value, 0), 100))}"
+    return with_deviation(value, deviation, 1), colour
+
+
+def _mean(values: Iterable[Value]) -> Value:
+    known = list(values)
+    return None if not known or any(value is None for value in known) else mean(known)
+
+
+def _most(group: Group, of: Callable[[dict[str, Any]], Any]) -> Any:
+    found = (of(run.results) for run in group.runs)
+    return max((value for value in found if value is not None), default=None)
+
+
+def _carried(results: dict[str, Any]) -> int | None:
+    return results["steps"][-1]["memory_bytes"]
+
+
+def _per_iteration(run: RunFiles) -> Value:
+    """Of the steps after the first, in which methods differ; of the first where it is alone."""
+    steps = run.results["steps"]
+    times = [step["seconds_per_iter"] for step in steps[1:] or steps]
+    return _mean(time for time in times if time)
