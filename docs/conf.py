@@ -18,7 +18,7 @@ release = version = runpy.run_path(str(ROOT / "vdfd_seg" / "version.py"))["__ver
 extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
-    "sphinx.ext.mathjax",
+    "sphinx.ext.mathjax",  # Formulas are set by the browser, with MathJax from its network.
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
     "sphinx_copybutton",

@@ -2,8 +2,8 @@
 
 import importlib
 import importlib.util
-import os
 import re
+import shutil
 import subprocess
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
@@ -21,7 +21,11 @@ PAGES = [
     *sorted((ROOT / "configs").glob("*/README.md")),
 ]
 PROGRAMS = ("python", "pip", "make", "vdfd_seg", "srun", "apt-get", "dnf")
-"""What is written down instead of run; all else is the shell's or a script of ``tools``."""
+"""What is written down instead of run."""
+
+REAL = ("bash", "dirname")
+"""What the scripts of ``tools`` need. Any other program is not found: a page shall not do to the
+machine that tests it whatever it says."""
 
 _RECORDER = """#!/bin/sh
 printf '%s\\037' "${0##*/}" "$@" >> "$RECORD"
@@ -58,11 +62,17 @@ def commands(page: Path, folder: Path) -> list[list[str]]:
     for program in PROGRAMS:
         (folder / program).write_text(_RECORDER)
         (folder / program).chmod(0o755)
+    for program in REAL:
+        (folder / program).symlink_to(shutil.which(program))
     record = folder / "record"
     record.touch()
-    environment = {"PATH": f"{folder}:{os.defpath}", "RECORD": str(record)}
+    environment = {"PATH": str(folder), "RECORD": str(record)}
     done = subprocess.run(
-        ["bash", "-eu", "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True
+        [folder / "bash", "-eu", "-c", script],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, f"{name_of(page)}: {done.stderr}"
     calls = record.read_text().split("\036")[:-1]

@@ -138,7 +138,9 @@ def test_tests_that_run_pages_exist():
 
 def test_a_command_with_a_slip_is_refused(tmp_path, capsys):
     page = tmp_path / "page.md"
-    page.write_text("```sh\nN=digits\nfor i in 1 2; do python tools/train.py $N --sed $i; done\n```")
+    page.write_text(
+        "```sh\nN=digits\nfor i in 1 2; do python tools/train.py $N --sed $i; done\n```"
+    )
     (tmp_path / "shell").mkdir()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tests.documented.name_of", str)
