@@ -47,6 +47,8 @@ napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 add_module_names = False
+# Constants have the module of their type, which is no page of sources.
+viewcode_follow_imported_members = False
 python_use_unqualified_type_names = True
 
 # Every reference must have a target (-n), but those to packages whose sites are not asked.
