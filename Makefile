@@ -1,5 +1,6 @@
 # Two commands matter: `make demo` and `make test`. Each makes the virtual
 # environment first; a second start installs nothing.
+# `make docs` and `make test-all` add what builds the documentation to it.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -9,14 +10,15 @@ TEST_ARGS ?=
 
 VENV_PYTHON = $(VENV)/bin/python
 STAMP = $(VENV)/.vdfd_seg-installed
+DOCS_STAMP = $(VENV)/.vdfd_seg-docs-installed
 
 .DEFAULT_GOAL := help
-.PHONY: help system venv demo test clean
+.PHONY: help system venv demo test test-all docs clean
 
 help: ## print this text
 	@echo "usage: make TARGET [VARIABLE=VALUE ...]"
 	@echo
-	@sed -n 's/^\([a-z][a-z]*\):[^#]*## \(.*\)$$/\1|\2/p' Makefile \
+	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)$$/\1|\2/p' Makefile \
 	  | while IFS='|' read -r name text; do printf '  %-8s %s\n' "$$name" "$$text"; done
 	@echo
 	@echo "variables:"
@@ -38,6 +40,13 @@ demo: system $(STAMP) ## train, evaluate and report the demo sequence
 test: system $(STAMP) ## run the tests
 	"$(VENV_PYTHON)" -m pytest -q $(TEST_ARGS)
 
+test-all: system $(DOCS_STAMP) ## run the slow tests as well
+	"$(VENV_PYTHON)" -m pytest -q -m "slow or not slow" $(TEST_ARGS)
+
+docs: system $(DOCS_STAMP) ## build the documentation; a warning is an error
+	"$(VENV_PYTHON)" -m sphinx -W --keep-going -n -q -b html -c docs . build/docs
+	@echo "documentation: build/docs/index.html"
+
 # Written last: an interrupted installation leaves no stamp, and the next start goes
 # on from there. An environment without a working pip (interrupted while it was being
 # made, or its interpreter is gone) is made anew.
@@ -53,6 +62,11 @@ $(STAMP): requirements/pinned.txt requirements/build.txt setup.py pyproject.toml
 	  "$(VENV_PYTHON)" -m pip install --disable-pip-version-check $(PIP_ARGS) -r requirements/pinned.txt
 	"$(VENV_PYTHON)" -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
 	@touch "$(STAMP)"
+
+$(DOCS_STAMP): requirements/docs.txt $(STAMP)
+	"$(VENV_PYTHON)" -m pip install --disable-pip-version-check $(PIP_ARGS) \
+	  -r requirements/docs.txt -c requirements/pinned.txt
+	@touch "$(DOCS_STAMP)"
 
 clean: ## remove the virtual environment and what building leaves behind
 	rm -rf "$(VENV)" build dist vdfd_seg.egg-info .pytest_cache

@@ -1,24 +1,77 @@
-"""What the documentation points at exists."""
+"""What the documentation points at exists, and its commands are commands of the tools.
+
+Every command of every page is at least parsed by its tool's own parser, with its config loaded
+and its options applied: nothing more is possible for those that need VOC, Cityscapes, CIFAR-100,
+several GPUs or hours. :data:`RUN` lists the pages whose commands also run, on the embedded or a
+tiny data set, and by which test.
+"""
 
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
 
+from tests.documented import PAGES, ROOT, blocks, commands, name_of, parsed, tool_of
+from vdfd_seg.engine import load_settings
 from vdfd_seg.paths import resolve_config
 
-ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+RUN = {
+    "README.md": "tests/test_documented_runs.py",
+    "docs/en/advanced_guides/vdfd_mathematics.md": "tests/distillation/test_docs.py",
+    "docs/en/advanced_guides/write_a_method.md": "tests/methods/test_write_a_method.py",
+    "docs/en/advanced_guides/write_a_protocol.md": "tests/protocols/test_write_a_protocol.py",
+    "docs/en/user_guides/classification.md": "tests/test_documented_runs.py",
+    "docs/en/user_guides/distributed.md": "tests/test_documented_runs.py",
+    "docs/en/user_guides/inference.md": "tests/inference/test_docs.py",
+    "docs/en/user_guides/multi_run.md": "tests/test_documented_runs.py",
+    "docs/en/user_guides/own_data.md": "tests/test_own_data.py",
+    "docs/en/user_guides/read_a_report.md": "tests/test_documented_runs.py",
+    "docs/en/user_guides/train_and_evaluate.md": "tests/test_documented_runs.py",
+}
+"""Pages, and the test that runs what can run of them; of ``configs/*/README.md`` the commands on
+embedded data, in ``tests/test_documented_runs.py``."""
+
+WRITTEN_BY_THE_READER = {"cities.py"}
+"""A config that a page describes in a sentence."""
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def is_stand_in(config):
+    """``CONFIG``, or a file that a page shows in full: tests of that page load it."""
+    shown = {name for page in PAGES for name in shown_files(page)}
+    return config.isupper() or config in shown | WRITTEN_BY_THE_READER
+
+
+@cache
+def shown_files(page):
+    return re.findall(r"^```python\n# (\S+\.py)$", page.read_text(), re.M)
+
+
+@cache
+def settings_of(config, options):
+    return load_settings(resolve_config(config), dict(options))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_relative_links_exist(page):
-    for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text()):
-        if not target.startswith(("http:", "https:")):
-            assert (page.parent / target).exists(), target
+    for target, anchor in re.findall(r"\]\(([^)#\s]*)(?:#([^)]*))?\)", page.read_text()):
+        if target.startswith(("http:", "https:")):
+            continue
+        file = page.parent / target if target else page
+        assert file.exists(), target
+        if anchor and file.suffix == ".md":
+            assert anchor in anchors(file), f"{target}#{anchor}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+@cache
+def anchors(page):
+    """The anchors that GitHub gives the headings of a page."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.M | re.S)
+    titles = re.findall(r"^#+ (.*)$", text, re.M)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_tools_and_configs_named_exist(page):
     text = page.read_text()
     for tool in re.findall(r"\btools/[\w/]+\.(?:py|sh)", text):
@@ -27,3 +80,72 @@ def test_tools_and_configs_named_exist(page):
         r"\b(?:configs/)?((?:finetune|vdfd|joint)/\w[\w.-]+_[\w.-]+-[\w.-]+)", text
     ):
         resolve_config(config)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_commands_are_accepted_by_their_tools(page, tmp_path, capsys, stack):
+    for command in commands(page, tmp_path):
+        found = tool_of(command)
+        if found is None:
+            check_other(command)
+            continue
+        tool, arguments = found
+        assert (ROOT / tool).exists(), command
+        try:
+            args = parsed(tool, arguments)
+        except SystemExit:
+            pytest.fail(f"{command}: {capsys.readouterr().err}")
+        options = getattr(args, "cfg_options", None) or {}
+        for config in getattr(args, "configs", [getattr(args, "config", None)]):
+            if config is not None and not is_stand_in(config):
+                # A list of multi_run is parsed in the processes it starts, as here those of train.
+                settings_of(config, tuple(options.items()) if isinstance(options, dict) else ())
+
+
+def check_other(command):
+    """Commands that start no tool of ours: installing, and code for ``python -c``."""
+    program, *arguments = command
+    if program == "make":
+        targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M)
+        assert [a for a in arguments if "=" not in a][0] in targets, command
+    elif program == "pip":
+        extras = re.search(r"extras_require=\{(.*?)\}", (ROOT / "setup.py").read_text())[1]
+        for argument in arguments:
+            for extra in re.findall(r"\[(\w+)\]", argument):
+                assert f'"{extra}"' in extras, command
+            if argument.endswith(".txt"):
+                assert (ROOT / argument).exists(), command
+    elif program == "python":
+        assert arguments[0] == "-c", command
+        compile(arguments[1], "python -c", "exec")
+    else:
+        assert program in ("apt-get", "dnf"), command
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_python_blocks_are_python(page):
+    for text in blocks(page, "python"):
+        if not text.startswith(">>>"):
+            compile(text, name_of(page), "exec")
+
+
+def test_tests_that_run_pages_exist():
+    for page, test in RUN.items():
+        assert (ROOT / page).exists() and (ROOT / test).exists(), page
+        text = (ROOT / test).read_text()
+        assert Path(page).name in text or Path(page).stem in text, (page, test)
+
+
+def test_a_command_with_a_slip_is_refused(tmp_path, capsys):
+    page = tmp_path / "page.md"
+    page.write_text(
+        "```sh\nN=digits\nfor i in 1 2; do python tools/train.py $N --sed $i; done\n```"
+    )
+    (tmp_path / "shell").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tests.documented.name_of", str)
+        found = commands(page, tmp_path / "shell")
+    assert found == [["python", "tools/train.py", "digits", "--sed", str(i)] for i in (1, 2)]
+    with pytest.raises(SystemExit):
+        parsed(*tool_of(found[0]))
+    assert "--sed" in capsys.readouterr().err
