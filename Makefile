@@ -11,12 +11,12 @@ VENV_PYTHON = $(VENV)/bin/python
 STAMP = $(VENV)/.vdfd_seg-installed
 
 .DEFAULT_GOAL := help
-.PHONY: help system venv demo test clean
+.PHONY: help system venv demo test test-all clean
 
 help: ## print this text
 	@echo "usage: make TARGET [VARIABLE=VALUE ...]"
 	@echo
-	@sed -n 's/^\([a-z][a-z]*\):[^#]*## \(.*\)$$/\1|\2/p' Makefile \
+	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)$$/\1|\2/p' Makefile \
 	  | while IFS='|' read -r name text; do printf '  %-8s %s\n' "$$name" "$$text"; done
 	@echo
 	@echo "variables:"
@@ -37,6 +37,9 @@ demo: system $(STAMP) ## train, evaluate and report the demo sequence
 
 test: system $(STAMP) ## run the tests
 	"$(VENV_PYTHON)" -m pytest -q $(TEST_ARGS)
+
+test-all: system $(STAMP) ## run the slow tests too
+	"$(VENV_PYTHON)" -m pytest -q -m "slow or not slow" $(TEST_ARGS)
 
 # Written last: an interrupted installation leaves no stamp, and the next start goes
 # on from there. An environment without a working pip (interrupted while it was being

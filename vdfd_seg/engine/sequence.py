@@ -17,6 +17,7 @@ from vdfd_seg.engine.evaluation import (
 )
 from vdfd_seg.engine.ledger import Ledger
 from vdfd_seg.engine.settings import Settings
+from vdfd_seg.engine.sharding import check_zero
 from vdfd_seg.engine.step import StepTrainer, TrainedStep
 from vdfd_seg.engine.testing import load_learner
 from vdfd_seg.engine.work_dir import WorkDir
@@ -59,6 +60,8 @@ def train_sequence(
     set_up(launcher)
     run = WorkDir(work_dir)
     steps = range(len(settings.protocol.tasks)) if steps is None else steps
+    for step in steps:
+        check_zero(settings.name, settings.for_step(step))
     start = checked_start(init_from, settings) if init_from else None
     data = open_data(settings)
     run.open(resume, overwrite)

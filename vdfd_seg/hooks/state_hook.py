@@ -65,6 +65,8 @@ class StepStateHook(Hook):
         if not self.due or not runner.optim_wrapper.should_update():
             return
         self.due = False
+        # On all processes: a divided state is gathered from them.
+        optimizer = runner.optim_wrapper.state_dict()
         if not is_main_process():
             return
         if non_finite_parameters(_learner(runner)):
@@ -78,7 +80,7 @@ class StepStateHook(Hook):
                 "iteration": done,
                 "seconds": self.seconds + time.perf_counter() - self.begun,
                 "learner": _learner(runner).state_dict(),
-                "optimizer": runner.optim_wrapper.state_dict(),
+                "optimizer": optimizer,
                 "method_optimizer": own.state_dict() if own is not None else None,
                 "schedulers": [s.state_dict() for s in runner.param_schedulers],
             },
