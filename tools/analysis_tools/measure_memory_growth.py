@@ -4,8 +4,8 @@
     python tools/analysis_tools/measure_memory_growth.py [--method NAME] [--steps 24] [--workers 1]
 
 Writes a data set of one coloured rectangle a class, trains a small segmentation network on one
-class a step in this process, and prints after each step what the process holds: resident memory,
-tensors that Python can reach and their bytes, threads, child processes, open files and log
+class a step in this process, and prints after each step what the process holds: private resident
+memory, tensors that Python can reach and their bytes, threads, child processes, open files and log
 handlers. The last line is the slope of each over the second half of the steps. Data and work dir
 go to a temporary folder, or to ``--out``.
 """
@@ -36,9 +36,13 @@ SIZE = 48
 
 @dataclass
 class Holding:
-    """What the process holds after a step; memory in MiB."""
+    """What the process holds after a step; memory in MiB.
 
-    resident: float
+    ``left`` is the memory of tensors before garbage is collected, the rest is after it.
+    """
+
+    private: float
+    left: float
     tensors: int
     tensor_memory: float
     objects: int
@@ -49,27 +53,36 @@ class Holding:
 
     @classmethod
     def now(cls) -> "Holding":
-        """Count, after a collection of garbage: what is left is held by something."""
+        """Count what a finished step has left, then collect garbage and count what is held."""
+        left = sum(_tensors().values()) / 2**20
         gc.collect()
-        objects = gc.get_objects()
-        found = [item for item in objects if issubclass(type(item), torch.Tensor)]
-        storages = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in found}
+        tensors = _tensors()
         loggers = [logging.getLogger(), *logging.root.manager.loggerDict.values()]
         return cls(
-            _resident(),
-            len(found),
-            sum(storages.values()) / 2**20,
-            len(objects),
+            _private(),
+            left,
+            len(tensors),
+            sum(tensors.values()) / 2**20,
+            len(gc.get_objects()),
             len(os.listdir("/proc/self/task")),
-            sum(len(path.read_text().split()) for path in Path("/proc/self/task").glob("*/children")),
+            sum(
+                len(path.read_text().split()) for path in Path("/proc/self/task").glob("*/children")
+            ),
             len(os.listdir("/proc/self/fd")),
             sum(len(getattr(logger, "handlers", ())) for logger in loggers),
         )
 
 
-def _resident() -> float:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+def _tensors() -> dict[int, int]:
+    """Bytes of the storage of each tensor that the garbage collector knows, by address."""
+    found = [item for item in gc.get_objects() if issubclass(type(item), torch.Tensor)]
+    return {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in found}
+
+
+def _private() -> float:
+    """Resident memory without that of mapped files, which the system takes back as it likes."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon:")) / 1024
 
 
 def write_rectangles(root: Path, classes: int, images: int = 6) -> Path:

@@ -1,5 +1,6 @@
 """Walking a protocol: train, remember, save, evaluate, report; step after step."""
 
+import gc
 import time
 from pathlib import Path
 
@@ -79,6 +80,9 @@ def train_sequence(
         _run_step(
             settings, data, run, ledger, step, start if step == 0 else None, launcher, examples
         )
+        # A Runner and its hooks hold each other: without this the step's networks and optimisers
+        # stay, beside those of the next, until Python happens to look.
+        gc.collect()
     return ledger.results
 
 

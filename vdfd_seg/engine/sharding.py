@@ -1,8 +1,10 @@
 """What of a model may be divided among processes: the optimiser's state, not the parameters."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import torch
+from mmengine.config import Config
 from mmengine.dist import is_distributed
 
 from vdfd_seg.errors import InputError
@@ -13,7 +15,7 @@ SHARDED = ("fsdp", "fullyshard", "deepspeed", "colossal", "zero3", "megatron")
 ZERO = "ZeroRedundancyOptimizer"
 
 
-def check_sharding(path, config: Mapping) -> None:
+def check_sharding(path: str | Path, config: Config | Mapping) -> None:
     """Refuse a config that divides the parameters among processes.
 
     Gradient memories, importances and penalties are sums over a layer's filters, between weights
@@ -30,8 +32,10 @@ def check_sharding(path, config: Mapping) -> None:
             are refused whatever they name: they have no effect here.
     """
     for key in ("model_wrapper_cfg", "strategy", "optim_wrapper", "optim_wrapper.optimizer"):
-        kind = config
-        for part in (*key.split("."), "type"):
+        first, *rest = key.split(".")
+        # MMEngine's Config is no Mapping, what is in it is.
+        kind = config.get(first)
+        for part in (*rest, "type"):
             kind = kind.get(part) if isinstance(kind, Mapping) else None
         name = getattr(kind, "__name__", kind)
         if name and any(part in str(name).lower().replace("_", "") for part in SHARDED):
@@ -51,7 +55,7 @@ def check_sharding(path, config: Mapping) -> None:
             )
 
 
-def check_zero(path, config: Mapping) -> None:
+def check_zero(path: str | Path, config: Config | Mapping) -> None:
     """Refuse a divided optimiser's state where there is no process group to divide it among.
 
     Args:
