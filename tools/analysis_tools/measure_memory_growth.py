@@ -125,9 +125,8 @@ def sequence_config(root: Path, classes: int, method: dict, iters: int, workers:
         workers: Processes of each data loader.
     """
     norm = dict(type="BN", requires_grad=True)
-    load, pack = [dict(type="LoadImageFromFile"), dict(type="LoadAnnotations")], []
-    pack = [dict(type="RandomFlip", prob=0.5), dict(type="PackSegInputs")]
-    whole = [load[0], load[1], dict(type="PackSegInputs")]
+    load = [dict(type="LoadImageFromFile"), dict(type="LoadAnnotations")]
+    flip, pack = dict(type="RandomFlip", prob=0.5), dict(type="PackSegInputs")
 
     def loader(split, pipeline):
         return dict(
@@ -168,8 +167,8 @@ def sequence_config(root: Path, classes: int, method: dict, iters: int, workers:
             protocol=dict(type="Custom", name="colours", classes=names, tasks=tasks),
             method=method,
             growth=dict(init="balanced"),
-            train_dataloader=loader("train", [*load, *pack]),
-            test_dataloader=loader("val", whole),
+            train_dataloader=loader("train", [*load, flip, pack]),
+            test_dataloader=loader("val", [*load, pack]),
             train_cfg=dict(max_iters=iters),
             optim_wrapper=dict(type="OptimWrapper", optimizer=dict(type="SGD", lr=0.01)),
             param_scheduler=[dict(type="PolyLR", power=0.9)],
@@ -214,8 +213,7 @@ def measure(config: Path, work_dir: Path) -> list[Holding]:
 
 
 def _line(values):
-    return ", ".join(f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
-                     for name, value in values.items())  # fmt: skip
+    return ", ".join(f"{name} {round(value, 3):g}" for name, value in values.items())
 
 
 def parser() -> argparse.ArgumentParser:
