@@ -29,6 +29,7 @@ from PIL import Image
 
 from vdfd_seg.cli import run_guarded
 from vdfd_seg.engine import load_settings, sequence
+from vdfd_seg.engine.environment import release_memory
 from vdfd_seg.errors import InputError
 
 SIZE = 48
@@ -38,7 +39,7 @@ SIZE = 48
 class Holding:
     """What the process holds after a step; memory in MiB.
 
-    ``left`` is the memory of tensors before garbage is collected, the rest is after it.
+    ``left`` is the memory of tensors before it is released, the rest is after.
     """
 
     private: float
@@ -53,9 +54,9 @@ class Holding:
 
     @classmethod
     def now(cls) -> "Holding":
-        """Count what a finished step has left, then collect garbage and count what is held."""
+        """Count what a finished step has left, release it as training does, and count again."""
         left = sum(_tensors().values()) / 2**20
-        gc.collect()
+        release_memory()
         tensors = _tensors()
         loggers = [logging.getLogger(), *logging.root.manager.loggerDict.values()]
         return cls(

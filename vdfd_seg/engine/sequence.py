@@ -1,6 +1,5 @@
 """Walking a protocol: train, remember, save, evaluate, report; step after step."""
 
-import gc
 import time
 from pathlib import Path
 
@@ -9,7 +8,7 @@ from mmengine.dist import barrier, get_dist_info, is_main_process
 from vdfd_seg.checkpoint import STEP_FORMAT, digest, load_step, nbytes, save_plain, to_plain
 from vdfd_seg.engine.checks import check_checkpoints, check_parts, checked_start
 from vdfd_seg.engine.data import open_data
-from vdfd_seg.engine.environment import describe, forget_runner, set_up
+from vdfd_seg.engine.environment import describe, forget_runner, release_memory, set_up
 from vdfd_seg.engine.evaluation import (
     confusions_of_step,
     predict_examples,
@@ -80,9 +79,7 @@ def train_sequence(
         _run_step(
             settings, data, run, ledger, step, start if step == 0 else None, launcher, examples
         )
-        # A Runner and its hooks hold each other: without this the step's networks and optimisers
-        # stay, beside those of the next, until Python happens to look.
-        gc.collect()
+        release_memory()
     return ledger.results
 
 
