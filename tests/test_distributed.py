@@ -1,9 +1,11 @@
-"""Two processes on the CPU (gloo) give what one process gives with the same total batch."""
+"""Several processes on the CPU (gloo) give what one process gives with the same total batch."""
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -61,44 +63,175 @@ def state(run, step):
     return torch.load(path, map_location="cpu", weights_only=True)
 
 
-def two_processes(work_dir, file, *arguments):
-    """The folder of a run by two processes."""
-    done = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2",
-         str(ROOT / "tools" / "train.py"), str(file), "--work-dir", str(work_dir),
-         "--launcher", "pytorch", *arguments],
+def start(processes, work_dir, file, *arguments):
+    """A run by several processes that has ended, in whatever way."""
+    return subprocess.run(
+        [sys.executable, str(ROOT / "tools" / "dist_run.py"), "--standalone",
+         f"--nproc_per_node={processes}", str(ROOT / "tools" / "train.py"), str(file),
+         "--work-dir", str(work_dir), "--launcher", "pytorch", *arguments],
         capture_output=True, text=True, check=False, timeout=300,
         env=one_thread_environment(),
     )  # fmt: skip
+
+
+def several(processes, work_dir, file, *arguments):
+    """The folder of a run by several processes that succeeded."""
+    done = start(processes, work_dir, file, *arguments)
     assert done.returncode == 0, done.stderr[-4000:]
     return work_dir
 
 
-def test_two_processes_equal_one(config, train):
+def two_processes(work_dir, file, *arguments):
+    return several(2, work_dir, file, *arguments)
+
+
+def of_processes(whole, count, losses=None, kill=None, **changes):
+    """The config for several processes with the total batch of one; see distributed_hooks.py."""
+    hooks = [{"type": "vdfd_seg.RecordLosses", "path": str(losses)}] if losses else []
+    hooks += [{"type": "vdfd_seg.KillProcess", **kill}] if kill else []
+    return changed(
+        whole,
+        {
+            "train_dataloader.batch_size": whole["train_dataloader"]["batch_size"] // count,
+            "custom_imports": {"imports": ["tests.distributed_hooks"]},
+            "custom_hooks": hooks,
+            **changes,
+        },
+    )
+
+
+def same_weights(ours, theirs):
+    """Sums in another order: weights agree to 1e-4."""
+    assert ours.keys() == theirs.keys()
+    for name, value in ours.items():
+        assert torch.allclose(value, theirs[name], atol=1e-4, rtol=1e-4), name
+
+
+@pytest.fixture(scope="module")
+def one(config, train):
+    """A finished run by one process, which also writes its losses."""
     folder, whole = config
-    one = train(file=write_config(folder / "one.py", whole))
-    file = write_config(folder / "two.py", changed(whole, {"train_dataloader.batch_size": 2}))
-    two = two_processes(folder / "two", file)
-    # Sums in another order: weights agree to 1e-4, so a pixel in a thousand may change its class.
+    losses = folder / "one.jsonl"
+    run = train(file=write_config(folder / "one.py", of_processes(whole, 1, losses)))
+    run.losses = losses
+    return run
+
+
+@pytest.mark.parametrize("processes", [2, pytest.param(4, marks=pytest.mark.slow)])
+def test_several_processes_equal_one(config, one, processes):
+    folder, whole = config
+    losses = folder / f"{processes}.jsonl"
+    file = write_config(folder / f"of_{processes}.py", of_processes(whole, processes, losses))
+    run = several(processes, folder / f"of_{processes}", file)
     for step in range(3):
-        ours, theirs = state(one.path, step), state(two, step)
-        for name, value in ours["state_dict"].items():
-            assert torch.allclose(value, theirs["state_dict"][name], atol=1e-4, rtol=1e-4), name
-        pairs = zip(*(run["method"]["state"]["memories"] for run in (ours, theirs)), strict=True)
-        for one_memory, two_memory in pairs:
+        ours, theirs = state(one.path, step), state(run, step)
+        same_weights(ours["state_dict"], theirs["state_dict"])
+        pairs = zip(*(each["method"]["state"]["memories"] for each in (ours, theirs)), strict=True)
+        for one_memory, other_memory in pairs:
             for name, left in one_memory["left"].items():
                 gradient = left @ one_memory["right"][name]
-                other = two_memory["left"][name] @ two_memory["right"][name]
+                other = other_memory["left"][name] @ other_memory["right"][name]
                 assert (gradient - other).norm() <= 1e-2 * gradient.norm(), name
-    results = json.loads((two / "results.json").read_text())
+    lines = [path.read_text().splitlines() for path in (one.losses, losses)]
+    assert len(lines[0]) == 9
+    for ours, theirs in zip(*lines, strict=True):
+        ours, theirs = json.loads(ours), json.loads(theirs)
+        assert ours.pop("step") == theirs.pop("step")
+        assert theirs == pytest.approx(ours, rel=1e-3, abs=0.1 if "acc" in str(ours) else 1e-5)
+    results = json.loads((run / "results.json").read_text())
     for key in ("protocol", "metric", "seed"):
         assert results[key] == one.results[key]
+    # Weights agree to 1e-4, so a pixel in a thousand may change its class.
     for key in ("matrix", "summary"):
         assert numbers(results[key]) == pytest.approx(numbers(one.results[key]), abs=0.5)
     for key in ("train_images", "test_images", "memory_bytes", "held_bytes", "parameters"):
         assert [s[key] for s in results["steps"]] == [s[key] for s in one.results["steps"]]
-    assert results["environment"]["processes"] == "2"
-    assert (two / "report.html").exists()
+    # Every test image counts once, however they are shared out: 2, 4 and 6 images.
+    for ours, theirs in zip(one.results["steps"], results["steps"], strict=True):
+        counts = [torch.tensor(each["confusions"]["0"]).sum(1) for each in (ours, theirs)]
+        assert torch.equal(*counts)
+    assert results["environment"]["processes"] == str(processes)
+    assert (run / "report.html").exists()
+
+
+class TestProcessThatDies:
+    """The second of two processes is killed in step 1, after a save."""
+
+    @staticmethod
+    @pytest.fixture(scope="class")
+    def killed(config, tmp_path_factory):
+        folder, whole = config
+        kill = {"rank": 1, "step": 1, "at": 2}
+        file = write_config(
+            folder / "killed.py", of_processes(whole, 2, kill=kill, save_interval=1)
+        )
+        work_dir = tmp_path_factory.mktemp("killed") / "work"
+        done = start(2, work_dir, file)
+        # The last save was just before.
+        died = (work_dir / "step_01" / "resume.pth").stat().st_mtime
+        return work_dir, done, time.time() - died
+
+    def test_takes_the_run_down_within_a_minute(self, killed):
+        work_dir, done, seconds = killed
+        assert seconds < 60
+        assert done.returncode == 128 + 9
+        message = done.stderr.strip().splitlines()[-1]
+        assert message.startswith("vdfd_seg: error: process 1 (pid ")
+        assert "SIGKILL" in message and "--resume" in message
+        assert json.loads((work_dir / "results.json").read_text())["steps"][0]["step"] == 0
+        assert (work_dir / "step_01" / "resume.pth").exists()
+
+    @pytest.mark.parametrize("processes", [1, pytest.param(4, marks=pytest.mark.slow)])
+    def test_goes_on_with_another_number_of_processes(
+        self, killed, config, one, train, tmp_path, processes
+    ):
+        folder, whole = config
+        work_dir = Path(shutil.copytree(killed[0], tmp_path / "work"))
+        resume = torch.load(work_dir / "step_01" / "resume.pth", weights_only=True)
+        assert resume["iteration"] == 2
+        changes = of_processes(whole, processes, save_interval=1)
+        file = write_config(folder / f"go_on_{processes}.py", changes)
+        if processes == 1:
+            train("--resume", file=file, work_dir=work_dir)
+        else:
+            several(processes, work_dir, file, "--resume")
+        for step in range(3):
+            same_weights(state(one.path, step)["state_dict"], state(work_dir, step)["state_dict"])
+
+
+ADAM = {"lr": 0.001, "eps": 1e-3}
+
+
+@pytest.fixture(scope="module")
+def zero(config, train):
+    """Config of two processes that divide Adam's state; a run of one process with plain Adam."""
+    folder, whole = config
+    whole = changed(whole, {"train_cfg": {"max_iters": 4}, "save_interval": 2})
+    plain = changed(whole, {"optim_wrapper.optimizer": {"type": "Adam", **ADAM}})
+    expected = train("--steps", "0", file=write_config(folder / "adam.py", plain))
+    divided = {"type": "ZeroRedundancyOptimizer", "optimizer_type": "Adam", **ADAM}
+    return changed(whole, {"optim_wrapper.optimizer": divided}), expected
+
+
+def test_divided_optimizer_state_trains_as_the_plain_one(config, zero):
+    whole, expected = zero
+    file = write_config(config[0] / "zero.py", of_processes(whole, 2))
+    run = two_processes(config[0] / "zero", file, "--steps", "0")
+    same_weights(state(expected.path, 0)["state_dict"], state(run, 0)["state_dict"])
+
+
+@pytest.mark.slow
+def test_divided_optimizer_state_is_resumed(config, zero, tmp_path):
+    """Killed after a save; how the state is gathered: hooks/test_state_hook_processes.py."""
+    whole, expected = zero
+    kill = {"rank": 1, "step": 0, "at": 3}
+    file = write_config(config[0] / "zero_killed.py", of_processes(whole, 2, kill=kill))
+    assert start(2, tmp_path / "work", file, "--steps", "0").returncode == 128 + 9
+    saved = torch.load(tmp_path / "work" / "step_00" / "resume.pth", weights_only=True)
+    assert saved["iteration"] == 2
+    file = write_config(config[0] / "zero_resumed.py", of_processes(whole, 4))
+    several(4, tmp_path / "work", file, "--steps", "0", "--resume")
+    same_weights(state(expected.path, 0)["state_dict"], state(tmp_path / "work", 0)["state_dict"])
 
 
 def test_two_processes_find_the_same_pseudo_labels_as_one(config, train):

@@ -10,7 +10,7 @@ config=$1
 checkpoint=$2
 gpus=$3
 shift 3
-exec "${PYTHON:-python}" -m torch.distributed.run \
+exec "${PYTHON:-python}" "$(dirname "$0")/dist_run.py" \
   --nnodes="${NNODES:-1}" --node_rank="${NODE_RANK:-0}" \
   --master_addr="${MASTER_ADDR:-127.0.0.1}" --master_port="${PORT:-29501}" \
   --nproc_per_node="$gpus" \

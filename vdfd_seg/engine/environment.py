@@ -1,7 +1,10 @@
 """Process-wide set-up, once, and the traces that one Runner leaves for the next."""
 
+import ctypes
+import gc
 import os
 import platform
+import sys
 
 import cv2
 import torch
@@ -63,6 +66,21 @@ def _kinds(kind: type[ManagerMixin]):
     yield kind
     for sub in kind.__subclasses__():
         yield from _kinds(sub)
+
+
+def release_memory() -> None:
+    """Give back what a finished step has left, before the next one takes its own.
+
+    A Runner and its hooks hold each other: until garbage is collected, the step's networks and
+    optimisers stay. What is freed then stays with glibc's allocator in pieces that the next step
+    does not quite fit, unless it is told to return them to the system.
+    """
+    gc.collect()
+    if sys.platform == "linux":
+        # Other C libraries have no such function.
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
 
 
 def describe() -> dict[str, str]:

@@ -8,7 +8,7 @@ from mmengine.dist import barrier, get_dist_info, is_main_process
 from vdfd_seg.checkpoint import STEP_FORMAT, digest, load_step, nbytes, save_plain, to_plain
 from vdfd_seg.engine.checks import check_checkpoints, check_parts, checked_start
 from vdfd_seg.engine.data import open_data
-from vdfd_seg.engine.environment import describe, forget_runner, set_up
+from vdfd_seg.engine.environment import describe, forget_runner, release_memory, set_up
 from vdfd_seg.engine.evaluation import (
     confusions_of_step,
     predict_examples,
@@ -18,6 +18,7 @@ from vdfd_seg.engine.evaluation import (
 from vdfd_seg.engine.ledger import Ledger
 from vdfd_seg.engine.recovery import recover
 from vdfd_seg.engine.settings import Settings
+from vdfd_seg.engine.sharding import check_zero
 from vdfd_seg.engine.step import StepTrainer, TrainedStep
 from vdfd_seg.engine.testing import load_learner
 from vdfd_seg.engine.work_dir import WorkDir
@@ -60,6 +61,8 @@ def train_sequence(
     set_up(launcher)
     run = WorkDir(work_dir)
     steps = range(len(settings.protocol.tasks)) if steps is None else steps
+    for step in steps:
+        check_zero(settings.name, settings.for_step(step))
     start = checked_start(init_from, settings) if init_from else None
     data = open_data(settings)
     run.open(resume, overwrite)
@@ -78,6 +81,7 @@ def train_sequence(
         _run_step(
             settings, data, run, ledger, step, start if step == 0 else None, launcher, examples
         )
+        release_memory()
     return ledger.results
 
 

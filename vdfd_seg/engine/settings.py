@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from vdfd_seg.engine.sharding import check_sharding
 from vdfd_seg.errors import InputError, unknown_name
 from vdfd_seg.methods import Method, build_method
 from vdfd_seg.models.growth import INITIALISATIONS
@@ -90,7 +91,7 @@ def load_settings(
 
     Raises:
         InputError: For a file that is missing or cannot be read, a missing key, a
-            misspelt key, and whatever the protocol or the method refuses.
+            misspelt key, divided parameters, and whatever the protocol or the method refuses.
     """
     path = Path(path)
     config = _read(path, options)
@@ -109,6 +110,7 @@ def load_settings(
             raise InputError(f"config '{path}': the key '{key}.dataset.pipeline' is missing.")
     _check_growth(config.get("growth") or {}, path, protocol.problem)
     _check_cycle(path, config.train_cfg)
+    check_sharding(path, config)
     if amp and config.optim_wrapper.get("type") == "OptimWrapper":
         config.optim_wrapper.type = "vdfd_seg.DeviceAmpOptimWrapper"
     seed = config.get("seed", 0) if seed is None else seed
@@ -121,8 +123,10 @@ def load_settings(
         )
     method.check(protocol)
     for step in range(len(settings.protocol.tasks)):
-        _check_keys(path, settings.for_step(step))
-        _check_cycle(path, settings.for_step(step).train_cfg)
+        config = settings.for_step(step)
+        _check_keys(path, config)
+        _check_cycle(path, config.train_cfg)
+        check_sharding(path, config)
     return settings
 
 

@@ -20,6 +20,7 @@ from vdfd_seg.engine.peak_memory import PeakMemory
 from vdfd_seg.engine.runner_config import in_iterations, model_wrapper, step_hooks
 from vdfd_seg.engine.recovery import last_state
 from vdfd_seg.engine.settings import Settings
+from vdfd_seg.engine.step_runner import StepRunner
 from vdfd_seg.errors import InputError, StorageError
 from vdfd_seg.files import is_storage_error
 from vdfd_seg.methods import TaskContext
@@ -202,7 +203,7 @@ class StepTrainer:
         hooks = step_hooks(config.get("default_hooks") or {})
         visualizer = dict(config.get("visualizer") or {"type": "Visualizer"})
         visualizer["name"] = f"{name}_{id(learner)}"
-        return Runner(
+        return StepRunner(
             model=learner,
             work_dir=str(self.folder),
             train_dataloader=loader,

@@ -73,14 +73,16 @@ class StepStateHook(Hook):
         if not (self.due or self.stop) or not runner.optim_wrapper.should_update():
             return
         self.due = False
+        # On all processes: a divided state is gathered from them.
+        optimizer = runner.optim_wrapper.state_dict()
         if is_main_process():
-            self._save(runner, done)
+            self._save(runner, done, optimizer)
         if self.stop:
             # The others wait until the file is there: a launcher ends all when one ends.
             barrier()
             raise Stopped(self.stop)
 
-    def _save(self, runner, done: int) -> None:
+    def _save(self, runner, done: int, optimizer: dict) -> None:
         if non_finite_parameters(_learner(runner)):
             runner.logger.warning(f"weights are not finite: '{self.path}' is not replaced")
             return
@@ -94,7 +96,7 @@ class StepStateHook(Hook):
                 "iteration": done,
                 "seconds": self.seconds + time.perf_counter() - self.begun,
                 "learner": _learner(runner).state_dict(),
-                "optimizer": runner.optim_wrapper.state_dict(),
+                "optimizer": optimizer,
                 "method_optimizer": own.state_dict() if own is not None else None,
                 "schedulers": [s.state_dict() for s in runner.param_schedulers],
             },

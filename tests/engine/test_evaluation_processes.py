@@ -1,0 +1,122 @@
+"""Several processes count every test image exactly once, however uneven their shares."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from tests.group import in_group
+from vdfd_seg.datasets import ImageArrays
+
+CLASSES = ("background", "a", "b", "c")
+TASKS = (("background", "a"), ("b",), ("c",))
+PIPELINE = [{"type": name} for name in ("LoadImageFromFile", "LoadAnnotations", "PackSegInputs")]
+
+
+class Guess(nn.Module):
+    """Predicts the class of each pixel's brightness: most are wrong, in every cell."""
+
+    def __init__(self, classes):
+        super().__init__()
+        self.classes = classes
+
+    def val_step(self, batch):
+        from mmengine.structures import PixelData
+
+        for image, sample in zip(batch["inputs"], batch["data_samples"], strict=True):
+            guess = image.float().mean(0, keepdim=True).long() % self.classes
+            sample.pred_sem_seg = PixelData(data=guess)
+        return batch["data_samples"]
+
+
+def segment(root, scenario, step, batch_size):
+    from vdfd_seg.datasets import ProtocolData, open_source
+    from vdfd_seg.engine.environment import set_up
+    from vdfd_seg.engine.evaluation import confusions_of_step
+    from vdfd_seg.protocols import build_protocol
+
+    set_up()
+    tasks = TASKS if scenario == "class" else [["t"], ["v"]]
+    protocol = build_protocol(
+        {"type": "Custom", "classes": CLASSES, "tasks": tasks, "scenario": scenario}
+    )
+    dataset = {
+        "type": "BaseSegDataset",
+        "data_root": root,
+        "data_prefix": {"img_path": "JPEGImages", "seg_map_path": "SegmentationClass"},
+        "img_suffix": ".png",
+    }
+    sources = [
+        open_source({**dataset, "ann_file": f"lists/{split}.txt"}, protocol, progress=False)
+        for split in ("train", "val")
+    ]
+    data = ProtocolData(protocol, *sources)
+    cfg = {"batch_size": batch_size, "num_workers": 0, "dataset": {"pipeline": PIPELINE}}
+    learner = Guess(protocol.num_classes(step))
+    found = confusions_of_step(learner, data, step, cfg)
+    samples = data.test_samples(step)
+    labelled = sum(int(sources[1].index.counts[s.image].sum()) for s in samples)
+    return {
+        "confusions": {task: matrix.tolist() for task, matrix in found.items()},
+        "images": len(samples),
+        "labelled": labelled,
+    }
+
+
+class Rank(nn.Module):
+    """Scores of a classifier: the class follows from the image alone."""
+
+    def __init__(self, classes):
+        super().__init__()
+        self.classes = classes
+        self.view = SimpleNamespace(competing=lambda scores, samples: scores)
+
+    def val_step(self, batch):
+        brightness = torch.stack([image.float().sum() for image in batch["inputs"]]).long()
+        return nn.functional.one_hot(brightness % self.classes, self.classes).float()
+
+
+def classify(images, labels, folder):
+    from vdfd_seg.datasets import ClassificationData
+    from vdfd_seg.engine.evaluation import confusions_of_step
+    from vdfd_seg.protocols import build_protocol
+    from vdfd_seg.protocols.digits import CLASSES as digits
+
+    cfg = {"type": "Digits", "tasks": 3, "num_classes": 6, "scenario": "class"}
+    arrays = [ImageArrays(images, labels, tuple(digits), "tiny") for _ in range(2)]
+    data = ClassificationData(build_protocol(cfg), *arrays, "test")
+    found = confusions_of_step(Rank(4), data, 1, {"batch_size": 2, "dataset": {}}, folder)
+    return {"confusions": found[0].tolist(), "images": len(data.test_samples(1))}
+
+
+@pytest.mark.parametrize("processes", [2, 4])
+@pytest.mark.parametrize(("step", "batch_size"), [(1, 1), (2, 2)])
+def test_segmentation(tiny_root, registered_modules, tmp_path, processes, step, batch_size):
+    """Three and four test images: of four processes one has none of its own, or each has one."""
+    one = segment(str(tiny_root), "class", step, 1)
+    matrix = np.array(one["confusions"][0])
+    assert matrix.sum() <= one["labelled"]
+    assert (matrix > 0).sum() > matrix.shape[0]
+    found = in_group(segment, processes, tmp_path, str(tiny_root), "class", step, batch_size)
+    assert found == [one] * processes
+
+
+@pytest.mark.parametrize("processes", [2, 4])
+def test_classification(tiny_arrays, tmp_path, processes):
+    arrays = tiny_arrays(3, seed=1)
+    # Seven images of the four classes seen.
+    kept = np.flatnonzero(arrays.labels < 4)[:7]
+    rest = np.flatnonzero(arrays.labels >= 4)
+    kept = np.concatenate([kept, rest])
+    images, labels = arrays.images[kept], arrays.labels[kept]
+    one = classify(images, labels, tmp_path / "one")
+    assert one["images"] == 7 == np.sum(one["confusions"])
+    meeting = tmp_path / "meeting"
+    meeting.mkdir()
+    found = in_group(classify, processes, meeting, images, labels, str(tmp_path / "several"))
+    assert found == [one] * processes
+    texts = [(tmp_path / name / "predictions.csv").read_text() for name in ("one", "several")]
+    assert texts[0] == texts[1]
+    assert len(texts[0].splitlines()) == 1 + 7

@@ -1,0 +1,65 @@
+"""What is said when processes of a distributed run end."""
+
+import importlib.util
+import subprocess
+import sys
+
+import pytest
+from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
+
+from tests.test_distributed import ROOT, one_thread_environment
+
+TOOL = ROOT / "tools" / "dist_run.py"
+SPEC = importlib.util.spec_from_file_location("dist_run", TOOL)
+dist_run = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(dist_run)
+
+
+def failures(*codes):
+    return {
+        rank: ProcessFailure(rank, 100 + rank, code, "<N/A>")
+        for rank, code in enumerate(codes)
+        if code
+    }
+
+
+class TestExplanation:
+    @pytest.mark.parametrize(
+        ("codes", "rank"),
+        [
+            # The others fail because the killed one is gone, or are stopped.
+            ((1, -9), 1), ((-15, -9), 1), ((1, -15), 0), ((0, 0, 1), 2), ((1, -15, -11), 2),
+        ],
+    )  # fmt: skip
+    def test_names_the_process_that_failed_first(self, codes, rank):
+        assert dist_run.cause(failures(*codes)) == rank
+
+    def test_of_a_killed_process(self):
+        status, message = dist_run.explanation(failures(1, -9))
+        assert status == 137
+        assert "process 1 (pid 101) was ended by SIGKILL" in message
+        assert "memory" in message and "--resume" in message
+
+    def test_of_an_error(self):
+        status, message = dist_run.explanation(failures(3, -15))
+        assert status == 3
+        assert "process 0 (pid 100) ended with exit status 3" in message
+
+    def test_of_bad_input_is_the_process_s_own(self):
+        assert dist_run.explanation(failures(2, -15)) == (2, "")
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "said"),
+    [("pass", 0, None), ("sys.exit(4 * int(os.environ['RANK']))", 4, "process 1 (pid ")],
+)
+def test_status_of_the_run(tmp_path, code, status, said):
+    script = tmp_path / "script.py"
+    script.write_text(f"import os, sys\n{code}\n")
+    done = subprocess.run(
+        [sys.executable, str(TOOL), "--standalone", "--nproc_per_node=2", str(script)],
+        capture_output=True, text=True, check=False, env=one_thread_environment(),
+    )  # fmt: skip
+    assert done.returncode == status, done.stderr
+    assert said is None or said in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
