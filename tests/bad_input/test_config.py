@@ -109,6 +109,13 @@ CONFIGS = {
          "protocol.tasks": [["background", "red"], ["black"]]},
         "step 1 (black)", "no training images",
     ),
+    "sharded parameters": (
+        {"model_wrapper_cfg": {"type": "MMFullyShardedDataParallel"}}, "sharded parameters",
+        "MMFullyShardedDataParallel", "ZeroRedundancyOptimizer",
+    ),
+    "sharded by another runner": (
+        {"strategy": {"type": "DeepSpeedStrategy"}}, "strategy", "sharded parameters",
+    ),
     "unknown model": (
         {"model.type": "EncoderDecodr"}, "model cannot be built", "EncoderDecodr",
     ),

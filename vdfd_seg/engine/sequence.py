@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-from mmengine.dist import barrier, is_main_process
+from mmengine.dist import barrier, get_world_size, is_main_process
 
 from vdfd_seg.checkpoint import STEP_FORMAT, digest, load_step, nbytes, save_plain, to_plain
 from vdfd_seg.engine.checks import check_checkpoints, check_parts, checked_start
@@ -176,7 +176,8 @@ def _tag(settings, data, trainer):
     config = trainer.config.to_dict()
     keys = ("model", "method", "growth", "train_cfg", "optim_wrapper", "param_scheduler")
     parts = {key: config.get(key) for key in keys}
-    parts["batch_size"] = config["train_dataloader"]["batch_size"]
+    # Of all processes: another number of them can go on, if together they draw as many.
+    parts["batch_size"] = config["train_dataloader"]["batch_size"] * get_world_size()
     return {
         "step": trainer.step,
         "fingerprint": data.fingerprint,

@@ -109,6 +109,7 @@ def load_settings(
             raise InputError(f"config '{path}': the key '{key}.dataset.pipeline' is missing.")
     _check_growth(config.get("growth") or {}, path, protocol.problem)
     _check_cycle(path, config.train_cfg)
+    _check_sharding(path, config)
     if amp and config.optim_wrapper.get("type") == "OptimWrapper":
         config.optim_wrapper.type = "vdfd_seg.DeviceAmpOptimWrapper"
     seed = config.get("seed", 0) if seed is None else seed
@@ -163,6 +164,21 @@ def _check_keys(path, config):
         near = difflib.get_close_matches(key, KEYS, n=1, cutoff=0.85)
         if key not in KEYS and near:
             raise InputError(f"config '{path}': unknown key '{key}'. Did you mean '{near[0]}'?")
+
+
+def _check_sharding(path, config):
+    found = [key for key in ("strategy", "runner_type") if config.get(key)]
+    for key in ("model_wrapper_cfg", "optim_wrapper"):
+        kind = str((config.get(key) or {}).get("type"))
+        if any(word in kind for word in ("FullySharded", "FSDP", "DeepSpeed", "ColossalAI")):
+            found.append(f"{key}.type='{kind}'")
+    if found:
+        raise InputError(
+            f"config '{path}': {found[0]}: sharded parameters (FSDP, ZeRO-2 and 3, DeepSpeed) are "
+            f"not supported, since methods read whole weights and gradients. The optimiser's state "
+            f"alone can be sharded: optim_wrapper.optimizer=dict(type='ZeroRedundancyOptimizer', "
+            f"optimizer_type='SGD', lr=...)."
+        )
 
 
 def _check_cycle(path, cycle):
