@@ -166,11 +166,9 @@ def test_every_image_is_counted_once(one_and_four):
 
 
 def test_a_process_that_dies_ends_all_and_another_number_goes_on(config, train, tmp_path):
-    """And the optimiser's state can be sharded, which changes nothing."""
     folder, whole = config
     whole = without(whole, train_cfg={"max_iters": 6}, save_interval=1)
     one = train("--steps", "0", file=write_config(folder / "lives.py", whole))
-    zero = {"type": "ZeroRedundancyOptimizer", "optimizer_type": "Adam", "lr": 0.001}
     two = without(whole, **{"train_dataloader.batch_size": 2})
     killer = tmp_path / "killer.py"
     killer.write_text(
@@ -202,9 +200,5 @@ def test_a_process_that_dies_ends_all_and_another_number_goes_on(config, train, 
     shutil.copytree(tmp_path / "work", tmp_path / "by_one")
     resumed = train("--resume", "--steps", "0", file=folder / "lives.py",
                     work_dir=tmp_path / "by_one")  # fmt: skip
-    sharded = changed(two, {"optim_wrapper.optimizer": zero})
-    by_zero = processes(2, tmp_path / "zero", write_config(folder / "zero.py", sharded),
-                        "--steps", "0")  # fmt: skip
-    for other in (resumed.path, by_zero):
-        for name, value in state(one.path, 0)["state_dict"].items():
-            assert torch.allclose(value, state(other, 0)["state_dict"][name], atol=1e-3), name
+    for name, value in state(one.path, 0)["state_dict"].items():
+        assert torch.allclose(value, state(resumed.path, 0)["state_dict"][name], atol=1e-3), name

@@ -111,7 +111,11 @@ CONFIGS = {
     ),
     "sharded parameters": (
         {"model_wrapper_cfg": {"type": "MMFullyShardedDataParallel"}}, "sharded parameters",
-        "MMFullyShardedDataParallel", "ZeroRedundancyOptimizer",
+        "MMFullyShardedDataParallel",
+    ),
+    "sharded optimiser": (
+        {"optim_wrapper.optimizer": {"type": "ZeroRedundancyOptimizer", "optimizer_type": "SGD"}},
+        "ZeroRedundancyOptimizer", "not supported",
     ),
     "sharded by another runner": (
         {"strategy": {"type": "DeepSpeedStrategy"}}, "strategy", "sharded parameters",

@@ -172,12 +172,14 @@ def _check_sharding(path, config):
         kind = str((config.get(key) or {}).get("type"))
         if any(word in kind for word in ("FullySharded", "FSDP", "DeepSpeed", "ColossalAI")):
             found.append(f"{key}.type='{kind}'")
+    kind = str(((config.get("optim_wrapper") or {}).get("optimizer") or {}).get("type"))
+    if "ZeroRedundancy" in kind:
+        found.append(f"optim_wrapper.optimizer.type='{kind}'")
     if found:
         raise InputError(
-            f"config '{path}': {found[0]}: sharded parameters (FSDP, ZeRO-2 and 3, DeepSpeed) are "
-            f"not supported, since methods read whole weights and gradients. The optimiser's state "
-            f"alone can be sharded: optim_wrapper.optimizer=dict(type='ZeroRedundancyOptimizer', "
-            f"optimizer_type='SGD', lr=...)."
+            f"config '{path}': {found[0]}: sharded parameters and optimisers (FSDP, ZeRO, "
+            f"DeepSpeed) are not supported, since methods read whole weights and gradients; train "
+            f"with the default MMDistributedDataParallel and a plain optimiser."
         )
 
 

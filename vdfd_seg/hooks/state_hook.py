@@ -70,10 +70,6 @@ class StepStateHook(Hook):
         if not (self.due or self.stop) or not runner.optim_wrapper.should_update():
             return
         self.due = False
-        optimizer = runner.optim_wrapper.optimizer
-        if hasattr(optimizer, "consolidate_state_dict"):
-            # Each process has a part of the state (ZeRO-1); all of them take part in this.
-            optimizer.consolidate_state_dict(to=0)
         if is_main_process():
             self._save(runner, done)
         if self.stop:
