@@ -254,6 +254,14 @@ def run(folder: Path, kills: int, seed: int, fork: bool, tell=print) -> Counter:
     """
     file = prepare(folder)
     os.environ["VDFD_SEG_CACHE"] = str(folder / "cache")
+    if fork:
+        # Once for all copies.
+        import torch
+
+        import vdfd_seg.engine
+        import vdfd_seg.visualization  # noqa: F401
+
+        torch.set_num_threads(1)
     process = spawn([str(file), "--work-dir", str(folder / "whole")], None, 0, fork)
     _, status = os.waitpid(process, 0)
     if status:

@@ -94,6 +94,14 @@ def requeue(number: int) -> bool:
     return done.returncode == 0
 
 
+def lost_process(error: Exception) -> bool:
+    """Whether a collective operation failed because another process is gone."""
+    if get_world_size() == 1:
+        return False
+    words = ("closed by peer", "reset by peer", "broken pipe", "timed out", "gloo", "nccl")
+    return any(word in str(error).lower() for word in words)
+
+
 @FUNCTIONS.register_module()
 def deaf_worker(worker_id: int) -> None:
     """Let a data loader's process leave signals to the one that trains.

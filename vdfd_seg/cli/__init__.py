@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from vdfd_seg.environment import check_distributions, explain_import_error
-from vdfd_seg.errors import InputError, Stopped, StorageError, unknown_name
+from vdfd_seg.errors import InputError, LostProcessError, Stopped, StorageError, unknown_name
 from vdfd_seg.version import __version__
 
 COMMANDS = {
@@ -27,6 +27,7 @@ COMMANDS = {
 
 EXIT_BAD_INPUT = 2
 EXIT_STORAGE = 74  # EX_IOERR of sysexits.h
+EXIT_LOST = 75  # EX_TEMPFAIL
 EXIT_SIGNAL = 128  # plus the signal's number, as a shell reports a process that one ended
 EXIT_INTERRUPTED = EXIT_SIGNAL + signal.SIGINT
 
@@ -59,7 +60,8 @@ def run_guarded(
 
     Returns:
         The exit status: the command's own, 2 after one message on stderr for bad input
-        or an environment that cannot work, 74 for a disk that is full or fails, 128 plus
+        or an environment that cannot work, 74 for a disk that is full or fails, 75
+        where another process of the run ended, 128 plus
         the signal's number when a signal ended it. Defects are no bad input: any other
         exception passes through with its traceback.
     """
@@ -75,6 +77,9 @@ def run_guarded(
     except StorageError as error:
         print(f"vdfd_seg: error: {error}", file=sys.stderr)
         return EXIT_STORAGE
+    except LostProcessError as error:
+        print(f"vdfd_seg: error: {error}", file=sys.stderr)
+        return EXIT_LOST
     except Stopped as stopped:
         print(f"vdfd_seg: stopped by {stopped}; --resume goes on", file=sys.stderr)
         return EXIT_SIGNAL + stopped.number

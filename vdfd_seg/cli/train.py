@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vdfd_seg.cli.arguments import add_run_arguments
 from vdfd_seg.environment import quiet_imports
-from vdfd_seg.errors import InputError, Stopped, StorageError
+from vdfd_seg.errors import InputError, LostProcessError, Stopped, StorageError
 from vdfd_seg.files import is_storage_error
 
 
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         from vdfd_seg.engine.settings import command_line, parse_steps
         from vdfd_seg.evaluation import format_table
         from vdfd_seg.paths import resolve_config
-        from vdfd_seg.stopping import listening, requeue
+        from vdfd_seg.stopping import listening, lost_process, requeue
         from vdfd_seg.visualization import write_report
 
     settings = load_settings(resolve_config(args.config), args.cfg_options, args.seed, args.amp)
@@ -78,6 +78,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             )
     except Stopped as stopped:
         requeue(stopped.number)
+        raise
+    except RuntimeError as error:
+        if lost_process(error):
+            raise LostProcessError(
+                "another process of this run ended, see its message; this one cannot go on. Start "
+                "again with --resume, with as many processes as there are."
+            ) from error
         raise
     except OSError as error:
         if is_storage_error(error) and not isinstance(error, StorageError):

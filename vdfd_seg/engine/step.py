@@ -143,7 +143,8 @@ class StepTrainer:
             if other:
                 raise InputError(
                     f"'{resume_path}' belongs to another run: its {', '.join(other)} differ; "
-                    f"go on with the same config, give another --work-dir, or --overwrite."
+                    f"go on with the same config (and train_dataloader.batch_size times the number "
+                    f"of processes as it was), give another --work-dir, or --overwrite."
                 )
         samples = learner.method.select(self.data, self.step, context.carried)
         iterations = self._iterations(len(samples))
