@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from tests.tiny import changed, tiny_config, write_config, write_scenes
+from vdfd_seg.cli import run_command
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -154,22 +155,21 @@ def test_several_processes_equal_one(config, one, processes):
     assert (run / "report.html").exists()
 
 
+@pytest.fixture(scope="module")
+def killed(config, tmp_path_factory):
+    """Work dir, ended process and seconds from the death of the second of two to the end."""
+    folder, whole = config
+    kill = {"rank": 1, "step": 1, "at": 2}
+    file = write_config(folder / "killed.py", of_processes(whole, 2, kill=kill, save_interval=1))
+    work_dir = tmp_path_factory.mktemp("killed") / "work"
+    done = start(2, work_dir, file)
+    # The last save was just before.
+    died = (work_dir / "step_01" / "resume.pth").stat().st_mtime
+    return work_dir, done, time.time() - died
+
+
 class TestProcessThatDies:
     """The second of two processes is killed in step 1, after a save."""
-
-    @staticmethod
-    @pytest.fixture(scope="class")
-    def killed(config, tmp_path_factory):
-        folder, whole = config
-        kill = {"rank": 1, "step": 1, "at": 2}
-        file = write_config(
-            folder / "killed.py", of_processes(whole, 2, kill=kill, save_interval=1)
-        )
-        work_dir = tmp_path_factory.mktemp("killed") / "work"
-        done = start(2, work_dir, file)
-        # The last save was just before.
-        died = (work_dir / "step_01" / "resume.pth").stat().st_mtime
-        return work_dir, done, time.time() - died
 
     def test_takes_the_run_down_within_a_minute(self, killed):
         work_dir, done, seconds = killed
@@ -178,8 +178,17 @@ class TestProcessThatDies:
         message = done.stderr.strip().splitlines()[-1]
         assert message.startswith("vdfd_seg: error: process 1 (pid ")
         assert "SIGKILL" in message and "--resume" in message
-        assert json.loads((work_dir / "results.json").read_text())["steps"][0]["step"] == 0
         assert (work_dir / "step_01" / "resume.pth").exists()
+
+    def test_leaves_the_results_of_the_steps_that_are_finished(self, killed, one, tmp_path):
+        work_dir = killed[0]
+        results = json.loads((work_dir / "results.json").read_text())
+        assert [entry["step"] for entry in results["steps"]] == [0]
+        expected = one.results["matrix"][0]
+        assert numbers(results["matrix"]) == pytest.approx(numbers([expected]), abs=0.5)
+        report = tmp_path / "report.html"
+        assert run_command("report", [str(work_dir), "--out", str(report)]) == 0
+        assert report.exists()
 
     @pytest.mark.parametrize("processes", [1, pytest.param(4, marks=pytest.mark.slow)])
     def test_goes_on_with_another_number_of_processes(
