@@ -277,3 +277,21 @@ def test_two_processes_draw_branches_of_their_own_and_train(config):
     assert first.keys() == second.keys()
     for name, branch in first.items():
         assert not torch.equal(branch["conv.weight"], second[name]["conv.weight"])
+
+
+def test_all_processes_evaluate_with_the_statistics_that_are_saved(config):
+    """Plain batch norm counts in each process for itself."""
+    folder, whole = config
+    # With the last batch's statistics the processes differ as much as they can.
+    norm = {"type": "BN", "requires_grad": True, "momentum": 1.0}
+    training = {"model.backbone.norm_eval": False, "model.backbone.norm_cfg": norm}
+    whole = of_processes(whole, 2, **training)
+    file = write_config(folder / "statistics.py", whole)
+    run = two_processes(folder / "statistics", file, "--steps", "0:1")
+    (step,) = json.loads((run / "results.json").read_text())["steps"]
+    out = folder / "statistics.json"
+    checkpoint = str(run / "step_00" / "checkpoint.pth")
+    assert run_command("test", [str(file), checkpoint, "--out", str(out)]) == 0
+    again = json.loads(out.read_text())
+    again = again["steps"][0] if "steps" in again else again
+    assert again["confusions"] == step["confusions"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.dist import get_dist_info
+from mmengine.dist import broadcast, get_dist_info
 from mmengine.optim import build_optim_wrapper
 from mmengine.runner import IterBasedTrainLoop, Runner
 
@@ -167,6 +167,9 @@ class StepTrainer:
         begun = time.perf_counter()
         with training():
             runner.train()
+        # Plain batch norm counts in each process for itself: all go on with what the first saves.
+        for buffer in learner.network.buffers():
+            broadcast(buffer)
         seconds = time.perf_counter() - begun
         done = max(iterations - start, 0)
         earlier = state["seconds"] if state else 0.0
