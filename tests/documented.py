@@ -20,7 +20,7 @@ PAGES = [
     *sorted((ROOT / "docs").rglob("*.md")),
     *sorted((ROOT / "configs").glob("*/README.md")),
 ]
-PROGRAMS = ("python", "pip", "make", "vdfd_seg", "srun", "apt-get", "dnf")
+PROGRAMS = ("python", "pip", "make", "vdfd_seg", "srun", "sbatch", "apt-get", "dnf", "tensorboard")
 """What is written down instead of run."""
 
 REAL = ("bash", "dirname")
