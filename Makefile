@@ -11,7 +11,7 @@ VENV_PYTHON = $(VENV)/bin/python
 STAMP = $(VENV)/.vdfd_seg-installed
 
 .DEFAULT_GOAL := help
-.PHONY: help system venv demo test clean
+.PHONY: help system venv demo test coverage clean
 
 help: ## print this text
 	@echo "usage: make TARGET [VARIABLE=VALUE ...]"
@@ -38,6 +38,11 @@ demo: system $(STAMP) ## train, evaluate and report the demo sequence
 test: system $(STAMP) ## run the tests
 	"$(VENV_PYTHON)" -m pytest -q $(TEST_ARGS)
 
+coverage: system $(STAMP) ## run the tests, and list the lines of the package that none of them runs
+	"$(VENV_PYTHON)" -m pip install --disable-pip-version-check --quiet $(PIP_ARGS) \
+	  -r requirements/coverage.txt
+	"$(VENV_PYTHON)" -m pytest -q --cov=vdfd_seg --cov-report=term-missing:skip-covered $(TEST_ARGS)
+
 # Written last: an interrupted installation leaves no stamp, and the next start goes
 # on from there. An environment without a working pip (interrupted while it was being
 # made, or its interpreter is gone) is made anew.
@@ -55,5 +60,5 @@ $(STAMP): requirements/pinned.txt requirements/build.txt setup.py pyproject.toml
 	@touch "$(STAMP)"
 
 clean: ## remove the virtual environment and what building leaves behind
-	rm -rf "$(VENV)" build dist vdfd_seg.egg-info .pytest_cache
+	rm -rf "$(VENV)" build dist vdfd_seg.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage .coverage.*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
