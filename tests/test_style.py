@@ -15,6 +15,8 @@ ROOT = Path(__file__).resolve().parent.parent
     [
         ("ruff", "check", "--no-cache", "."),
         ("ruff", "format", "--no-cache", "--check", "."),
+        # What it checks is named in pyproject.toml.
+        ("mypy",),
     ],
     ids=" ".join,
 )

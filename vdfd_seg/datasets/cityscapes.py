@@ -152,9 +152,9 @@ def _convert(ids: Path, target: Path) -> None:
             f"{ids}: these labels hold {int(labels[converted < 0][0])}; Cityscapes' ids are 0 to "
             f"{_NUM_IDS - 1}."
         )
-    image = Image.fromarray(converted.astype(np.uint8))
+    mask = Image.fromarray(converted.astype(np.uint8))
     try:
-        atomic_write(target, lambda file: image.save(file, "PNG"))
+        atomic_write(target, lambda file: mask.save(file, "PNG"))
     except OSError as error:
         raise InputError(f"{target}: cannot be written ({error.strerror}).") from None
 
