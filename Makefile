@@ -13,7 +13,7 @@ STAMP = $(VENV)/.vdfd_seg-installed
 DOCS_STAMP = $(VENV)/.vdfd_seg-docs-installed
 
 .DEFAULT_GOAL := help
-.PHONY: help system venv demo test test-all docs clean
+.PHONY: help system venv demo test test-all coverage docs clean
 
 help: ## print this text
 	@echo "usage: make TARGET [VARIABLE=VALUE ...]"
@@ -47,6 +47,11 @@ docs: system $(DOCS_STAMP) ## build the documentation; a warning is an error
 	"$(VENV_PYTHON)" -m sphinx -W --keep-going -n -q -b html -c docs . build/docs
 	@echo "documentation: build/docs/index.html"
 
+coverage: system $(STAMP) ## run the tests, and list the lines of the package that none of them runs
+	"$(VENV_PYTHON)" -m pip install --disable-pip-version-check --quiet $(PIP_ARGS) \
+	  -r requirements/coverage.txt
+	"$(VENV_PYTHON)" -m pytest -q --cov=vdfd_seg --cov-report=term-missing:skip-covered $(TEST_ARGS)
+
 # Written last: an interrupted installation leaves no stamp, and the next start goes
 # on from there. An environment without a working pip (interrupted while it was being
 # made, or its interpreter is gone) is made anew.
@@ -69,5 +74,5 @@ $(DOCS_STAMP): requirements/docs.txt $(STAMP)
 	@touch "$(DOCS_STAMP)"
 
 clean: ## remove the virtual environment and what building leaves behind
-	rm -rf "$(VENV)" build dist vdfd_seg.egg-info .pytest_cache
+	rm -rf "$(VENV)" build dist vdfd_seg.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage .coverage.*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

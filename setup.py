@@ -113,7 +113,8 @@ setup(
     extras_require={
         "onnx": ONNX,
         "tensorboard": ["tensorboard>=2.15,<3"],
-        "test": ["pytest>=8", *ONNX],
+        "test": ["hypothesis>=6.100", "mypy>=2,<3", "pytest>=8", "ruff>=0.17,<0.18", *ONNX],
+        "coverage": ["pytest-cov>=7,<8", "coverage>=7.10.6,<8"],
     },
     cmdclass={"build_py": BuildWithBundle},
     entry_points={"console_scripts": ["vdfd_seg = vdfd_seg.cli:main"]},

@@ -50,7 +50,10 @@ def differences(ours, theirs, where=""):
     return [] if ours == theirs else [where]
 
 
-def assert_same_run(ours, theirs, step=len(TASKS) - 1):
+LAST = len(TASKS) - 1
+
+
+def assert_same_run(ours, theirs, step=LAST):
     for part in ("state_dict", "method"):
         found = differences(checkpoint(ours, step)[part], checkpoint(theirs, step)[part], part)
         assert found == []

@@ -122,7 +122,7 @@ def _feed(state, value) -> None:
     if isinstance(value, torch.Tensor):
         state.update(f"T{value.dtype}{tuple(value.shape)}".encode())
         flat = value.contiguous().reshape(-1)
-        state.update(memoryview(flat.view(torch.uint8).numpy()) if flat.numel() else b"")
+        state.update(flat.view(torch.uint8).numpy().data if flat.numel() else b"")
     elif isinstance(value, dict):
         state.update(f"D{len(value)}".encode())
         for key, item in value.items():

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeGuard, cast
 
 from PIL import Image
 
@@ -45,7 +45,7 @@ def atomic_write(path: str | Path, write: Callable[[BinaryIO], object]) -> Path:
     return path
 
 
-def is_storage_error(error: BaseException) -> bool:
+def is_storage_error(error: BaseException) -> TypeGuard[OSError]:
     """Whether the disk is the reason: full, over the quota, read-only, or failing."""
     if isinstance(error, StorageError):
         return True
@@ -87,7 +87,7 @@ def _replace(path: Path, write: Callable[[BinaryIO], object]) -> None:
         with os.fdopen(handle, "wb") as file:
             recording = _Recording(file)
             try:
-                write(recording)
+                write(cast(BinaryIO, recording))
             except Exception:
                 if recording.error is not None:
                     raise recording.error from None

@@ -98,7 +98,7 @@ class _Unpickler(pickle._Unpickler):
 
 # What torch.load takes for the module `pickle`.
 _INERT = ModuleType("inert_pickle")
-_INERT.Unpickler = _Unpickler
+_INERT.Unpickler = _Unpickler  # type: ignore[attr-defined]
 
 
 def load_foreign(path: str | Path) -> dict:

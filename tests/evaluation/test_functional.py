@@ -32,7 +32,8 @@ def test_confusion_matrix_by_hand():
     assert found.tolist() == expected
 
 
-def test_confusion_matrix_equals_sklearn(rng=np.random.default_rng(0)):
+def test_confusion_matrix_equals_sklearn():
+    rng = np.random.default_rng(0)
     label = rng.integers(0, 150, (40, 50)).astype(np.uint8)
     prediction = rng.integers(0, 150, (40, 50)).astype(np.uint8)
     expected = sklearn_metrics.confusion_matrix(
@@ -41,7 +42,8 @@ def test_confusion_matrix_equals_sklearn(rng=np.random.default_rng(0)):
     assert np.array_equal(confusion_matrix(prediction, label, 150), expected)
 
 
-def test_confusion_matrices_add_up(rng=np.random.default_rng(1)):
+def test_confusion_matrices_add_up():
+    rng = np.random.default_rng(1)
     label, prediction = rng.integers(0, 5, (2, 30, 30))
     halves = [
         confusion_matrix(prediction[part], label[part], 5) for part in (slice(9), slice(9, None))
@@ -74,7 +76,8 @@ def test_iou_by_hand():
     np.testing.assert_allclose(found, [100 * 6 / 9, 100 * 3 / 10, 0.0, np.nan])
 
 
-def test_iou_equals_sklearn(rng=np.random.default_rng(2)):
+def test_iou_equals_sklearn():
+    rng = np.random.default_rng(2)
     label, prediction = rng.integers(0, 7, (2, 500))
     expected = sklearn_metrics.jaccard_score(label, prediction, average=None)
     found = iou_per_class(confusion_matrix(prediction, label, 7))
@@ -102,12 +105,14 @@ def test_mean_iou_refuses():
         mean_iou(np.zeros((2, 3)))
 
 
-def test_perfect_prediction_is_100(rng=np.random.default_rng(3)):
+def test_perfect_prediction_is_100():
+    rng = np.random.default_rng(3)
     label = rng.integers(0, 4, 200)
     assert mean_iou(confusion_matrix(label, label, 9)) == pytest.approx(100.0)
 
 
-def test_iou_does_not_depend_on_the_order_of_classes(rng=np.random.default_rng(4)):
+def test_iou_does_not_depend_on_the_order_of_classes():
+    rng = np.random.default_rng(4)
     confusion = rng.integers(0, 50, (6, 6))
     order = rng.permutation(6)
     shuffled = confusion[np.ix_(order, order)]
@@ -129,7 +134,8 @@ def test_forgetting_takes_the_best_value_before_the_last_step():
     assert backward_transfer(matrix) == pytest.approx(((65 - 50) + (80 - 60)) / 2)
 
 
-def test_forgetting_is_at_least_minus_backward_transfer(rng=np.random.default_rng(5)):
+def test_forgetting_is_at_least_minus_backward_transfer():
+    rng = np.random.default_rng(5)
     for tasks in range(2, 8):
         matrix = np.tril(rng.uniform(0, 100, (tasks, tasks)))
         assert forgetting(matrix) >= -backward_transfer(matrix) - 1e-9

@@ -71,7 +71,7 @@ def test_images_are_resized_to_those_of_training(classifier, digit_images, tmp_p
     old = load_predictor(tmp_path / "old.pth")
     assert old.image_size is None
     assert old(image) == predict(image)
-    assert [each.label for each in old([image, large])][0] == predict(image).label
+    assert old([image, large])[0].label == predict(image).label
 
 
 def test_tasks_that_are_not_there(classifier):

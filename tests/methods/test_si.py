@@ -76,7 +76,7 @@ def test_small_steps_sum_to_the_descent_of_the_loss(toy):
     step = toy()
     before = step.network.loss().item()
     descend(step, 2000, 1e-3)
-    path = getattr(step.method, "path_body")
+    path = step.method.path_body
     assert path.sum().item() == pytest.approx(before - step.network.loss().item(), rel=5e-3)
 
 
@@ -85,7 +85,7 @@ def test_the_gradient_of_the_penalty_is_taken_out(toy, settings):
     importance = torch.tensor([2.0, 0.5, 4.0])
     step = toy(importance, weight=0.8)
     expected = descend(step, 5, 0.1, **settings)
-    path = getattr(step.method, "path_body")
+    path = step.method.path_body
     assert torch.allclose(path, expected, atol=1e-5)
     moved = step.network.body.detach() - START
     assert (importance * moved).abs().max() > 0.1

@@ -14,8 +14,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from vdfd_seg.cli import EXIT_BAD_INPUT, run_guarded  # noqa: E402
-from vdfd_seg.cli.arguments import add_options_argument  # noqa: E402
+from vdfd_seg.cli import EXIT_BAD_INPUT, run_guarded
+from vdfd_seg.cli.arguments import add_options_argument
 
 SHOWN = 5
 

@@ -28,7 +28,7 @@ from scipy.ndimage import gaussian_filter, grey_dilation, grey_erosion
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from vdfd_seg.cli import run_guarded  # noqa: E402
+from vdfd_seg.cli import run_guarded
 
 VOID = 255
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from vdfd_seg.cli import run_guarded  # noqa: E402
+from vdfd_seg.cli import run_guarded
 
 
 def main(argv: list[str] | None = None) -> int:

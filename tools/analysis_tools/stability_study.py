@@ -151,7 +151,7 @@ def plot(logs: dict[str, list[dict[str, float]]], results: dict, file: Path) -> 
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.5))
     for name, log in logs.items():
-        if name == "fine-tuning, lr × 1" or name.startswith("gradient") and "real" in name:
+        if name == "fine-tuning, lr × 1" or (name.startswith("gradient") and "real" in name):
             left.plot([record["loss"] for record in log], label=name, linewidth=0.8)
     left.set(xlabel="iteration, tasks 2 and later", ylabel="cross-entropy + λ · quadratic term")
     left.set_yscale("log")

@@ -69,7 +69,7 @@ def run_guarded(
         check_distributions()
         return main(argv) or 0
     except InputError as error:
-        message = str(error)
+        message: str | None = str(error)
     except ImportError as error:
         message = explain_import_error(error)
         if message is None:

@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from vdfd_seg.environment import quiet_imports
 from vdfd_seg.processes import run_jobs
@@ -55,7 +56,10 @@ def plan(out: Path, seeds: Sequence[int], iters: int | None = None) -> list:
     from vdfd_seg.engine.multi_run import Run
     from vdfd_seg.paths import resolve_config
 
-    changes = {"log_level": "WARNING", "custom_hooks": [{"type": "vdfd_seg.ProgressHook"}]}
+    changes: dict[str, Any] = {
+        "log_level": "WARNING",
+        "custom_hooks": [{"type": "vdfd_seg.ProgressHook"}],
+    }
     if iters:
         cycle = {"train_cfg": {"max_iters": iters}}
         changes.update(cycle, step_overrides={"1:": cycle})

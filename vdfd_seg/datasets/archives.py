@@ -57,7 +57,9 @@ def read_members(
                     continue
                 if member.size > MAX_MEMBER:
                     raise InputError(f"{path}: {name} is far too large; expected {expected}.")
-                with archive.extractfile(member) as content:
+                content = archive.extractfile(member)
+                assert content is not None  # of a regular file
+                with content:
                     yield name, content.read()
             # The checksum of compressed content comes last, after what tarfile reads.
             while archive.fileobj.read(_CHUNK):

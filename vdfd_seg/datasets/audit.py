@@ -4,7 +4,7 @@ import hashlib
 import os
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -83,15 +83,16 @@ def audit(
     Raises:
         InputError: For an image that cannot be read.
     """
-    segments = isinstance(data, ProtocolData)
-    images = AuditedFiles(data) if segments else AuditedArrays(data)
+    images = AuditedFiles(data) if isinstance(data, ProtocolData) else AuditedArrays(data)
     protocol, part = data.protocol, data.evaluate_on_part
     last = len(protocol.tasks) - 1
     trained = [[("train", s.image) for s in data.train_samples(step)] for step in range(last + 1)]
     tested = [data.test_samples(step) for step in range(last + 1)]
     keys = [[(part, s.image) for s in samples] for samples in tested]
     twins = _copies(images, trained, keys, progress) if read else {}
-    steps, pairs, seen = [], {}, {}
+    steps = []
+    pairs: dict[str, str] = {}
+    seen: dict[Hashable, tuple[str, int]] = {}
     for step, task in enumerate(protocol.tasks):
         for key in trained[step]:
             seen.setdefault(images.identity(key), key)
@@ -132,10 +133,10 @@ def named_data(protocol: Protocol, path: str | Path) -> ProtocolData:
             f"--names out."
         )
     try:
-        names = Path(path).read_text().split("\n")
+        lines = Path(path).read_text().split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"--names '{path}' cannot be read: {error}") from error
-    names = tuple(line.strip() for line in names if line.strip())
+    names = tuple(line.strip() for line in lines if line.strip())
     twice = len(names) - len(set(names))
     if not names or twice:
         what = f"names {twice} images twice" if twice else "is empty"
@@ -176,7 +177,7 @@ def _mapped(function: Callable, keys: Sequence, progress: bool) -> list:
         ThreadPoolExecutor(min(_WORKERS, os.cpu_count() or 1)) as pool,
         Progress(console=Console(stderr=True)) if show else nullcontext() as bar,
     ):
-        results = pool.map(function, keys)
+        results: Iterable = pool.map(function, keys)
         if bar is not None:
             results = bar.track(results, len(keys), description="Hashing images")
         return list(results)

@@ -23,7 +23,7 @@ class AuditedFiles:
     def _source(self, part: str) -> Source:
         return self.data.train if part == "train" else self.data.test
 
-    def identity(self, key: tuple[str, int]) -> Hashable:
+    def identity(self, key: tuple[str, int]) -> str:
         """The file behind links; where none is known, the name."""
         if key not in self._paths:
             dataset = self._source(key[0]).dataset

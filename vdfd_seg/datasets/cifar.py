@@ -4,6 +4,7 @@ import io
 import tarfile
 import zlib
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 
@@ -133,8 +134,10 @@ def _from_archive(source: Path, names: tuple[str, ...]) -> list[tuple[str, bytes
                     continue
                 if member.size > _MAX_MEMBER:
                     raise InputError(f"{source}: {path} is far too large for CIFAR-100.")
-                with archive.extractfile(member) as file:
-                    found[path.name] = (f"{source}: {path}", file.read())
+                content = archive.extractfile(member)
+                assert content is not None  # of a regular file
+                with content:
+                    found[path.name] = (f"{source}: {path}", content.read())
             # The checksum of the compressed content comes last, after what tarfile reads.
             while archive.fileobj.read(_CHUNK):
                 pass
@@ -154,7 +157,7 @@ def _not_cifar100(place: str | Path, cifar10: bool) -> InputError:
     return InputError(f"{place}: this file is missing; {_EXPECTED}.{hint}")
 
 
-def _entry(content: object, key: str, name: str) -> object:
+def _entry(content: object, key: str, name: str) -> Any:
     """What the pickled dictionary of ``name`` holds under ``key``."""
     content = content if isinstance(content, dict) else {}
     if key.encode() not in content:

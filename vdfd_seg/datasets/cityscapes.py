@@ -61,7 +61,7 @@ class CityscapesTrainVal(BaseDataset):
                 f"'{folder}' holds no image train/CITY/*{_IMAGE} or val/CITY/*{_IMAGE}; unpack "
                 f"leftImg8bit_trainvaltest.zip there."
             )
-        infos = []
+        infos: list[dict] = []
         for image in images:
             place = image.relative_to(folder).with_name(image.name.removesuffix(_IMAGE))
             stem = os.path.join(self.data_prefix["seg_map_path"], place)
@@ -100,9 +100,9 @@ def convert_cityscapes(root: str | Path) -> dict[str, Counter]:
             are damaged or have unknown ids.
     """
     root = Path(root)
-    found = {split: Counter() for split in SPLITS}
-    missing = []
-    todo = []
+    found: dict[str, Counter[str]] = {split: Counter() for split in SPLITS}
+    missing: list[tuple] = []
+    todo: list[tuple] = []
     for split in SPLITS:
         for image in _sorted(root / "leftImg8bit" / split):
             city, stem = image.parent.name, image.name.removesuffix(_IMAGE)
@@ -152,9 +152,9 @@ def _convert(ids: Path, target: Path) -> None:
             f"{ids}: these labels hold {int(labels[converted < 0][0])}; Cityscapes' ids are 0 to "
             f"{_NUM_IDS - 1}."
         )
-    image = Image.fromarray(converted.astype(np.uint8))
+    mask = Image.fromarray(converted.astype(np.uint8))
     try:
-        atomic_write(target, lambda file: image.save(file, "PNG"))
+        atomic_write(target, lambda file: mask.save(file, "PNG"))
     except OSError as error:
         raise InputError(f"{target}: cannot be written ({error.strerror}).") from None
 

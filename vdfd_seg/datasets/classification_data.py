@@ -39,10 +39,10 @@ class ClassificationData:
         self, protocol: Protocol, train: ImageArrays, test: ImageArrays, evaluate_on: str = "test"
     ):
         check_evaluate_on(evaluate_on, protocol)
-        for part in (train, test):
-            if tuple(part.classes) != protocol.classes:
+        for read in (train, test):
+            if tuple(read.classes) != protocol.classes:
                 raise InputError(
-                    f"'{part.root}' has the {len(part.classes)} classes {_some(part.classes)}, the "
+                    f"'{read.root}' has the {len(read.classes)} classes {_some(read.classes)}, the "
                     f"protocol '{protocol.name}' of {protocol.dataset} has {len(protocol.classes)}"
                     f": {_some(protocol.classes)}; check data_root and protocol."
                 )

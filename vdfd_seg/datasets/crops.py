@@ -59,10 +59,11 @@ class RandomResizedCrop(BaseTransform):
 
     def part(self, height: int, width: int) -> tuple[int, int, int, int]:
         """A random part of an image: top, left, height, width."""
-        logs = [math.log(ratio) for ratio in self.ratio]
+        small, large = self.scale
+        upright, wide = (math.log(ratio) for ratio in self.ratio)
         for _ in range(_ATTEMPTS):
-            area = height * width * np.random.uniform(*self.scale)
-            ratio = math.exp(np.random.uniform(*logs))
+            area = height * width * np.random.uniform(small, large)
+            ratio = math.exp(np.random.uniform(upright, wide))
             part_width, part_height = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
             if 0 < part_width <= width and 0 < part_height <= height:
                 top = np.random.randint(height - part_height + 1)

@@ -188,7 +188,8 @@ def _contrasting_colour(under: np.ndarray, digit: int, rng: np.random.Generator)
     hues of neighbouring digits overlap, and dark colours hardly show theirs.
     """
     luminance = float((under @ _LUMINANCE).mean())
-    best, best_contrast = np.zeros(3), -1.0
+    best: np.ndarray = np.zeros(3)
+    best_contrast = -1.0
     for _ in range(_COLOUR_DRAWS):
         hue = (digit / DIGIT_CLASSES + rng.normal(0.0, _HUE_DEVIATION)) % 1.0
         colour = np.array(colorsys.hsv_to_rgb(hue, rng.uniform(0.5, 1.0), rng.uniform(0.1, 1.0)))

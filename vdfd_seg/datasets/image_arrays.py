@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -87,7 +87,7 @@ def write_arrays(
     try:
         files[2].unlink(missing_ok=True)
         for path, array in zip(files, (images, labels), strict=False):
-            atomic_write(path, lambda file, array=array: np.save(file, array, allow_pickle=False))
+            atomic_write(path, partial(np.save, arr=array, allow_pickle=False))
         atomic_write_text(files[2], json.dumps(description, indent=1) + "\n")
     except OSError as error:
         raise InputError(

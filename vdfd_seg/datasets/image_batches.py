@@ -74,16 +74,16 @@ class ImageBatches(Dataset):
 
     def __getitem__(self, keys: Sequence) -> dict:
         """``inputs`` ``(B, 3, H, W)`` uint8 and ``data_samples``, a :class:`LabelledImages`."""
-        keys = torch.as_tensor(keys)
+        places = torch.as_tensor(keys)
         random = draws = None
-        if keys.ndim == 2:
-            keys, draws = keys.unbind(1)
+        if places.ndim == 2:
+            places, draws = places.unbind(1)
             random = random_bits(self.seed, draws)
-        pixels = self.images[self.positions[keys].to(self.images.device)]
+        pixels = self.images[self.positions[places].to(self.images.device)]
         return {
             # A view whose memory has the channels last.
             "inputs": pixels.permute(0, 3, 1, 2),
-            "data_samples": LabelledImages(self.labels[keys], self.tasks[keys], random, draws),
+            "data_samples": LabelledImages(self.labels[places], self.tasks[places], random, draws),
         }
 
 

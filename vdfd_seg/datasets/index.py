@@ -45,7 +45,7 @@ class ClassIndex:
     def holds(self, ids: Iterable[int]) -> np.ndarray:
         """Whether each image has at least one pixel of any of ``ids``, ``(images,)`` bool."""
         columns = np.fromiter(ids, dtype=np.intp)
-        return (self.counts[:, columns] > 0).any(axis=1)
+        return np.any(self.counts[:, columns] > 0, axis=1)
 
 
 def build_index(

@@ -124,7 +124,7 @@ def _checked_image_size(path: str) -> tuple[int, int]:
             # Decoders turn an image by its EXIF tag; a mask carries no such tag.
             if "exif" in image.info and image.getexif().get(_ORIENTATION_TAG, 1) >= 5:
                 size = size[::-1]
-            marker = _END_MARKERS.get(image.format, b"")
+            marker = _END_MARKERS.get(image.format or "", b"")
             if not _found_at_end(marker, file):
                 # Truncated, or with more after its end than padding: decoding tells. It
                 # leaves out a missing end of a PNG, which other decoders stumble over.

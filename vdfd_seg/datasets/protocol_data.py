@@ -152,7 +152,8 @@ class ProtocolData:
         samples = self.test_samples(last)
         ids = self.protocol.foreground_ids(range(last + 1))
         held = self.evaluation_source.index.counts[[s.image for s in samples]][:, list(ids)] > 0
-        chosen, uses = [], np.ones(len(ids))
+        chosen: list[int] = []
+        uses = np.ones(len(ids))
         while len(chosen) < min(count, len(samples)):
             gain = (held / uses).sum(1)
             gain[chosen] = -1

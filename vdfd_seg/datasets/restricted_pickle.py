@@ -41,7 +41,8 @@ class _Array(np.ndarray):
         dtype = dtype.numpy()
         if math.prod(shape) * dtype.itemsize != len(data):
             raise _Refused(f"an array of shape {shape} and type {dtype} in {len(data)} bytes")
-        super().__setstate__((1, shape, dtype, bool(fortran), data))
+        # NumPy's stub asks for its own bool; the method takes Python's.
+        super().__setstate__((1, shape, dtype, bool(fortran), data))  # type: ignore[arg-type]
 
 
 class _Dtype:

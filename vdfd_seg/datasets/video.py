@@ -90,7 +90,7 @@ class VideoWriter:
         self.path = Path(path)
         self.rate = rate
         self._partial = self.path.with_name(f".{self.path.stem}.{os.getpid()}.mp4")
-        self._writer = None
+        self._writer: cv2.VideoWriter | None = None
 
     def write(self, frame: np.ndarray) -> None:
         """Append a frame ``(H, W, 3)`` uint8 RGB.
@@ -103,7 +103,7 @@ class VideoWriter:
         frame = np.pad(frame, even, constant_values=255)[..., ::-1]
         if self._writer is None:
             size = (frame.shape[1], frame.shape[0])
-            code = cv2.VideoWriter_fourcc(*"mp4v")
+            code = cv2.VideoWriter.fourcc(*"mp4v")
             self._writer = cv2.VideoWriter(str(self._partial), code, self.rate, size)
             if not self._writer.isOpened():
                 raise InputError(

@@ -65,7 +65,9 @@ def convert_voc_aug(
             if found is None:
                 _refuse_foreign(final)
                 replace_folder(final, lambda new: _write(archives, new, counts, progress))
-                found = _description(final)["counts"]
+                description = _description(final)
+                assert description is not None  # just written
+                found = description["counts"]
     except OSError as error:
         raise InputError(
             f"{root}: the data set cannot be written here ({error}); name another folder."

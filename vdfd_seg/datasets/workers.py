@@ -4,7 +4,7 @@ import os
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from typing import Any
 
 _WAITING = 64
@@ -24,7 +24,7 @@ def spread(function: Callable, items: Iterable[tuple]) -> Iterator[Any]:
     # An interruption is the main process's: without this every other one prints a traceback.
     ignore = (signal.SIGINT, signal.SIG_IGN)
     with ProcessPoolExecutor(workers, initializer=signal.signal, initargs=ignore) as pool:
-        running = deque()
+        running: deque[Future] = deque()
         try:
             for item in items:
                 running.append(pool.submit(function, *item))

@@ -30,6 +30,13 @@ class ClassifierDisplacement(nn.Module):
         InputError: If the memories name different classifiers.
     """
 
+    feature: Tensor
+    offset: Tensor
+    rows: Tensor
+    bias_share: Tensor
+    start_weight: Tensor
+    start_bias: Tensor
+
     def __init__(self, memories: Sequence[GradientMemory], params: Mapping[str, Tensor]) -> None:
         super().__init__()
         parts = [memory.classifier for memory in memories]

@@ -38,6 +38,14 @@ class GradientDisplacement(nn.Module):
         params: Penalised parameters by name, at w0.
     """
 
+    left: Tensor
+    right: Tensor
+    offset: Tensor
+    start: Tensor
+    position: Tensor
+    layer: Tensor
+    entries: Tensor
+
     def __init__(self, memories: Sequence[GradientMemory], params: Mapping[str, Tensor]) -> None:
         super().__init__()
         self.layouts = _common_layouts(memories, params)

@@ -1,7 +1,7 @@
 """Mean gradient of a task's outputs (G_i of the paper's formula 2)."""
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -146,7 +146,7 @@ class MeanGradientEstimator:
 
     def _vector_jacobian(
         self, sums: Tensor, leaves: list[Tensor], rows: Tensor, retain: bool
-    ) -> list[Tensor | None]:
+    ) -> Sequence[Tensor | None]:
         """Gradients of chosen class sums by every leaf, one row per class."""
         if len(rows) > 1:
             try:

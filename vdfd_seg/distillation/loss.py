@@ -11,6 +11,8 @@ from vdfd_seg.distillation.memory import GradientMemory
 from vdfd_seg.distillation.precision import TaskPrecisions
 from vdfd_seg.errors import InputError, unknown_name
 
+Displacement = GradientDisplacement | ClassifierDisplacement
+
 PRECISIONS = ("gcn", "identity")
 ACCUMULATIONS = ("sum", "last")
 
@@ -78,15 +80,19 @@ class VariationalDistillationLoss(nn.Module):
         self._params = dict(params)
         device = next(iter(self._params.values())).device
         self.sizes = [memory.num_classes for memory in memories]
-        self.displacement_terms = nn.ModuleList([GradientDisplacement(memories, self._params)])
+        # Of a ModuleList, torch's annotations know only that it holds modules.
+        self.displacement_terms: list[Displacement] = nn.ModuleList(  # type: ignore[assignment]
+            [GradientDisplacement(memories, self._params)]
+        )
         if any(memory.classifier for memory in memories):
             self.displacement_terms.append(ClassifierDisplacement(memories, self._params))
         self.precision_model = None
         if precision == "gcn":
-            if any(memory.prototypes is None for memory in memories):
+            prototypes = [m.prototypes for m in memories if m.prototypes is not None]
+            if len(prototypes) < len(memories):
                 raise InputError("the GCN precision needs prototypes in every gradient memory.")
             self.precision_model = TaskPrecisions(
-                [memory.prototypes for memory in memories], hidden_channels, out_channels, residual
+                prototypes, hidden_channels, out_channels, residual
             ).to(device)
 
     @property
@@ -134,6 +140,7 @@ class VariationalDistillationLoss(nn.Module):
             if latents is None:
                 quadratic = self.quadratic_factor * displacement.square().sum()
                 return quadratic, displacement.new_zeros(())
+            assert self.precision_model is not None  # what the latents are of
             latents = latents.to(displacement.dtype)
             # delta.T P delta = |P^M.T delta|^2, without forming P.
             projected = torch.bmm(displacement.unsqueeze(1), latents)

@@ -122,6 +122,12 @@ class TaskPrecisions(PrecisionGCN):
         InputError: For rows of different lengths, naming them.
     """
 
+    graph_x: Tensor
+    graph_edge_index: Tensor
+    graph_edge_attr: Tensor
+    graph_batch: Tensor
+    graph_sizes: Tensor
+
     def __init__(
         self,
         prototypes: Sequence[Tensor],
@@ -142,7 +148,7 @@ class TaskPrecisions(PrecisionGCN):
             self.register_buffer(f"graph_{name}", graph[name], persistent=False)
         self.register_buffer("graph_sizes", torch.tensor(self.sizes), persistent=False)
 
-    def forward(self) -> Tensor:
+    def forward(self) -> Tensor:  # type: ignore[override]
         """``P^M`` of the tasks ``(T, C, out_channels)``, zero-padded."""
         graph = Data(
             x=self.graph_x, edge_index=self.graph_edge_index, edge_attr=self.graph_edge_attr

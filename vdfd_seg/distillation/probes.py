@@ -17,6 +17,7 @@ from collections.abc import Mapping
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
 
 from vdfd_seg.distillation.kernels import (
     CONVOLUTIONS,
@@ -72,6 +73,7 @@ def _patch_sums(layer: nn.Module, inputs: Tensor, output: Tensor) -> Tensor:
     """Sum of the input patch under each output position: ``(N, groups, positions)``."""
     if isinstance(layer, nn.Linear):
         return inputs.sum(-1).flatten()
+    assert isinstance(layer, _ConvNd)
     spatial = layer.weight.ndim - 2
     if inputs.ndim == spatial + 1:
         inputs = inputs.unsqueeze(0)
@@ -79,6 +81,7 @@ def _patch_sums(layer: nn.Module, inputs: Tensor, output: Tensor) -> Tensor:
     per_group = inputs.reshape(samples, layer.groups, -1, *inputs.shape[2:]).sum(2)
     ones = per_group.new_ones(layer.groups, 1, *layer.kernel_size)
     if isinstance(layer, TRANSPOSED_CONVOLUTIONS):
+        assert not isinstance(layer.padding, str)  # "same" is for convolutions
         transposed = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)[spatial - 1]
         sums = transposed(
             per_group,
@@ -90,7 +93,7 @@ def _patch_sums(layer: nn.Module, inputs: Tensor, output: Tensor) -> Tensor:
             dilation=layer.dilation,
         )
     else:
-        padding = layer.padding
+        padding: str | int | tuple[int, ...] = layer.padding
         if layer.padding_mode != "zeros":
             around = layer._reversed_padding_repeated_twice
             per_group = F.pad(per_group, around, mode=layer.padding_mode)
@@ -107,8 +110,9 @@ def _patch_sums(layer: nn.Module, inputs: Tensor, output: Tensor) -> Tensor:
     return sums.flatten(2)
 
 
-def _output_padding(layer: nn.Module, inputs: Tensor, output: Tensor) -> list[int]:
+def _output_padding(layer: _ConvNd, inputs: Tensor, output: Tensor) -> list[int]:
     # Read off the output: a caller may have asked for an output size.
+    assert not isinstance(layer.padding, str)
     return [
         size - ((before - 1) * stride - 2 * padding + dilation * (kernel - 1) + 1)
         for size, before, stride, padding, dilation, kernel in zip(
@@ -233,7 +237,9 @@ class Probes:
         if type(layer) is base or layer in self._checked:
             return
         self._checked.add(layer)
-        expected = base.forward(layer, inputs.to(layer.weight.dtype)).to(output.dtype)
+        # mypy does not see that base is a class of this very layer.
+        expected = base.forward(layer, inputs.to(layer.weight.dtype))  # type: ignore[arg-type]
+        expected = expected.to(output.dtype)
         if not torch.allclose(expected, output, rtol=1e-2, atol=1e-2 * float(output.abs().max())):
             raise InputError(
                 f"parameter '{name}': {type(layer).__name__} does not use its weight as "

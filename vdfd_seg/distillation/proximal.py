@@ -50,7 +50,8 @@ def proximal_step(
     tasks, classes = displacement.shape
     latents = loss.latents()
     terms = loss.displacement_terms
-    gram = sum(term.gram(step_size, params) for term in terms)
+    grams = [term.gram(step_size, params) for term in terms]
+    gram = sum(grams[1:], start=grams[0])
     root, inner = None, gram
     target = displacement.flatten()
     if latents is not None:

@@ -8,6 +8,7 @@ from torch import Tensor
 def count_uses(output: Tensor) -> Counter[int]:
     """Number of operations that read each leaf on which ``output`` depends, by the leaf's id."""
     uses: Counter[int] = Counter()
+    assert output.grad_fn is not None
     seen = {output.grad_fn}
     stack = [output.grad_fn]
     while stack:

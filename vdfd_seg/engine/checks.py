@@ -7,6 +7,7 @@ from mmengine.registry import OPTIMIZERS as MMENGINE_OPTIMIZERS
 from mmseg.registry import OPTIMIZERS
 
 from vdfd_seg.checkpoint import load_step
+from vdfd_seg.datasets.protocol_data import ProtocolData
 from vdfd_seg.engine.data import Data
 from vdfd_seg.engine.networks import build_network, checked_view
 from vdfd_seg.engine.settings import Settings
@@ -74,12 +75,12 @@ def check_parts(settings: Settings, data: Data, steps: range) -> None:
     where = settings.config.get("prediction_dir")
     if where and is_main_process():
         writable_dir(where, "prediction_dir")
-    segments = settings.protocol.problem == "segmentation"
     checked = []
     for step in steps:
         config = settings.for_step(step)
-        for part in ("train", "test") if segments else ():
-            data.dataset(part, [], config[f"{part}_dataloader"]["dataset"]["pipeline"])
+        if isinstance(data, ProtocolData):
+            for part in ("train", "test"):
+                data.dataset(part, [], config[f"{part}_dataloader"]["dataset"]["pipeline"])
         kind = (config.optim_wrapper.get("optimizer") or {}).get("type")
         if isinstance(kind, str) and OPTIMIZERS.get(kind) is None:
             raise unknown_name("optimizer", kind, MMENGINE_OPTIMIZERS.module_dict)

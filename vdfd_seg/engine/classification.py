@@ -7,17 +7,17 @@ from pathlib import Path
 import numpy as np
 import torch
 from mmengine.dist import all_reduce, get_dist_info
-from torch import nn
 
 from vdfd_seg.datasets.classification_data import ClassificationData
 from vdfd_seg.evaluation import accuracy, accuracy_row, recall_per_class
 from vdfd_seg.files import atomic_write_text, writable_dir
+from vdfd_seg.models import ContinualLearner
 from vdfd_seg.protocols import Protocol
 
 
 @torch.no_grad()
 def classification_confusions(
-    learner: nn.Module,
+    learner: ContinualLearner,
     data: ClassificationData,
     step: int,
     cfg: dict,

@@ -1,5 +1,6 @@
 """Evaluating a step on every task seen so far, and predicting the example images."""
 
+from operator import methodcaller
 from pathlib import Path
 
 import cv2
@@ -7,12 +8,13 @@ import numpy as np
 import torch
 from mmengine.runner import Runner
 from PIL import Image
-from torch import nn
 
+from vdfd_seg.datasets.classification_data import ClassificationData
 from vdfd_seg.datasets.crops import whole_image
 from vdfd_seg.datasets.protocol_data import ProtocolData
 from vdfd_seg.engine.classification import classification_confusions, classification_metrics
 from vdfd_seg.engine.data import Data
+from vdfd_seg.errors import InputError
 from vdfd_seg.evaluation import (
     ContinualIoU,
     class_incremental_row,
@@ -24,6 +26,7 @@ from vdfd_seg.evaluation import (
 from vdfd_seg.evaluation.functional import mean_iou
 from vdfd_seg.files import atomic_write, atomic_write_image
 from vdfd_seg.hooks import progress
+from vdfd_seg.models import ContinualLearner
 from vdfd_seg.protocols import IGNORE_INDEX, Protocol
 
 
@@ -38,7 +41,7 @@ def test_loader(data: ProtocolData, samples: list, cfg: dict):
 
 @torch.no_grad()
 def confusions_of_step(
-    learner: nn.Module, data: Data, step: int, cfg: dict, prediction_dir=None
+    learner: ContinualLearner, data: Data, step: int, cfg: dict, prediction_dir=None
 ) -> dict[int, np.ndarray]:
     """Confusion matrix of each task's test images after ``step``.
 
@@ -55,7 +58,7 @@ def confusions_of_step(
         evaluation, and classification, have the single task 0.
     """
     protocol = data.protocol
-    if protocol.problem == "classification":
+    if isinstance(data, ClassificationData):
         return classification_confusions(learner, data, step, cfg, prediction_dir)
     loader = test_loader(data, data.test_samples(step), cfg)
     metric = ContinualIoU(
@@ -83,7 +86,7 @@ def step_metrics(protocol: Protocol, step: int, confusions: dict[int, np.ndarray
     if protocol.problem == "classification":
         return classification_metrics(protocol, step, confusions)
     pooled = pool(confusions)
-    metrics = {
+    metrics: dict = {
         "overall": mean_iou(pooled, average=protocol.average),
         "per_class": per_class(pooled, protocol.classes_seen(step)),
         "confusions": {str(task): matrix.tolist() for task, matrix in confusions.items()},
@@ -112,8 +115,10 @@ def write_examples(data: ProtocolData, samples: list, folder: Path) -> None:
         info = source.dataset.get_data_info(sample.image)
         name = example_name(data, sample)
         image = cv2.imread(info["img_path"])
+        if image is None:
+            raise InputError(f"cannot read the image '{info['img_path']}'; is it damaged?")
         _, packed = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 92])
-        atomic_write(folder / f"{name}.jpg", lambda file, packed=packed: file.write(packed))
+        atomic_write(folder / f"{name}.jpg", methodcaller("write", packed))
         with Image.open(info["seg_map_path"]) as mask:
             labels = np.asarray(sample.label_map)[np.asarray(mask)]
         atomic_write_image(folder / f"{name}.png", Image.fromarray(labels.astype(np.uint8)))
@@ -126,7 +131,7 @@ def example_name(data: ProtocolData, sample) -> str:
 
 @torch.no_grad()
 def predict_examples(
-    learner: nn.Module, data: ProtocolData, samples: list, cfg: dict, folder: Path
+    learner: ContinualLearner, data: ProtocolData, samples: list, cfg: dict, folder: Path
 ) -> None:
     """Write the predicted index mask of each example image.
 

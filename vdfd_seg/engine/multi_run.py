@@ -133,7 +133,8 @@ def plan_runs(
         InputError: For a config that cannot be used, two of the same name, a seed given twice, or
             orders that the options fix.
     """
-    for what, values in (("config", [path.stem for path in configs]), ("seed", list(seeds))):
+    named: dict[str, list] = {"config": [path.stem for path in configs], "seed": list(seeds)}
+    for what, values in named.items():
         twice = [value for value in values if values.count(value) > 1]
         if twice:
             raise InputError(f"the {what} '{twice[0]}' is given twice; runs are named by it.")
@@ -231,7 +232,7 @@ def jobs_of(runs: Sequence[Run], overwrite: bool = False, logs: bool = True) -> 
     Raises:
         InputError: For a folder that holds another run.
     """
-    jobs = {}
+    jobs: dict[int, Job] = {}
     if not overwrite:
         for run in runs:
             run.check()

@@ -20,7 +20,7 @@ from vdfd_seg.protocols import Protocol
 from vdfd_seg.registry import MODELS
 
 
-def model_config(model: dict, sizes: int | Sequence[int]) -> dict:
+def model_config(model: dict, sizes: int | Sequence[int]) -> ConfigDict:
     """A model's config with as many outputs as there are classes.
 
     Args:
@@ -112,7 +112,7 @@ def network_of_step(
     if old_state is not None:
         view.load(old_state, protocol.num_classes(step - 1), growth)
     elif pretrained:
-        load_pretrained(network.backbone, pretrained)
+        load_pretrained(network.get_submodule("backbone"), pretrained)
     network.to(get_device())
     return view
 

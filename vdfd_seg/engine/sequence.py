@@ -6,6 +6,7 @@ from pathlib import Path
 from mmengine.dist import barrier, get_dist_info, is_main_process
 
 from vdfd_seg.checkpoint import STEP_FORMAT, digest, load_step, nbytes, save_plain, to_plain
+from vdfd_seg.datasets.protocol_data import ProtocolData
 from vdfd_seg.engine.checks import check_checkpoints, check_parts, checked_start
 from vdfd_seg.engine.data import open_data
 from vdfd_seg.engine.environment import describe, forget_runner, release_memory, set_up
@@ -70,8 +71,8 @@ def train_sequence(
     ledger = Ledger(run, settings, data, describe(), command)
     check_checkpoints(run, data, settings, steps)
     check_parts(settings, data, steps)
-    examples = []
-    if settings.protocol.problem == "segmentation":
+    examples: list = []
+    if isinstance(data, ProtocolData):
         examples = data.example_samples(settings.config.get("examples", 4))
         if is_main_process():
             write_examples(data, examples, run.samples)

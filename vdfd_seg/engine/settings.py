@@ -208,8 +208,8 @@ def command_line() -> str:
     """The command that reproduces this run."""
     program, *arguments = sys.argv
     # The console script names itself 'vdfd_seg COMMAND'; the command is in the arguments too.
-    program = ["vdfd_seg"] if program.startswith("vdfd_seg ") else ["python", program]
-    return shlex.join([*program, *arguments])
+    start = ["vdfd_seg"] if program.startswith("vdfd_seg ") else ["python", program]
+    return shlex.join([*start, *arguments])
 
 
 def _check_growth(growth, path, problem):

@@ -17,8 +17,8 @@ from vdfd_seg.datasets.seeding import derived_seed
 from vdfd_seg.engine.data import Data
 from vdfd_seg.engine.networks import finished_network, network_of_step
 from vdfd_seg.engine.peak_memory import PeakMemory
-from vdfd_seg.engine.runner_config import in_iterations, model_wrapper, step_hooks
 from vdfd_seg.engine.recovery import last_state
+from vdfd_seg.engine.runner_config import in_iterations, model_wrapper, step_hooks
 from vdfd_seg.engine.settings import Settings
 from vdfd_seg.engine.step_runner import StepRunner
 from vdfd_seg.errors import InputError, StorageError

@@ -77,7 +77,9 @@ def iou_per_class(confusion: np.ndarray) -> np.ndarray:
 
 
 def mean_iou(
-    confusion: np.ndarray, classes: Sequence[int] | None = None, average: Average = "present"
+    confusion: np.ndarray,
+    classes: Sequence[int] | np.ndarray | None = None,
+    average: Average = "present",
 ) -> float:
     """Mean of the per-class IoU over a set of classes.
 
@@ -111,7 +113,7 @@ def mean_iou(
     return float(np.nan_to_num(iou_per_class(confusion)[chosen], nan=0.0).mean())
 
 
-def accuracy(confusion: np.ndarray, classes: Sequence[int] | None = None) -> float:
+def accuracy(confusion: np.ndarray, classes: Sequence[int] | np.ndarray | None = None) -> float:
     """Share of the images that were given their own class.
 
     ``a = 100 * sum_{c in S} M[c, c] / sum_{c in S} sum_d M[c, d]``: the accuracy of

@@ -8,7 +8,7 @@ import numpy as np
 from mmengine.evaluator import BaseMetric
 from PIL import Image
 
-from vdfd_seg.evaluation.functional import confusion_matrix, mean_iou
+from vdfd_seg.evaluation.functional import Average, confusion_matrix, mean_iou
 from vdfd_seg.files import atomic_write_image
 from vdfd_seg.registry import METRICS
 
@@ -51,7 +51,7 @@ class ContinualIoU(BaseMetric):
     def __init__(
         self,
         ignore_index: int = 255,
-        average: str = "present",
+        average: Average = "present",
         output_dir: str | Path | None = None,
         collect_device: str = "cpu",
         prefix: str | None = None,
@@ -91,7 +91,7 @@ class ContinualIoU(BaseMetric):
             cells = np.flatnonzero(confusion)
             self.results.append((int(sample.get("task", 0)), cells, confusion[cells]))
             if self.output_dir is not None:
-                self._write(prediction, sample["img_path"])
+                self._write(self.output_dir, prediction, sample["img_path"])
 
     def compute_metrics(self, results: list) -> dict[str, Any]:
         """Pool the images of each task.
@@ -126,11 +126,11 @@ class ContinualIoU(BaseMetric):
         self.confusions = metrics.pop(key)
         return metrics
 
-    def _write(self, prediction: np.ndarray, img_path: str) -> None:
+    def _write(self, folder: Path, prediction: np.ndarray, img_path: str) -> None:
         if self.num_classes > 256:
             raise ValueError("predictions of more than 256 classes do not fit 8-bit PNG files")
-        self.output_dir.mkdir(parents=True, exist_ok=True)
-        target = self.output_dir / f"{Path(img_path).stem}.png"
+        folder.mkdir(parents=True, exist_ok=True)
+        target = folder / f"{Path(img_path).stem}.png"
         atomic_write_image(target, Image.fromarray(prediction.astype(np.uint8)))
 
 

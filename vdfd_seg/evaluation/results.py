@@ -197,7 +197,7 @@ def summarise(
         "avg_incremental": average_incremental(overall_per_step),
         "overall": _plain(overall_per_step[-1]),
     }
-    if confusion is not None:
+    if confusion is not None and task_of_class is not None:
         summary.update(old_new_all(confusion, task_of_class, average))
     return summary
 

@@ -40,8 +40,8 @@ def over_seeds(results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """
     groups: dict[tuple[str, str, int], list[dict]] = {}
     for run in results:
-        key = (run["method"], run["protocol"]["fingerprint"], len(run["steps"]))
-        groups.setdefault(key, []).append(run)
+        group = (run["method"], run["protocol"]["fingerprint"], len(run["steps"]))
+        groups.setdefault(group, []).append(run)
     rows = []
     for (method, fingerprint, steps), runs in groups.items():
         row = {

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from mmengine.model import revert_sync_batchnorm
+from mmseg.models import EncoderDecoder
 from mmseg.models.utils import resize
 from torch import Tensor, nn
 
@@ -20,6 +21,7 @@ from vdfd_seg.environment import optional_module
 from vdfd_seg.errors import InputError
 from vdfd_seg.inference.loading import head_sizes, load_predictor
 from vdfd_seg.inference.masks import image_transforms
+from vdfd_seg.models import ContinualClassifier, ContinualLearner
 from vdfd_seg.version import __version__
 from vdfd_seg.visualization import default_palette
 
@@ -47,7 +49,7 @@ class Segments(nn.Module):
 
     outputs = ("logits", "labels")
 
-    def __init__(self, network: nn.Module):
+    def __init__(self, network: EncoderDecoder):
         super().__init__()
         self.network = network
         preprocessor = network.data_preprocessor
@@ -78,8 +80,9 @@ class Classifies(nn.Module):
 
     outputs = ("scores", "labels")
 
-    def __init__(self, learner: nn.Module):
+    def __init__(self, learner: ContinualLearner):
         super().__init__()
+        assert isinstance(learner.network, ContinualClassifier)
         self.network, self.method = learner.network, learner.method
         self._view = [learner.view]
 
@@ -127,6 +130,7 @@ def export_onnx(
     learner = predict.learner.cpu()
     learner.network = revert_sync_batchnorm(learner.network)
     learner.network.to(memory_format=torch.contiguous_format)
+    module: Classifies | Segments
     if predict.problem == "classification":
         size = size or predict.image_size
         module = Classifies(learner).eval()

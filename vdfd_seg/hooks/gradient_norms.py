@@ -6,9 +6,11 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from vdfd_seg.models import ContinualLearner
+
 
 def term_gradients(
-    learner: nn.Module, terms: Mapping[str, Tensor], scale: float = 1.0
+    learner: ContinualLearner, terms: Mapping[str, Tensor], scale: float = 1.0
 ) -> dict[str, tuple[float, bool]]:
     r"""Norm of each term's gradient, and whether the gradient is finite.
 
@@ -52,7 +54,7 @@ def term_gradients(
     return dict(zip(measured, zip(values, checks, strict=True), strict=True))
 
 
-def non_finite_parameters(learner: nn.Module) -> list[str]:
+def non_finite_parameters(learner: ContinualLearner) -> list[str]:
     """Names of the parameters in which a number is NaN or infinite."""
     named = dict(learner.named_parameters())
     if not named:

@@ -3,10 +3,11 @@
 import torch
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
-from torch import Tensor, nn
+from torch import Tensor
 
 from vdfd_seg.errors import InputError
 from vdfd_seg.hooks.gradient_norms import non_finite_parameters, term_gradients
+from vdfd_seg.models import ContinualLearner
 from vdfd_seg.registry import HOOKS
 
 ADVICE = "lower the learning rate or the term's weight, clip gradients, or train without --amp."
@@ -101,7 +102,7 @@ class LossHealthHook(Hook):
                 f"non-finite at iteration {runner.iter + 1}; {advice}"
             )
 
-    def _measure(self, runner, learner: nn.Module, terms: dict[str, Tensor]) -> None:
+    def _measure(self, runner, learner: ContinualLearner, terms: dict[str, Tensor]) -> None:
         self._check_values(runner, terms)
         done = runner.iter + 1
         scaler = getattr(runner.optim_wrapper, "loss_scaler", None)

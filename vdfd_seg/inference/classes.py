@@ -4,15 +4,17 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, overload
 
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from vdfd_seg.datasets.image_batches import LabelledImages
 from vdfd_seg.datasets.image_folder import read_image
 from vdfd_seg.errors import InputError
+from vdfd_seg.models import ContinualLearner
 
 
 @dataclass(frozen=True)
@@ -49,9 +51,9 @@ class ClassPredictor:
         task: See above.
     """
 
-    problem = "classification"
+    problem: Literal["classification"] = "classification"
 
-    def __init__(self, learner: nn.Module, meta: dict, task: int | None = None):
+    def __init__(self, learner: ContinualLearner, meta: dict, task: int | None = None):
         self.learner = learner
         self.network = learner.network
         self.classes = list(meta["dataset_meta"]["classes"])
@@ -69,8 +71,16 @@ class ClassPredictor:
         """
         return read_image(Path(path))
 
+    @overload
+    def __call__(self, images: str | Path | np.ndarray) -> ClassPrediction: ...
+
+    @overload
+    def __call__(self, images: list | tuple) -> list[ClassPrediction]: ...
+
     @torch.no_grad()
-    def __call__(self, images) -> ClassPrediction | list[ClassPrediction]:
+    def __call__(
+        self, images: str | Path | np.ndarray | list | tuple
+    ) -> ClassPrediction | list[ClassPrediction]:
         """The class of an image, resized to ``image_size`` where it is of another size.
 
         Args:

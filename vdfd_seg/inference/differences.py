@@ -26,7 +26,8 @@ def common_classes(
     """
     names = [*new, *(name for name in old if name not in new)]
     place = {name: number for number, name in enumerate(names)}
-    return names, *(np.array([place[name] for name in part]) for part in (old, new))
+    of_old, of_new = (np.array([place[name] for name in part]) for part in (old, new))
+    return names, of_old, of_new
 
 
 def count_changes(old: np.ndarray, new: np.ndarray, num_classes: int) -> np.ndarray:
@@ -104,13 +105,14 @@ class Differences:
             )
         self.old, self.new = old, new
         self.classes, self._of_old, self._of_new = common_classes(old.classes, new.classes)
-        if old.problem == "segmentation":
+        if isinstance(old, Predictor) and isinstance(new, Predictor):
             more = zip(old.classes, old.palette, strict=True)
             self.palette = [*new.palette, *(c for name, c in more if name not in new.classes)]
         self.counts = count_changes(np.array([]), np.array([]), len(self.classes))
 
     def masks(self, images: list) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Each image's labels of either step, in the order of ``classes``, and their counts."""
+        assert isinstance(self.old, Predictor) and isinstance(self.new, Predictor)
         found = []
         for old, new in zip(self.old(images), self.new(images), strict=True):
             old, new = self._of_old[old], self._of_new[new]
@@ -121,6 +123,7 @@ class Differences:
 
     def predictions(self, images: list) -> list[tuple]:
         """Each image's :class:`ClassPrediction` of either step."""
+        assert isinstance(self.old, ClassPredictor) and isinstance(self.new, ClassPredictor)
         found = list(zip(self.old(images), self.new(images), strict=True))
         old = self._of_old[[before.label for before, _ in found]]
         new = self._of_new[[after.label for _, after in found]]

@@ -3,15 +3,16 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal, overload
 
 import numpy as np
 import torch
 from mmcv.transforms import Compose
-from torch import nn
 
 from vdfd_seg.datasets.crops import whole_image
 from vdfd_seg.datasets.image_limit import check_image_size
 from vdfd_seg.errors import InputError
+from vdfd_seg.models import ContinualLearner
 from vdfd_seg.visualization import default_palette, legend, overlay
 from vdfd_seg.visualization.pages import as_rgb, stacked
 
@@ -45,9 +46,9 @@ class Predictor:
         meta: The checkpoint's.
     """
 
-    problem = "segmentation"
+    problem: Literal["segmentation"] = "segmentation"
 
-    def __init__(self, learner: nn.Module, meta: dict):
+    def __init__(self, learner: ContinualLearner, meta: dict):
         self.learner = learner
         self.network = learner.network
         self.classes = list(meta["dataset_meta"]["classes"])
@@ -74,8 +75,14 @@ class Predictor:
             raise InputError(f"cannot read the image '{path}': {error}") from error
         return _channels_reversed(image)
 
+    @overload
+    def __call__(self, images: Image) -> np.ndarray: ...
+
+    @overload
+    def __call__(self, images: list | tuple) -> list[np.ndarray]: ...
+
     @torch.no_grad()
-    def __call__(self, images: Image | Sequence[Image]) -> np.ndarray | list[np.ndarray]:
+    def __call__(self, images: Image | list | tuple) -> np.ndarray | list[np.ndarray]:
         """Labels at the image's own size, resized and normalised as in evaluation.
 
         Args:
@@ -133,7 +140,7 @@ class Predictor:
                 f"an array must be an image (H, W, 3) of uint8 in RGB, not {image.shape} of "
                 f"{image.dtype}."
             )
-        loaded = {"img": _channels_reversed(image)}
+        loaded: dict = {"img": _channels_reversed(image)}
         loaded["img_shape"] = loaded["ori_shape"] = image.shape[:2]
         return self._pipeline(loaded)
 

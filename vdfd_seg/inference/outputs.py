@@ -112,7 +112,7 @@ def write_pages(
             picture, labels = targets[path]
             picture.parent.mkdir(parents=True, exist_ok=True)
             atomic_write_image(picture, Image.fromarray(page))
-            if masks:
+            if masks and mask is not None:
                 atomic_write_image(labels, Image.fromarray(mask))
     return len(targets)
 
@@ -202,12 +202,15 @@ def classified(source: Source, predict: ClassPredictor | Differences, size: int)
     Returns:
         [image, class, score] of every image, or [image, class A, score A, class B, score B].
     """
-    both = isinstance(predict, Differences)
-    read = predict.new.read if both else predict.read
+    read = predict.new.read if isinstance(predict, Differences) else predict.read
     rows = []
     for batch in source.batches(read, size, "classifying"):
         images = [image for _, image in batch]
-        found = predict.predictions(images) if both else [(each,) for each in predict(images)]
+        found: list[tuple] = (
+            predict.predictions(images)
+            if isinstance(predict, Differences)
+            else [(each,) for each in predict(images)]
+        )
         for (name, _), each in zip(batch, found, strict=True):
             said = [cell for one in each for cell in (one.name, f"{one.score:.4f}")]
             rows.append([name, *said])

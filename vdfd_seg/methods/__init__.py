@@ -44,8 +44,9 @@ def build_method(cfg: dict) -> Method:
 
 
 def _check_arguments(kind: type, arguments: dict) -> None:
-    known = [name for name in inspect.signature(kind.__init__).parameters if name != "self"]
-    if kind.__init__ is Method.__init__:
+    init = kind.__init__  # type: ignore[misc]
+    known = [name for name in inspect.signature(init).parameters if name != "self"]
+    if init is Method.__init__:
         known = []
     for key in arguments:
         if key not in known:

@@ -115,7 +115,7 @@ class Method(nn.Module):
     def restore(self, state: dict) -> None:
         """Take what :meth:`after_task` returned, for evaluation of a finished step."""
 
-    def predict(self, view, inputs: Tensor, samples: list):
+    def predict(self, view, inputs: Tensor, samples: list | None):
         """Predictions in evaluation; default the network's own.
 
         Returns:

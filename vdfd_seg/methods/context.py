@@ -40,13 +40,13 @@ class TaskContext:
     step: int
     view: Any
     carried: dict
-    batches: Callable[..., Iterator[tuple[Tensor, list]]]
+    batches: Callable[..., Iterator[tuple[Tensor, Any]]]
     old_network: Callable[[], nn.Module] | None = None
     device: Any = "cpu"
     log: Callable[[str], None] = field(default=print)
     samples: list = field(default_factory=list)
     seed: int = 0
-    views: Callable[[int], Iterator[tuple[Tensor, list]]] | None = None
+    views: Callable[[int], Iterator[tuple[Tensor, Any]]] | None = None
 
     @property
     def num_old(self) -> int:

@@ -26,6 +26,7 @@ def distilled_maps(
     """
     rows, bias = view.classifier()
     embedding = outputs.undropped
+    assert embedding is not None
     # The logits once more, of the embedding without dropout.
     logits = F.conv2d(embedding.to(rows.dtype), rows[:, :, None, None], bias)
     return [*outputs.features, embedding, merge_new_classes(logits, num_old, background)]

@@ -35,7 +35,7 @@ class Distilling(Method):
 
     needs_old_network = True
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.num_old = 0
         # In a list: the old network is no part of what is trained, saved or wrapped.

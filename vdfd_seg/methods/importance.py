@@ -54,10 +54,11 @@ class ImportancePenalty(Method):
         if not self.importance or not self.weight:
             return {}
         params = penalised(view)
-        total = 0.0
-        for name, importance in self.importance.items():
-            moved = params[name] - self.anchor_of(name)
-            total = total + (importance * moved.square()).sum()
+        terms = [
+            (importance * (params[name] - self.anchor_of(name)).square()).sum()
+            for name, importance in self.importance.items()
+        ]
+        total = sum(terms[1:], start=terms[0])
         return {f"loss_{type(self).__name__.lower()}": 0.5 * self.weight * total}
 
     def _shaped(self, value: Tensor, like: Tensor) -> Tensor:

@@ -85,7 +85,8 @@ class LwF(Distilling):
             samples: The batch's data samples, for the resolution of their labels.
         """
         new, old = view.at_labels(new, samples), view.at_labels(old, samples)
-        return sum(
+        terms = [
             distillation_loss(new[:, rows], old[:, rows], self.temperature, self.average_classes)
             for rows in view.old_groups(self.num_old)
-        )
+        ]
+        return sum(terms[1:], start=terms[0])

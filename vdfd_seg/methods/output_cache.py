@@ -1,6 +1,7 @@
 """What a network says about the augmented views of a step's images, computed once."""
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from mmengine.dist import all_gather_object
@@ -18,15 +19,15 @@ class OutputCache:
         values: ``(views, ...)`` float16, in the order of the views' numbers.
     """
 
-    def __init__(self, batches: Iterable[tuple[Tensor, list]], outputs: Callable[..., Tensor]):
+    def __init__(self, batches: Iterable[tuple[Tensor, Any]], outputs: Callable[..., Tensor]):
         numbers, values = [], []
         with torch.no_grad():
             for inputs, samples in batches:
                 numbers.append(draws_of(samples).cpu())
                 values.append(outputs(inputs).half().cpu())
         parts = all_gather_object((torch.cat(numbers), torch.cat(values)))
-        numbers = torch.cat([part[0] for part in parts])
-        self.values = torch.cat([part[1] for part in parts])[numbers.argsort()]
+        order = torch.cat([part[0] for part in parts]).argsort()
+        self.values = torch.cat([part[1] for part in parts])[order]
 
     def of(self, samples, device) -> Tensor:
         """The outputs of a batch's views ``(N, ...)``, float32, on a device."""

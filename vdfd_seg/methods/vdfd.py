@@ -98,7 +98,7 @@ class VDFD(Method):
         ):
             if value not in valid:
                 raise InputError(f"method VDFD: {key}={value!r} is not one of {valid}.")
-        for key, value, fits, rule in (
+        for key, number, fits, rule in (
             ("weight", weight, weight >= 0, "must not be negative"),
             ("rank", rank, rank >= 1, "must be at least 1"),
             ("eps", eps, eps > 0, "must be above 0"),
@@ -107,7 +107,7 @@ class VDFD(Method):
             ("images", images, images is None or images >= 1, "must be None or at least 1"),
         ):
             if not fits:
-                raise InputError(f"method VDFD: {key}={value} {rule}.")
+                raise InputError(f"method VDFD: {key}={number} {rule}.")
         if old_rows == "penalised" and over != "all":
             raise InputError("method VDFD: old_rows='penalised' needs over='all'.")
         self.weight = weight

@@ -99,6 +99,7 @@ class VDFDPlus(Method):
                 self.bound.parameters(), lr=self.gcn_lr, weight_decay=self.gcn_weight_decay
             )
         self.views = self.count
+        assert context.views is not None
         view.network.eval()
         self.cache = OutputCache(
             context.views(self.count), lambda inputs: view.logits(inputs)[:, : self.num_old]
@@ -108,7 +109,7 @@ class VDFDPlus(Method):
 
     def extra_losses(self, view, outputs, samples) -> dict[str, Tensor]:
         """The weighted bound; its two terms beside it, for the log."""
-        if self.bound is None:
+        if self.bound is None or self.cache is None:
             return {}
         new = outputs.logits.float()
         if self.hides:

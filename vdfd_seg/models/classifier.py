@@ -90,7 +90,8 @@ class ContinualClassifier(nn.Module):
         self.rows_per_class = ROTATIONS if rotations else 1
         self.label_trick = label_trick
         self.test = test
-        self.heads = nn.ModuleList(
+        # Of a ModuleList, torch's annotations know only that it holds modules.
+        self.heads: Sequence[nn.Linear] = nn.ModuleList(  # type: ignore[assignment]
             nn.Linear(width, self.rows_per_class * size, bias=False) for size in head_sizes
         )
 

@@ -3,16 +3,17 @@
 import copy
 
 import torch
+from mmseg.models import EncoderDecoder
 from torch import Tensor, nn
 
 from vdfd_seg.errors import InputError
-from vdfd_seg.models.conv_norm_pairs import conv_norm_pairs
+from vdfd_seg.models.conv_norm_pairs import BatchNorm, conv_norm_pairs
 
 
 class Branch(nn.Module):
     """A convolution and its batch norm."""
 
-    def __init__(self, conv: nn.Conv2d, norm: nn.Module):
+    def __init__(self, conv: nn.Conv2d, norm: BatchNorm):
         super().__init__()
         self.conv = conv
         self.norm = norm
@@ -51,7 +52,10 @@ class CompensatedConv(nn.Module):
         frozen: Keep the first branch as it is, its batch statistics included.
     """
 
-    def __init__(self, conv: nn.Conv2d, norm: nn.Module, norm_name: str, frozen: bool):
+    mean: Tensor
+    variance: Tensor
+
+    def __init__(self, conv: nn.Conv2d, norm: BatchNorm, norm_name: str, frozen: bool):
         super().__init__()
         self.first = Branch(conv, norm)
         self.second = copy.deepcopy(self.first)
@@ -116,20 +120,21 @@ class CompensatedConv(nn.Module):
         first.norm.train(second.norm.training)
         if self.untrained():
             return first
-        (one, shift), (two, other) = first.gain(), second.gain()
+        (gain, shift), (other_gain, other_shift) = first.gain(), second.gain()
         conv, norm = first.conv, first.norm
         for name in ("weight", "bias"):
             value = getattr(conv, name)
             if value is None:
                 continue
             view = (-1,) + (1,) * (value.ndim - 1)
-            both = one.view(view) * value.double() + two.view(view) * getattr(second.conv, name)
+            other = getattr(second.conv, name)
+            both = gain.view(view) * value.double() + other_gain.view(view) * other
             value.copy_(both / 2)
         mean, variance = self.mean.double(), self.variance.double()
         norm.weight.copy_((variance + norm.eps).sqrt())
         norm.bias.copy_(mean)
         norm.running_var.copy_(variance)
-        norm.running_mean.copy_(mean - (shift + other) / 2)
+        norm.running_mean.copy_(mean - (shift + other_shift) / 2)
         return first
 
     def untrained(self) -> bool:
@@ -162,7 +167,7 @@ class _Passed(nn.Module):
         return maps
 
 
-def compensate(network: nn.Module, frozen: bool) -> None:
+def compensate(network: EncoderDecoder, frozen: bool) -> None:
     """Give a second branch to the convolutions that RCIL compensates.
 
     Which those are, see :func:`~vdfd_seg.models.conv_norm_pairs.conv_norm_pairs`.

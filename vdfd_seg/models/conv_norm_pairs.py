@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from mmcv.cnn import ConvModule
 from mmcv.cnn.bricks.wrappers import Conv2d
+from mmseg.models import EncoderDecoder
 from mmseg.models.decode_heads.aspp_head import ASPPModule
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 # A subclass that computes something else (weights standardised, an activation in the norm) does
@@ -14,10 +16,23 @@ from torch.nn.modules.batchnorm import _BatchNorm
 _CONVOLUTIONS = (nn.Conv2d.forward, Conv2d.forward)
 _NORMS = (_BatchNorm.forward, nn.SyncBatchNorm.forward)
 
+if TYPE_CHECKING:
+
+    class BatchNorm(_BatchNorm):
+        """One with weights and statistics, which torch's annotations leave open."""
+
+        weight: nn.Parameter
+        bias: nn.Parameter
+        running_mean: Tensor
+        running_var: Tensor
+
+else:
+    BatchNorm = _BatchNorm
+
 Pair = tuple[str, nn.Module, str, str]
 
 
-def conv_norm_pairs(network: nn.Module) -> Iterator[Pair]:
+def conv_norm_pairs(network: EncoderDecoder) -> Iterator[Pair]:
     """The pairs that RCIL compensates.
 
     As in the paper those are the 3x3 convolutions of the backbone's blocks, and all convolutions
@@ -52,11 +67,13 @@ def _pairs_of(name: str, owner: nn.Module, kernel: tuple | None) -> Iterator[Pai
     for conv_name, norm_name in _attributes(owner):
         conv, norm = owner._modules[conv_name], owner._modules.get(norm_name)
         if (
-            type(conv).forward in _CONVOLUTIONS
+            isinstance(conv, nn.Conv2d)
+            and type(conv).forward in _CONVOLUTIONS
             and kernel in (None, conv.kernel_size)
             # Under a parametrisation the weight is no parameter.
             and conv._parameters.get("weight") is not None
             and conv.weight.requires_grad
+            and isinstance(norm, _BatchNorm)
             and type(norm).forward in _NORMS
             and norm.affine
             and norm.track_running_stats
@@ -72,7 +89,9 @@ def _attributes(owner: nn.Module) -> Iterator[tuple[str, str]]:
         return
     for conv_name in list(owner._modules):
         found = re.fullmatch(r"conv(\w*)", conv_name)
-        for kind in ("bn", "norm") if found else ():
+        if not found:
+            continue
+        for kind in ("bn", "norm"):
             if f"{kind}{found[1]}" in owner._modules:
                 yield conv_name, f"{kind}{found[1]}"
                 break

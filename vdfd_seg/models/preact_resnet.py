@@ -76,6 +76,6 @@ class PreActResNet(nn.Module):
         return features if self.linear is None else self.linear(features)
 
 
-def PreActResNet18(num_classes: int | None = 10, width: int = 64) -> PreActResNet:  # noqa: N802
+def PreActResNet18(num_classes: int | None = 10, width: int = 64) -> PreActResNet:
     """ResNet-18 with pre-activation; ``width`` is that of the first stage."""
     return PreActResNet((2, 2, 2, 2), [width * 2**i for i in range(4)], num_classes)

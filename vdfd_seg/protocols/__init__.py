@@ -1,7 +1,7 @@
 """What is learned when. Pure Python: reads no images and imports no torch."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from vdfd_seg.errors import InputError, unknown_name
 from vdfd_seg.protocols.camvid import camvid
@@ -14,7 +14,7 @@ from vdfd_seg.protocols.orders import random_orders
 from vdfd_seg.protocols.protocol import IGNORE_INDEX, Protocol, Task
 from vdfd_seg.protocols.voc import voc
 
-PROTOCOLS = {
+PROTOCOLS: dict[str, Callable[..., Protocol]] = {
     "VOC": voc,
     "Cityscapes": cityscapes,
     "CamVid": camvid,

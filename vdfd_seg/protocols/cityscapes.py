@@ -29,9 +29,7 @@ CITIES = (
 SPLITS = ("offline", "11-5", "11-1", "1-1")
 
 
-def domain_incremental(
-    name, dataset, classes, parts, palette=(), void=(), **rules
-) -> Protocol:
+def domain_incremental(name, dataset, classes, parts, palette=(), void=(), **rules) -> Protocol:
     """A domain-incremental protocol: the same classes, new domains at each step.
 
     Args:

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections import Counter
 from dataclasses import asdict, dataclass
+from typing import Literal
 
 from vdfd_seg.errors import InputError
 
@@ -86,7 +87,7 @@ class Protocol:
     background: str | None = "background"
     setting: str | None = "overlap"
     unseen: str = "background"
-    average: str = "present"
+    average: Literal["present", "all"] = "present"
     validation: float = 0.0
     domain_split: str | None = None
     test_share: float = 0.2

@@ -35,9 +35,7 @@ def parse_split(split: str, count: int) -> tuple[int, int]:
     return int(parts[0]), int(parts[1])
 
 
-def ordered(
-    items: Sequence[str], order: Sequence[str] | None, name: str, what: str
-) -> list[str]:
+def ordered(items: Sequence[str], order: Sequence[str] | None, name: str, what: str) -> list[str]:
     """``items`` in the order that a config gives, or in their own.
 
     Args:

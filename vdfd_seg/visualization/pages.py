@@ -88,7 +88,8 @@ def comparison(
         ``(height, width, 3)`` uint8 RGB.
     """
     panels = [overlay(image, mask, palette, alpha) for mask in masks]
-    panels.append(changes(image, *masks, palette))
+    old, new = masks
+    panels.append(changes(image, old, new, palette))
     return beside(
         [stacked([caption(title), panel]) for title, panel in zip(titles, panels, strict=True)]
     )

@@ -47,7 +47,7 @@ def forgetting_heatmap(
         The SVG element as text.
     """
     columns = max(len(row) for row in matrix)
-    values = np.full((len(matrix), columns), np.nan)
+    values: np.ndarray = np.full((len(matrix), columns), np.nan)
     for step, row in enumerate(matrix):
         values[step, : len(row)] = np.array(row, dtype=np.float64)
     values = values[:, : len(matrix)]
@@ -86,7 +86,7 @@ def forgetting_heatmap(
             pad=0.15 / width,
             aspect=max(10, 2.5 * rows),
         )
-        bar.outline.set_visible(False)
+        bar.ax.spines["outline"].set_visible(False)
         set_title(axes, title)
         return figure
 

@@ -70,8 +70,8 @@ def collect_samples(
         samples.append(
             Sample(
                 name,
-                image and _image_uri(image, max_side),
-                truth and _mask_uri(_sample(truth, name, "png"), truth, max_side),
+                _image_uri(image, max_side) if image else None,
+                _mask_uri(_sample(truth, name, "png"), truth, max_side) if truth else None,
                 predictions,
             )
         )
@@ -99,8 +99,8 @@ def _mask_uri(path: Path, run: RunFiles, max_side: int) -> str:
     picture = Image.fromarray(mask)
     picture.putpalette(colours.tobytes())
     scale = min(1.0, max_side / max(picture.size))
-    size = tuple(max(1, round(side * scale)) for side in picture.size)
-    picture = picture.resize(size, Image.Resampling.NEAREST)
+    width, height = (max(1, round(side * scale)) for side in picture.size)
+    picture = picture.resize((width, height), Image.Resampling.NEAREST)
     return _uri(picture, "PNG", optimize=True)
 
 

@@ -71,10 +71,12 @@ def render(
             with _style("black"):
                 figure = draw()
             kind = path.suffix[1:].lower() or None
-            options = {"dpi": 200, "facecolor": "white", "format": kind}
-            atomic_write(path, lambda file: figure.savefig(file, **options))
+            atomic_write(
+                path, lambda file: figure.savefig(file, dpi=200, facecolor="white", format=kind)
+            )
     return svg
 
 
 def _style(ink: str) -> AbstractContextManager[None]:
-    return matplotlib.rc_context({**_STYLE, **dict.fromkeys(_INKED, ink), "grid.color": ink})
+    style: dict = {**_STYLE, **dict.fromkeys(_INKED, ink), "grid.color": ink}
+    return matplotlib.rc_context(style)

@@ -1,6 +1,6 @@
 # Cityscapes' train and val together, as the domain-incremental benchmark of PLOP and RCIL has them:
 # the protocol divides them into training and test images. Labels by training id are written by
-# tools/dataset_converters/cityscapes.py. The published crops: RandomResizedCrop with areas from a half
+# tools/dataset_converters/cityscapes.py. The published crops: RandomResizedCrop, areas from a half
 # to twice the image's; shorter side to 512 and the middle 512 x 512 in evaluation.
 data_root = 'data/cityscapes'
 crop_size = (512, 512)

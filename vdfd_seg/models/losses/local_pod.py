@@ -109,4 +109,5 @@ def local_pod_loss(
         Scalar.
     """
     layers = zip(new, old, weights, strict=True)
-    return sum(w * local_pod_distance(x, y, scales) for x, y, w in layers) / len(new)
+    distances = [w * local_pod_distance(x, y, scales) for x, y, w in layers]
+    return sum(distances[1:], start=distances[0]) / len(new)

@@ -1,6 +1,7 @@
 """RCIL's pooled cube knowledge distillation (PCKD)."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -39,7 +40,7 @@ def spatial_cube_distance(
     """
     difference = difference_of_squares(new, old)
     norms = [_norm(_window_means(difference, size)) for size in pool_sizes]
-    return sum(norms) / len(norms)
+    return sum(norms[1:], start=norms[0]) / len(norms)
 
 
 def channel_cube_distance(new: Tensor, old: Tensor, channels: int = CHANNELS) -> Tensor:
@@ -93,12 +94,12 @@ def pooled_cube_loss(
     """
     zero = new[0].new_zeros((), dtype=torch.float32)
     losses = []
-    for weights, distance, sizes in (
-        (spatial, spatial_cube_distance, pool_sizes),
-        (channel, channel_cube_distance, channels),
+    for weights, distance in (
+        (spatial, partial(spatial_cube_distance, pool_sizes=pool_sizes)),
+        (channel, partial(channel_cube_distance, channels=channels)),
     ):
         layers = zip(new, old, weights, strict=False)
-        total = sum((w * distance(x, y, sizes) for x, y, w in layers if w), start=zero)
+        total = sum((w * distance(x, y) for x, y, w in layers if w), start=zero)
         losses.append(total / max(len(weights), 1))
     return losses[0], losses[1]
 
