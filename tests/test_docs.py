@@ -107,7 +107,7 @@ def check_other(command):
     program, *arguments = command
     if program == "make":
         targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M)
-        assert [a for a in arguments if "=" not in a][0] in targets, command
+        assert next(a for a in arguments if "=" not in a) in targets, command
     elif program == "pip":
         extras = re.search(r"extras_require=\{(.*?)\}", (ROOT / "setup.py").read_text(), re.S)[1]
         for argument in arguments:

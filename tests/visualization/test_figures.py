@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from vdfd_seg.errors import InputError
+from vdfd_seg.evaluation import write_results
 from vdfd_seg.visualization import figures, read_runs, write_plots
 from vdfd_seg.visualization.groups import group_runs
 
@@ -19,7 +20,7 @@ def runs(tmp_path_factory, fake_runs):
 
 def changed(work_dir, **changes):
     path = work_dir / "results.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    write_results(path, {**json.loads(path.read_text()), **changes})
     return work_dir
 
 

@@ -6,6 +6,7 @@ import re
 import pytest
 
 from tests.visualization.page import Page
+from vdfd_seg.evaluation import write_results
 from vdfd_seg.visualization import write_report
 
 
@@ -41,7 +42,7 @@ def test_seeds_are_one_method_with_deviation(tmp_path, fake_runs):
         path = work_dir / "results.json"
         results = {**json.loads(path.read_text()), "seed": seed}
         results["summary"]["overall"] = overall
-        path.write_text(json.dumps(results))
+        write_results(path, results)
         runs.append(work_dir)
     runs.append(fake_runs.make_run(tmp_path, "vdfd", 0.0, images=1))
     page = Page(write_report(runs, tmp_path / "r.html").read_text(encoding="utf-8"))

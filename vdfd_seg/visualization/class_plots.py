@@ -1,6 +1,7 @@
 """Plots of the classes: bars, or marks where many runs are compared, in parts that fit a page."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,7 @@ def class_parts(classes: Sequence[str], runs: int) -> list[list[str]]:
     most = int(_TALLEST / class_height(runs))
     count = -(-len(classes) // most)
     bounds = [len(classes) * part // count for part in range(count + 1)] if count else []
-    return [list(classes[start:end]) for start, end in zip(bounds[:-1], bounds[1:], strict=True)]
+    return [list(classes[start:end]) for start, end in pairwise(bounds)]
 
 
 def class_bars(

@@ -74,8 +74,9 @@ def mean_and_deviation(values: Iterable[Value]) -> tuple[Value, Value]:
     Returns:
         Both; (None, None) where a value is None, no deviation of a single value.
     """
-    known = list(values)
-    if not known or any(value is None for value in known):
+    values = list(values)
+    known = [value for value in values if value is not None]
+    if not known or len(known) < len(values):
         return None, None
     return mean(known), stdev(known) if len(known) > 1 else None
 

@@ -1,5 +1,7 @@
 """What the plots have in common: colours, marks and dashes of the runs, legends, titles."""
 
+from typing import Any
+
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
@@ -14,7 +16,7 @@ DASHES = ("-", (0, (4, 1.5)), (0, (1, 1.2)))
 _SCALE = "viridis"
 
 
-def run_style(index: int) -> dict[str, object]:
+def run_style(index: int) -> dict[str, Any]:
     """Colour, mark and dash of the run with this index; 12 runs differ in mark, 18 in the rest."""
     return {
         "color": CYCLE[index % len(CYCLE)],

@@ -146,8 +146,9 @@ def _cell(value: Value, deviation: Value = None) -> tuple[str, str]:
 
 
 def _mean(values: Iterable[Value]) -> Value:
-    known = list(values)
-    return None if not known or any(value is None for value in known) else mean(known)
+    values = list(values)
+    known = [value for value in values if value is not None]
+    return mean(known) if known and len(known) == len(values) else None
 
 
 def _most(group: Group, of: Callable[[dict[str, Any]], Any]) -> Any:
