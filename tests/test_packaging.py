@@ -434,7 +434,8 @@ class TestDistributions:
         requirements = pytest.importorskip("packaging.requirements")
         meta = Parser().parsestr(self.info(wheel, "METADATA"))
         pins = {}
-        for line in (ROOT / "requirements/pinned.txt").read_text().splitlines():
+        files = [ROOT / "requirements" / name for name in ("pinned.txt", "coverage.txt")]
+        for line in "\n".join(file.read_text() for file in files).splitlines():
             if line and not line.startswith("#"):
                 pin = requirements.Requirement(line)
                 (version,) = pin.specifier
