@@ -58,7 +58,7 @@ CONFIG = {
 }
 """Changes of the tiny config: six iterations a step, saved every second."""
 
-TIMES = ("seconds", "seconds_per_iter", "seconds_after_task")
+MEASURED = ("seconds", "seconds_per_iter", "seconds_after_task", "peak_memory_bytes")
 
 
 def prepare(folder: Path) -> Path:
@@ -237,7 +237,7 @@ def differences(whole: Path, survived: Path) -> list[str]:
         content = load_results(folder)
         content.pop("command")
         for entry in content["steps"]:
-            for key in TIMES:
+            for key in MEASURED:
                 entry.pop(key)
         results.append(content)
     return found + compare(*results, "results")

@@ -115,7 +115,9 @@ def test_interruption_ends_children_and_theirs(tmp_path, number):
         "time.sleep(100)"
     )
     parent = (
-        f"import sys; sys.path.insert(0, {ROOT!r})\n"
+        f"import signal, sys; sys.path.insert(0, {ROOT!r})\n"
+        # A process that a shell started in the background inherits that it ignores it.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from vdfd_seg.processes import Job, run_jobs\n"
         f"try:\n    run_jobs([Job('x', [sys.executable, '-c', {child!r}])])\n"
         "except KeyboardInterrupt:\n    sys.exit(130)"

@@ -88,8 +88,8 @@ class TestRuns:
             assert name in page
 
     def test_finished_runs_are_skipped_and_others_gone_on_with(self, done, capfd):
-        """One step is taken away, one damaged: the first is trained again to the same bits, the
-        second is an error that stops nothing."""
+        """One step is taken away: it is trained again to the same bits. One is damaged, and with it
+        the one that it came from: an error that stops nothing."""
         before = state(done, "ours", 1, 1)
         kept = done.path / "plain" / "seed_0" / "step_01" / "checkpoint.pth"
         time = kept.stat().st_mtime_ns
@@ -97,7 +97,9 @@ class TestRuns:
         assert "4 runs, 4 of them finished already" in capfd.readouterr().out
         (done.path / "ours" / "seed_1" / "step_01" / "checkpoint.pth").unlink()
         (done.path / "ours" / "seed_0" / "step_01" / "checkpoint.pth").unlink()
-        (done.path / "ours" / "seed_0" / "step_00" / "checkpoint.pth").write_bytes(b"damaged")
+        for method in ("plain", "ours"):
+            damaged = done.path / method / "seed_0" / "step_00" / "checkpoint.pth"
+            damaged.write_bytes(b"damaged")
         assert multi_run(done.path, *done.files, jobs="1") == 1
         out = capfd.readouterr().out
         assert "4 runs, 2 of them finished already" in out

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from mmengine.dist import get_dist_info
+from mmengine.dist import get_dist_info
 
 from vdfd_seg.datasets import classification_data
 
@@ -20,8 +21,9 @@ def numbered(samples, draws):
 
 
 def views_of(inputs, samples, count):
-    """Every image so many times, in the order of views, without augmentation."""
-    for number in range(len(inputs) * count):
+    """Every image so many times, in the order of views, without augmentation; a process's share."""
+    rank, world = get_dist_info()
+    for number in range(rank, len(inputs) * count, world):
         i = slice(number // count, number // count + 1)
         if isinstance(samples, list):
             one = [samples[i][0].clone()]

@@ -31,10 +31,10 @@ def share(step, rank, world):
     own = slice(rank, count, world)
     if isinstance(step.samples, list):
         return step.inputs[own], step.samples[own]
-    random = step.samples.random
-    return step.inputs[own], type(step.samples)(
-        step.samples.labels[own], step.samples.tasks[own], None if random is None else random[own]
-    )
+    parts = {
+        key: None if value is None else value[own] for key, value in vars(step.samples).items()
+    }
+    return step.inputs[own], type(step.samples)(**parts)
 
 
 def wrapped(learner, world):

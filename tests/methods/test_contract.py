@@ -186,14 +186,19 @@ def test_what_is_held_while_a_step_trains_is_what_is_declared(second, start, tra
     if method.anchors_weights:
         # Importances and the weights themselves; SI's path besides.
         most += 3 * size(step.network.parameters())
-    # A graph network, and the moments of its Adam.
-    most += 3 * size(method.parameters())
+    # A graph network, and the moments of its Adam; the graphs of its classes.
+    most += 3 * size(method.parameters()) + size(method.buffers())
+    if method.caches_outputs:
+        # An old class's logit of two bytes at every position of every view.
+        cached = step.view.logits(step.inputs)[:, : step.context.num_old or None]
+        least = 2 * cached.numel() * method.views
+        most += least
     if previous.carried:
         # A memory as it is computed with: VDFD pads each parameter to blocks of 32 filters.
         blocks = 256 * len(list(step.network.parameters()))
         most += 4 * size(tensors(previous.carried)) + blocks
     assert least <= held <= most
-    if not previous.carried and not method.needs_old_network:
+    if not (previous.carried or method.needs_old_network or method.caches_outputs):
         assert held == 0
     fresh = start()
     if not (method.anchors_weights or list(fresh.method.parameters())):

@@ -30,6 +30,8 @@ class Method(nn.Module):
             that it cannot begin from a step 0 that another method trained.
         labels_after_task: What it remembers of a task is estimated from the images' labels, not
             from the images alone.
+        caches_outputs: Holds, while a step trains, what the network said about the step's images
+            when it began.
         views: How many augmented views of an image the training draws from; None for a new one at
             every draw.
         problems: What it is for: ``"segmentation"``, ``"classification"``, or both.
@@ -41,6 +43,7 @@ class Method(nn.Module):
     anchors_weights = False
     needs_own_training = False
     labels_after_task = False
+    caches_outputs = False
     views: int | None = None
     problems: tuple[str, ...] = PROBLEMS
     optimizer: Optimizer | None = None

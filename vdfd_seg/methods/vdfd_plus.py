@@ -48,6 +48,7 @@ class VDFDPlus(Method):
     """
 
     trains_old_heads = True
+    caches_outputs = True
 
     def __init__(
         self,
