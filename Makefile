@@ -7,6 +7,9 @@ VENV ?= .venv
 PIP_ARGS ?=
 DEMO_ARGS ?=
 TEST_ARGS ?=
+# Two test processes of one thread each: a file's tests stay together.
+TEST_WORKERS ?= 2
+PYTEST = OMP_NUM_THREADS=1 "$(VENV_PYTHON)" -m pytest -q -n $(TEST_WORKERS) --dist loadfile
 
 VENV_PYTHON = $(VENV)/bin/python
 STAMP = $(VENV)/.vdfd_seg-installed
@@ -28,6 +31,7 @@ help: ## print this text
 	@echo "             make demo PIP_ARGS=\"--extra-index-url https://download.pytorch.org/whl/cpu\""
 	@echo "  DEMO_ARGS  arguments for tools/demo.py"
 	@echo "  TEST_ARGS  arguments for pytest"
+	@echo "  TEST_WORKERS  test processes at a time (now: $(TEST_WORKERS))"
 
 system: ## check for the system packages that are needed
 	@sh tools/check_system.sh "$(PYTHON)"
@@ -38,10 +42,10 @@ demo: system $(STAMP) ## train, evaluate and report the demo sequence
 	"$(VENV_PYTHON)" tools/demo.py $(DEMO_ARGS)
 
 test: system $(STAMP) ## run the tests
-	"$(VENV_PYTHON)" -m pytest -q $(TEST_ARGS)
+	$(PYTEST) $(TEST_ARGS)
 
 test-all: system $(DOCS_STAMP) ## run the slow tests as well
-	"$(VENV_PYTHON)" -m pytest -q -m "slow or not slow" $(TEST_ARGS)
+	$(PYTEST) -m "slow or not slow" $(TEST_ARGS)
 
 docs: system $(DOCS_STAMP) ## build the documentation; a warning is an error
 	"$(VENV_PYTHON)" -m sphinx -W --keep-going -n -q -b html -c docs . build/docs
@@ -50,7 +54,7 @@ docs: system $(DOCS_STAMP) ## build the documentation; a warning is an error
 coverage: system $(STAMP) ## run the tests, and list the lines of the package that none of them runs
 	"$(VENV_PYTHON)" -m pip install --disable-pip-version-check --quiet $(PIP_ARGS) \
 	  -r requirements/coverage.txt
-	"$(VENV_PYTHON)" -m pytest -q --cov=vdfd_seg --cov-report=term-missing:skip-covered $(TEST_ARGS)
+	$(PYTEST) --cov=vdfd_seg --cov-report=term-missing:skip-covered $(TEST_ARGS)
 
 # Written last: an interrupted installation leaves no stamp, and the next start goes
 # on from there. An environment without a working pip (interrupted while it was being

@@ -113,7 +113,14 @@ setup(
     extras_require={
         "onnx": ONNX,
         "tensorboard": ["tensorboard>=2.15,<3"],
-        "test": ["hypothesis>=6.100", "mypy>=2,<3", "pytest>=8", "ruff>=0.17,<0.18", *ONNX],
+        "test": [
+            "hypothesis>=6.100",
+            "mypy>=2,<3",
+            "pytest>=8",
+            "pytest-xdist>=3.5,<4",
+            "ruff>=0.17,<0.18",
+            *ONNX,
+        ],
         "coverage": ["pytest-cov>=7,<8", "coverage>=7.10.6,<8"],
     },
     cmdclass={"build_py": BuildWithBundle},

@@ -43,6 +43,8 @@ def listening() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        # A process may go on with another run.
+        _State.number = 0
 
 
 @contextmanager

@@ -6,7 +6,6 @@ from types import SimpleNamespace
 import pytest
 import torch
 from mmengine.dist import get_dist_info
-from mmengine.dist import get_dist_info
 
 from vdfd_seg.datasets import classification_data
 

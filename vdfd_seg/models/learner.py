@@ -1,13 +1,10 @@
 """A network and the method that trains it, as one MMEngine model."""
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import Any
 
 from mmengine.model import BaseModel
 from torch import Tensor, nn
-
-if TYPE_CHECKING:
-    from vdfd_seg.methods import Method
 
 
 class ContinualLearner(BaseModel):
@@ -29,7 +26,10 @@ class ContinualLearner(BaseModel):
 
     on_terms: Callable[[Mapping[str, Tensor]], None] | None = None
 
-    def __init__(self, network: nn.Module, method: "Method", view):
+    # Methods know models, not the reverse; as a Module it would have no methods of its own.
+    method: Any
+
+    def __init__(self, network: nn.Module, method: nn.Module, view):
         super().__init__(data_preprocessor=network.data_preprocessor)
         self.network = network
         self.method = method
