@@ -26,6 +26,7 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from PIL import Image
+from torch._subclasses.fake_tensor import FakeTensor
 
 from vdfd_seg.cli import run_guarded
 from vdfd_seg.engine import load_settings, sequence
@@ -77,7 +78,9 @@ class Holding:
 def _tensors() -> dict[int, int]:
     """Bytes of the storage of each tensor that the garbage collector knows, by address."""
     found = [item for item in gc.get_objects() if issubclass(type(item), torch.Tensor)]
-    return {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in found}
+    # A tensor that an export traced with has no memory, nor an address.
+    held = [t.untyped_storage() for t in found if not isinstance(t, FakeTensor)]
+    return {storage.data_ptr(): storage.nbytes() for storage in held}
 
 
 def _private() -> float:
