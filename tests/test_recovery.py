@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.bad_input.damage import flip, truncate
 from tests.test_resume import Interrupted, assert_same_run
 from vdfd_seg import files
 from vdfd_seg.checkpoint import load_plain, save_plain
@@ -27,16 +28,6 @@ TINY = {
     "method": {"type": "FineTune"},
     "protocol.tasks": [["background", "red", "green"], ["gold", "blue"]],
 }
-
-
-def flip(path):
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 0x10
-    path.write_bytes(content)
-
-
-def truncate(path):
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from vdfd_seg.errors import InputError
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
@@ -22,3 +24,16 @@ def find_images(path: str | Path) -> list[Path]:
     if not path.is_file():
         raise InputError(f"image '{path}' does not exist.")
     return [path]
+
+
+def check_array(image: np.ndarray) -> None:
+    """Refuse an array that is no image ``(H, W, 3)`` uint8 RGB.
+
+    Raises:
+        InputError: Naming its shape and type.
+    """
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+        raise InputError(
+            f"an array must be an image (H, W, 3) of uint8 in RGB, not {image.shape} of "
+            f"{image.dtype}."
+        )

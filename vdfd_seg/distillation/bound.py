@@ -5,10 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from vdfd_seg.distillation.precision import TaskPrecisions
+from vdfd_seg.distillation.precision import PRECISIONS, TaskPrecisions
 from vdfd_seg.errors import InputError, unknown_name
-
-PRECISIONS = ("gcn", "identity")
 
 
 class VariationalBound(nn.Module):

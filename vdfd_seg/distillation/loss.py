@@ -8,12 +8,11 @@ from torch import Tensor, nn
 from vdfd_seg.distillation.classifier import ClassifierDisplacement
 from vdfd_seg.distillation.displacement import GradientDisplacement
 from vdfd_seg.distillation.memory import GradientMemory
-from vdfd_seg.distillation.precision import TaskPrecisions
+from vdfd_seg.distillation.precision import PRECISIONS, TaskPrecisions
 from vdfd_seg.errors import InputError, unknown_name
 
 Displacement = GradientDisplacement | ClassifierDisplacement
 
-PRECISIONS = ("gcn", "identity")
 ACCUMULATIONS = ("sum", "last")
 
 

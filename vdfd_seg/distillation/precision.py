@@ -15,6 +15,9 @@ from torch_geometric.utils import to_dense_batch
 
 from vdfd_seg.errors import InputError
 
+PRECISIONS = ("gcn", "identity")
+"""The GCN's, and the identity matrix: DFD."""
+
 _TINY = 1e-12
 
 

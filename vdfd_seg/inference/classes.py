@@ -12,8 +12,8 @@ from PIL import Image
 from torch import Tensor
 
 from vdfd_seg.datasets.image_batches import LabelledImages
+from vdfd_seg.datasets.image_files import check_array
 from vdfd_seg.datasets.image_folder import read_image
-from vdfd_seg.errors import InputError
 from vdfd_seg.models import ContinualLearner
 
 
@@ -118,11 +118,8 @@ class ClassPredictor:
     def _pixels(self, image: str | Path | np.ndarray) -> np.ndarray:
         if not isinstance(image, np.ndarray):
             image = self.read(image)
-        elif image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
-            raise InputError(
-                f"an array must be an image (H, W, 3) of uint8 in RGB, not {image.shape} of "
-                f"{image.dtype}."
-            )
+        else:
+            check_array(image)
         if self.image_size is not None and image.shape[:2] != self.image_size:
             size = self.image_size[::-1]
             image = np.array(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))

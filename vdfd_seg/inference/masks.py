@@ -10,6 +10,7 @@ import torch
 from mmcv.transforms import Compose
 
 from vdfd_seg.datasets.crops import whole_image
+from vdfd_seg.datasets.image_files import check_array
 from vdfd_seg.datasets.image_limit import check_image_size
 from vdfd_seg.errors import InputError
 from vdfd_seg.models import ContinualLearner
@@ -135,11 +136,8 @@ class Predictor:
     def _packed(self, image: Image) -> dict:
         if not isinstance(image, np.ndarray):
             image = self.read(image)
-        elif image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
-            raise InputError(
-                f"an array must be an image (H, W, 3) of uint8 in RGB, not {image.shape} of "
-                f"{image.dtype}."
-            )
+        else:
+            check_array(image)
         loaded: dict = {"img": _channels_reversed(image)}
         loaded["img_shape"] = loaded["ori_shape"] = image.shape[:2]
         return self._pipeline(loaded)

@@ -8,6 +8,7 @@ from vdfd_seg.errors import InputError
 from vdfd_seg.methods.base import Method
 from vdfd_seg.methods.context import TaskContext
 from vdfd_seg.methods.output_cache import OutputCache
+from vdfd_seg.models.losses import new_classes_as_background
 from vdfd_seg.registry import METHODS
 
 
@@ -114,8 +115,7 @@ class VDFDPlus(Method):
             return {}
         new = outputs.logits.float()
         if self.hides:
-            background = torch.cat([new[:, :1], new[:, self.num_old :]], 1)
-            new = torch.cat([background.logsumexp(1, keepdim=True), new[:, 1 : self.num_old]], 1)
+            new = new_classes_as_background(new, self.num_old)
         new = new[:, : self.num_old]
         quadratic, log_det = self.bound.terms(new, self.cache.of(samples, new.device))
         return {

@@ -16,7 +16,10 @@ from vdfd_seg.models.losses.unbiased_cross_entropy import (
     UnbiasedCrossEntropyLoss,
     unbiased_cross_entropy,
 )
-from vdfd_seg.models.losses.unbiased_distillation import unbiased_distillation
+from vdfd_seg.models.losses.unbiased_distillation import (
+    new_classes_as_background,
+    unbiased_distillation,
+)
 
 __all__ = [
     "TaskAwareLoss",
@@ -26,6 +29,7 @@ __all__ = [
     "local_pod_distance",
     "local_pod_loss",
     "merge_new_classes",
+    "new_classes_as_background",
     "pooled_cube_loss",
     "spatial_cube_distance",
     "unbiased_cross_entropy",

@@ -5,6 +5,27 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
+def new_classes_as_background(logits: Tensor, num_old: int) -> Tensor:
+    r"""Logits in which what is new is background, as the old network would say it.
+
+    :math:`r_0 = \log(e^{z_0} + \sum_{c \ge K} e^{z_c})`, :math:`r_c = z_c` for
+    :math:`1 \le c < K`: the softmax over the K classes is that over all, with the new ones' share
+    in the background's.
+
+    Args:
+        logits: ``(N, C, ...)``, C >= K; or logarithms of probabilities.
+        num_old: K.
+
+    Returns:
+        ``(N, K, ...)``; the same logits where no class is new.
+    """
+    old = logits[:, :num_old]
+    if logits.shape[1] == num_old:
+        return old
+    background = torch.cat([logits[:, :1], logits[:, num_old:]], dim=1)
+    return torch.cat([background.logsumexp(1, keepdim=True), old[:, 1:]], dim=1)
+
+
 def unbiased_distillation(new: Tensor, old: Tensor, alpha: float = 1.0) -> Tensor:
     r"""Distillation for which a new class is what the old network called background.
 
@@ -32,9 +53,6 @@ def unbiased_distillation(new: Tensor, old: Tensor, alpha: float = 1.0) -> Tenso
     """
     num_old = old.shape[1]
     log_q = F.log_softmax(new if new.dtype == torch.float64 else new.float(), dim=1)
-    log_r = log_q[:, :num_old]
-    if new.shape[1] > num_old:
-        background = torch.cat([log_q[:, :1], log_q[:, num_old:]], dim=1)
-        log_r = torch.cat([background.logsumexp(1, keepdim=True), log_r[:, 1:]], dim=1)
+    log_r = new_classes_as_background(log_q, num_old)
     target = F.softmax(alpha * (old if old.dtype == torch.float64 else old.float()), dim=1)
     return -(target * log_r).sum(1).mean() / num_old
