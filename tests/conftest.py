@@ -3,8 +3,9 @@
 import copy
 import gc
 import json
+import sys
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,6 +22,18 @@ SCENES = {
     "val": {"v0": [1], "v1": [2, 1], "v2": [3], "v3": [3, 2]},
 }  # fmt: skip
 """Classes of each image of the tiny data set."""
+
+
+@pytest.fixture
+def command(monkeypatch):
+    """Put a command of the test's own in the place of ``vdfd_seg train``."""
+
+    def install(main):
+        module = ModuleType("vdfd_seg.cli.train")
+        module.main = main
+        monkeypatch.setitem(sys.modules, "vdfd_seg.cli.train", module)
+
+    return install
 
 
 @pytest.fixture(scope="session")

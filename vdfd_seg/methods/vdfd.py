@@ -12,6 +12,9 @@ from vdfd_seg.distillation import (
     proximal_step,
     random_directions,
 )
+from vdfd_seg.distillation.loss import ACCUMULATIONS
+from vdfd_seg.distillation.pixels import MEANS
+from vdfd_seg.distillation.precision import PRECISIONS
 from vdfd_seg.errors import InputError
 from vdfd_seg.methods.base import Method
 from vdfd_seg.methods.context import TaskContext
@@ -87,13 +90,13 @@ class VDFD(Method):
     ):
         super().__init__()
         for key, value, valid in (
-            ("precision", precision, ("gcn", "identity")),
-            ("over", over, ("all", "label", "prediction")),
+            ("precision", precision, PRECISIONS),
+            ("over", over, MEANS),
             ("outputs", outputs, ("task", "seen")),
             ("old_rows", old_rows, OLD_ROWS),
             ("treatment", treatment, TREATMENTS),
             ("unknown", unknown, ("error", "skip")),
-            ("accumulation", accumulation, ("sum", "last")),
+            ("accumulation", accumulation, ACCUMULATIONS),
             ("directions", directions, ("gradient", "random")),
         ):
             if value not in valid:

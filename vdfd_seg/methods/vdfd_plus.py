@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from vdfd_seg.distillation import VariationalBound
+from vdfd_seg.distillation.precision import PRECISIONS
 from vdfd_seg.errors import InputError
 from vdfd_seg.methods.base import Method
 from vdfd_seg.methods.context import TaskContext
@@ -62,9 +63,9 @@ class VDFDPlus(Method):
         gcn_widths: tuple[int, int] | None = None,
     ):
         super().__init__()
-        if precision not in ("gcn", "identity"):
+        if precision not in PRECISIONS:
             raise InputError(
-                f"method VDFDPlus: precision={precision!r} is not one of ('gcn', 'identity')."
+                f"method VDFDPlus: precision={precision!r} is not one of {PRECISIONS}."
             )
         if weight < 0 or views < 1 or eps <= 0 or gcn_lr <= 0 or gcn_weight_decay < 0:
             raise InputError(
