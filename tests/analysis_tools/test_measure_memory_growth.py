@@ -40,7 +40,7 @@ def test_finds_what_is_held(tool):
 
 
 def test_slope_is_that_of_the_second_half(tool):
-    zero = dict.fromkeys(("private", "left", "tensor_memory"), 0.0)
+    zero = dict.fromkeys(("private", "allocated", "left", "tensor_memory"), 0.0)
     counts = dict.fromkeys(("objects", "children", "files", "handlers"), 3)
     holdings = [
         tool.Holding(tensors=max(0, step - 4) * 2, threads=1 if step < 4 else 7, **zero, **counts)

@@ -5,13 +5,14 @@
 
 Writes a data set of one coloured rectangle a class, trains a small segmentation network on one
 class a step in this process, and prints after each step what the process holds: private resident
-memory, tensors that Python can reach and their bytes, threads, child processes, open files and log
-handlers. The last line is the slope of each over the second half of the steps. Data and work dir
-go to a temporary folder, or to ``--out``.
+memory, what the C library's allocator has given out, tensors that Python can reach and their
+bytes, threads, child processes, open files and log handlers. The last line is the slope of each
+over the second half of the steps. Data and work dir go to a temporary folder, or to ``--out``.
 """
 
 import argparse
 import colorsys
+import ctypes
 import gc
 import json
 import logging
@@ -40,10 +41,13 @@ SIZE = 48
 class Holding:
     """What the process holds after a step; memory in MiB.
 
-    ``left`` is the memory of tensors before it is released, the rest is after.
+    ``left`` is the memory of tensors before it is released, the rest is after. ``allocated`` is
+    what the C library's allocator has given out: what ``private`` grows by beyond it lies in free
+    pieces between.
     """
 
     private: float
+    allocated: float
     left: float
     tensors: int
     tensor_memory: float
@@ -62,6 +66,7 @@ class Holding:
         loggers = [logging.getLogger(), *logging.root.manager.loggerDict.values()]
         return cls(
             _private(),
+            _allocated(),
             left,
             len(tensors),
             sum(tensors.values()) / 2**20,
@@ -87,6 +92,29 @@ def _private() -> float:
     """Resident memory without that of mapped files, which the system takes back as it likes."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon:")) / 1024
+
+
+class _MallInfo2(ctypes.Structure):
+    """glibc's ``struct mallinfo2``."""
+
+    _fields_ = [
+        (name, ctypes.c_size_t)
+        for name in (
+            "arena", "ordblks", "smblks", "hblks", "hblkhd",
+            "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost",
+        )
+    ]  # fmt: skip
+
+
+def _allocated() -> float:
+    """What the allocator has given out, in its heaps and as mappings; nan where none says so."""
+    try:
+        mallinfo2 = ctypes.CDLL(None).mallinfo2
+    except AttributeError:
+        return float("nan")
+    mallinfo2.restype = _MallInfo2
+    info = mallinfo2()
+    return (info.uordblks + info.hblkhd) / 2**20
 
 
 def write_rectangles(root: Path, classes: int, images: int = 6) -> Path:
