@@ -41,21 +41,41 @@ def started(step, start):
     return logits
 
 
+def of_old_classes(logits, num_old, case):
+    """The background with the new classes' share, written out."""
+    if case != "segmentation":
+        return logits[:, :num_old]
+    background = logits[:, [0, *range(num_old, logits.shape[1])]].exp().sum(1, keepdim=True).log()
+    return torch.cat([background, logits[:, 1:num_old]], 1)
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_the_bound_is_to_the_outputs_at_the_start_of_the_step(second, losses_of, case):
     step, start = second(case, precision="identity", weight=0.5)
     num_old = step.method.num_old
-    old = started(step, start)[:, :num_old]
+    old = of_old_classes(started(step, start), num_old, case)
     torch.manual_seed(1)
-    new = step.view.outputs(step.inputs).logits
-    if case == "segmentation":
-        background = torch.logsumexp(new[:, [0, *range(num_old, new.shape[1])]], 1)
-        new = torch.cat([background[:, None], new[:, 1:num_old]], 1)
-    expected = 0.5 * (new[:, :num_old] - old).square().sum(1).mean()
+    new = of_old_classes(step.view.outputs(step.inputs).logits, num_old, case)
+    expected = 0.5 * (new - old).square().sum(1).mean()
     losses = losses_of(step)
     # The cache is in half precision.
     assert losses["loss_bound"].item() == pytest.approx(expected.item(), rel=2e-2, abs=1e-5)
     assert expected > 1e-4
+
+
+def test_after_a_balanced_start_the_cache_is_what_the_old_network_says(begin, train, end):
+    """It has no new classes; growth has lowered the background's bias to make room for them."""
+    cfg = {"type": "VDFDPlus"}
+    first = begin(cfg)
+    train(first)
+    step = begin(cfg, 1, end(first), growth="balanced")
+    first.network.eval()
+    step.network.eval()
+    inputs, samples = next(iter(step.context.views(step.method.count)))
+    with torch.no_grad():
+        old, grown = first.view.logits(inputs), step.view.logits(inputs)
+    assert torch.allclose(step.method.cache.of(samples, "cpu"), old, atol=5e-3)
+    assert torch.all(old[:, 0] - grown[:, 0] > 0.5)
 
 
 def test_domains_have_one_graph_of_all_classes(second):

@@ -32,8 +32,10 @@ class VDFDPlus(Method):
     Outputs are logits of the old classes, at the head's resolution (pixels). Each task's classes
     have a precision of their own, from the rows that the classifier has when the step begins;
     domain-incremental, all classes have one. Where the background hides old classes, the new
-    classes' logits belong to it, as in MiB: :math:`s_0 = \log(e^{o_0} + \sum_{c \ge K} e^{o_c})`.
-    Under rotations the images as they are count.
+    classes' logits belong to it, as in MiB: :math:`s_0 = \log(e^{o_0} + \sum_{c \ge K} e^{o_c})`,
+    and in t alike, whose new rows MiB's balanced start has taken out of the background's: at the
+    start of the step s = t, and both are what the network of the step before says. Under
+    rotations the images as they are count.
 
     Args:
         weight: :math:`\lambda`.
@@ -105,7 +107,7 @@ class VDFDPlus(Method):
         assert context.views is not None
         view.network.eval()
         self.cache = OutputCache(
-            context.views(self.count), lambda inputs: view.logits(inputs)[:, : self.num_old]
+            context.views(self.count), lambda inputs: self._of_old_classes(view.logits(inputs))
         )
         view.network.train()
         context.log(f"cached the outputs of {len(self.cache.values)} views")
@@ -114,16 +116,19 @@ class VDFDPlus(Method):
         """The weighted bound; its two terms beside it, for the log."""
         if self.bound is None or self.cache is None:
             return {}
-        new = outputs.logits.float()
-        if self.hides:
-            new = new_classes_as_background(new, self.num_old)
-        new = new[:, : self.num_old]
+        new = self._of_old_classes(outputs.logits)
         quadratic, log_det = self.bound.terms(new, self.cache.of(samples, new.device))
         return {
             "loss_bound": self.weight * (quadratic - log_det),
             "bound_quadratic": quadratic.detach(),
             "bound_log_det": log_det.detach(),
         }
+
+    def _of_old_classes(self, logits: Tensor) -> Tensor:
+        """Logits of the old classes; those of new ones belong to a background that hides them."""
+        if self.hides:
+            return new_classes_as_background(logits.float(), self.num_old)
+        return logits[:, : self.num_old].float()
 
     def after_task(self, context: TaskContext) -> dict:
         """Let the cache go; nothing is carried."""
