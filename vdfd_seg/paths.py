@@ -92,13 +92,18 @@ def find_checkpoints(
         return found
     if step is None:
         return found[-1:]
-    wanted = path / f"step_{step:02d}" / "checkpoint.pth"
+    wanted = path / step_name(step) / "checkpoint.pth"
     if wanted not in found:
         raise InputError(
             f"'{path}' has no finished step {step}; there are "
             f"{', '.join(str(int(p.parent.name[5:])) for p in found)}."
         )
     return [wanted]
+
+
+def step_name(step: int) -> str:
+    """Name of a step's folder, ``step_KK``."""
+    return f"step_{step:02d}"
 
 
 def _nearest(name: str, folder: Path, count: int = 3) -> list[str]:

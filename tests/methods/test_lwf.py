@@ -158,5 +158,5 @@ class TestStep:
 
 @pytest.mark.parametrize("options", [{"weight": -1}, {"temperature": 0}, {"weight": math.nan}])
 def test_bad_options_are_refused(options):
-    with pytest.raises(InputError, match="method LwF: weight="):
+    with pytest.raises(InputError, match="method LwF: "):
         build_method({"type": "LwF", **options})

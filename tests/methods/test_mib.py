@@ -112,5 +112,5 @@ def test_extreme_logits_under_autocast(taught):
 
 @pytest.mark.parametrize("options", [{"weight": -1}, {"alpha": 0}, {"weight": float("nan")}])
 def test_bad_options_are_refused(options):
-    with pytest.raises(InputError, match="method MiB: weight="):
+    with pytest.raises(InputError, match="method MiB: "):
         build_method({"type": "MiB", **options})

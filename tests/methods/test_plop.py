@@ -93,7 +93,7 @@ class TestTargets:
     def test_old_network_sees_the_images_of_the_batch(self, plop_second):
         step, teacher = plop_second()
         flipped = step.inputs.flip(-1)
-        found = step.method._outputs_of_old(step.view.outputs(flipped))
+        found = step.method._outputs_of_old(step.view, step.view.outputs(flipped))
         with torch.no_grad():
             expected = teacher.decode_head(teacher.extract_feat(flipped))
         assert torch.allclose(found.logits, expected, atol=1e-5)
@@ -154,7 +154,7 @@ class TestNeverNaN:
     @pytest.mark.parametrize("scale", [0.0, 1e4])
     def test_teachers_that_are_sure_of_all_or_of_nothing(self, plop_second, losses_of, scale):
         step, _ = plop_second()
-        step.method._old[0].network.decode_head.conv_seg.weight.mul_(scale)
+        step.method.teacher.decode_head.conv_seg.weight.mul_(scale)
         self.check(step, losses_of)
 
     def test_medians_over_images_without_background(self, plop_second):
@@ -166,7 +166,7 @@ class TestNeverNaN:
 
     def test_maps_beyond_half_precision(self, plop_second, losses_of):
         step, _ = plop_second()
-        for network in (step.network, step.method._old[0].network):
+        for network in (step.network, step.method.teacher):
             with torch.no_grad():
                 for layer in network.backbone.modules():
                     if isinstance(layer, torch.nn.BatchNorm2d):

@@ -72,7 +72,7 @@ class TestDistillation:
     def test_old_network_is_let_go(self, plop_second, end):
         step, _ = plop_second()
         assert end(step).carried == {}
-        assert step.method._old == []
+        assert step.method.teacher is None
         assert step.method.targets(step.view, None, step.samples) is step.samples
 
 

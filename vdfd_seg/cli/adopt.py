@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 from vdfd_seg.cli.arguments import add_options_argument
 from vdfd_seg.environment import quiet_imports
@@ -39,9 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         from vdfd_seg.paths import resolve_config
 
     settings = load_settings(resolve_config(args.config), args.cfg_options, args.seed)
-    work_dir = Path(
-        args.work_dir or settings.config.get("work_dir") or f"work_dirs/{settings.name}"
-    )
+    work_dir = settings.work_dir(args.work_dir)
     written = adopt(settings, args.checkpoint, args.images, work_dir)
     print(f"step 0: {written}")
     print(f"go on:  train {args.config} --work-dir {work_dir} --resume")

@@ -3,7 +3,6 @@
 import argparse
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
 from vdfd_seg.cli.arguments import add_run_arguments
 from vdfd_seg.environment import quiet_imports
@@ -61,9 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.dry_run:
         print(dry_run(settings))
         return 0
-    work_dir = Path(
-        args.work_dir or settings.config.get("work_dir") or f"work_dirs/{settings.name}"
-    )
+    work_dir = settings.work_dir(args.work_dir)
     try:
         with listening():
             results = train_sequence(

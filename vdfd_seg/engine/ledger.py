@@ -7,9 +7,9 @@ from vdfd_seg.engine.settings import Settings
 from vdfd_seg.engine.work_dir import WorkDir
 from vdfd_seg.errors import InputError
 from vdfd_seg.evaluation import format_number, load_results, pool, summarise, write_results
+from vdfd_seg.evaluation.files import SCHEMA, SUMMARY
 
 _MEMORY = ("held_bytes", "peak_memory_bytes", "peak_memory_of")
-_SUMMARY = ("acc", "bwt", "forgetting", "avg_incremental", "overall")
 
 
 class Ledger:
@@ -32,7 +32,7 @@ class Ledger:
         self.protocol = data.protocol
         protocol = data.protocol
         self.results = {
-            "schema": 1,
+            "schema": SCHEMA,
             "method": settings.config.get("method_name") or settings.config.method.type,
             "config": settings.name,
             "seed": settings.seed,
@@ -54,7 +54,7 @@ class Ledger:
             },
             "metric": "accuracy" if protocol.problem == "classification" else "mIoU",
             "matrix": [],
-            "summary": dict.fromkeys(_SUMMARY),
+            "summary": dict.fromkeys(SUMMARY),
             "steps": [],
             "environment": environment,
             "command": command,

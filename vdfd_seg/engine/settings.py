@@ -51,6 +51,10 @@ class Settings:
         """A new method as the config describes it."""
         return build_method(self.config.method)
 
+    def work_dir(self, given: str | None = None) -> Path:
+        """Where to write: what is given, else the config's ``work_dir``, else work_dirs/NAME."""
+        return Path(given or self.config.get("work_dir") or f"work_dirs/{self.name}")
+
     def for_step(self, step: int) -> Config:
         """The config of one step: ``step_overrides`` merged in.
 

@@ -25,6 +25,7 @@ from vdfd_seg.errors import InputError, StorageError
 from vdfd_seg.files import is_storage_error
 from vdfd_seg.methods import TaskContext
 from vdfd_seg.models import ContinualLearner
+from vdfd_seg.paths import step_name
 from vdfd_seg.stopping import training
 
 
@@ -88,6 +89,8 @@ class StepTrainer:
         self.folder = folder
         self.launcher = launcher
         self.seed = derived_seed(settings.seed, "step", step)
+        # What is said before the step's logger is there.
+        self._said: list[str] = []
 
     def prepare(self, state: dict | None = None) -> tuple[ContinualLearner, TaskContext]:
         """The learner of this step, ready to train.
@@ -119,6 +122,7 @@ class StepTrainer:
             samples=self.data.train_samples(self.step),
             seed=self.seed,
             views=self._views(view, method),
+            log=self._said.append,
         )
         view.begin(method.num_hidden(context), method.stores_data, method.trains_old_heads)
         torch.manual_seed(derived_seed(self.seed, "method"))
@@ -164,6 +168,8 @@ class StepTrainer:
                 f"{type(error).__name__}: {error}"
             ) from error
         context.log = runner.logger.info
+        for line in self._said:
+            context.log(line)
         begun = time.perf_counter()
         with training():
             runner.train()
@@ -203,7 +209,7 @@ class StepTrainer:
         loader = self.data.train_loader(
             samples, config.train_dataloader, self.seed, consumed, learner.method.views
         )
-        name = f"{self.settings.name}_step_{self.step:02d}"
+        name = f"{self.settings.name}_{step_name(self.step)}"
         hooks = step_hooks(config.get("default_hooks") or {})
         visualizer = dict(config.get("visualizer") or {"type": "Visualizer"})
         visualizer["name"] = f"{name}_{id(learner)}"

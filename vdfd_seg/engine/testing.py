@@ -15,6 +15,7 @@ from vdfd_seg.engine.networks import checked_view, finished_network
 from vdfd_seg.engine.settings import Settings, command_line
 from vdfd_seg.files import writable_dir
 from vdfd_seg.models import ContinualLearner
+from vdfd_seg.paths import step_name
 
 
 def evaluate_checkpoints(settings: Settings, paths: Sequence[Path], launcher: str = "none") -> dict:
@@ -45,7 +46,7 @@ def evaluate_checkpoints(settings: Settings, paths: Sequence[Path], launcher: st
     for content in saved:
         step = content["meta"]["step"]
         learner = load_learner(settings, data, step, content)
-        folder = Path(where) / f"step_{step:02d}" if where else None
+        folder = Path(where) / step_name(step) if where else None
         loader = settings.for_step(step).test_dataloader
         confusions = confusions_of_step(learner, data, step, loader, folder)
         ledger.add(step, step_metrics(data.protocol, step, confusions), content["meta"])

@@ -7,6 +7,7 @@ from mmengine.dist import barrier, is_main_process
 
 from vdfd_seg.errors import InputError
 from vdfd_seg.files import previous_state, remove_unfinished, writable_dir
+from vdfd_seg.paths import step_name
 
 
 class WorkDir:
@@ -21,7 +22,7 @@ class WorkDir:
 
     def step(self, step: int) -> Path:
         """Folder of a step."""
-        return self.path / f"step_{step:02d}"
+        return self.path / step_name(step)
 
     def checkpoint(self, step: int) -> Path:
         """A finished step's checkpoint."""

@@ -16,7 +16,7 @@ from vdfd_seg.files import atomic_write_text
 SCHEMA = 1
 _TOP = ("method", "config", "seed", "protocol", "metric", "matrix", "summary", "steps")
 _PROTOCOL = ("name", "dataset", "scenario", "setting", "fingerprint", "tasks")
-_SUMMARY = ("acc", "bwt", "forgetting", "avg_incremental", "overall")
+SUMMARY = ("acc", "bwt", "forgetting", "avg_incremental", "overall")
 _STEP = (
     "step",
     "task",
@@ -109,7 +109,7 @@ def check_results(results: Any, source: str) -> None:
             f"{source}: 'schema' is {results.get('schema')!r}; this version reads schema {SCHEMA}"
         )
     _require(results, _TOP, source, "")
-    for key, keys in (("protocol", _PROTOCOL), ("summary", _SUMMARY)):
+    for key, keys in (("protocol", _PROTOCOL), ("summary", SUMMARY)):
         _require(results[key], keys, source, f"{key}.")
     if not isinstance(results["steps"], list) or not results["steps"]:
         raise InputError(f"{source}: 'steps' must be a list of at least one step")

@@ -2,11 +2,11 @@
 
 import torch
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from torch import Tensor
 
 from vdfd_seg.errors import InputError
 from vdfd_seg.hooks.gradient_norms import non_finite_parameters, term_gradients
+from vdfd_seg.hooks.learner import learner_of
 from vdfd_seg.models import ContinualLearner
 from vdfd_seg.registry import HOOKS
 
@@ -68,7 +68,7 @@ class LossHealthHook(Hook):
         """Ask the learner for its terms in the iterations that are measured."""
         done, every = runner.iter + 1, self.gradient_interval
         if every and (done == 1 or done % every == 0):
-            learner = _learner(runner)
+            learner = learner_of(runner)
             learner.on_terms = lambda terms: self._measure(runner, learner, terms)
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
@@ -77,12 +77,12 @@ class LossHealthHook(Hook):
         Raises:
             NonFiniteLossError: Naming the terms, or the first of the weights.
         """
-        _learner(runner).on_terms = None
+        learner_of(runner).on_terms = None
         last = runner.iter + 1 == runner.max_iters
         if not last and not self.every_n_train_iters(runner, self.interval):
             return
         self._check_values(runner, outputs or {})
-        spoilt = non_finite_parameters(_learner(runner))
+        spoilt = non_finite_parameters(learner_of(runner))
         if spoilt:
             raise NonFiniteLossError(
                 f"parameter '{spoilt[0]}' ({len(spoilt)} in all) became non-finite in or before "
@@ -96,7 +96,7 @@ class LossHealthHook(Hook):
         names = [name for name in bad if name != "loss"] or bad
         if names:
             # Where the weights are NaN all terms are: none of these is to blame.
-            advice = LOOK_CLOSER if non_finite_parameters(_learner(runner)) else ADVICE
+            advice = LOOK_CLOSER if non_finite_parameters(learner_of(runner)) else ADVICE
             raise NonFiniteLossError(
                 f"the loss term{'s' if len(names) > 1 else ''} {', '.join(names)} became "
                 f"non-finite at iteration {runner.iter + 1}; {advice}"
@@ -131,7 +131,3 @@ class LossHealthHook(Hook):
         shown = [f"{name} {norm:.4g}" for name, norm in norms.items()]
         shown += [f"{name} overflows at loss scale {scale:g}" for name in bad]
         runner.logger.info(f"gradient norms at iteration {done}: {', '.join(shown)}")
-
-
-def _learner(runner):
-    return runner.model.module if is_model_wrapper(runner.model) else runner.model

@@ -1,8 +1,8 @@
 """Calls a method around each update of the optimiser."""
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 
+from vdfd_seg.hooks.learner import learner_of
 from vdfd_seg.registry import HOOKS
 
 
@@ -18,7 +18,7 @@ class MethodHook(Hook):
 
     def before_train(self, runner) -> None:
         """Register with the optimiser."""
-        learner = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        learner = learner_of(runner)
         method, view = learner.method, learner.view
         optimizer = runner.optim_wrapper.optimizer
 

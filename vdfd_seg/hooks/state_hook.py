@@ -6,12 +6,12 @@ from pathlib import Path
 
 from mmengine.dist import barrier, is_main_process
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 
 from vdfd_seg.checkpoint import save_plain
 from vdfd_seg.errors import Stopped
 from vdfd_seg.files import previous_state
 from vdfd_seg.hooks.gradient_norms import non_finite_parameters
+from vdfd_seg.hooks.learner import learner_of
 from vdfd_seg.registry import HOOKS
 from vdfd_seg.stopping import asked_to_stop
 
@@ -54,11 +54,11 @@ class StepStateHook(Hook):
         self.begun = time.perf_counter()
         if self.state is None:
             return
-        _learner(runner).load_state_dict(self.state["learner"])
+        learner_of(runner).load_state_dict(self.state["learner"])
         runner.optim_wrapper.load_state_dict(self.state["optimizer"])
         for scheduler, saved in zip(runner.param_schedulers, self.state["schedulers"], strict=True):
             scheduler.load_state_dict(saved)
-        own = _learner(runner).method.optimizer
+        own = learner_of(runner).method.optimizer
         if own is not None:
             own.load_state_dict(self.state["method_optimizer"])
         runner.logger.info(f"resumed at iteration {self.state['iteration']}")
@@ -83,25 +83,21 @@ class StepStateHook(Hook):
             raise Stopped(self.stop)
 
     def _save(self, runner, done: int, optimizer: dict) -> None:
-        if non_finite_parameters(_learner(runner)):
+        if non_finite_parameters(learner_of(runner)):
             runner.logger.warning(f"weights are not finite: '{self.path}' is not replaced")
             return
         if self.path.exists():
             os.replace(self.path, previous_state(self.path))
-        own = _learner(runner).method.optimizer
+        own = learner_of(runner).method.optimizer
         save_plain(
             self.path,
             {
                 "tag": self.tag,
                 "iteration": done,
                 "seconds": self.seconds + time.perf_counter() - self.begun,
-                "learner": _learner(runner).state_dict(),
+                "learner": learner_of(runner).state_dict(),
                 "optimizer": optimizer,
                 "method_optimizer": own.state_dict() if own is not None else None,
                 "schedulers": [s.state_dict() for s in runner.param_schedulers],
             },
         )
-
-
-def _learner(runner):
-    return runner.model.module if is_model_wrapper(runner.model) else runner.model

@@ -10,8 +10,8 @@ from vdfd_seg.protocols.protocol import PROBLEMS, Protocol
 class Method(nn.Module):
     """How a network learns a task without losing the earlier ones.
 
-    A step calls, in order: :meth:`select` (which images, which labels),
-    :meth:`before_task`, then for each iteration :meth:`loss`,
+    A step calls, in order: :meth:`check`, :meth:`num_hidden`, :meth:`before_task`,
+    :meth:`select` (which images, which labels), then for each iteration :meth:`loss`,
     :meth:`before_update` and :meth:`after_update`, then :meth:`after_task`.
     Between steps only what :meth:`after_task` returns is kept. The method's
     ``state_dict`` is what an interrupted step saves and restores.

@@ -10,6 +10,7 @@ from vdfd_seg.datasets.task_dataset import Sample
 from vdfd_seg.errors import InputError
 from vdfd_seg.methods.context import TaskContext
 from vdfd_seg.methods.distilling import Distilling, sigmoid_distillation
+from vdfd_seg.methods.options import at_least_one, not_negative
 from vdfd_seg.protocols import Protocol
 from vdfd_seg.registry import METHODS
 
@@ -45,11 +46,8 @@ class ICaRL(Distilling):
 
     def __init__(self, exemplars: int = 2000, weight: float = 1.0):
         super().__init__()
-        if exemplars < 1 or not weight >= 0:
-            raise InputError(
-                f"method ICaRL: exemplars={exemplars} must be at least 1, weight={weight} must "
-                f"not be negative."
-            )
+        at_least_one(self, exemplars=exemplars)
+        not_negative(self, weight=weight)
         self.exemplars = exemplars
         self.weight = weight
         self.means: Tensor | None = None

@@ -3,8 +3,8 @@
 import torch.nn.functional as F
 from torch import Tensor
 
-from vdfd_seg.errors import InputError
 from vdfd_seg.methods.lwf import LwF
+from vdfd_seg.methods.options import not_negative
 from vdfd_seg.registry import METHODS
 
 
@@ -44,8 +44,7 @@ class ILT(LwF):
         average_classes: bool = True,
     ):
         super().__init__(weight, temperature, average_classes)
-        if not feature_weight >= 0:
-            raise InputError(f"method ILT: feature_weight={feature_weight} must not be negative.")
+        not_negative(self, feature_weight=feature_weight)
         self.feature_weight = feature_weight
 
     def extra_losses(self, view, outputs, samples) -> dict[str, Tensor]:

@@ -9,6 +9,7 @@ from torch import Tensor
 from vdfd_seg.errors import InputError
 from vdfd_seg.methods.base import Method
 from vdfd_seg.methods.context import TaskContext
+from vdfd_seg.methods.options import at_least_one, not_negative
 
 
 class ImportancePenalty(Method):
@@ -32,8 +33,7 @@ class ImportancePenalty(Method):
 
     def __init__(self, weight: float = 1.0, per_filter: bool = False):
         super().__init__()
-        if not weight >= 0:
-            raise InputError(f"method {type(self).__name__}: weight={weight} must not be negative.")
+        not_negative(self, weight=weight)
         self.weight = weight
         self.per_filter = per_filter
         self.importance: dict[str, Tensor] = {}
@@ -101,7 +101,7 @@ class RunningImportance(ImportancePenalty):
         per_filter: See :class:`ImportancePenalty`.
 
     Raises:
-        InputError: For a negative weight, or alpha outside [0, 1].
+        InputError: For a negative weight, alpha outside [0, 1], or less than one image.
     """
 
     def __init__(
@@ -114,6 +114,7 @@ class RunningImportance(ImportancePenalty):
         super().__init__(weight, per_filter)
         if not 0 <= alpha <= 1:
             raise InputError(f"method {type(self).__name__}: alpha={alpha} must be from 0 to 1.")
+        at_least_one(self, images=images)
         self.alpha = alpha
         self.images = images
 

@@ -3,8 +3,8 @@
 import torch.nn.functional as F
 from torch import Tensor
 
-from vdfd_seg.errors import InputError
 from vdfd_seg.methods.distilling import Distilling
+from vdfd_seg.methods.options import not_negative, positive
 from vdfd_seg.registry import METHODS
 
 
@@ -59,11 +59,8 @@ class LwF(Distilling):
         self, weight: float = 1.0, temperature: float = 2.0, average_classes: bool = False
     ):
         super().__init__()
-        if not (weight >= 0 and temperature > 0):
-            raise InputError(
-                f"method LwF: weight={weight} must not be negative, temperature={temperature} "
-                f"must be above 0."
-            )
+        not_negative(self, weight=weight)
+        positive(self, temperature=temperature)
         self.weight = weight
         self.temperature = temperature
         self.average_classes = average_classes

@@ -1,11 +1,11 @@
 """Learning without forgetting, with one binary classifier a class."""
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vdfd_seg.errors import InputError
 from vdfd_seg.methods.distilling import Distilling, sigmoid_distillation
+from vdfd_seg.methods.options import not_negative
+from vdfd_seg.models.losses import wide
 from vdfd_seg.protocols import IGNORE_INDEX
 from vdfd_seg.registry import METHODS
 
@@ -27,7 +27,7 @@ def binary_cross_entropy(
     Returns:
         Scalar; 0 when no pixel counts.
     """
-    logits = logits if logits.dtype == torch.float64 else logits.float()
+    logits = wide(logits)
     counts = labels != ignore_index
     target = F.one_hot(labels.masked_fill(~counts, 0), logits.shape[1]).movedim(-1, 1)
     loss = F.binary_cross_entropy_with_logits(logits, target.to(logits), reduction="none").sum(1)
@@ -64,8 +64,7 @@ class LwFMC(Distilling):
 
     def __init__(self, weight: float = 10.0):
         super().__init__()
-        if not weight >= 0:
-            raise InputError(f"method LwFMC: weight={weight} must not be negative.")
+        not_negative(self, weight=weight)
         self.weight = weight
 
     def task_loss(self, view, outputs, samples) -> dict[str, Tensor]:

@@ -2,9 +2,9 @@
 
 from torch import Tensor
 
-from vdfd_seg.errors import InputError
 from vdfd_seg.methods.context import TaskContext
 from vdfd_seg.methods.distilling import Distilling
+from vdfd_seg.methods.options import not_negative, positive
 from vdfd_seg.models.losses import unbiased_distillation
 from vdfd_seg.registry import METHODS
 
@@ -35,10 +35,8 @@ class MiB(Distilling):
 
     def __init__(self, weight: float = 10.0, alpha: float = 1.0):
         super().__init__()
-        if not (weight >= 0 and alpha > 0):
-            raise InputError(
-                f"method MiB: weight={weight} must not be negative, alpha={alpha} must be above 0."
-            )
+        not_negative(self, weight=weight)
+        positive(self, alpha=alpha)
         self.weight = weight
         self.alpha = alpha
         self.hides = False

@@ -8,10 +8,10 @@ import torch
 from mmengine.structures import PixelData
 from torch import Tensor
 
-from vdfd_seg.errors import InputError
-from vdfd_seg.methods.base import Method
 from vdfd_seg.methods.context import TaskContext
 from vdfd_seg.methods.distilled_maps import distilled_maps, growth_factor
+from vdfd_seg.methods.distilling import Distilling
+from vdfd_seg.methods.options import at_least_one, not_negative, one_of
 from vdfd_seg.methods.pseudo_labels import EntropyMedians, normalised_entropy, pseudo_labels
 from vdfd_seg.models.losses import local_pod_loss
 from vdfd_seg.models.segmentation import Outputs, SegmentationView
@@ -21,7 +21,7 @@ ENTROPIES = ("unit", "released")
 
 
 @METHODS.register_module()
-class PLOP(Method):
+class PLOP(Distilling):
     r"""Pseudo-labels from the old network, and distillation of its maps by Local POD.
 
     .. math::
@@ -68,7 +68,6 @@ class PLOP(Method):
             ``entropy``.
     """
 
-    needs_old_network = True
     problems = ("segmentation",)
 
     def __init__(
@@ -83,12 +82,14 @@ class PLOP(Method):
         adaptive_factor: bool = True,
     ):
         super().__init__()
-        if min(feature_weight, logits_weight, min_threshold) < 0:
-            raise InputError("method PLOP: weights and min_threshold must not be negative.")
-        if bins < 1 or not scales or min(scales) < 1:
-            raise InputError(f"method PLOP: bins={bins} and scales={scales} must be 1 or more.")
-        if entropy not in ENTROPIES:
-            raise InputError(f"method PLOP: entropy '{entropy}' is not one of {ENTROPIES}.")
+        not_negative(
+            self,
+            feature_weight=feature_weight,
+            logits_weight=logits_weight,
+            min_threshold=min_threshold,
+        )
+        at_least_one(self, bins=bins, scales=scales)
+        one_of(self, ENTROPIES, entropy=entropy)
         self.feature_weight = feature_weight
         self.logits_weight = logits_weight
         self.scales = tuple(scales)
@@ -97,14 +98,11 @@ class PLOP(Method):
         self.entropy = entropy
         self.use_pseudo_labels = use_pseudo_labels
         self.adaptive_factor = adaptive_factor
-        self.num_old = 0
         self.background = False
         self.growth = 1.0
         self.scale = 1.0
         # In the state: a step that goes on elsewhere must keep the same thresholds to the bit.
         self.register_buffer("thresholds", None)
-        # In a list: the old network is no part of what is trained, saved or wrapped.
-        self._old: list[SegmentationView] = []
         self._seen: tuple[Outputs, Outputs] | None = None
 
     def num_hidden(self, context: TaskContext) -> int:
@@ -113,12 +111,11 @@ class PLOP(Method):
 
     def before_task(self, context: TaskContext) -> None:
         """Take the old network and find its median entropies."""
-        if context.old_network is None:
+        super().before_task(context)
+        if self.teacher is None:
             return
         protocol = context.protocol
-        self._old = [SegmentationView(context.old_network())]
         total = protocol.num_classes(context.step)
-        self.num_old = context.num_old
         self.growth = growth_factor(context)
         self.background = protocol.background is not None
         if self.entropy == "released":
@@ -129,7 +126,8 @@ class PLOP(Method):
     @torch.no_grad()
     def _find_thresholds(self, context: TaskContext) -> Tensor:
         medians = EntropyMedians(context.num_hidden, self.bins, context.device)
-        old = self._old[0]
+        assert self.teacher is not None
+        old = SegmentationView(self.teacher)
         for inputs, samples in context.batches():
             labels = context.view.labels(samples)
             logits = old.upsample(old.logits(inputs), labels)
@@ -148,10 +146,10 @@ class PLOP(Method):
 
     def targets(self, view, outputs, samples: list) -> list:
         """Copies of the samples with pseudo-labels and, as ``image_weight``, the factors."""
-        if self.thresholds is None or not self._old:
+        if self.thresholds is None or self.teacher is None:
             return samples
         labels = view.labels(samples)
-        logits = view.upsample(self._outputs_of_old(outputs).logits, labels)
+        logits = view.upsample(self._outputs_of_old(view, outputs).logits, labels)
         labels, factors = pseudo_labels(labels, logits, self.thresholds, self.scale)
         copies = [sample.new() for sample in samples]
         for copy, label, factor in zip(copies, labels, factors, strict=True):
@@ -175,26 +173,25 @@ class PLOP(Method):
 
     def extra_losses(self, view, outputs, samples: list) -> dict[str, Tensor]:
         """The weighted Local POD."""
-        if not self._old:
+        if self.teacher is None:
             return {}
-        old = self._outputs_of_old(outputs)
+        old = self._outputs_of_old(view, outputs)
         weights = [self.feature_weight] * (len(outputs.features) + 1) + [self.logits_weight]
         with torch.autocast(outputs.inputs.device.type, enabled=False):
             pod = local_pod_loss(
-                self._maps(view, outputs), self._maps(self._old[0], old), weights, self.scales
+                self._maps(view, outputs),
+                self._maps(SegmentationView(self.teacher), old),
+                weights,
+                self.scales,
             )
         return {"loss_pod": self.growth * pod}
 
-    def after_task(self, context: TaskContext) -> dict:
-        """Let the old network go."""
-        self._old = []
-        return {}
-
-    def _outputs_of_old(self, outputs: Outputs) -> Outputs:
+    def _outputs_of_old(self, view: SegmentationView, outputs: Outputs) -> Outputs:
         """The old network's for the same images, computed once an iteration."""
+        assert self.teacher is not None
         if self._seen is None or self._seen[0] is not outputs:
-            with torch.no_grad(), torch.autocast(outputs.inputs.device.type, enabled=False):
-                self._seen = outputs, self._old[0].outputs(outputs.inputs)
+            with torch.autocast(outputs.inputs.device.type, enabled=False):
+                self._seen = outputs, view.old_outputs(self.teacher, outputs)
         return self._seen[1]
 
     def _maps(self, view: SegmentationView, outputs: Outputs) -> list[Tensor]:

@@ -6,7 +6,8 @@ import torch
 from mmengine.dist import all_reduce
 from torch import Tensor
 
-IGNORE = 255
+from vdfd_seg.models.losses import wide
+from vdfd_seg.protocols import IGNORE_INDEX
 
 
 def normalised_entropy(logits: Tensor) -> Tensor:
@@ -23,7 +24,7 @@ def normalised_entropy(logits: Tensor) -> Tensor:
     Returns:
         (N, ...), in float32 at least.
     """
-    logits = logits if logits.dtype == torch.float64 else logits.float()
+    logits = wide(logits)
     entropy = torch.special.entr(logits.softmax(1)).sum(1)
     # Rounding must not leave [0, 1].
     return (entropy / math.log(max(logits.shape[1], 2))).clamp(0, 1)
@@ -105,7 +106,7 @@ def pseudo_labels(
     hidden = labels < len(thresholds)
     classes = logits.argmax(1)
     accepted = hidden & (scale * normalised_entropy(logits) < thresholds[classes])
-    replaced = torch.where(accepted, classes, torch.where(hidden, IGNORE, labels))
+    replaced = torch.where(accepted, classes, torch.where(hidden, IGNORE_INDEX, labels))
     total = hidden.flatten(1).sum(1)
     share = accepted.flatten(1).sum(1) / total.clamp(min=1)
     return replaced.to(labels.dtype), share.masked_fill(total == 0, 1.0)

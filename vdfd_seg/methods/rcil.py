@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from vdfd_seg.errors import InputError
 from vdfd_seg.methods.context import TaskContext
 from vdfd_seg.methods.distilled_maps import distilled_maps, growth_factor
 from vdfd_seg.methods.distilling import Distilling
+from vdfd_seg.methods.options import at_least_one, not_negative, positive
 from vdfd_seg.models.compensation import branches, compensate, fold
 from vdfd_seg.models.losses import pooled_cube_loss, unbiased_distillation
 from vdfd_seg.models.losses.pooled_cube import CHANNELS, POOL_SIZES
@@ -86,19 +86,16 @@ class RCIL(Distilling):
         pool_channels: int = CHANNELS,
     ):
         super().__init__()
-        weights = (
-            kd_weight, spatial_weight, spatial_logits_weight, channel_weight, channel_last_weight
-        )  # fmt: skip
-        if not (all(weight >= 0 for weight in weights) and alpha > 0):
-            raise InputError(
-                f"method RCIL: weights {weights} must not be negative, alpha={alpha} must be "
-                f"above 0."
-            )
-        if not pool_sizes or min(pool_sizes) < 1 or pool_channels < 1:
-            raise InputError(
-                f"method RCIL: pool_sizes={pool_sizes} and pool_channels={pool_channels} must be 1 "
-                f"or more."
-            )
+        not_negative(
+            self,
+            kd_weight=kd_weight,
+            spatial_weight=spatial_weight,
+            spatial_logits_weight=spatial_logits_weight,
+            channel_weight=channel_weight,
+            channel_last_weight=channel_last_weight,
+        )
+        positive(self, alpha=alpha)
+        at_least_one(self, pool_sizes=pool_sizes, pool_channels=pool_channels)
         self.kd_weight = kd_weight
         self.alpha = alpha
         self.spatial_weight = spatial_weight

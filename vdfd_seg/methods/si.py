@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from vdfd_seg.errors import InputError
 from vdfd_seg.methods.context import TaskContext
 from vdfd_seg.methods.importance import ImportancePenalty, buffer_name, penalised
+from vdfd_seg.methods.options import positive
 from vdfd_seg.registry import METHODS
 
 
@@ -35,8 +35,7 @@ class SI(ImportancePenalty):
 
     def __init__(self, weight: float = 0.2, damping: float = 0.1):
         super().__init__(weight)
-        if damping <= 0:
-            raise InputError(f"method SI: damping={damping} must be above 0.")
+        positive(self, damping=damping)
         self.damping = damping
         self._before: dict[str, tuple[Tensor, Tensor]] = {}
 

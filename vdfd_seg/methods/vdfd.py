@@ -18,6 +18,7 @@ from vdfd_seg.distillation.precision import PRECISIONS
 from vdfd_seg.errors import InputError
 from vdfd_seg.methods.base import Method
 from vdfd_seg.methods.context import TaskContext
+from vdfd_seg.methods.options import at_least_one, not_negative, one_of, positive
 from vdfd_seg.protocols import Protocol
 from vdfd_seg.registry import METHODS
 
@@ -89,28 +90,17 @@ class VDFD(Method):
         directions: str = "gradient",
     ):
         super().__init__()
-        for key, value, valid in (
-            ("precision", precision, PRECISIONS),
-            ("over", over, MEANS),
-            ("outputs", outputs, ("task", "seen")),
-            ("old_rows", old_rows, OLD_ROWS),
-            ("treatment", treatment, TREATMENTS),
-            ("unknown", unknown, ("error", "skip")),
-            ("accumulation", accumulation, ACCUMULATIONS),
-            ("directions", directions, ("gradient", "random")),
-        ):
-            if value not in valid:
-                raise InputError(f"method VDFD: {key}={value!r} is not one of {valid}.")
-        for key, number, fits, rule in (
-            ("weight", weight, weight >= 0, "must not be negative"),
-            ("rank", rank, rank >= 1, "must be at least 1"),
-            ("eps", eps, eps > 0, "must be above 0"),
-            ("gcn_lr", gcn_lr, gcn_lr > 0, "must be above 0"),
-            ("gcn_weight_decay", gcn_weight_decay, gcn_weight_decay >= 0, "must not be negative"),
-            ("images", images, images is None or images >= 1, "must be None or at least 1"),
-        ):
-            if not fits:
-                raise InputError(f"method VDFD: {key}={number} {rule}.")
+        one_of(self, PRECISIONS, precision=precision)
+        one_of(self, MEANS, over=over)
+        one_of(self, ("task", "seen"), outputs=outputs)
+        one_of(self, OLD_ROWS, old_rows=old_rows)
+        one_of(self, TREATMENTS, treatment=treatment)
+        one_of(self, ("error", "skip"), unknown=unknown)
+        one_of(self, ACCUMULATIONS, accumulation=accumulation)
+        one_of(self, ("gradient", "random"), directions=directions)
+        not_negative(self, weight=weight, gcn_weight_decay=gcn_weight_decay)
+        positive(self, eps=eps, gcn_lr=gcn_lr)
+        at_least_one(self, rank=rank, images=images)
         if old_rows == "penalised" and over != "all":
             raise InputError("method VDFD: old_rows='penalised' needs over='all'.")
         self.weight = weight

@@ -5,9 +5,9 @@ from torch import Tensor
 
 from vdfd_seg.distillation import VariationalBound
 from vdfd_seg.distillation.precision import PRECISIONS
-from vdfd_seg.errors import InputError
 from vdfd_seg.methods.base import Method
 from vdfd_seg.methods.context import TaskContext
+from vdfd_seg.methods.options import at_least_one, not_negative, one_of, positive
 from vdfd_seg.methods.output_cache import OutputCache
 from vdfd_seg.models.losses import new_classes_as_background
 from vdfd_seg.registry import METHODS
@@ -65,16 +65,10 @@ class VDFDPlus(Method):
         gcn_widths: tuple[int, int] | None = None,
     ):
         super().__init__()
-        if precision not in PRECISIONS:
-            raise InputError(
-                f"method VDFDPlus: precision={precision!r} is not one of {PRECISIONS}."
-            )
-        if weight < 0 or views < 1 or eps <= 0 or gcn_lr <= 0 or gcn_weight_decay < 0:
-            raise InputError(
-                f"method VDFDPlus: weight={weight} and gcn_weight_decay={gcn_weight_decay} must "
-                f"not be negative, views={views} must be at least 1, eps={eps} and "
-                f"gcn_lr={gcn_lr} above 0."
-            )
+        one_of(self, PRECISIONS, precision=precision)
+        not_negative(self, weight=weight, gcn_weight_decay=gcn_weight_decay)
+        positive(self, eps=eps, gcn_lr=gcn_lr)
+        at_least_one(self, views=views)
         self.weight = weight
         self.count = views
         self.precision = precision

@@ -21,7 +21,6 @@ class Outputs:
         inputs: (N, 3, H, W) images, as the network got them.
         features: Maps of the backbone's stages (after the neck, if any).
         embedding: (N, d, h, w) input of the classifier.
-        undropped: The same before the head's dropout.
         logits: (N, C, h, w) scores at the head's resolution.
         auxiliary: Logits of the auxiliary heads.
         undropped: (N, d, h, w) input of the head's dropout: the embedding without it.

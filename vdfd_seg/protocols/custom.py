@@ -25,7 +25,7 @@ def custom(
             classes; where it lists some, the pixels of the others are void.
         name: The protocol's name.
         dataset: The data set's name.
-        scenario: ``"class"`` or ``"domain"``.
+        scenario: ``"class"``, ``"domain"``, or with ``problem="classification"`` ``"task"``.
         **rules: Further fields of :class:`Protocol`.
 
     Raises:
@@ -49,7 +49,7 @@ def custom(
         elif isinstance(task, str):
             raise InputError(f"protocol '{name}': task {number} must be a list of names.")
         else:
-            key = "classes" if scenario == "class" else "domains"
+            key = "domains" if scenario == "domain" else "classes"
             built.append(Task(task_name(task), **{key: tuple(task)}))
     if scenario == "domain":
         if built:

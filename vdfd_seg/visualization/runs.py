@@ -8,6 +8,7 @@ from typing import Any
 from vdfd_seg.errors import InputError
 from vdfd_seg.evaluation.files import load_results
 from vdfd_seg.evaluation.table import run_names
+from vdfd_seg.paths import step_name
 from vdfd_seg.visualization.overlay import default_palette
 
 
@@ -52,7 +53,7 @@ class RunFiles:
 
     def step_dir(self, step: int) -> Path:
         """Folder of a step, ``step_KK``."""
-        return self.work_dir / f"step_{step:02d}"
+        return self.work_dir / step_name(step)
 
     def values(self, key: str) -> list[float | None]:
         """A value of every step by step number; None where missing."""

@@ -20,6 +20,7 @@ from vdfd_seg.models.losses.unbiased_distillation import (
     new_classes_as_background,
     unbiased_distillation,
 )
+from vdfd_seg.models.losses.wide import wide
 
 __all__ = [
     "TaskAwareLoss",
@@ -34,4 +35,5 @@ __all__ = [
     "spatial_cube_distance",
     "unbiased_cross_entropy",
     "unbiased_distillation",
+    "wide",
 ]

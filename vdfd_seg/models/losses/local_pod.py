@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from vdfd_seg.models.losses.squares import difference_of_squares, wide
+from vdfd_seg.models.losses.squares import difference_of_squares
+from vdfd_seg.models.losses.wide import wide
 
 SCALES = (1, 2, 4)
 

@@ -1,12 +1,8 @@
 """Squares of maps, in a precision that holds them."""
 
-import torch
 from torch import Tensor
 
-
-def wide(tensor: Tensor) -> Tensor:
-    """The tensor in float32 at least."""
-    return tensor if tensor.dtype == torch.float64 else tensor.float()
+from vdfd_seg.models.losses.wide import wide
 
 
 def difference_of_squares(new: Tensor, old: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vdfd_seg.models.losses.task_aware import TaskAwareLoss
+from vdfd_seg.models.losses.wide import wide
 from vdfd_seg.registry import MODELS
 
 
@@ -33,7 +34,7 @@ def unbiased_cross_entropy(
     Returns:
         Scalar mean over the pixels that count; 0 when none does.
     """
-    log_q = F.log_softmax(logits if logits.dtype == torch.float64 else logits.float(), dim=1)
+    log_q = F.log_softmax(wide(logits), dim=1)
     if num_hidden > 1:
         background = torch.logsumexp(log_q[:, :num_hidden], dim=1, keepdim=True)
         log_q = torch.cat([background, log_q[:, 1:]], dim=1)

@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vdfd_seg.models.losses.wide import wide
+
 
 def new_classes_as_background(logits: Tensor, num_old: int) -> Tensor:
     r"""Logits in which what is new is background, as the old network would say it.
@@ -52,7 +54,7 @@ def unbiased_distillation(new: Tensor, old: Tensor, alpha: float = 1.0) -> Tenso
         Scalar.
     """
     num_old = old.shape[1]
-    log_q = F.log_softmax(new if new.dtype == torch.float64 else new.float(), dim=1)
+    log_q = F.log_softmax(wide(new), dim=1)
     log_r = new_classes_as_background(log_q, num_old)
-    target = F.softmax(alpha * (old if old.dtype == torch.float64 else old.float()), dim=1)
+    target = F.softmax(alpha * wide(old), dim=1)
     return -(target * log_r).sum(1).mean() / num_old
