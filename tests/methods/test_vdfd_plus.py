@@ -4,6 +4,7 @@ import torch
 from vdfd_seg.errors import InputError
 from vdfd_seg.methods import build_method
 from vdfd_seg.methods.output_cache import OutputCache, draws_of
+from vdfd_seg.models.losses import unbiased_distillation
 
 CASES = ("segmentation", "task", "class", "domain")
 
@@ -61,6 +62,52 @@ def test_the_bound_is_to_the_outputs_at_the_start_of_the_step(second, losses_of,
     # The cache is in half precision.
     assert losses["loss_bound"].item() == pytest.approx(expected.item(), rel=2e-2, abs=1e-5)
     assert expected > 1e-4
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_categorical_bound_is_distillation_from_the_network_of_the_start(second, losses_of, case):
+    step, start = second(case, family="categorical", weight=0.5, temperature=2.0)
+    method = step.method
+    old = of_old_classes(started(step, start), method.num_old, case).double()
+    torch.manual_seed(1)
+    new = of_old_classes(step.view.outputs(step.inputs).logits, method.num_old, case).double()
+    sizes = step.context.protocol.task_sizes(0) if case == "task" else [method.num_old]
+    assert method.groups == sizes
+    expected = 0.0
+    for ours, theirs in zip(new.split(sizes, 1), old.split(sizes, 1), strict=True):
+        q, p = ((z / 2).exp() / (z / 2).exp().sum(1, keepdim=True) for z in (ours, theirs))
+        expected -= 0.5 * (p * q.log()).sum(1).mean().item()
+    assert losses_of(step)["loss_bound"].item() == pytest.approx(expected, rel=2e-3)
+    assert method.optimizer is None
+    assert not list(method.parameters())
+
+
+def test_a_categorical_bound_is_what_mib_computes_from_a_network_run_along(begin, train, end):
+    """MiB divides by the old classes; here both at the head's resolution."""
+    first = begin({"type": "VDFDPlus"})
+    train(first)
+    previous = end(first)
+    cached = begin({"type": "VDFDPlus", "family": "categorical"}, 1, previous, growth="balanced")
+    live = begin({"type": "MiB"}, 1, previous, growth="balanced")
+    gradients = []
+    for step in (cached, live):
+        step.network.load_state_dict(cached.network.state_dict())
+        step.network.eval()
+        with torch.no_grad():
+            step.network.decode_head.conv_seg.weight.mul_(1.5)
+        outputs = step.view.outputs(step.inputs)
+        if step is cached:
+            loss = step.method.extra_losses(step.view, outputs, step.samples)["loss_bound"] / 0.1
+        else:
+            old = step.view.old_logits(step.method.teacher, outputs)
+            loss = unbiased_distillation(outputs.logits, old) * old.shape[1]
+        step.network.zero_grad()
+        loss.backward()
+        gradients.append((loss.item(), step.network.decode_head.conv_seg.weight.grad))
+        with torch.no_grad():
+            step.network.decode_head.conv_seg.weight.div_(1.5)
+    assert gradients[0][0] == pytest.approx(gradients[1][0], rel=1e-3)
+    assert torch.allclose(gradients[0][1], gradients[1][1], atol=1e-3 * gradients[1][1].abs().max())
 
 
 def test_after_a_balanced_start_the_cache_is_what_the_old_network_says(begin, train, end):
@@ -121,6 +168,8 @@ def test_a_cache_is_in_the_order_of_its_views(second):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"family": "student"}, "family='student'"),
+        ({"temperature": 0.0}, "temperature=0.0"),
         ({"precision": "full"}, "precision='full'"),
         ({"weight": -1.0}, "weight=-1.0"),
         ({"views": 0}, "views=0 must be at least 1"),

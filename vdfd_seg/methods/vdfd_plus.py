@@ -1,5 +1,7 @@
 """VDFD's bound over the inputs that a step has."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -7,10 +9,13 @@ from vdfd_seg.distillation import VariationalBound
 from vdfd_seg.distillation.precision import PRECISIONS
 from vdfd_seg.methods.base import Method
 from vdfd_seg.methods.context import TaskContext
+from vdfd_seg.methods.lwf import distillation_loss
 from vdfd_seg.methods.options import at_least_one, not_negative, one_of, positive
 from vdfd_seg.methods.output_cache import OutputCache
 from vdfd_seg.models.losses import new_classes_as_background
 from vdfd_seg.registry import METHODS
+
+FAMILIES = ("gaussian", "categorical")
 
 
 @METHODS.register_module()
@@ -37,8 +42,23 @@ class VDFDPlus(Method):
     start of the step s = t, and both are what the network of the step before says. Under
     rotations the images as they are count.
 
+    That is the bound of a Gaussian, :math:`\log q(t \mid s)` being the logarithm of its density.
+    With ``family="categorical"`` it is the one of a categorical distribution, which knows that
+    outputs are logits of a softmax:
+
+    .. math::
+        L = L_{task} + \lambda \sum_g \frac{1}{|P|} \sum_p -\sum_{c \in g}
+            \mathrm{softmax}(t_{g,p} / T)_c \log \mathrm{softmax}(s_{g,p} / T)_c,
+
+    over groups g of classes that compete: each old task's where the task is known, else all old
+    ones. It is what LwF, and with the background above MiB, compute from a network that is run
+    along; there is no precision to learn, and the ``precision``, ``eps`` and ``gcn`` options mean
+    nothing.
+
     Args:
         weight: :math:`\lambda`.
+        family: ``"gaussian"`` or ``"categorical"``.
+        temperature: T, for the categorical family.
         views: Augmented views of an image. As many as the step has passes are as good as a
             network that is run along; the cache takes 2 bytes for each view, class and position.
         precision: ``"gcn"`` or ``"identity"``.
@@ -57,6 +77,8 @@ class VDFDPlus(Method):
     def __init__(
         self,
         weight: float = 0.1,
+        family: str = "gaussian",
+        temperature: float = 1.0,
         views: int = 4,
         precision: str = "gcn",
         eps: float = 1e-3,
@@ -65,11 +87,14 @@ class VDFDPlus(Method):
         gcn_widths: tuple[int, int] | None = None,
     ):
         super().__init__()
+        one_of(self, FAMILIES, family=family)
         one_of(self, PRECISIONS, precision=precision)
         not_negative(self, weight=weight, gcn_weight_decay=gcn_weight_decay)
-        positive(self, eps=eps, gcn_lr=gcn_lr)
+        positive(self, temperature=temperature, eps=eps, gcn_lr=gcn_lr)
         at_least_one(self, views=views)
         self.weight = weight
+        self.family = family
+        self.temperature = temperature
         self.count = views
         self.precision = precision
         self.eps = eps
@@ -79,6 +104,7 @@ class VDFDPlus(Method):
         self.bound: VariationalBound | None = None
         self.cache: OutputCache | None = None
         self.num_old = 0
+        self.groups: list[int] = []
         self.hides = False
 
     def before_task(self, context: TaskContext) -> None:
@@ -89,14 +115,9 @@ class VDFDPlus(Method):
         sizes = [size for size in protocol.task_sizes(context.step - 1) if size]
         self.num_old = sum(sizes)
         self.hides = self.num_hidden(context) > 0
-        rows = view.classifier()[0].detach()[: self.num_old]
-        self.bound = VariationalBound(
-            rows.split(sizes), self.precision, self.eps, *self.gcn_widths
-        ).to(context.device)
-        if self.bound.precision_model is not None:
-            self.optimizer = torch.optim.Adam(
-                self.bound.parameters(), lr=self.gcn_lr, weight_decay=self.gcn_weight_decay
-            )
+        self.groups = sizes if protocol.scenario == "task" else [self.num_old]
+        if self.family == "gaussian":
+            self._build_bound(view.classifier()[0].detach()[: self.num_old].split(sizes))
         self.views = self.count
         assert context.views is not None
         view.network.eval()
@@ -106,12 +127,27 @@ class VDFDPlus(Method):
         view.network.train()
         context.log(f"cached the outputs of {len(self.cache.values)} views")
 
+    def _build_bound(self, prototypes: Sequence[Tensor]) -> None:
+        self.bound = VariationalBound(prototypes, self.precision, self.eps, *self.gcn_widths)
+        if self.bound.precision_model is not None:
+            self.bound.to(prototypes[0].device)
+            self.optimizer = torch.optim.Adam(
+                self.bound.parameters(), lr=self.gcn_lr, weight_decay=self.gcn_weight_decay
+            )
+
     def extra_losses(self, view, outputs, samples) -> dict[str, Tensor]:
-        """The weighted bound; its two terms beside it, for the log."""
-        if self.bound is None or self.cache is None:
+        """The weighted bound; a Gaussian's two terms beside it, for the log."""
+        if self.cache is None:
             return {}
         new = self._of_old_classes(outputs.logits)
-        quadratic, log_det = self.bound.terms(new, self.cache.of(samples, new.device))
+        old = self.cache.of(samples, new.device)
+        if self.bound is None:
+            terms = [
+                distillation_loss(s, t, self.temperature)
+                for s, t in zip(new.split(self.groups, 1), old.split(self.groups, 1), strict=True)
+            ]
+            return {"loss_bound": self.weight * sum(terms[1:], start=terms[0])}
+        quadratic, log_det = self.bound.terms(new, old)
         return {
             "loss_bound": self.weight * (quadratic - log_det),
             "bound_quadratic": quadratic.detach(),
