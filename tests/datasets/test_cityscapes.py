@@ -7,7 +7,7 @@ from PIL import Image
 from tests import fake_cityscapes as fake
 from tools.dataset_converters import cityscapes as tool
 from vdfd_seg.datasets.cityscapes import convert_cityscapes, train_id_table
-from vdfd_seg.datasets.protocol_data import open_source
+from vdfd_seg.datasets.source import open_source
 from vdfd_seg.engine import load_settings
 from vdfd_seg.engine.data import open_data
 from vdfd_seg.errors import InputError

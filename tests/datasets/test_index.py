@@ -7,7 +7,7 @@ from PIL import Image
 
 from vdfd_seg.datasets import index as index_module
 from vdfd_seg.datasets.index_cache import common_folder, default_folder
-from vdfd_seg.datasets.protocol_data import _name
+from vdfd_seg.datasets.source import _name
 from vdfd_seg.errors import InputError
 
 

@@ -10,9 +10,11 @@ from vdfd_seg.datasets.image_arrays import ImageArrays, read_arrays, write_array
 from vdfd_seg.datasets.image_batches import ImageBatches, LabelledImages
 from vdfd_seg.datasets.image_folder import read_image_folder
 from vdfd_seg.datasets.index import ClassIndex, build_index
-from vdfd_seg.datasets.protocol_data import ProtocolData, Source, open_source, prepare_data
+from vdfd_seg.datasets.preparation import prepare_data
+from vdfd_seg.datasets.protocol_data import ProtocolData
 from vdfd_seg.datasets.sampler import DrawSampler, ViewSampler
 from vdfd_seg.datasets.seeding import derived_seed
+from vdfd_seg.datasets.source import Source, open_source
 from vdfd_seg.datasets.task_dataset import Sample, TaskDataset
 from vdfd_seg.datasets.transforms import BlankLabels, MaskLabels
 from vdfd_seg.datasets.voc_aug import convert_voc_aug

@@ -16,7 +16,8 @@ import numpy as np
 from vdfd_seg.datasets.audit_images import AuditedArrays, AuditedFiles
 from vdfd_seg.datasets.classification_data import ClassificationData
 from vdfd_seg.datasets.index import ClassIndex
-from vdfd_seg.datasets.protocol_data import ProtocolData, Source
+from vdfd_seg.datasets.protocol_data import ProtocolData
+from vdfd_seg.datasets.source import Source
 from vdfd_seg.errors import InputError
 from vdfd_seg.protocols import Protocol
 

@@ -7,7 +7,8 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 
 from vdfd_seg.datasets.classification_data import ClassificationData
-from vdfd_seg.datasets.protocol_data import ProtocolData, Source
+from vdfd_seg.datasets.protocol_data import ProtocolData
+from vdfd_seg.datasets.source import Source
 from vdfd_seg.protocols import IGNORE_INDEX
 
 _CHUNK = 1 << 20

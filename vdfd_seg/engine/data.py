@@ -5,7 +5,9 @@ from mmengine.dist import barrier, is_main_process
 from vdfd_seg.datasets.classification_data import ClassificationData
 from vdfd_seg.datasets.crops import evaluated_part
 from vdfd_seg.datasets.image_arrays import read_arrays
-from vdfd_seg.datasets.protocol_data import ProtocolData, open_source, prepare_data
+from vdfd_seg.datasets.preparation import prepare_data
+from vdfd_seg.datasets.protocol_data import ProtocolData
+from vdfd_seg.datasets.source import open_source
 from vdfd_seg.engine.settings import Settings
 from vdfd_seg.errors import InputError, unknown_name
 
