@@ -109,7 +109,11 @@ def test_a_job_whose_file_never_comes_fails(tmp_path, said, made):
 def test_interruption_ends_children_and_theirs(tmp_path, number):
     child = (
         "import os, pathlib, subprocess, sys, time\n"
-        "p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(100)'])\n"
+        # What a job starts may ignore the interruption, as workers that load images do.
+        "ignore = 'import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); '\n"
+        "more = 'print(flush=True); time.sleep(100)'\n"
+        "p = subprocess.Popen([sys.executable, '-c', ignore + more], stdout=subprocess.PIPE)\n"
+        "p.stdout.readline()\n"
         f"file = pathlib.Path({str(tmp_path / 'pids')!r})\n"
         "file.write_text(str(os.getpid()) + ' ' + str(p.pid) + ' ')\n"
         "time.sleep(100)"

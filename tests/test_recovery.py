@@ -179,7 +179,11 @@ class TestFullDisk:
             [sys.executable, str(ROOT / "tools/train.py"), str(finished.file),
              "--work-dir", str(work_dir)],
             capture_output=True, text=True, check=False, timeout=300,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            # What measures coverage in a process would write a file, too.
+            env={
+                **{k: v for k, v in os.environ.items() if "COVERAGE" not in k},
+                "OMP_NUM_THREADS": "1",
+            },
             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000)),
         )  # fmt: skip
         assert done.returncode == EXIT_STORAGE, done.stderr

@@ -148,6 +148,10 @@ def _end(jobs):
         for job in alive:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 job.process.wait(max(0.0, deadline - time.monotonic()))
+    # What a job started may have outlived it, by ignoring what ended it.
+    for job in jobs:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(job.process.pid, signal.SIGKILL)
 
 
 @contextlib.contextmanager
