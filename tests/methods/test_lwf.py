@@ -156,7 +156,14 @@ class TestStep:
         assert step.method.extra_losses(step.view, None, step.samples) == {}
 
 
-@pytest.mark.parametrize("options", [{"weight": -1}, {"temperature": 0}, {"weight": math.nan}])
-def test_bad_options_are_refused(options):
-    with pytest.raises(InputError, match="method LwF: "):
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"weight": -1}, "weight=-1 must not be negative"),
+        ({"temperature": 0}, "temperature=0 must be above 0"),
+        ({"weight": math.nan}, "weight=nan must not be negative"),
+    ],
+)
+def test_bad_options_are_refused(options, message):
+    with pytest.raises(InputError, match=f"method LwF: {message}"):
         build_method({"type": "LwF", **options})

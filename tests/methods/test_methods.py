@@ -22,7 +22,7 @@ from vdfd_seg.methods import build_method
         ({"type": "VDFD", "weight": float("nan")}, "weight=nan"),
         ({"type": "VDFD", "rank": 0}, "rank=0 must be at least 1"),
         ({"type": "VDFD", "eps": 0}, "eps=0 must be above 0"),
-        ({"type": "VDFD", "images": 0}, "images=0 must be at least 1"),
+        ({"type": "VDFD", "images": 0}, "images=0 must be None or at least 1"),
         ({"type": "VDFD", "precision": "gnc"}, "precision='gnc' is not one of"),
         ({"type": "VDFD", "over": "pixels"}, "over='pixels' is not one of"),
         ({"type": "VDFD", "outputs": "all"}, "outputs='all' is not one of"),

@@ -110,7 +110,14 @@ def test_extreme_logits_under_autocast(taught):
     assert all(p.grad.isfinite().all() for p in step.network.parameters())
 
 
-@pytest.mark.parametrize("options", [{"weight": -1}, {"alpha": 0}, {"weight": float("nan")}])
-def test_bad_options_are_refused(options):
-    with pytest.raises(InputError, match="method MiB: "):
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"weight": -1}, "weight=-1 must not be negative"),
+        ({"alpha": 0}, "alpha=0 must be above 0"),
+        ({"weight": float("nan")}, "weight=nan must not be negative"),
+    ],
+)
+def test_bad_options_are_refused(options, message):
+    with pytest.raises(InputError, match=f"method MiB: {message}"):
         build_method({"type": "MiB", **options})

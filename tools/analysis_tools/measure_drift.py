@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from vdfd_seg.cli import run_guarded
 from vdfd_seg.environment import quiet_imports
 from vdfd_seg.errors import InputError
+from vdfd_seg.paths import step_name
 
 KEYS = (
     "accuracy then",
@@ -84,7 +85,7 @@ def measure(config: str, work_dir: Path, data_root: str | None = None) -> list[d
     data = open_data(settings)
     cfg, sizes = settings.config.test_dataloader, settings.protocol.task_sizes
     last = len(settings.protocol.tasks) - 1
-    saved = [load_step(work_dir / f"step_{k:02d}" / "checkpoint.pth") for k in range(last + 1)]
+    saved = [load_step(work_dir / step_name(k) / "checkpoint.pth") for k in range(last + 1)]
 
     def network(step: int, state: dict) -> nn.Module:
         return finished_network(settings.config.model, sizes(step), state)

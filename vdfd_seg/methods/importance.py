@@ -9,7 +9,7 @@ from torch import Tensor
 from vdfd_seg.errors import InputError
 from vdfd_seg.methods.base import Method
 from vdfd_seg.methods.context import TaskContext
-from vdfd_seg.methods.options import at_least_one, not_negative
+from vdfd_seg.methods.options import none_or_at_least_one, not_negative
 
 
 class ImportancePenalty(Method):
@@ -114,7 +114,7 @@ class RunningImportance(ImportancePenalty):
         super().__init__(weight, per_filter)
         if not 0 <= alpha <= 1:
             raise InputError(f"method {type(self).__name__}: alpha={alpha} must be from 0 to 1.")
-        at_least_one(self, images=images)
+        none_or_at_least_one(self, images=images)
         self.alpha = alpha
         self.images = images
 

@@ -1,5 +1,7 @@
 """Learning without forgetting."""
 
+from collections.abc import Iterable
+
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -33,6 +35,24 @@ def distillation_loss(
     target = F.softmax(old.float() / temperature, dim=1)
     loss = -(target * log_q).sum(1).mean()
     return loss / new.shape[1] if average_classes else loss
+
+
+def distillation_over_groups(
+    groups: Iterable[tuple[Tensor, Tensor]],
+    temperature: float = 1.0,
+    average_classes: bool = False,
+) -> Tensor:
+    """The sum of :func:`distillation_loss` over groups of classes that compete.
+
+    Args:
+        groups: For each group the new logits and the old ones.
+        temperature, average_classes: See :func:`distillation_loss`.
+
+    Returns:
+        Scalar.
+    """
+    terms = [distillation_loss(new, old, temperature, average_classes) for new, old in groups]
+    return sum(terms[1:], start=terms[0])
 
 
 @METHODS.register_module()
@@ -82,8 +102,5 @@ class LwF(Distilling):
             samples: The batch's data samples, for the resolution of their labels.
         """
         new, old = view.at_labels(new, samples), view.at_labels(old, samples)
-        terms = [
-            distillation_loss(new[:, rows], old[:, rows], self.temperature, self.average_classes)
-            for rows in view.old_groups(self.num_old)
-        ]
-        return sum(terms[1:], start=terms[0])
+        groups = ((new[:, rows], old[:, rows]) for rows in view.old_groups(self.num_old))
+        return distillation_over_groups(groups, self.temperature, self.average_classes)

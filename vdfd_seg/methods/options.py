@@ -25,15 +25,25 @@ def positive(method: object, **options: float) -> None:
     _refuse(method, options, lambda value: 0 < value < math.inf, "must be above 0")
 
 
-def at_least_one(method: object, **options: int | Sequence[int] | None) -> None:
-    """Refuse counts below 1, and lists that are empty or have one; None is no limit."""
+def at_least_one(method: object, **options: int | Sequence[int]) -> None:
+    """Refuse counts below 1, and lists that are empty or have one."""
 
     def fits(value):
         if isinstance(value, Sequence):
             return bool(value) and min(value) >= 1
-        return value is None or value >= 1
+        return value >= 1
 
     _refuse(method, options, fits, "must be at least 1")
+
+
+def none_or_at_least_one(method: object, **options: int | None) -> None:
+    """Refuse limits below 1; None is no limit."""
+    _refuse(
+        method,
+        options,
+        lambda value: value is None or value >= 1,
+        "must be None or at least 1",
+    )
 
 
 def one_of(method: object, valid: Sequence[str], **options: str) -> None:

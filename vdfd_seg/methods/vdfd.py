@@ -18,7 +18,13 @@ from vdfd_seg.distillation.precision import PRECISIONS
 from vdfd_seg.errors import InputError
 from vdfd_seg.methods.base import Method
 from vdfd_seg.methods.context import TaskContext
-from vdfd_seg.methods.options import at_least_one, not_negative, one_of, positive
+from vdfd_seg.methods.options import (
+    at_least_one,
+    none_or_at_least_one,
+    not_negative,
+    one_of,
+    positive,
+)
 from vdfd_seg.protocols import Protocol
 from vdfd_seg.registry import METHODS
 
@@ -100,7 +106,8 @@ class VDFD(Method):
         one_of(self, ("gradient", "random"), directions=directions)
         not_negative(self, weight=weight, gcn_weight_decay=gcn_weight_decay)
         positive(self, eps=eps, gcn_lr=gcn_lr)
-        at_least_one(self, rank=rank, images=images)
+        at_least_one(self, rank=rank)
+        none_or_at_least_one(self, images=images)
         if old_rows == "penalised" and over != "all":
             raise InputError("method VDFD: old_rows='penalised' needs over='all'.")
         self.weight = weight

@@ -9,7 +9,7 @@ from vdfd_seg.distillation import VariationalBound
 from vdfd_seg.distillation.precision import PRECISIONS
 from vdfd_seg.methods.base import Method
 from vdfd_seg.methods.context import TaskContext
-from vdfd_seg.methods.lwf import distillation_loss
+from vdfd_seg.methods.lwf import distillation_over_groups
 from vdfd_seg.methods.options import at_least_one, not_negative, one_of, positive
 from vdfd_seg.methods.output_cache import OutputCache
 from vdfd_seg.models.losses import new_classes_as_background
@@ -130,7 +130,6 @@ class VDFDPlus(Method):
     def _build_bound(self, prototypes: Sequence[Tensor]) -> None:
         self.bound = VariationalBound(prototypes, self.precision, self.eps, *self.gcn_widths)
         if self.bound.precision_model is not None:
-            self.bound.to(prototypes[0].device)
             self.optimizer = torch.optim.Adam(
                 self.bound.parameters(), lr=self.gcn_lr, weight_decay=self.gcn_weight_decay
             )
@@ -142,11 +141,8 @@ class VDFDPlus(Method):
         new = self._of_old_classes(outputs.logits)
         old = self.cache.of(samples, new.device)
         if self.bound is None:
-            terms = [
-                distillation_loss(s, t, self.temperature)
-                for s, t in zip(new.split(self.groups, 1), old.split(self.groups, 1), strict=True)
-            ]
-            return {"loss_bound": self.weight * sum(terms[1:], start=terms[0])}
+            groups = zip(new.split(self.groups, 1), old.split(self.groups, 1), strict=True)
+            return {"loss_bound": self.weight * distillation_over_groups(groups, self.temperature)}
         quadratic, log_det = self.bound.terms(new, old)
         return {
             "loss_bound": self.weight * (quadratic - log_det),
