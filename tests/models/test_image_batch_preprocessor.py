@@ -113,3 +113,12 @@ class TestPreprocessor:
     def test_bad_options_are_refused(self, options):
         with pytest.raises(InputError, match="data_preprocessor needs crop_padding of 0 or more"):
             ImageBatchPreprocessor(**options)
+
+
+def test_goes_where_the_network_goes_that_holds_it():
+    """MMEngine's own record of the device follows `to` of the preprocessor alone."""
+    network = torch.nn.Sequential(ImageBatchPreprocessor()).to("meta")
+    samples = LabelledImages(torch.zeros(2, dtype=torch.int64), torch.zeros(2, dtype=torch.int64))
+    found = network[0]({"inputs": pixels(2), "data_samples": samples})
+    assert found["inputs"].is_meta
+    assert found["data_samples"].labels.is_meta

@@ -62,8 +62,9 @@ class ImageBatchPreprocessor(BaseDataPreprocessor):
         Returns:
             ``inputs`` ``(N, C, H, W)`` float32, and ``data_samples`` on the same device.
         """
-        inputs = data["inputs"].to(self.device, non_blocking=True)
-        samples: LabelledImages = data["data_samples"].to(self.device)
+        device = self.shift.device
+        inputs = data["inputs"].to(device, non_blocking=True)
+        samples: LabelledImages = data["data_samples"].to(device)
         if training and samples.random is not None:
             inputs = augment(inputs, samples.random, self.crop_padding, self.flip)
         inputs = torch.addcmul(self.shift, inputs.float(), self.scale)
