@@ -159,3 +159,14 @@ def test_a_filter_is_penalised_by_all_its_weights(after, losses_of):
         expected += (step.method.importance[name].flatten() * squares).sum()
     assert expected > 0
     assert losses_of(step)["loss_ewc"].item() == pytest.approx(3.5 * expected.item(), rel=1e-4)
+
+
+@pytest.mark.parametrize("per_filter", [False, True])
+def test_permuted_importances_are_the_same_numbers_elsewhere(after, per_filter):
+    straight, permuted = (
+        after(per_filter=per_filter, permuted=option)[1].carried["importance"]
+        for option in (False, True)
+    )
+    for name, value in straight.items():
+        assert torch.equal(value.sort().values, permuted[name].sort().values), name
+    assert any(not torch.equal(value, permuted[name]) for name, value in straight.items())

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from vdfd_seg.distillation import ClassGaussians, linear_drift
 from vdfd_seg.errors import InputError
 from vdfd_seg.methods import build_method
 from vdfd_seg.methods.output_cache import OutputCache, draws_of
@@ -175,8 +176,91 @@ def test_a_cache_is_in_the_order_of_its_views(second):
         ({"views": 0}, "views=0 must be at least 1"),
         ({"eps": 0.0}, "eps=0.0"),
         ({"gcn_lr": 0.0}, "gcn_lr=0.0"),
+        ({"gaussians": -0.1}, "gaussians=-0.1"),
     ],
 )
 def test_options_out_of_range_are_refused(options, message):
     with pytest.raises(InputError, match=message):
         build_method({"type": "VDFDPlus", **options})
+
+
+def features(step):
+    """Of the batch, without augmentation."""
+    training = step.network.training
+    step.network.eval()
+    with torch.no_grad():
+        found = step.view.outputs(step.inputs).embedding.double()
+    step.network.train(training)
+    return found
+
+
+@pytest.fixture
+def two_steps(begin, train, end, tiny_classification):
+    """Both steps with Gaussians, each finished, and the features of the second's images at both."""
+
+    def make(case, **options):
+        cfg = {"type": "VDFDPlus", "gaussians": 0.5, "family": "categorical", **options}
+        data = tiny_classification(case)
+        first = begin(cfg, data=data)
+        train(first)
+        carried = end(first)
+        second = begin(cfg, 1, carried, data=data)
+        before = features(second)
+        train(second, 3)
+        return first, carried.carried["gaussians"], second, before, end(second).carried["gaussians"]
+
+    return make
+
+
+@pytest.mark.parametrize("case", ["task", "class"])
+def test_gaussians_are_moved_by_what_the_step_did_to_its_own_images(two_steps, case):
+    _, old, second, before, new = two_steps(case)
+    after, labels = features(second), second.samples.labels
+    protocol = second.context.protocol
+    own = ClassGaussians.of(after, labels, protocol.task_labels(1))
+    drift = linear_drift(before, after)
+    kept = ClassGaussians(old["means"].double(), old["covariance"].double(), 1).moved(drift)
+    expected = kept.joined(own)
+    assert new["means"].shape == (protocol.num_classes(1), before.shape[1])
+    assert torch.allclose(new["means"].double(), expected.means, atol=1e-4)
+    assert torch.allclose(new["covariance"].double(), expected.covariance, atol=1e-4)
+    assert not torch.allclose(new["means"][: len(old["means"])], old["means"], atol=1e-3)
+
+
+@pytest.mark.parametrize("case", ["task", "class"])
+def test_predictions_are_those_of_the_densities(two_steps, case):
+    _, _, step, _, state = two_steps(case)
+    step.network.eval()
+    with torch.no_grad():
+        found = step.method.predict(step.view, step.inputs, step.samples)
+        heads = step.view.logits(step.inputs)
+    rows, offsets = ClassGaussians(
+        state["means"].double(), state["covariance"].double(), 2
+    ).discriminant()
+    densities = (features(step) @ rows.T + offsets).float()
+    if case == "class":
+        expected = densities
+    else:
+        groups = zip(heads.split(step.network.head_sizes, 1),
+                     densities.split(step.network.head_sizes, 1), strict=True)  # fmt: skip
+        expected = torch.cat(
+            [head.log_softmax(1) + 0.5 * density.log_softmax(1) for head, density in groups], 1
+        )
+    assert torch.allclose(found, expected, rtol=1e-3, atol=1e-3)
+
+
+def test_a_finished_step_predicts_alike_when_it_is_read_again(two_steps):
+    _, _, step, _, state = two_steps("class")
+    again = build_method({"type": "VDFDPlus", "gaussians": 0.5})
+    step.network.eval()
+    before = again.predict(step.view, step.inputs, step.samples)
+    again.restore({"gaussians": state})
+    found = again.predict(step.view, step.inputs, step.samples)
+    assert torch.equal(found, step.method.predict(step.view, step.inputs, step.samples))
+    assert torch.equal(before, step.view.logits(step.inputs))
+
+
+def test_gaussians_are_refused_in_segmentation(tiny_protocol):
+    method = build_method({"type": "VDFDPlus", "gaussians": 0.5})
+    with pytest.raises(InputError, match="gaussians is for classification"):
+        method.check(tiny_protocol())

@@ -4,10 +4,13 @@ In the order of the paper's formulas: the mean gradient of a task's outputs
 (:class:`MeanGradientEstimator`), its compression to a :class:`GradientMemory`, the first-order
 displacement of old outputs and its precision (:class:`PrecisionGCN`), and the loss
 (:class:`VariationalDistillationLoss`), with :func:`proximal_step` as its implicit treatment and
-:func:`random_directions` as the control of an experiment.
+:func:`random_directions` as the control of an experiment. Beside it, what a variant needs:
+the bound at the images that a step has (:class:`VariationalBound`), and classes as Gaussians whose
+drift is followed (:class:`ClassGaussians`, :func:`linear_drift`).
 """
 
 from vdfd_seg.distillation.bound import VariationalBound
+from vdfd_seg.distillation.class_gaussians import ClassGaussians, LinearDrift, linear_drift
 from vdfd_seg.distillation.controls import random_directions
 from vdfd_seg.distillation.estimator import MeanGradientEstimator
 from vdfd_seg.distillation.kernels import penalisable_parameters
@@ -17,7 +20,9 @@ from vdfd_seg.distillation.precision import PrecisionGCN, TaskPrecisions, class_
 from vdfd_seg.distillation.proximal import proximal_step
 
 __all__ = [
+    "ClassGaussians",
     "GradientMemory",
+    "LinearDrift",
     "MeanGradientEstimator",
     "MemoryMismatchError",
     "PrecisionGCN",
@@ -25,6 +30,7 @@ __all__ = [
     "VariationalBound",
     "VariationalDistillationLoss",
     "class_graph",
+    "linear_drift",
     "penalisable_parameters",
     "proximal_step",
     "random_directions",

@@ -27,6 +27,7 @@ class EWC(RunningImportance):
         images: How many of a task's images the estimate uses; None for all.
         per_filter: One importance for each filter,
             see :class:`~vdfd_seg.methods.importance.ImportancePenalty`.
+        permuted: Importances at random places, a control; see there too.
 
     Raises:
         InputError: For a negative weight, or alpha outside [0, 1].
@@ -38,8 +39,9 @@ class EWC(RunningImportance):
         alpha: float = 0.5,
         images: int | None = None,
         per_filter: bool = False,
+        permuted: bool = False,
     ):
-        super().__init__(weight, alpha, images, per_filter)
+        super().__init__(weight, alpha, images, per_filter, permuted)
 
     def estimate(self, context: TaskContext) -> dict[str, Tensor]:
         """The Fisher information's diagonal for the task just learned."""

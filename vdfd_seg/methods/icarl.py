@@ -3,13 +3,13 @@
 import numpy as np
 import torch
 import torch.nn.functional as F
-from mmengine.dist import all_gather_object, get_dist_info
 from torch import Tensor
 
 from vdfd_seg.datasets.task_dataset import Sample
 from vdfd_seg.errors import InputError
 from vdfd_seg.methods.context import TaskContext
 from vdfd_seg.methods.distilling import Distilling, sigmoid_distillation
+from vdfd_seg.methods.features import features_of
 from vdfd_seg.methods.options import at_least_one, not_negative
 from vdfd_seg.protocols import Protocol
 from vdfd_seg.registry import METHODS
@@ -84,7 +84,7 @@ class ICaRL(Distilling):
         """Choose exemplars of the new classes, cut those of the old, and take all means."""
         super().after_task(context)
         each = self.exemplars // context.protocol.num_classes(context.step)
-        features, labels = _features(context, context.samples)
+        features, labels = _unit_features(context, context.samples)
         kept = {}
         for label, positions in context.carried.get("exemplars", {}).items():
             kept[int(label)] = [list(item) for item in positions[:each]]
@@ -94,7 +94,7 @@ class ICaRL(Distilling):
             chosen = [context.samples[int(i)] for i in rows[order]]
             kept[label] = [[sample.image, sample.task] for sample in chosen]
         samples = exemplar_samples({"exemplars": kept})
-        features, labels = _features(context, samples)
+        features, labels = _unit_features(context, samples)
         means = [features[labels == label].mean(0) for label in sorted(kept)]
         state = {"exemplars": kept, "means": F.normalize(torch.stack(means), dim=1)}
         self.restore(state)
@@ -145,24 +145,7 @@ def herding(features: Tensor, count: int) -> Tensor:
     return torch.tensor(chosen, dtype=torch.int64)
 
 
-@torch.no_grad()
-def _features(context: TaskContext, samples: list[Sample]) -> tuple[Tensor, Tensor]:
-    """Features of length one and labels of all samples, in their order, on the CPU."""
-    view = context.view
-    training = view.network.training
-    view.network.eval()
-    parts = [
-        (F.normalize(view.outputs(inputs).embedding.double(), dim=1).cpu(), batch.labels.cpu())
-        for inputs, batch in context.batches(samples=samples)
-    ]
-    view.network.train(training)
-    # Process r of W has every W-th sample.
-    shares = all_gather_object(tuple(torch.cat(each) for each in zip(*parts)) if parts else None)
-    world = get_dist_info()[1]
-    width = next(share[0].shape[1] for share in shares if share is not None)
-    features = torch.empty(len(samples), width, dtype=torch.float64)
-    labels = torch.empty(len(samples), dtype=torch.int64)
-    for rank, share in enumerate(shares):
-        if share is not None:
-            features[rank::world], labels[rank::world] = share
-    return features, labels
+def _unit_features(context: TaskContext, samples: list[Sample]) -> tuple[Tensor, Tensor]:
+    """Features of length one, and labels."""
+    features, labels = features_of(context, samples)
+    return F.normalize(features, dim=1), labels

@@ -6,6 +6,7 @@ import torch
 from mmengine.dist import all_reduce
 from torch import Tensor
 
+from vdfd_seg.datasets.seeding import derived_seed
 from vdfd_seg.errors import InputError
 from vdfd_seg.methods.base import Method
 from vdfd_seg.methods.context import TaskContext
@@ -24,6 +25,8 @@ class ImportancePenalty(Method):
         per_filter: Average the importances over the kernel of each output filter (over the row of
             a linear layer), and carry one number a filter: for a ResNet-18 0.1 % of what its
             weights take.
+        permuted: Permute each parameter's importances at random: a control experiment, which
+            importances that mean something must beat.
 
     Raises:
         InputError: For a negative weight.
@@ -31,11 +34,12 @@ class ImportancePenalty(Method):
 
     anchors_weights = True
 
-    def __init__(self, weight: float = 1.0, per_filter: bool = False):
+    def __init__(self, weight: float = 1.0, per_filter: bool = False, permuted: bool = False):
         super().__init__()
         not_negative(self, weight=weight)
         self.weight = weight
         self.per_filter = per_filter
+        self.permuted = permuted
         self.importance: dict[str, Tensor] = {}
         self.anchor: dict[str, Tensor] = {}
 
@@ -78,6 +82,8 @@ class ImportancePenalty(Method):
                 name: self._shaped(value.flatten(1).mean(1) if value.ndim > 1 else value, value)
                 for name, value in found.items()
             }
+        if self.permuted:
+            found = _permuted(found, context.seed)
         merged = self.merge(self.importance, found)
         return {"importance": {name: value.flatten().float() for name, value in merged.items()}}
 
@@ -98,7 +104,7 @@ class RunningImportance(ImportancePenalty):
         weight: :math:`\lambda`.
         alpha: Share of the old importances.
         images: How many of a task's images the estimate uses; None for all.
-        per_filter: See :class:`ImportancePenalty`.
+        per_filter, permuted: See :class:`ImportancePenalty`.
 
     Raises:
         InputError: For a negative weight, alpha outside [0, 1], or less than one image.
@@ -110,8 +116,9 @@ class RunningImportance(ImportancePenalty):
         alpha: float = 0.5,
         images: int | None = None,
         per_filter: bool = False,
+        permuted: bool = False,
     ):
-        super().__init__(weight, per_filter)
+        super().__init__(weight, per_filter, permuted)
         if not 0 <= alpha <= 1:
             raise InputError(f"method {type(self).__name__}: alpha={alpha} must be from 0 to 1.")
         none_or_at_least_one(self, images=images)
@@ -169,6 +176,14 @@ def mean_over_images(
         all_reduce(value)
     return {name: (value / count.clamp_min(1).to(value.device)).float()
             for name, value in sums.items()}  # fmt: skip
+
+
+def _permuted(found: dict[str, Tensor], seed: int) -> dict[str, Tensor]:
+    draw = torch.Generator().manual_seed(derived_seed(seed, "permuted"))
+    return {
+        name: value.flatten()[torch.randperm(value.numel(), generator=draw)].view_as(value)
+        for name, value in found.items()
+    }
 
 
 def _trained_classes(context):

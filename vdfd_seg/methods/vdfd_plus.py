@@ -3,16 +3,20 @@
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from vdfd_seg.distillation import VariationalBound
 from vdfd_seg.distillation.precision import PRECISIONS
+from vdfd_seg.errors import InputError
 from vdfd_seg.methods.base import Method
 from vdfd_seg.methods.context import TaskContext
+from vdfd_seg.methods.gaussian_read_out import GaussianReadOut
 from vdfd_seg.methods.lwf import distillation_over_groups
 from vdfd_seg.methods.options import at_least_one, not_negative, one_of, positive
 from vdfd_seg.methods.output_cache import OutputCache
 from vdfd_seg.models.losses import new_classes_as_background
+from vdfd_seg.protocols import Protocol
 from vdfd_seg.registry import METHODS
 
 FAMILIES = ("gaussian", "categorical")
@@ -55,6 +59,19 @@ class VDFDPlus(Method):
     along; there is no precision to learn, and the ``precision``, ``eps`` and ``gcn`` options mean
     nothing.
 
+    Image classifiers may also keep ``gaussians``: each class is carried as the mean :math:`\mu_c`
+    of its features, with one covariance :math:`\Sigma` for all
+    (:class:`~vdfd_seg.distillation.ClassGaussians`). What a step does to the features of its own
+    images gives a linear map (:func:`~vdfd_seg.distillation.linear_drift`) by which the Gaussians
+    of old classes are moved on. An image then scores, of a task's classes g,
+
+    .. math::
+        \log \mathrm{softmax}(s_g) + a \log \mathrm{softmax}(r_g), \qquad
+        r_c = \log N(h; \mu_c, \Sigma),
+
+    where its task is known; else :math:`r_c` alone, for heads of different tasks were never
+    trained against each other.
+
     Args:
         weight: :math:`\lambda`.
         family: ``"gaussian"`` or ``"categorical"``.
@@ -66,9 +83,11 @@ class VDFDPlus(Method):
         gcn_lr: Learning rate of the GCN's own Adam.
         gcn_weight_decay: Its weight decay.
         gcn_widths: Hidden and output width of the GCN; default d/16 and d/8.
+        gaussians: a, for image classifiers; 0, the default, carries no Gaussians and predicts
+            from the heads. Under label augmentation predictions are then of the image as it is.
 
     Raises:
-        InputError: For an option out of range.
+        InputError: For an option out of range, or ``gaussians`` in segmentation.
     """
 
     trains_old_heads = True
@@ -85,11 +104,12 @@ class VDFDPlus(Method):
         gcn_lr: float = 7e-4,
         gcn_weight_decay: float = 5e-4,
         gcn_widths: tuple[int, int] | None = None,
+        gaussians: float = 0.0,
     ):
         super().__init__()
         one_of(self, FAMILIES, family=family)
         one_of(self, PRECISIONS, precision=precision)
-        not_negative(self, weight=weight, gcn_weight_decay=gcn_weight_decay)
+        not_negative(self, weight=weight, gcn_weight_decay=gcn_weight_decay, gaussians=gaussians)
         positive(self, temperature=temperature, eps=eps, gcn_lr=gcn_lr)
         at_least_one(self, views=views)
         self.weight = weight
@@ -101,14 +121,24 @@ class VDFDPlus(Method):
         self.gcn_lr = gcn_lr
         self.gcn_weight_decay = gcn_weight_decay
         self.gcn_widths = (None, None) if gcn_widths is None else tuple(gcn_widths)
+        self.gaussians = gaussians
+        self.labels_after_task = gaussians > 0
+        self.read_out = GaussianReadOut() if gaussians else None
         self.bound: VariationalBound | None = None
         self.cache: OutputCache | None = None
         self.num_old = 0
         self.groups: list[int] = []
         self.hides = False
 
+    def check(self, protocol: Protocol) -> None:
+        """Refuse Gaussians of pixels."""
+        if self.gaussians and protocol.problem != "classification":
+            raise InputError("method VDFDPlus: gaussians is for classification; leave it at 0.")
+
     def before_task(self, context: TaskContext) -> None:
         """Cache the outputs, and build the bound."""
+        if context.step and self.read_out is not None:
+            self.read_out.begin(context)
         if not context.step or not self.weight:
             return
         protocol, view = context.protocol, context.view
@@ -157,6 +187,31 @@ class VDFDPlus(Method):
         return logits[:, : self.num_old].float()
 
     def after_task(self, context: TaskContext) -> dict:
-        """Let the cache go; nothing is carried."""
+        """Let the cache go; nothing is carried but the Gaussians."""
         self.cache = None
-        return {}
+        if self.read_out is None:
+            return {}
+        return {"gaussians": self.read_out.end(context, context.carried.get("gaussians", {}))}
+
+    def restore(self, state: dict) -> None:
+        """Take the Gaussians."""
+        if self.read_out is not None and "gaussians" in state:
+            self.read_out.restore(state["gaussians"])
+
+    def predict(self, view, inputs: Tensor, samples):
+        """Predictions of the heads, or scores ``(N, C)`` with the Gaussians."""
+        if self.read_out is None or self.read_out.discriminant is None:
+            return super().predict(view, inputs, samples)
+        outputs = view.outputs(inputs)
+        scores = self.read_out.scores(outputs.embedding)
+        if view.scenario != "task":
+            return scores
+        sizes = view.network.head_sizes
+        groups = zip(outputs.logits.float().split(sizes, 1), scores.split(sizes, 1), strict=True)
+        return torch.cat(
+            [
+                F.log_softmax(head, 1) + self.gaussians * F.log_softmax(score, 1)
+                for head, score in groups
+            ],
+            1,
+        )

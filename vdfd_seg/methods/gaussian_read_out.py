@@ -1,0 +1,65 @@
+"""Predicting classes from where their features lie, and following these as they drift."""
+
+import torch
+from torch import Tensor
+
+from vdfd_seg.distillation import ClassGaussians, linear_drift
+from vdfd_seg.methods.context import TaskContext
+from vdfd_seg.methods.features import features_of
+
+
+class GaussianReadOut:
+    """What a method calls to keep :class:`~vdfd_seg.distillation.ClassGaussians` over the tasks.
+
+    Between steps the means of all classes and one covariance are kept, in single precision; while
+    a step trains, the features that its images had when it began.
+    """
+
+    def __init__(self):
+        self.before: Tensor | None = None
+        self.discriminant: tuple[Tensor, Tensor] | None = None
+
+    def begin(self, context: TaskContext) -> None:
+        """Before a step trains: note the features of its images."""
+        self.before = features_of(context, context.samples)[0]
+
+    def end(self, context: TaskContext, carried: dict) -> dict:
+        """After a step: move the Gaussians of old classes, and add those of the new ones.
+
+        Args:
+            context: The step.
+            carried: What this returned at the step before; ``{}`` at the first.
+
+        Returns:
+            What to carry.
+        """
+        after, labels = features_of(context, context.samples)
+        classes = context.protocol.task_labels(context.step)
+        gaussians = ClassGaussians.of(after, labels, classes)
+        if carried:
+            assert self.before is not None
+            gaussians = _gaussians(carried).moved(linear_drift(self.before, after)).joined(gaussians)
+        self.before = None
+        state = {
+            "means": gaussians.means.float(),
+            "covariance": gaussians.covariance.float(),
+            "tasks": gaussians.tasks,
+        }
+        self.restore(state)
+        return state
+
+    def restore(self, state: dict) -> None:
+        """Take what :meth:`end` returned, for prediction."""
+        rows, offsets = _gaussians(state).discriminant()
+        self.discriminant = rows.float(), offsets.float()
+
+    def scores(self, features: Tensor) -> Tensor:
+        """Log-densities ``(N, C)`` of features ``(N, d)``, less what all classes share."""
+        assert self.discriminant is not None
+        rows, offsets = (part.to(features.device) for part in self.discriminant)
+        return torch.addmm(offsets, features.float(), rows.T)
+
+
+def _gaussians(state: dict) -> ClassGaussians:
+    means, covariance = state["means"].double().cpu(), state["covariance"].double().cpu()
+    return ClassGaussians(means, covariance, state["tasks"])
