@@ -121,4 +121,6 @@ def test_a_class_without_images_lies_in_the_middle():
     features, labels = cloud()
     found = ClassGaussians.of(features, labels, [0, 1, 2, 8])
     assert torch.allclose(found.means[3], features.mean(0))
-    assert torch.allclose(found.covariance, ClassGaussians.of(features, labels, range(3)).covariance)
+    assert torch.allclose(
+        found.covariance, ClassGaussians.of(features, labels, range(3)).covariance
+    )

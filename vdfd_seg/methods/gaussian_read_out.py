@@ -38,7 +38,9 @@ class GaussianReadOut:
         gaussians = ClassGaussians.of(after, labels, classes)
         if carried:
             assert self.before is not None
-            gaussians = _gaussians(carried).moved(linear_drift(self.before, after)).joined(gaussians)
+            gaussians = (
+                _gaussians(carried).moved(linear_drift(self.before, after)).joined(gaussians)
+            )
         self.before = None
         state = {
             "means": gaussians.means.float(),
