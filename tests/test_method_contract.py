@@ -25,6 +25,8 @@ MODEL = {
     "model.decode_head.in_channels": 8, "model.decode_head.in_index": 1,
     "model.decode_head.channels": 8, "step_overrides": {}, "examples": 0,
 }  # fmt: skip
+OPTIONS = {("VDFDPlus", "class"): {"gaussians": 0.3}}
+"""What is tested beyond a method's defaults: what it carries must come through as well."""
 
 
 @pytest.fixture(scope="module")
@@ -74,10 +76,11 @@ def case(request, scenes, arrays, interrupt, read, tmp_path_factory):
     """A method's uninterrupted and resumed run, and the images that its second step read."""
     name, kind = request.param
     folder = tmp_path_factory.mktemp(name)
+    method = {"type": name, **OPTIONS.get(request.param, {})}
     if kind == "segmentation":
-        config = changed(tiny_config(scenes), {**SHORT, **MODEL, "method": {"type": name}})
+        config = changed(tiny_config(scenes), {**SHORT, **MODEL, "method": method})
     else:
-        config = changed(tiny_classifier_config(arrays, {"type": name}, kind), SHORT)
+        config = changed(tiny_classifier_config(arrays, method, kind), SHORT)
     file = write_config(folder / "tiny.py", config)
     interrupt(file, folder / "resumed", step=1, at=2)
     assert (folder / "resumed" / "step_01" / "resume.pth").exists()
@@ -89,7 +92,7 @@ def case(request, scenes, arrays, interrupt, read, tmp_path_factory):
     resumed = resume(file, folder / "resumed")
     return SimpleNamespace(
         whole=whole, resumed=resumed, images=images, data=data, file=file,
-        method=build_method({"type": name}),
+        method=build_method(method),
     )  # fmt: skip
 
 

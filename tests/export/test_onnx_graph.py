@@ -115,9 +115,17 @@ def classifier(train, tmp_path_factory):
     return trained
 
 
-@pytest.mark.parametrize("method", [{"type": "FineTune"}, {"type": "ICaRL", "exemplars": 30}])
+@pytest.mark.parametrize(
+    "method",
+    [
+        {"type": "FineTune"},
+        {"type": "ICaRL", "exemplars": 30},
+        {"type": "VDFDPlus", "gaussians": 0.3},
+    ],
+    ids=lambda method: method["type"],
+)
 def test_classifiers(classifier, tmp_path, method):
-    """Also one that predicts by the nearest mean."""
+    """Also those that predict by the nearest mean and by densities."""
     digits, path = classifier(method)
     check = export_onnx(path / "step_02" / "checkpoint.pth", tmp_path / "c.onnx")
     assert check.difference <= onnx_graph.TOLERANCE and check.labels == 1
