@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-RIDGE = 1e-3
+RIDGE = 1e-2
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class ClassGaussians:
         total = self.tasks * self.covariance + newer.tasks * newer.covariance
         return ClassGaussians(torch.cat([self.means, newer.means]), total / tasks, tasks)
 
-    def discriminant(self, shrinkage: float = 0.1) -> tuple[Tensor, Tensor]:
+    def discriminant(self, shrinkage: float = 1.0) -> tuple[Tensor, Tensor]:
         r"""The linear discriminant: rows ``(C, d)`` and offsets ``(C,)``.
 
         .. math::
