@@ -1,6 +1,9 @@
 """Predicting classes from where their features lie, and following these as they drift."""
 
+from collections.abc import Sequence
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from vdfd_seg.distillation import ClassGaussians, linear_drift
@@ -60,6 +63,23 @@ class GaussianReadOut:
         assert self.discriminant is not None
         rows, offsets = (part.to(features.device) for part in self.discriminant)
         return torch.addmm(offsets, features.float(), rows.T)
+
+
+def within_tasks(heads: Tensor, scores: Tensor, sizes: Sequence[int], weight: float) -> Tensor:
+    """``log softmax(heads) + weight * log softmax(scores)``, each over one task's classes.
+
+    Args:
+        heads: Logits ``(N, C)``.
+        scores: Log-densities ``(N, C)``.
+        sizes: Number of classes of each task.
+        weight: Of the log-densities.
+
+    Returns:
+        ``(N, C)``.
+    """
+    groups = zip(heads.split(sizes, 1), scores.split(sizes, 1), strict=True)
+    parts = [F.log_softmax(h, 1) + weight * F.log_softmax(s, 1) for h, s in groups]
+    return torch.cat(parts, 1)
 
 
 def _gaussians(state: dict) -> ClassGaussians:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from vdfd_seg.distillation import VariationalBound
@@ -11,7 +10,7 @@ from vdfd_seg.distillation.precision import PRECISIONS
 from vdfd_seg.errors import InputError
 from vdfd_seg.methods.base import Method
 from vdfd_seg.methods.context import TaskContext
-from vdfd_seg.methods.gaussian_read_out import GaussianReadOut
+from vdfd_seg.methods.gaussian_read_out import GaussianReadOut, within_tasks
 from vdfd_seg.methods.lwf import distillation_over_groups
 from vdfd_seg.methods.options import at_least_one, not_negative, one_of, positive
 from vdfd_seg.methods.output_cache import OutputCache
@@ -207,11 +206,4 @@ class VDFDPlus(Method):
         if view.scenario != "task":
             return scores
         sizes = view.network.head_sizes
-        groups = zip(outputs.logits.float().split(sizes, 1), scores.split(sizes, 1), strict=True)
-        return torch.cat(
-            [
-                F.log_softmax(head, 1) + self.gaussians * F.log_softmax(score, 1)
-                for head, score in groups
-            ],
-            1,
-        )
+        return within_tasks(outputs.logits.float(), scores, sizes, self.gaussians)

@@ -1,0 +1,52 @@
+"""Read-outs of a run of VDFDPlus, which does one of them itself."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from tests.tiny import tiny_classifier_config, write_config
+from vdfd_seg.datasets import write_digits
+from vdfd_seg.errors import InputError
+
+TOOL = Path(__file__).parents[2] / "tools" / "analysis_tools" / "measure_read_outs.py"
+
+
+@pytest.fixture(scope="module")
+def tool():
+    spec = importlib.util.spec_from_file_location("measure_read_outs", TOOL)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module", params=["task", "class"])
+def run(request, train, tmp_path_factory):
+    folder = tmp_path_factory.mktemp(request.param)
+    method = {"type": "VDFDPlus", "family": "categorical", "gaussians": 0.4}
+    config = tiny_classifier_config(write_digits(folder / "digits"), method, request.param)
+    return request.param, train(file=write_config(folder / "tiny.py", config))
+
+
+def test_one_of_them_is_what_the_run_reports(tool, run, capsys):
+    scenario, finished = run
+    result = tool.measure(str(finished.file), finished.path, 0.4)
+    reported = result["moved, and heads" if scenario == "task" else "moved"]
+    assert reported == pytest.approx(finished.results["summary"]["acc"], abs=0.5)
+    assert len(result) == (7 if scenario == "task" else 4)
+    capsys.readouterr()
+    assert tool.main([str(finished.file), str(finished.path), "--weight", "0.4"]) == 0
+    header, _, line = capsys.readouterr().out.strip().splitlines()
+    assert header.count("|") == line.count("|") == len(result) + 2
+
+
+def test_a_weight_of_zero_leaves_the_heads(tool, run):
+    scenario, finished = run
+    if scenario == "task":
+        result = tool.measure(str(finished.file), finished.path, 0.0)
+        assert result["moved, and heads"] == result["heads"]
+
+
+def test_a_segmentation_config_is_refused(tool, tmp_path):
+    with pytest.raises(InputError, match="is not of a classifier"):
+        tool.measure("finetune/finetune_deeplabv3_r18-d4_digitscenes-4-3", tmp_path, 0.1)

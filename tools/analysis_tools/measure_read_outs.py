@@ -1,0 +1,137 @@
+#!/usr/bin/env python
+"""Measure what predicting from the classes' Gaussians is worth, and what following their drift is.
+
+    python tools/analysis_tools/measure_read_outs.py CONFIG WORK_DIR
+
+For a finished classification run whose checkpoints are all there, of any method. Prints the
+accuracy after the last step, the mean over the tasks, of
+
+* the heads;
+* the Gaussians of all classes, moved on by each step's linear drift as VDFDPlus's does;
+* the same left where they were when their task was learned;
+* the same taken again from all old images with the last network, which no estimate can beat;
+
+and where the task is known, each together with the heads, weighed by ``--weight``.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from vdfd_seg.cli import run_guarded
+from vdfd_seg.environment import quiet_imports
+from vdfd_seg.errors import InputError
+from vdfd_seg.paths import step_name
+
+
+@torch.no_grad()
+def features(network: nn.Module, data, part: str, samples: list, cfg: dict):
+    """Features ``(N, d)`` and logits ``(N, C)`` of samples, and the data samples of each batch."""
+    found, logits, batches = [], [], []
+    for batch in data.pass_over(part, samples, cfg):
+        batch = network.data_preprocessor(batch, training=False)
+        found.append(network.features(batch["inputs"]))
+        logits.append(network.logits(found[-1])[:, :: network.rows_per_class])
+        batches.append(batch["data_samples"])
+    return torch.cat(found), torch.cat(logits).float(), batches
+
+
+def gaussians_after(networks: Sequence[nn.Module], data, cfg: dict) -> dict:
+    """The Gaussians after the last step: moved, left, and from old images."""
+    from vdfd_seg.distillation import ClassGaussians, linear_drift
+
+    def of(network, step):
+        found, _, batches = features(network, data, "train", data.train_samples(step), cfg)
+        labels = torch.cat([batch.labels for batch in batches])
+        classes = data.protocol.task_labels(step)
+        return found, ClassGaussians.of(found.cpu(), labels.cpu(), classes)
+
+    after, own = of(networks[0], 0)
+    moved = left = own
+    for step in range(1, len(networks)):
+        before, _ = of(networks[step - 1], step)
+        after, own = of(networks[step], step)
+        moved = moved.moved(linear_drift(before.cpu(), after.cpu())).joined(own)
+        left = left.joined(own)
+    again = of(networks[-1], 0)[1]
+    for step in range(1, len(networks)):
+        again = again.joined(of(networks[-1], step)[1])
+    return {"moved": moved, "not moved": left, "from old images": again}
+
+
+def measure(config: str, work_dir: Path, weight: float, data_root: str | None = None) -> dict:
+    """Accuracies in percent by read-out, see the module's text."""
+    from vdfd_seg.checkpoint import load_step
+    from vdfd_seg.engine import load_settings
+    from vdfd_seg.engine.data import open_data
+    from vdfd_seg.engine.environment import set_up
+    from vdfd_seg.engine.networks import checked_view, finished_network
+    from vdfd_seg.methods.gaussian_read_out import within_tasks
+    from vdfd_seg.paths import resolve_config
+
+    set_up()
+    options = {} if data_root is None else {"data_root": data_root}
+    settings = load_settings(resolve_config(config), options)
+    protocol = settings.protocol
+    if protocol.problem != "classification":
+        raise InputError(f"'{config}' is not of a classifier.")
+    data, cfg = open_data(settings), settings.config.test_dataloader
+    last = len(protocol.tasks) - 1
+    networks = [
+        finished_network(
+            settings.config.model,
+            protocol.task_sizes(step),
+            load_step(work_dir / step_name(step) / "checkpoint.pth")["state_dict"],
+        )
+        for step in range(last + 1)
+    ]
+    view = checked_view(networks[-1], protocol)
+    found, heads, batches = features(
+        networks[-1], data, data.evaluate_on_part, data.test_samples(last), cfg
+    )
+
+    def accuracy(scores: Tensor) -> float:
+        parts = scores.split([len(batch) for batch in batches])
+        right = torch.cat([
+            view.competing(part, batch).argmax(1) == batch.labels
+            for part, batch in zip(parts, batches, strict=True)
+        ])  # fmt: skip
+        tasks = torch.cat([batch.tasks for batch in batches])
+        each = [right[tasks == task].double().mean() for task in range(last + 1)]
+        return 100 * float(torch.stack(each).mean())
+
+    result = {"heads": accuracy(heads)}
+    for name, gaussians in gaussians_after(networks, data, cfg).items():
+        rows, offsets = (part.to(found).float() for part in gaussians.discriminant())
+        scores = torch.addmm(offsets, found.float(), rows.T)
+        result[name] = accuracy(scores)
+        if protocol.scenario == "task":
+            sizes = networks[-1].head_sizes
+            result[f"{name}, and heads"] = accuracy(within_tasks(heads, scores, sizes, weight))
+    return result
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("config", help="config file, or its name among the packaged configs")
+    parser.add_argument("work_dirs", type=Path, nargs="+", help="finished runs of it")
+    parser.add_argument("--weight", type=float, default=0.1, help="of the Gaussians, beside heads")
+    parser.add_argument("--data-root", help="the run's data set")
+    args = parser.parse_args(argv)
+    with quiet_imports():
+        import vdfd_seg.engine  # noqa: F401
+    for number, work_dir in enumerate(args.work_dirs):
+        row = measure(args.config, work_dir, args.weight, args.data_root)
+        if not number:
+            print("| | " + " | ".join(row) + " |\n|---|" + "---|" * len(row))
+        print(f"| {work_dir.name} | " + " | ".join(f"{v:.2f}" for v in row.values()) + " |",
+              flush=True)  # fmt: skip
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run_guarded(main))
