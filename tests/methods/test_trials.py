@@ -79,8 +79,11 @@ def test_averaging_goes_back_towards_the_start(second, end, share):
 
 
 def test_the_other_options_add_their_terms(second, losses_of):
-    plain, all_of_them = second()[0], second(second_moments=10.0, taylor=2.0, mixup=True)[0]
+    plain, all_of_them = (
+        second()[0],
+        second(second_moments=10.0, taylor=2.0, mixup=True, features=0.5)[0],
+    )
     found = losses_of(all_of_them)
     added = found.keys() - losses_of(plain).keys()
-    assert added >= {"loss_ewc", "loss_mixup", "loss_vdfd"}
+    assert added >= {"loss_ewc", "loss_features", "loss_mixup", "loss_vdfd"}
     assert found["loss_ewc"] > 0

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from mmengine.config import DictAction
 from torch import Tensor, nn
 
 from vdfd_seg.cli import run_guarded
@@ -63,7 +64,7 @@ def gaussians_after(networks: Sequence[nn.Module], data, cfg: dict) -> dict:
     return {"moved": moved, "not moved": left, "from old images": again}
 
 
-def measure(config: str, work_dir: Path, weight: float, data_root: str | None = None) -> dict:
+def measure(config: str, work_dir: Path, weight: float, options: dict | None = None) -> dict:
     """Accuracies in percent by read-out, see the module's text."""
     from vdfd_seg.checkpoint import load_step
     from vdfd_seg.engine import load_settings
@@ -74,8 +75,7 @@ def measure(config: str, work_dir: Path, weight: float, data_root: str | None = 
     from vdfd_seg.paths import resolve_config
 
     set_up()
-    options = {} if data_root is None else {"data_root": data_root}
-    settings = load_settings(resolve_config(config), options)
+    settings = load_settings(resolve_config(config), options or {})
     protocol = settings.protocol
     if protocol.problem != "classification":
         raise InputError(f"'{config}' is not of a classifier.")
@@ -120,12 +120,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("config", help="config file, or its name among the packaged configs")
     parser.add_argument("work_dirs", type=Path, nargs="+", help="finished runs of it")
     parser.add_argument("--weight", type=float, default=0.1, help="of the Gaussians, beside heads")
-    parser.add_argument("--data-root", help="the run's data set")
+    parser.add_argument("--cfg-options", nargs="+", action=DictAction, default={}, metavar="K=V")
     args = parser.parse_args(argv)
     with quiet_imports():
         import vdfd_seg.engine  # noqa: F401
     for number, work_dir in enumerate(args.work_dirs):
-        row = measure(args.config, work_dir, args.weight, args.data_root)
+        row = measure(args.config, work_dir, args.weight, args.cfg_options)
         if not number:
             print("| | " + " | ".join(row) + " |\n|---|" + "---|" * len(row))
         print(f"| {work_dir.name} | " + " | ".join(f"{v:.2f}" for v in row.values()) + " |",
