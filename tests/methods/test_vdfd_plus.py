@@ -264,3 +264,11 @@ def test_gaussians_are_refused_in_segmentation(tiny_protocol):
     method = build_method({"type": "VDFDPlus", "gaussians": 0.5})
     with pytest.raises(InputError, match="gaussians is for classification"):
         method.check(tiny_protocol())
+
+
+def test_gaussians_cannot_begin_in_the_middle(begin, train, end, tiny_classification):
+    data = tiny_classification("class")
+    first = begin({"type": "VDFDPlus"}, data=data)
+    train(first)
+    with pytest.raises(InputError, match="step 0 was trained without gaussians"):
+        begin({"type": "VDFDPlus", "gaussians": 0.5}, 1, end(first), data=data)

@@ -86,7 +86,8 @@ class VDFDPlus(Method):
             from the heads. Under label augmentation predictions are then of the image as it is.
 
     Raises:
-        InputError: For an option out of range, or ``gaussians`` in segmentation.
+        InputError: For an option out of range, for ``gaussians`` in segmentation, or after a step
+            that carries none.
     """
 
     trains_old_heads = True
@@ -137,6 +138,11 @@ class VDFDPlus(Method):
     def before_task(self, context: TaskContext) -> None:
         """Cache the outputs, and build the bound."""
         if context.step and self.read_out is not None:
+            if "gaussians" not in context.carried:
+                raise InputError(
+                    f"method VDFDPlus: step {context.step - 1} was trained without gaussians and "
+                    f"carries none; set method.gaussians=0, or train from step 0."
+                )
             self.read_out.begin(context)
         if not context.step or not self.weight:
             return
