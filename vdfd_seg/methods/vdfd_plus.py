@@ -66,7 +66,7 @@ class VDFDPlus(Method):
 
     .. math::
         \log \mathrm{softmax}(s_g) + a \log \mathrm{softmax}(r_g), \qquad
-        r_c = \log N(h; \mu_c, \Sigma),
+        r_c = \log N(h; \mu_c, S), \qquad S = \Sigma + \frac{\mathrm{tr} \Sigma}{d} I,
 
     where its task is known; else :math:`r_c` alone, for heads of different tasks were never
     trained against each other.
