@@ -1,8 +1,6 @@
 """The leak audit finds what leaks, and says so with its exit status."""
 
-import importlib.util
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,19 +9,13 @@ from PIL import Image
 from tests.fake_cityscapes import names
 from vdfd_seg.cli import run_guarded
 
-TOOL = Path(__file__).parents[2] / "tools" / "analysis_tools" / "audit_protocol.py"
-
 
 @pytest.fixture
-def run(capsys, stack):
+def run(tool, capsys, stack):
     """Run the audit; returns its exit status and the words of what it printed."""
-    spec = importlib.util.spec_from_file_location("audit_protocol", TOOL)
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    main = tool.main
 
     def call(*arguments):
-        status = run_guarded(main, list(map(str, arguments)))
+        status = run_guarded(tool.main, list(map(str, arguments)))
         out, err = capsys.readouterr()
         assert status != 2 or "vdfd_seg: error:" in err or "masks with ids" in out
         return status, out if status != 2 or out else err

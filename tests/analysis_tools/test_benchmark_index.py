@@ -1,22 +1,9 @@
 """The benchmark of the class index runs, and cleans up; how long it takes is not tested."""
 
-import importlib.util
 import os
-from pathlib import Path
 
 import numpy as np
-import pytest
 from PIL import Image
-
-TOOL = Path(__file__).parents[2] / "tools" / "analysis_tools" / "benchmark_index.py"
-
-
-@pytest.fixture(scope="module")
-def tool():
-    spec = importlib.util.spec_from_file_location("benchmark_index", TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_prints_a_row_a_start_and_leaves_nothing(tool, tmp_path, capsys):

@@ -1,20 +1,6 @@
 """The methods of a table take turns in one process, in their second step."""
 
-import importlib.util
-from pathlib import Path
-
-import pytest
-
-TOOL = Path(__file__).parents[2] / "tools" / "analysis_tools" / "benchmark_methods.py"
 NAME = "preact-r18-w8_1xb32-20e_digits-5-task"
-
-
-@pytest.fixture(scope="module")
-def tool():
-    spec = importlib.util.spec_from_file_location("benchmark_methods", TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_table(tool, tmp_path, capsys):

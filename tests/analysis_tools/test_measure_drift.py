@@ -1,8 +1,5 @@
 """Drift of old outputs: the first-order prediction, and a whole run."""
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 import torch
 from torch import nn
@@ -10,16 +7,6 @@ from torch import nn
 from tests.tiny import tiny_classifier_config, write_config
 from vdfd_seg.datasets import write_digits
 from vdfd_seg.distillation import MeanGradientEstimator, penalisable_parameters
-
-TOOL = Path(__file__).parents[2] / "tools" / "analysis_tools" / "measure_drift.py"
-
-
-@pytest.fixture(scope="module")
-def tool():
-    spec = importlib.util.spec_from_file_location("measure_drift", TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_prediction_is_exact_where_outputs_are_linear_and_kernels_have_one_entry(tool):

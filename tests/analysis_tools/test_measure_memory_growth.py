@@ -1,25 +1,13 @@
 """What a process holds after each step of a long sequence, counted and found not to grow."""
 
-import importlib.util
 import json
 import os
 import threading
-from pathlib import Path
 
 import pytest
 import torch
 
 from vdfd_seg.cli import run_guarded
-
-TOOL = Path(__file__).parents[2] / "tools" / "analysis_tools" / "measure_memory_growth.py"
-
-
-@pytest.fixture(scope="module")
-def tool():
-    spec = importlib.util.spec_from_file_location("measure_memory_growth", TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_finds_what_is_held(tool):

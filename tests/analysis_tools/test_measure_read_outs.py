@@ -1,23 +1,10 @@
 """Read-outs of a run of VDFDPlus, which does one of them itself."""
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 
 from tests.tiny import tiny_classifier_config, write_config
 from vdfd_seg.datasets import write_digits
 from vdfd_seg.errors import InputError
-
-TOOL = Path(__file__).parents[2] / "tools" / "analysis_tools" / "measure_read_outs.py"
-
-
-@pytest.fixture(scope="module")
-def tool():
-    spec = importlib.util.spec_from_file_location("measure_read_outs", TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module", params=["task", "class"])

@@ -17,6 +17,7 @@ and where the task is known, each together with the heads, weighed by ``--weight
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import reduce
 from pathlib import Path
 
 import torch
@@ -51,16 +52,15 @@ def gaussians_after(networks: Sequence[nn.Module], data, cfg: dict) -> dict:
         classes = data.protocol.task_labels(step)
         return found, ClassGaussians.of(found.cpu(), labels.cpu(), classes)
 
-    after, own = of(networks[0], 0)
+    _, own = of(networks[0], 0)
     moved = left = own
     for step in range(1, len(networks)):
         before, _ = of(networks[step - 1], step)
         after, own = of(networks[step], step)
         moved = moved.moved(linear_drift(before.cpu(), after.cpu())).joined(own)
         left = left.joined(own)
-    again = of(networks[-1], 0)[1]
-    for step in range(1, len(networks)):
-        again = again.joined(of(networks[-1], step)[1])
+    earlier = [of(networks[-1], step)[1] for step in range(len(networks) - 1)]
+    again = reduce(ClassGaussians.joined, [*earlier, own])
     return {"moved": moved, "not moved": left, "from old images": again}
 
 
