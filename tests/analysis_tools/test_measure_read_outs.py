@@ -20,7 +20,7 @@ def test_one_of_them_is_what_the_run_reports(tool, run, capsys):
     result = tool.measure(str(finished.file), finished.path, 0.4)
     reported = result["moved, and heads" if scenario == "task" else "moved"]
     assert reported == pytest.approx(finished.results["summary"]["acc"], abs=0.5)
-    assert len(result) == (7 if scenario == "task" else 4)
+    assert len(result) == (9 if scenario == "task" else 5)
     capsys.readouterr()
     assert tool.main([str(finished.file), str(finished.path), "--weight", "0.4"]) == 0
     header, _, line = capsys.readouterr().out.strip().splitlines()

@@ -1,10 +1,11 @@
 import pytest
 import torch
 
-from vdfd_seg.distillation import ClassGaussians, linear_drift
+from vdfd_seg.distillation import ClassGaussians
 from vdfd_seg.errors import InputError
 from vdfd_seg.methods import build_method
 from vdfd_seg.methods.output_cache import OutputCache, draws_of
+from vdfd_seg.models.classifier import rotated
 from vdfd_seg.models.losses import unbiased_distillation
 
 CASES = ("segmentation", "task", "class", "domain")
@@ -184,14 +185,22 @@ def test_options_out_of_range_are_refused(options, message):
         build_method({"type": "VDFDPlus", **options})
 
 
-def features(step):
-    """Of the batch, without augmentation."""
+def features(step, inputs=None):
+    """Of the batch, or of other images, without augmentation."""
     training = step.network.training
     step.network.eval()
     with torch.no_grad():
-        found = step.view.outputs(step.inputs).embedding.double()
+        inputs = step.inputs if inputs is None else inputs
+        found = step.view.outputs(inputs).embedding.double()
     step.network.train(training)
     return found
+
+
+def upright_and_turned(step):
+    """Features of the batch as it is, and of each image turned once, twice or thrice."""
+    copies = rotated(step.inputs).unflatten(0, (-1, 4))
+    turned = [copies[i, 1 + i % 3] for i in range(len(copies))]
+    return torch.cat([features(step), features(step, torch.stack(turned))])
 
 
 @pytest.fixture
@@ -205,7 +214,7 @@ def two_steps(begin, train, end, tiny_classification):
         train(first)
         carried = end(first)
         second = begin(cfg, 1, carried, data=data)
-        before = features(second)
+        before = upright_and_turned(second)
         train(second, 3)
         return first, carried.carried["gaussians"], second, before, end(second).carried["gaussians"]
 
@@ -218,9 +227,8 @@ def test_gaussians_are_moved_by_what_the_step_did_to_its_own_images(two_steps, c
     after, labels = features(second), second.samples.labels
     protocol = second.context.protocol
     own = ClassGaussians.of(after, labels, protocol.task_labels(1))
-    drift = linear_drift(before, after)
-    kept = ClassGaussians(old["means"].double(), old["covariance"].double(), 1).moved(drift)
-    expected = kept.joined(own)
+    kept = ClassGaussians(old["means"].double(), old["covariance"].double(), 1)
+    expected = kept.moved(before, upright_and_turned(second)).joined(own)
     assert new["means"].shape == (protocol.num_classes(1), before.shape[1])
     assert torch.allclose(new["means"].double(), expected.means, atol=1e-4)
     assert torch.allclose(new["covariance"].double(), expected.covariance, atol=1e-4)

@@ -7,7 +7,8 @@ For a finished classification run whose checkpoints are all there, of any method
 accuracy after the last step, the mean over the tasks, of
 
 * the heads;
-* the Gaussians of all classes, moved on by each step's linear drift as VDFDPlus's does;
+* the Gaussians of all classes, moved on at each step as VDFDPlus moves them;
+* the same moved by one linear map for all, from the new images as they are;
 * the same left where they were when their task was learned;
 * the same taken again from all old images with the last network, which no estimate can beat;
 
@@ -31,37 +32,48 @@ from vdfd_seg.paths import step_name
 
 
 @torch.no_grad()
-def features(network: nn.Module, data, part: str, samples: list, cfg: dict):
+def features(network: nn.Module, data, part: str, samples: list, cfg: dict, turns: int = 0):
     """Features ``(N, d)`` and logits ``(N, C)`` of samples, and the data samples of each batch."""
     found, logits, batches = [], [], []
     for batch in data.pass_over(part, samples, cfg):
         batch = network.data_preprocessor(batch, training=False)
-        found.append(network.features(batch["inputs"]))
+        found.append(network.features(batch["inputs"].rot90(turns, (2, 3))))
         logits.append(network.logits(found[-1])[:, :: network.rows_per_class])
         batches.append(batch["data_samples"])
     return torch.cat(found), torch.cat(logits).float(), batches
 
 
 def gaussians_after(networks: Sequence[nn.Module], data, cfg: dict) -> dict:
-    """The Gaussians after the last step: moved, left, and from old images."""
+    """The Gaussians after the last step: moved in two ways, left, and from old images."""
     from vdfd_seg.distillation import ClassGaussians, linear_drift
 
     def of(network, step):
         found, _, batches = features(network, data, "train", data.train_samples(step), cfg)
         labels = torch.cat([batch.labels for batch in batches])
         classes = data.protocol.task_labels(step)
-        return found, ClassGaussians.of(found.cpu(), labels.cpu(), classes)
+        return found.cpu(), ClassGaussians.of(found.cpu(), labels.cpu(), classes)
+
+    def turned(network, step):
+        samples = data.train_samples(step)
+        parts = [(turns, samples[turns - 1 :: 3]) for turns in (1, 2, 3)]
+        return [features(network, data, "train", own, cfg, k)[0].cpu() for k, own in parts if own]
 
     _, own = of(networks[0], 0)
-    moved = left = own
+    moved = by_one_map = left = own
     for step in range(1, len(networks)):
-        before, _ = of(networks[step - 1], step)
-        after, own = of(networks[step], step)
-        moved = moved.moved(linear_drift(before.cpu(), after.cpu())).joined(own)
+        old, new = networks[step - 1 : step + 1]
+        (before, _), (after, own) = of(old, step), of(new, step)
+        drift = linear_drift(before, after)
+        moved = moved.moved(
+            torch.cat([before, *turned(old, step)]), torch.cat([after, *turned(new, step)])
+        ).joined(own)
+        by_one_map = ClassGaussians(
+            drift.of_points(by_one_map.means), drift.of_covariance(by_one_map.covariance), step
+        ).joined(own)
         left = left.joined(own)
     earlier = [of(networks[-1], step)[1] for step in range(len(networks) - 1)]
     again = reduce(ClassGaussians.joined, [*earlier, own])
-    return {"moved": moved, "not moved": left, "from old images": again}
+    return {"moved": moved, "by one map": by_one_map, "not moved": left, "from old images": again}
 
 
 def measure(config: str, work_dir: Path, weight: float, options: dict | None = None) -> dict:

@@ -6,13 +6,14 @@ displacement of old outputs and its precision (:class:`PrecisionGCN`), and the l
 (:class:`VariationalDistillationLoss`), with :func:`proximal_step` as its implicit treatment and
 :func:`random_directions` as the control of an experiment. Beside it, what a variant needs:
 the bound at the images that a step has (:class:`VariationalBound`), and classes as Gaussians whose
-drift is followed (:class:`ClassGaussians`, :func:`linear_drift`).
+drift is followed (:class:`ClassGaussians`, :func:`linear_drift`, :func:`nearness`).
 """
 
 from vdfd_seg.distillation.bound import VariationalBound
-from vdfd_seg.distillation.class_gaussians import ClassGaussians, LinearDrift, linear_drift
+from vdfd_seg.distillation.class_gaussians import ClassGaussians
 from vdfd_seg.distillation.controls import random_directions
 from vdfd_seg.distillation.estimator import MeanGradientEstimator
+from vdfd_seg.distillation.feature_drift import LinearDrift, linear_drift, nearness
 from vdfd_seg.distillation.kernels import penalisable_parameters
 from vdfd_seg.distillation.loss import VariationalDistillationLoss
 from vdfd_seg.distillation.memory import GradientMemory, MemoryMismatchError
@@ -31,6 +32,7 @@ __all__ = [
     "VariationalDistillationLoss",
     "class_graph",
     "linear_drift",
+    "nearness",
     "penalisable_parameters",
     "proximal_step",
     "random_directions",

@@ -1,64 +1,11 @@
-"""Classes as Gaussians in feature space, and how they move when the features drift."""
+"""Classes as Gaussians in feature space."""
 
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-RIDGE = 1e-2
-
-
-@dataclass(frozen=True)
-class LinearDrift:
-    """Where features are after a step that were at ``x`` before it: ``A (x - before) + after``.
-
-    Attributes:
-        matrix: ``A``, ``(d, d)`` float64.
-        before: ``(d,)`` mean of the features before.
-        after: ``(d,)`` mean of the features after.
-    """
-
-    matrix: Tensor
-    before: Tensor
-    after: Tensor
-
-    def of_points(self, points: Tensor) -> Tensor:
-        """Points ``(N, d)``, moved."""
-        return (points - self.before) @ self.matrix.T + self.after
-
-    def of_covariance(self, covariance: Tensor) -> Tensor:
-        """A covariance ``(d, d)``, moved: ``A S A^T``."""
-        return self.matrix @ covariance @ self.matrix.T
-
-
-def linear_drift(before: Tensor, after: Tensor, ridge: float = RIDGE) -> LinearDrift:
-    r"""The affine map that takes features before a step to those after it.
-
-    .. math::
-        A = \arg\min_A \sum_x \| A (h(x) - \bar h) - (h'(x) - \bar h') \|^2
-            + \gamma \| A - I \|_F^2, \qquad \gamma = \mathrm{ridge} \cdot
-            \frac{1}{d} \sum_x \| h(x) - \bar h \|^2,
-
-    over the images of the new task, which both networks have seen; where these say nothing of a
-    direction, features are taken to stay. A learned linear map in its place is the drift
-    compensation of Gomez-Villa et al., ECCV 2024.
-
-    Args:
-        before: ``(N, d)`` features of images before the step.
-        after: ``(N, d)`` of the same images after it.
-        ridge: Strength of the pull towards the identity, relative to the mean variance.
-
-    Returns:
-        The map, in float64.
-    """
-    x, y = before.double(), after.double()
-    x_mean, y_mean = x.mean(0), y.mean(0)
-    x, y = x - x_mean, y - y_mean
-    gram = x.T @ x
-    eye = torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
-    # Features that do not vary leave nothing to solve for: the floor keeps them where they are.
-    pull = ridge * gram.diagonal().mean().clamp_min(1e-12) * eye
-    return LinearDrift(torch.linalg.solve(gram + pull, x.T @ y + pull).T, x_mean, y_mean)
+from vdfd_seg.distillation.feature_drift import RIDGE, linear_drift, nearness
 
 
 @dataclass(frozen=True)
@@ -98,10 +45,26 @@ class ClassGaussians:
                 means.append(features.mean(0))
         return cls(torch.stack(means), torch.stack(covariances).mean(0))
 
-    def moved(self, drift: LinearDrift) -> "ClassGaussians":
-        """The same classes after a step in which the features drifted."""
-        covariance = drift.of_covariance(self.covariance)
-        return ClassGaussians(drift.of_points(self.means), covariance, self.tasks)
+    def moved(self, before: Tensor, after: Tensor, ridge: float = RIDGE) -> "ClassGaussians":
+        r"""The same classes after a step in which the features drifted.
+
+        Means move by the linear map of the images that were near them, the covariance by the map
+        of all: :math:`\mu_c \leftarrow A_c (\mu_c - \bar h_c) + \bar h'_c`,
+        :math:`\Sigma \leftarrow A \Sigma A^\top`, see :func:`linear_drift` and :func:`nearness`.
+
+        Args:
+            before: ``(N, d)`` features of images before the step.
+            after: ``(N, d)`` of the same images after it.
+            ridge: As :func:`linear_drift`'s.
+        """
+        before, after = before.double(), after.double()
+        weights = nearness(before, self.means, self.spread())
+        means = [
+            linear_drift(before, after, ridge, own).of_points(mean)
+            for mean, own in zip(self.means, weights, strict=True)
+        ]
+        covariance = linear_drift(before, after, ridge).of_covariance(self.covariance)
+        return ClassGaussians(torch.stack(means), covariance, self.tasks)
 
     def joined(self, newer: "ClassGaussians") -> "ClassGaussians":
         """With the classes of a newer task behind these."""
@@ -109,19 +72,28 @@ class ClassGaussians:
         total = self.tasks * self.covariance + newer.tasks * newer.covariance
         return ClassGaussians(torch.cat([self.means, newer.means]), total / tasks, tasks)
 
+    def spread(self, shrinkage: float = 1.0) -> Tensor:
+        r"""The covariance, widened where it is narrow: :math:`S = \Sigma + s \,
+        \frac{\mathrm{tr} \Sigma}{d} I`, ``(d, d)``.
+
+        Args:
+            shrinkage: s.
+        """
+        level = (self.covariance.diagonal().mean() * shrinkage).clamp_min(1e-12)
+        eye = torch.eye(len(self.covariance), dtype=level.dtype, device=level.device)
+        return self.covariance + level * eye
+
     def discriminant(self, shrinkage: float = 1.0) -> tuple[Tensor, Tensor]:
         r"""The linear discriminant: rows ``(C, d)`` and offsets ``(C,)``.
 
         .. math::
             \log N(h; \mu_c, S) = \mu_c^\top S^{-1} h - \tfrac{1}{2} \mu_c^\top S^{-1} \mu_c
-            + \text{what all classes share}, \qquad
-            S = \Sigma + s \, \frac{\mathrm{tr} \Sigma}{d} I.
+            + \text{what all classes share},
+
+        with S of :meth:`spread`.
 
         Args:
             shrinkage: s.
         """
-        size = len(self.covariance)
-        eye = torch.eye(size, dtype=self.covariance.dtype, device=self.covariance.device)
-        level = (self.covariance.diagonal().mean() * shrinkage).clamp_min(1e-12)
-        rows = torch.linalg.solve(self.covariance + level * eye, self.means.T).T
+        rows = torch.linalg.solve(self.spread(shrinkage), self.means.T).T
         return rows, -0.5 * (rows * self.means).sum(1)

@@ -9,12 +9,15 @@ from vdfd_seg.methods.context import TaskContext
 
 
 @torch.no_grad()
-def features_of(context: TaskContext, samples: list[Sample]) -> tuple[Tensor, Tensor]:
+def features_of(
+    context: TaskContext, samples: list[Sample], turns: int = 0
+) -> tuple[Tensor, Tensor]:
     """A classifier's features of all samples, without augmentation and in evaluation mode.
 
     Args:
         context: The step.
         samples: Training images.
+        turns: By how many times 90 degrees they are turned. Default 0, as they are.
 
     Returns:
         Features ``(N, d)`` float64 and labels ``(N,)`` int64, in the order of the samples and on
@@ -24,7 +27,7 @@ def features_of(context: TaskContext, samples: list[Sample]) -> tuple[Tensor, Te
     training = view.network.training
     view.network.eval()
     parts = [
-        (view.outputs(inputs).embedding.double().cpu(), batch.labels.cpu())
+        (view.outputs(inputs.rot90(turns, (2, 3))).embedding.double().cpu(), batch.labels.cpu())
         for inputs, batch in context.batches(samples=samples)
     ]
     view.network.train(training)

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vdfd_seg.distillation import ClassGaussians, linear_drift
+from vdfd_seg.distillation import ClassGaussians
 from vdfd_seg.methods.context import TaskContext
 from vdfd_seg.methods.features import features_of
 
@@ -15,7 +15,8 @@ class GaussianReadOut:
     """What a method calls to keep :class:`~vdfd_seg.distillation.ClassGaussians` over the tasks.
 
     Between steps the means of all classes and one covariance are kept, in single precision; while
-    a step trains, the features that its images had when it began.
+    a step trains, the features that its images had when it began, as they are and turned: what is
+    unlike the new classes says more of the old ones' drift.
     """
 
     def __init__(self):
@@ -24,7 +25,8 @@ class GaussianReadOut:
 
     def begin(self, context: TaskContext) -> None:
         """Before a step trains: note the features of its images."""
-        self.before = features_of(context, context.samples)[0]
+        upright, _ = features_of(context, context.samples)
+        self.before = torch.cat([upright, turned_features(context)]).float()
 
     def end(self, context: TaskContext, carried: dict) -> dict:
         """After a step: move the Gaussians of old classes, and add those of the new ones.
@@ -41,9 +43,8 @@ class GaussianReadOut:
         gaussians = ClassGaussians.of(after, labels, classes)
         if carried:
             assert self.before is not None
-            gaussians = (
-                _gaussians(carried).moved(linear_drift(self.before, after)).joined(gaussians)
-            )
+            seen = torch.cat([after, turned_features(context)])
+            gaussians = _gaussians(carried).moved(self.before, seen).joined(gaussians)
         self.before = None
         state = {
             "means": gaussians.means.float(),
@@ -63,6 +64,12 @@ class GaussianReadOut:
         assert self.discriminant is not None
         rows, offsets = (part.to(features.device) for part in self.discriminant)
         return torch.addmm(offsets, features.float(), rows.T)
+
+
+def turned_features(context: TaskContext) -> Tensor:
+    """Features ``(N, d)`` of a step's images, a third of them turned by 90 degrees, and so on."""
+    thirds = [(turns, context.samples[turns - 1 :: 3]) for turns in (1, 2, 3)]
+    return torch.cat([features_of(context, own, turns)[0] for turns, own in thirds if own])
 
 
 def within_tasks(heads: Tensor, scores: Tensor, sizes: Sequence[int], weight: float) -> Tensor:

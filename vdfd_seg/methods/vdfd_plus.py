@@ -61,8 +61,9 @@ class VDFDPlus(Method):
     Image classifiers may also keep ``gaussians``: each class is carried as the mean :math:`\mu_c`
     of its features, with one covariance :math:`\Sigma` for all
     (:class:`~vdfd_seg.distillation.ClassGaussians`). What a step does to the features of its own
-    images gives a linear map (:func:`~vdfd_seg.distillation.linear_drift`) by which the Gaussians
-    of old classes are moved on. An image then scores, of a task's classes g,
+    images, as they are and turned by multiples of 90 degrees, gives linear maps by which the
+    Gaussians of old classes are moved on, each by the images that were near it. An image then
+    scores, of a task's classes g,
 
     .. math::
         \log \mathrm{softmax}(s_g) + a \log \mathrm{softmax}(r_g), \qquad

@@ -1,0 +1,91 @@
+"""How features move: maps that are known, and the objective's own gradient."""
+
+import pytest
+import torch
+
+from tests.distillation.clouds import affine, cloud
+from vdfd_seg.distillation import linear_drift, nearness
+
+
+def test_an_affine_drift_is_found():
+    before, _ = cloud()
+    matrix, shift = affine()
+    drift = linear_drift(before, before @ matrix.T + shift, ridge=1e-12)
+    others, _ = cloud(seed=9)
+    assert torch.allclose(drift.of_points(others), others @ matrix.T + shift, atol=1e-6)
+
+
+def test_the_map_is_where_its_objective_is_least():
+    """The gradient of the objective, by automatic differentiation, is zero there alone."""
+    before, _ = cloud()
+    after = torch.tanh(before) + 0.1 * before.square()
+    ridge = 0.05
+    drift = linear_drift(before, after, ridge)
+    x, y = before - before.mean(0), after - after.mean(0)
+
+    def objective(matrix):
+        pull = ridge * x.square().sum() / 4
+        missed = (x @ matrix.T - y).square().sum()
+        return missed + pull * (matrix - torch.eye(4)).square().sum()
+
+    gradient = torch.func.grad(objective)
+    size = gradient(torch.eye(4, dtype=torch.float64)).norm()
+    assert gradient(drift.matrix).norm() < 1e-9 * size
+    assert torch.allclose(drift.of_points(before.mean(0)[None])[0], after.mean(0))
+
+
+def test_where_the_new_images_say_nothing_features_stay():
+    before = torch.zeros(20, 3, dtype=torch.float64)
+    before[:, 0] = torch.linspace(-1, 1, 20)
+    drift = linear_drift(before, 2 * before, ridge=1e-9)
+    points = torch.tensor([[1.0, 5.0, -2.0]], dtype=torch.float64)
+    assert torch.allclose(drift.of_points(points), torch.tensor([[2.0, 5.0, -2.0]]).double())
+
+
+def test_images_of_no_weight_are_as_good_as_absent():
+    before, _ = cloud()
+    after = torch.tanh(before)
+    weights = (torch.arange(len(before)) % 3 > 0).double()
+    found = linear_drift(before, after, weights=weights)
+    alone = linear_drift(before[weights > 0], after[weights > 0])
+    assert torch.allclose(found.matrix, alone.matrix)
+    assert torch.allclose(found.before, alone.before)
+
+
+def test_a_weight_of_two_is_the_image_twice():
+    before, _ = cloud()
+    after = torch.tanh(before)
+    weights = torch.ones(len(before), dtype=torch.float64)
+    weights[:5] = 2
+    twice = linear_drift(torch.cat([before, before[:5]]), torch.cat([after, after[:5]]))
+    assert torch.allclose(linear_drift(before, after, weights=weights).matrix, twice.matrix)
+
+
+def test_nearness_by_hand():
+    """Squared distances 0, 4 and 16 from the first point; 1, 1 and 9 from the second."""
+    features = torch.tensor([[0.0, 0.0], [4.0, 0.0], [0.0, 8.0]], dtype=torch.float64)
+    points = torch.tensor([[0.0, 0.0], [2.0, 0.0]], dtype=torch.float64)
+    found = nearness(features, points, 4 * torch.eye(2, dtype=torch.float64), near=0.5)
+    beyond = torch.tensor([[0.0, 4.0, 16.0], [0.0, 0.0, 16.0]], dtype=torch.float64)
+    width = torch.tensor([[0.5 * 20 / 3], [0.5 * 16 / 3]], dtype=torch.float64)
+    assert torch.allclose(found, torch.exp(-beyond / width))
+
+
+def test_nearness_does_not_know_the_units():
+    """Features in other coordinates, the covariance with them: the same weights."""
+    features, _ = cloud()
+    matrix, shift = affine()
+    points, spread = features[:3] + 1, torch.cov(features.T)
+    found = nearness(features, points, spread)
+    moved = nearness(
+        features @ matrix.T + shift, points @ matrix.T + shift, matrix @ spread @ matrix.T
+    )
+    assert torch.allclose(found, moved, atol=1e-6)
+    assert torch.allclose(found.amax(1), torch.ones(3, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_equal_images_count_alike(count):
+    features = torch.ones(count, 3, dtype=torch.float64)
+    found = nearness(features, torch.zeros(2, 3).double(), torch.eye(3).double())
+    assert torch.equal(found, torch.ones(2, count, dtype=torch.float64))
