@@ -8,7 +8,6 @@ import pickle
 import re
 import zipfile
 from collections import OrderedDict
-from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor
 
 from vdfd_seg.errors import InputError
+from vdfd_seg.pickles import FixedFunction, Refused
 
 _DTYPE = re.compile(r"(bfloat|complex|float|int|uint)\d+|bool")
 
@@ -50,21 +50,6 @@ class Placeholder:
         """Pickles of sets' subclasses call this."""
 
 
-class _Function:
-    """A function that a pickle cannot change: a plain one's attributes could be set."""
-
-    __slots__ = ("_call",)
-
-    def __init__(self, call: Callable):
-        self._call = call
-
-    def __call__(self, *args: object) -> object:
-        return self._call(*args)
-
-    def __setstate__(self, state: object) -> None:
-        raise pickle.UnpicklingError("a function with a state")
-
-
 def _rebuild_tensor(storage, offset, size, stride, requires_grad=False, hooks=None, metadata=None):
     # Hooks would be called with the gradient, and metadata sets attributes.
     return torch._utils._rebuild_tensor_v2(storage, offset, size, stride, False, OrderedDict())
@@ -72,15 +57,15 @@ def _rebuild_tensor(storage, offset, size, stride, requires_grad=False, hooks=No
 
 def _rebuild_parameter(data, requires_grad=False, hooks=None):
     if not isinstance(data, Tensor):
-        raise pickle.UnpicklingError("a parameter that is no tensor")
+        raise Refused("a parameter that is no tensor")
     return data
 
 
 _GLOBALS = {
-    "collections.OrderedDict": _Function(OrderedDict),
-    "torch._utils._rebuild_tensor_v2": _Function(_rebuild_tensor),
-    "torch._utils._rebuild_parameter": _Function(_rebuild_parameter),
-    "torch.Size": _Function(torch.Size),
+    "collections.OrderedDict": FixedFunction(OrderedDict),
+    "torch._utils._rebuild_tensor_v2": FixedFunction(_rebuild_tensor),
+    "torch._utils._rebuild_parameter": FixedFunction(_rebuild_parameter),
+    "torch.Size": FixedFunction(torch.Size),
 }
 
 

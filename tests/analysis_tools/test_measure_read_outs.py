@@ -4,7 +4,6 @@ import pytest
 
 from tests.tiny import tiny_classifier_config, write_config
 from vdfd_seg.datasets import write_digits
-from vdfd_seg.errors import InputError
 
 
 @pytest.fixture(scope="module", params=["task", "class"])
@@ -32,8 +31,3 @@ def test_a_weight_of_zero_leaves_the_heads(tool, run):
     if scenario == "task":
         result = tool.measure(str(finished.file), finished.path, 0.0)
         assert result["moved, and heads"] == result["heads"]
-
-
-def test_a_segmentation_config_is_refused(tool, tmp_path):
-    with pytest.raises(InputError, match="is not of a classifier"):
-        tool.measure("finetune/finetune_deeplabv3_r18-d4_digitscenes-4-3", tmp_path, 0.1)

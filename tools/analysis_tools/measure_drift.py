@@ -25,8 +25,6 @@ from torch import Tensor, nn
 
 from vdfd_seg.cli import run_guarded
 from vdfd_seg.environment import quiet_imports
-from vdfd_seg.errors import InputError
-from vdfd_seg.paths import step_name
 
 KEYS = (
     "accuracy then",
@@ -69,35 +67,20 @@ def accuracy(logits: Tensor, labels: Tensor) -> float:
 
 def measure(config: str, work_dir: Path, data_root: str | None = None) -> list[dict]:
     """One row a task before the last, see the module's text."""
-    from vdfd_seg.checkpoint import load_step
     from vdfd_seg.distillation import GradientMemory
-    from vdfd_seg.engine import load_settings
-    from vdfd_seg.engine.data import open_data
-    from vdfd_seg.engine.environment import set_up
-    from vdfd_seg.engine.networks import finished_network
-    from vdfd_seg.paths import resolve_config
+    from vdfd_seg.engine.finished import FinishedRun
 
-    set_up()
-    options = {} if data_root is None else {"data_root": data_root}
-    settings = load_settings(resolve_config(config), options)
-    if settings.protocol.problem != "classification":
-        raise InputError(f"'{config}' is not of a classifier.")
-    data = open_data(settings)
-    cfg, sizes = settings.config.test_dataloader, settings.protocol.task_sizes
-    last = len(settings.protocol.tasks) - 1
-    saved = [load_step(work_dir / step_name(k) / "checkpoint.pth") for k in range(last + 1)]
-
-    def network(step: int, state: dict) -> nn.Module:
-        return finished_network(settings.config.model, sizes(step), state)
-
-    now = network(last, saved[last]["state_dict"])
+    run = FinishedRun(config, work_dir, {} if data_root is None else {"data_root": data_root})
+    data, cfg = run.data, run.loader
+    last = len(run.saved) - 1
+    after = run.saved[last]["state_dict"]
+    now = run.network(last)
     rows = []
     for task in range(last):
-        then = saved[task]["state_dict"]
-        old, labels = task_logits(network(task, then), data, task, cfg)
+        then = run.saved[task]["state_dict"]
+        old, labels = task_logits(run.network(task), data, task, cfg)
         new, _ = task_logits(now, data, task, cfg)
-        statistics = {k: v for k, v in then.items() if "running_" in k}
-        restored = network(last, {**saved[last]["state_dict"], **statistics})
+        restored = run.network(last, **{k: v for k, v in then.items() if "running_" in k})
         change = new - old
         square = change.square().sum(1).mean()
         row = {
@@ -110,10 +93,10 @@ def measure(config: str, work_dir: Path, data_root: str | None = None) -> list[d
                 (change.mean(1).square() * change.shape[1]).mean() / square
             ),
         }
-        memories = saved[task]["method"]["state"].get("memories", [])
+        memories = run.saved[task]["method"]["state"].get("memories", [])
         if memories:
             memory = GradientMemory.from_state(memories[task])
-            guess = predicted_change(memory, then, saved[last]["state_dict"])
+            guess = predicted_change(memory, then, after)
             mean = change.mean(0)
             row["predicted / real"] = float(guess.norm() / mean.norm())
             row["cosine"] = float(torch.cosine_similarity(guess, mean, dim=0))

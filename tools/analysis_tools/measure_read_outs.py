@@ -27,8 +27,6 @@ from torch import Tensor, nn
 
 from vdfd_seg.cli import run_guarded
 from vdfd_seg.environment import quiet_imports
-from vdfd_seg.errors import InputError
-from vdfd_seg.paths import step_name
 
 
 @torch.no_grad()
@@ -78,30 +76,14 @@ def gaussians_after(networks: Sequence[nn.Module], data, cfg: dict) -> dict:
 
 def measure(config: str, work_dir: Path, weight: float, options: dict | None = None) -> dict:
     """Accuracies in percent by read-out, see the module's text."""
-    from vdfd_seg.checkpoint import load_step
-    from vdfd_seg.engine import load_settings
-    from vdfd_seg.engine.data import open_data
-    from vdfd_seg.engine.environment import set_up
-    from vdfd_seg.engine.networks import checked_view, finished_network
+    from vdfd_seg.engine.finished import FinishedRun
+    from vdfd_seg.engine.networks import checked_view
     from vdfd_seg.methods.gaussian_read_out import within_tasks
-    from vdfd_seg.paths import resolve_config
 
-    set_up()
-    settings = load_settings(resolve_config(config), options or {})
-    protocol = settings.protocol
-    if protocol.problem != "classification":
-        raise InputError(f"'{config}' is not of a classifier.")
-    data, cfg = open_data(settings), settings.config.test_dataloader
-    last = len(protocol.tasks) - 1
-    networks = [
-        finished_network(
-            settings.config.model,
-            protocol.task_sizes(step),
-            load_step(work_dir / step_name(step) / "checkpoint.pth")["state_dict"],
-        )
-        for step in range(last + 1)
-    ]
-    view = checked_view(networks[-1], protocol)
+    run = FinishedRun(config, work_dir, options)
+    data, cfg, last = run.data, run.loader, len(run.saved) - 1
+    networks = [run.network(step) for step in range(last + 1)]
+    view = checked_view(networks[-1], run.protocol)
     found, heads, batches = features(
         networks[-1], data, data.evaluate_on_part, data.test_samples(last), cfg
     )
@@ -121,7 +103,7 @@ def measure(config: str, work_dir: Path, weight: float, options: dict | None = N
         rows, offsets = (part.to(found).float() for part in gaussians.discriminant())
         scores = torch.addmm(offsets, found.float(), rows.T)
         result[name] = accuracy(scores)
-        if protocol.scenario == "task":
+        if run.protocol.scenario == "task":
             sizes = networks[-1].head_sizes
             result[f"{name}, and heads"] = accuracy(within_tasks(heads, scores, sizes, weight))
     return result

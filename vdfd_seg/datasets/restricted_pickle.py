@@ -7,20 +7,16 @@ NumPy's own reconstruction nor any other function is ever called with what the f
 import math
 import pickle
 import re
-from collections.abc import Callable
 from typing import BinaryIO
 
 import numpy as np
 
 from vdfd_seg.errors import InputError
+from vdfd_seg.pickles import FixedFunction, Refused
 
 _NUMERIC = re.compile(r"(b1|[iu][1248]|f[248])")
 _BYTE_ORDERS = ("|", "<", ">", "=")
 _MAX_DIMENSIONS = 32
-
-
-class _Refused(Exception):
-    """What the pickle asks for and does not get."""
 
 
 class _Array(np.ndarray):
@@ -28,19 +24,19 @@ class _Array(np.ndarray):
 
     def __setstate__(self, state: object) -> None:
         if not isinstance(state, tuple) or len(state) != 5:
-            raise _Refused("an array whose state is not the usual five entries")
+            raise Refused("an array whose state is not the usual five entries")
         _, shape, dtype, fortran, data = state
         if not isinstance(dtype, _Dtype) or not isinstance(data, bytes):
-            raise _Refused("an array that does not hold plain numbers")
+            raise Refused("an array that does not hold plain numbers")
         if (
             not isinstance(shape, tuple)
             or len(shape) > _MAX_DIMENSIONS
             or not all(type(side) is int and side >= 0 for side in shape)
         ):
-            raise _Refused("an array without a valid shape")
+            raise Refused("an array without a valid shape")
         dtype = dtype.numpy()
         if math.prod(shape) * dtype.itemsize != len(data):
-            raise _Refused(f"an array of shape {shape} and type {dtype} in {len(data)} bytes")
+            raise Refused(f"an array of shape {shape} and type {dtype} in {len(data)} bytes")
         # NumPy's stub asks for its own bool; the method takes Python's.
         super().__setstate__((1, shape, dtype, bool(fortran), data))  # type: ignore[arg-type]
 
@@ -53,46 +49,31 @@ class _Dtype:
     def __init__(self, code: object):
         code = _text(code)
         if not _NUMERIC.fullmatch(code):
-            raise _Refused(f"an array of type '{code}', which is not numeric")
+            raise Refused(f"an array of type '{code}', which is not numeric")
         self.code, self.order = code, "="
 
     def __setstate__(self, state: object) -> None:
         if not isinstance(state, tuple) or len(state) < 5 or state[2:5] != (None, None, None):
-            raise _Refused("an array of a structured type")
+            raise Refused("an array of a structured type")
         self.order = _text(state[1])
         if self.order not in _BYTE_ORDERS:
-            raise _Refused(f"an array of byte order '{self.order}'")
+            raise Refused(f"an array of byte order '{self.order}'")
 
     def numpy(self) -> np.dtype:
         return np.dtype(self.order + self.code)
 
 
-class _Function:
-    """A callable that a pickle cannot change: a plain function's attributes could be set."""
-
-    __slots__ = ("_call",)
-
-    def __init__(self, call: Callable):
-        self._call = call
-
-    def __call__(self, *args: object) -> object:
-        return self._call(*args)
-
-    def __setstate__(self, state: object) -> None:
-        raise _Refused("a function with a state")
-
-
 def _text(value: object) -> str:
     """Names are bytes in Python 2's pickles."""
     if not isinstance(value, str | bytes):
-        raise _Refused("an array type without a name")
+        raise Refused("an array type without a name")
     return value.decode("latin-1") if isinstance(value, bytes) else value
 
 
 def _make_array(kind: object, shape: object, code: object) -> _Array:
     """Stands in for NumPy's ``_reconstruct``; the array is empty until its state comes."""
     if kind is not _NDARRAY:
-        raise _Refused("an array of a class of its own")
+        raise Refused("an array of a class of its own")
     return _Array((0,), np.uint8)
 
 
@@ -103,16 +84,16 @@ def _make_dtype(code: object, align: object = False, copy: object = True) -> _Dt
 def _encode(text: object, encoding: object) -> bytes:
     """Stands in for ``_codecs.encode``: how Python 3 writes bytes in protocol 2."""
     if not isinstance(text, str) or encoding not in ("latin1", b"latin1"):
-        raise _Refused("a text in an encoding other than latin1")
+        raise Refused("a text in an encoding other than latin1")
     return text.encode("latin-1")
 
 
 _NDARRAY = "numpy.ndarray"
 _GLOBALS = {
-    "numpy.core.multiarray._reconstruct": _Function(_make_array),
-    "numpy._core.multiarray._reconstruct": _Function(_make_array),
-    "numpy.dtype": _Function(_make_dtype),
-    "_codecs.encode": _Function(_encode),
+    "numpy.core.multiarray._reconstruct": FixedFunction(_make_array),
+    "numpy._core.multiarray._reconstruct": FixedFunction(_make_array),
+    "numpy.dtype": FixedFunction(_make_dtype),
+    "_codecs.encode": FixedFunction(_encode),
     _NDARRAY: _NDARRAY,
 }
 
@@ -122,7 +103,7 @@ class _Unpickler(pickle._Unpickler):
     def find_class(self, module: str, name: str) -> object:
         wanted = f"{module}.{name}"
         if wanted not in _GLOBALS:
-            raise _Refused(f"the global '{wanted}'")
+            raise Refused(f"the global '{wanted}'")
         return _GLOBALS[wanted]
 
 
@@ -143,7 +124,7 @@ def load_restricted(file: BinaryIO, name: str) -> object:
     """
     try:
         return _Unpickler(file, encoding="bytes").load()
-    except _Refused as error:
+    except Refused as error:
         raise InputError(
             f"{name}: this pickle asks for {error}; only numeric arrays and builtin containers "
             "are read, and nothing of it was run. Use the original file."
