@@ -1,4 +1,4 @@
-"""The trial on the page that says what was tried: each option does what it is named for."""
+"""The trial of parts of the loss and the update: each option does what it is named for."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from tests.guides import shown
 from vdfd_seg.registry import METHODS
 
-PAGE, MODULE, NAME = "../notes/what_makes_it_work.md", "trials", "Trial"
+PAGE, MODULE, NAME = "../notes/trials.md", "trials", "Trial"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -87,3 +87,10 @@ def test_the_other_options_add_their_terms(second, losses_of):
     added = found.keys() - losses_of(plain).keys()
     assert added >= {"loss_ewc", "loss_features", "loss_mixup", "loss_vdfd"}
     assert found["loss_ewc"] > 0
+
+
+def test_blending_gives_all_views_of_an_image_what_is_said_of_their_mean(second):
+    plain, blended = second(updates=0)[0].method, second(updates=0, blend=1.0)[0].method
+    views = plain.cache.values.float().unflatten(0, (-1, plain.views))
+    expected = views.mean(1, keepdim=True).expand_as(views).flatten(0, 1)
+    assert torch.allclose(blended.cache.values.float(), expected, atol=1e-2)
