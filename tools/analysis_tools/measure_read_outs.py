@@ -44,6 +44,7 @@ def features(network: nn.Module, data, part: str, samples: list, cfg: dict, turn
 def gaussians_after(networks: Sequence[nn.Module], data, cfg: dict) -> dict:
     """The Gaussians after the last step: moved in two ways, left, and from old images."""
     from vdfd_seg.distillation import ClassGaussians, linear_drift
+    from vdfd_seg.methods.gaussian_read_out import turned_thirds
 
     def of(network, step):
         found, _, batches = features(network, data, "train", data.train_samples(step), cfg)
@@ -52,9 +53,8 @@ def gaussians_after(networks: Sequence[nn.Module], data, cfg: dict) -> dict:
         return found.cpu(), ClassGaussians.of(found.cpu(), labels.cpu(), classes)
 
     def turned(network, step):
-        samples = data.train_samples(step)
-        parts = [(turns, samples[turns - 1 :: 3]) for turns in (1, 2, 3)]
-        return [features(network, data, "train", own, cfg, k)[0].cpu() for k, own in parts if own]
+        parts = turned_thirds(data.train_samples(step))
+        return [features(network, data, "train", own, cfg, turns)[0].cpu() for turns, own in parts]
 
     _, own = of(networks[0], 0)
     moved = by_one_map = left = own

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vdfd_seg.datasets.task_dataset import Sample
 from vdfd_seg.distillation import ClassGaussians
 from vdfd_seg.methods.context import TaskContext
 from vdfd_seg.methods.features import features_of
@@ -67,9 +68,15 @@ class GaussianReadOut:
 
 
 def turned_features(context: TaskContext) -> Tensor:
-    """Features ``(N, d)`` of a step's images, a third of them turned by 90 degrees, and so on."""
-    thirds = [(turns, context.samples[turns - 1 :: 3]) for turns in (1, 2, 3)]
-    return torch.cat([features_of(context, own, turns)[0] for turns, own in thirds if own])
+    """Features ``(N, d)`` of a step's images, each turned as :func:`turned_thirds` says."""
+    parts = turned_thirds(context.samples)
+    return torch.cat([features_of(context, own, turns)[0] for turns, own in parts])
+
+
+def turned_thirds(samples: list[Sample]) -> list[tuple[int, list[Sample]]]:
+    """By how many times 90 degrees images are turned, once, twice or thrice, and every third."""
+    parts = [(turns, samples[turns - 1 :: 3]) for turns in (1, 2, 3)]
+    return [(turns, own) for turns, own in parts if own]
 
 
 def within_tasks(heads: Tensor, scores: Tensor, sizes: Sequence[int], weight: float) -> Tensor:
