@@ -86,27 +86,27 @@ class TestReport:
 
 class TestDemo:
     def test_runs_differ_in_what_they_compare_only(self):
-        plain, unbiased, vdfd = (
+        plain, unbiased, vdfd, plus = (
             load_settings(resolve_config(config)).config.to_dict() for _, config in demo.RUNS
         )
         free = {"method", "method_name", "growth", "model"}
-        for other in (unbiased, vdfd):
+        for other in (unbiased, vdfd, plus):
             assert {k: v for k, v in plain.items() if k not in free} == {
                 k: v for k, v in other.items() if k not in free
             }
-        assert unbiased["model"] == vdfd["model"]
-        assert unbiased["growth"] == vdfd["growth"]
+        assert unbiased["model"] == vdfd["model"] == plus["model"]
+        assert unbiased["growth"] == vdfd["growth"] == plus["growth"]
         assert plain["method"] == unbiased["method"] == {"type": "FineTune"}
-        assert vdfd["method"]["type"] == "VDFD"
+        assert (vdfd["method"]["type"], plus["method"]["type"]) == ("VDFD", "VDFDPlus")
         loss = vdfd["model"]["decode_head"].pop("loss_decode")
         assert loss == {"type": "vdfd_seg.UnbiasedCrossEntropyLoss"}
         plain["model"]["decode_head"].pop("loss_decode")
         assert plain["model"] == vdfd["model"]
 
     def test_runs_of_a_seed_begin_from_its_first(self, tmp_path):
-        plain, unbiased, vdfd, second, *_ = demo.plan(tmp_path, [0, 1], iters=3)
+        plain, unbiased, vdfd, plus, second, *_ = demo.plan(tmp_path, [0, 1], iters=3)
         assert (plain.first, second.first) == (None, None)
-        assert unbiased.first is vdfd.first is plain
+        assert unbiased.first is vdfd.first is plus.first is plain
         assert (plain.folder, second.folder) == (
             tmp_path / "finetune_seed0", tmp_path / "finetune_seed1",
         )  # fmt: skip

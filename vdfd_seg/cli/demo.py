@@ -12,6 +12,7 @@ RUNS = (
     ("finetune", "finetune/finetune_deeplabv3_r18-d4_digitscenes-4-3"),
     ("finetune_unce", "finetune/finetune-unce_deeplabv3_r18-d4_digitscenes-4-3"),
     ("vdfd_unce", "vdfd/vdfd_deeplabv3_r18-d4_digitscenes-4-3"),
+    ("vdfd_plus_unce", "vdfd_plus/vdfd-plus_deeplabv3_r18-d4_digitscenes-4-3"),
 )
 """Folder and config of each run; all begin from the first one's step 0."""
 
@@ -20,8 +21,8 @@ def parser() -> argparse.ArgumentParser:
     """Arguments of the command."""
     parse = argparse.ArgumentParser(
         description="Train DeepLabV3 on three tasks of DigitScenes, one after another: with plain "
-        "fine-tuning, with fine-tuning under the unbiased cross-entropy, and with VDFD under it. "
-        "What an earlier start finished is kept."
+        "fine-tuning, with fine-tuning under the unbiased cross-entropy, and with VDFD and VDFDPlus "
+        "under it. What an earlier start finished is kept."
     )
     parse.add_argument("--out", default="work_dirs/demo", help="default: %(default)s")
     parse.add_argument("--seeds", type=int, nargs="+", default=[0], help="default: 0")
