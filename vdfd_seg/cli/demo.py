@@ -21,8 +21,8 @@ def parser() -> argparse.ArgumentParser:
     """Arguments of the command."""
     parse = argparse.ArgumentParser(
         description="Train DeepLabV3 on three tasks of DigitScenes, one after another: with plain "
-        "fine-tuning, with fine-tuning under the unbiased cross-entropy, and with VDFD and VDFDPlus "
-        "under it. What an earlier start finished is kept."
+        "fine-tuning, with fine-tuning under the unbiased cross-entropy, and with VDFD and with "
+        "VDFDPlus under it. What an earlier start finished is kept."
     )
     parse.add_argument("--out", default="work_dirs/demo", help="default: %(default)s")
     parse.add_argument("--seeds", type=int, nargs="+", default=[0], help="default: 0")
