@@ -1,15 +1,16 @@
-"""Mean and deviation over seeds."""
+"""Tables over seeds."""
 
-import copy
+from pathlib import Path
 
 import pytest
 
-from vdfd_seg.evaluation import format_seeds, over_seeds
+from vdfd_seg.evaluation import RunFiles, format_seeds, group_runs
 
 
 def run(seed=0, method="VDFD", fingerprint="f", old=50.0, bwt=-10.0, memory=100):
     return {
         "method": method,
+        "config": "c",
         "seed": seed,
         "metric": "mIoU",
         "protocol": {
@@ -17,8 +18,8 @@ def run(seed=0, method="VDFD", fingerprint="f", old=50.0, bwt=-10.0, memory=100)
             "fingerprint": fingerprint,
         },
         "steps": [
-            {"step": 0, "memory_bytes": memory, "seconds_per_iter": 9.0},
-            {"step": 1, "memory_bytes": memory, "seconds_per_iter": 0.5 + seed},
+            {"step": step, "memory_bytes": memory, "seconds": None, "parameters": 1,
+             "seconds_per_iter": time} for step, time in enumerate((9.0, 0.5 + seed))
         ],
         "matrix": [[90.0, None], [80.0, 70.0 + seed]],
         "summary": {
@@ -28,54 +29,35 @@ def run(seed=0, method="VDFD", fingerprint="f", old=50.0, bwt=-10.0, memory=100)
     }  # fmt: skip
 
 
-def test_mean_and_sample_deviation_by_hand():
-    (row,) = over_seeds([run(0, old=40.0), run(1, old=50.0), run(2, old=60.0)])
-    assert row["seeds"] == [0, 1, 2]
-    assert row["old"] == (50.0, pytest.approx(10.0))
-    assert row["new"] == (1.0, 0.0)
-    # The diagonal and the times without the first step, which runs may share.
-    assert row["new_task"] == (71.0, pytest.approx(1.0))
-    assert row["seconds_per_iter"] == pytest.approx(1.5)
+def groups(*runs):
+    return group_runs([RunFiles(Path(), each, each["method"]) for each in runs])
+
+
+def test_time_and_the_diagonal_leave_out_the_first_step_which_runs_may_share():
+    (group,) = groups(run(0), run(1), run(2))
+    assert group.summary("new_task") == (71.0, pytest.approx(1.0))
+    assert group.cost()["seconds_per_iter"] == pytest.approx(1.5)
+    assert group.cost()["seconds"] is None
 
 
 def test_memory_is_the_most_of_any_step_and_run():
     runs = [run(0), run(1)]
-    (row,) = over_seeds(runs)
-    assert (row["held_bytes"], row["peak_memory"]) == (None, None)
+    (group,) = groups(*runs)
+    assert (group.cost()["held"], group.cost()["peak"]) == (None, None)
     # A run from before held memory was counted, one whose first step was taken from another.
     runs[1]["steps"][0] |= {"held_bytes": 0, "peak_memory_bytes": None, "peak_memory_of": None}
     runs[1]["steps"][1] |= {
         "held_bytes": 3 * 2**20, "peak_memory_bytes": 2**31, "peak_memory_of": "process",
     }  # fmt: skip
-    (row,) = over_seeds(runs)
-    assert (row["held_bytes"], row["peak_memory"]) == (3 * 2**20, (2**31, "process"))
+    assert (group.cost()["held"], group.cost()["peak"]) == (3 * 2**20, (2**31, "process"))
     text = format_seeds(runs)
     assert "3.0 MiB" in text
     assert "2.0 GiB RAM" in text
 
 
-def test_single_run_has_no_deviation():
-    (row,) = over_seeds([run()])
-    assert row["old"] == (50.0, None)
-
-
-def test_methods_and_protocols_are_never_mixed():
-    runs = [run(0), run(0, method="FineTune"), run(1), run(1, fingerprint="g")]
-    rows = over_seeds(runs)
-    assert [(r["method"], r["fingerprint"], len(r["seeds"])) for r in rows] == [
-        ("VDFD", "f", 2), ("FineTune", "f", 1), ("VDFD", "g", 1),
-    ]  # fmt: skip
-
-
-def test_unfinished_run_is_not_averaged_with_finished_ones():
-    longer = copy.deepcopy(run(1))
-    longer["steps"] = longer["steps"] * 2
-    assert len(over_seeds([run(0), longer])) == 2
-
-
-def test_undefined_measure_is_left_out():
-    (row,) = over_seeds([run(0, bwt=None), run(1)])
-    assert "bwt" not in row
+def test_a_measure_that_is_not_known_of_every_run_has_no_mean():
+    text = format_seeds([run(0, bwt=None), run(1)])
+    assert "BWT" not in text and "Forget" in text
 
 
 def test_table_names_methods_and_marks_protocols():

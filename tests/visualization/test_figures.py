@@ -7,9 +7,8 @@ import pytest
 from PIL import Image
 
 from vdfd_seg.errors import InputError
-from vdfd_seg.evaluation import write_results
-from vdfd_seg.visualization import figures, read_runs, write_plots
-from vdfd_seg.visualization.groups import group_runs
+from vdfd_seg.evaluation import group_runs, read_runs, write_results
+from vdfd_seg.visualization import figures, write_plots
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from vdfd_seg.visualization import class_bars, forgetting_heatmap, step_curves
+from vdfd_seg.visualization.plots import class_height, class_parts
 
 MATRIX = [[91.2, None, None], [62.5, 70.3, None], [40.1, 55.6, 80.9]]
 
@@ -108,3 +109,30 @@ def test_deviations_are_a_band():
     assert step_curves(curves, deviations={"a": [None, None]}) == without
     band = step_curves(curves, deviations={"a": [5.0, 2.0], "b": [None, None]})
     assert band.count("opacity: 0.18") == 1
+
+
+@pytest.mark.parametrize("count", [0, 1, 7, 21, 100, 171])
+@pytest.mark.parametrize("runs", [1, 2, 6, 7, 12])
+def test_parts_hold_every_class_once_and_fit_a_page(count, runs):
+    classes = [f"c{index}" for index in range(count)]
+    parts = class_parts(classes, runs)
+    assert [name for part in parts for name in part] == classes
+    assert all(0 < len(part) * class_height(runs) <= 8 for part in parts)
+    sizes = {len(part) for part in parts}
+    assert not sizes or max(sizes) - min(sizes) <= 1
+
+
+def test_more_runs_than_colours_are_marks_on_one_line():
+    values = {f"run{index}": {"a": 10.0 * index, "b": None} for index in range(10)}
+    svg = class_bars(values)
+    assert all(f">{name}<" in svg for name in values)
+    few = class_bars({name: values[name] for name in list(values)[:6]})
+    height = [float(text.split('height="')[1].split("pt")[0]) for text in (svg, few)]
+    assert height[0] < height[1]
+
+
+def test_deviations_of_classes_are_drawn():
+    values = {"a": {"cat": 50.0}, "b": {"cat": 30.0}}
+    without = class_bars(values)
+    assert class_bars(values, deviations={"a": {"cat": None}}) == without
+    assert class_bars(values, deviations={"a": {"cat": 5.0}}) != without

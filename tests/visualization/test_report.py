@@ -6,8 +6,8 @@ from PIL import Image
 
 from tests.visualization.page import Page
 from vdfd_seg.errors import InputError
-from vdfd_seg.evaluation import load_results
-from vdfd_seg.visualization import RunFiles, collect_samples, read_runs, write_report
+from vdfd_seg.evaluation import RunFiles, load_results, read_runs
+from vdfd_seg.visualization import collect_samples, write_report
 
 
 @pytest.fixture(scope="module")

@@ -82,10 +82,9 @@ def report_on(runs: Sequence, work_dir: Path, title: str | None = None) -> int:
     Returns:
         The exit status: 0 when all runs are finished, else 1.
     """
-    from vdfd_seg.evaluation import format_comparison, format_table
+    from vdfd_seg.evaluation import RunFiles, format_comparison, format_table
     from vdfd_seg.files import atomic_write_text
     from vdfd_seg.visualization import write_report
-    from vdfd_seg.visualization.runs import RunFiles
 
     finished = [run for run in runs if run.finished]
     if finished:

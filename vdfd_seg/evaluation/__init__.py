@@ -1,6 +1,5 @@
 """Metrics of continual learning, ``results.json`` and its tables."""
 
-from vdfd_seg.evaluation.comparison import format_comparison, format_orders, over_orders
 from vdfd_seg.evaluation.files import check_results, load_results, write_results
 from vdfd_seg.evaluation.functional import (
     accuracy,
@@ -13,7 +12,9 @@ from vdfd_seg.evaluation.functional import (
     mean_iou,
     new_task_metric,
 )
+from vdfd_seg.evaluation.groups import Group, group_runs, mean_and_deviation
 from vdfd_seg.evaluation.metrics import ContinualIoU
+from vdfd_seg.evaluation.readable import format_number, human_bytes, human_seconds
 from vdfd_seg.evaluation.results import (
     accuracy_row,
     class_incremental_row,
@@ -24,20 +25,25 @@ from vdfd_seg.evaluation.results import (
     recall_per_class,
     summarise,
 )
-from vdfd_seg.evaluation.seeds import format_seeds, over_seeds
-from vdfd_seg.evaluation.table import (
+from vdfd_seg.evaluation.runs import (
+    RunFiles,
     describe_protocol,
-    format_number,
-    format_table,
-    human_bytes,
-    human_seconds,
     protocol_marks,
+    read_runs,
     run_names,
-    total_seconds,
+)
+from vdfd_seg.evaluation.table import (
+    format_comparison,
+    format_orders,
+    format_seeds,
+    format_table,
+    over_orders,
 )
 
 __all__ = [
     "ContinualIoU",
+    "Group",
+    "RunFiles",
     "accuracy",
     "accuracy_row",
     "average_accuracy",
@@ -54,21 +60,22 @@ __all__ = [
     "format_orders",
     "format_seeds",
     "format_table",
+    "group_runs",
     "human_bytes",
     "human_seconds",
     "iou_per_class",
     "load_results",
+    "mean_and_deviation",
     "mean_iou",
     "new_task_metric",
     "old_new_all",
     "over_orders",
-    "over_seeds",
     "per_class",
     "pool",
     "protocol_marks",
+    "read_runs",
     "recall_per_class",
     "run_names",
     "summarise",
-    "total_seconds",
     "write_results",
 ]

@@ -1,8 +1,8 @@
-"""Results as plain-text tables for a terminal."""
+"""Results as plain-text tables for a terminal: of single runs, over seeds and over orders."""
 
 import io
-from collections.abc import Sequence
-from string import ascii_lowercase
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich import box
@@ -10,112 +10,21 @@ from rich.console import Console
 from rich.table import Table
 
 from vdfd_seg.errors import InputError
+from vdfd_seg.evaluation.groups import Group, group_runs, mean_and_deviation
+from vdfd_seg.evaluation.readable import (
+    format_number,
+    human_bytes,
+    human_peak,
+    human_seconds,
+    with_deviation,
+)
+from vdfd_seg.evaluation.runs import RunFiles, protocol_marks, run_names
 
-MISSING = "-"
-
-
-def format_number(value: float | None, digits: int = 2) -> str:
-    """A number rounded for reading; ``-`` for None."""
-    return MISSING if value is None else f"{value:.{digits}f}"
-
-
-def human_bytes(count: float | None) -> str:
-    """A number of bytes with a binary unit (``1.5 MiB``); ``-`` for None."""
-    if count is None:
-        return MISSING
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if abs(count) < 1024:
-            return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1024
-    return f"{count:.1f} TiB"
-
-
-def human_seconds(seconds: float | None) -> str:
-    """A duration (``42 s``, ``3 min 05 s``, ``2 h 07 min``); ``-`` for None."""
-    if seconds is None:
-        return MISSING
-    whole = round(seconds)
-    if whole < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-
-
-def total_seconds(results: dict[str, Any]) -> float | None:
-    """Training time of all steps together; None if it is unknown for one of them."""
-    seconds = [step["seconds"] for step in results["steps"]]
-    return None if None in seconds else sum(seconds)
-
-
-def most_held(results: dict[str, Any]) -> int | None:
-    """The most that the method held while a step trained; None where no step says it."""
-    held = [step.get("held_bytes") for step in results["steps"]]
-    return max((count for count in held if count is not None), default=None)
-
-
-def peak_memory(results: dict[str, Any]) -> tuple[int, str] | None:
-    """The greatest peak of memory of any step, and what it is of; None where none says it."""
-    peaks = [
-        (step["peak_memory_bytes"], step["peak_memory_of"])
-        for step in results["steps"]
-        if step.get("peak_memory_bytes") is not None
-    ]
-    return max(peaks, default=None)
-
-
-def human_peak(peak: tuple[int, str] | None) -> str:
-    """A peak of memory with what it is of (``1.5 GiB GPU``, ``1.5 GiB RAM``); ``-`` for None."""
-    if peak is None:
-        return MISSING
-    return f"{human_bytes(peak[0])} {'GPU' if peak[1] == 'GPU' else 'RAM'}"
-
-
-def run_names(results: Sequence[dict[str, Any]]) -> list[str]:
-    """A different name for each run: its method, with seed or number where that is shared."""
-    names = [str(run["method"]) for run in results]
-    if len(set(names)) < len(names):
-        names = [
-            f"{name} seed {run['seed']}" if names.count(name) > 1 else name
-            for name, run in zip(names, results, strict=True)
-        ]
-    return [
-        f"{name} #{names[: index + 1].count(name)}" if names.count(name) > 1 else name
-        for index, name in enumerate(names)
-    ]
-
-
-def describe_protocol(protocol: dict[str, Any]) -> str:
-    """Data set, scenario and, where there is one, setting, in a few words."""
-    parts = (protocol["dataset"], f"{protocol['scenario']}-incremental", protocol["setting"])
-    return ", ".join(part for part in parts if part)
-
-
-def protocol_marks(results: Sequence[dict[str, Any]]) -> tuple[list[str], dict[str, str]]:
-    """Mark runs whose numbers may not be compared.
-
-    Numbers compare only between runs of one protocol (same fingerprint) and one metric.
-
-    Args:
-        results: The runs.
-
-    Returns:
-        A mark for each run (all empty where all compare) and what each mark stands for.
-    """
-    kinds: dict[tuple[str, str], str] = {}
-    for run in results:
-        protocol = run["protocol"]
-        text = f"{run['metric']} on {protocol['name']} ({describe_protocol(protocol)}), "
-        text += f"fingerprint {protocol['fingerprint']}"
-        kinds.setdefault((str(protocol["fingerprint"]), run["metric"]), text)
-    if len(kinds) < 2:
-        return [""] * len(results), {}
-    letters = {
-        kind: ascii_lowercase[index] if index < 26 else str(index)
-        for index, kind in enumerate(kinds)
-    }
-    marks = [letters[str(run["protocol"]["fingerprint"]), run["metric"]] for run in results]
-    return marks, {letters[kind]: text for kind, text in kinds.items()}
+MEASURES = {
+    "old": "Old", "new": "New", "overall": "All", "acc": "ACC", "bwt": "BWT",
+    "forgetting": "Forget", "new_task": "New task", "avg_incremental": "Avg",
+}  # fmt: skip
+"""Keys of the summary, and ``new_task``, with their headings."""
 
 
 def format_table(
@@ -146,19 +55,171 @@ def format_table(
     if len(names) != len(results):
         raise InputError(f"{len(names)} names for {len(results)} results")
     marks, notes = protocol_marks(results)
-    labels = [f"{name} [{mark}]" if mark else name for name, mark in zip(names, marks, strict=True)]
-    # A run of classification has neither old nor new: no empty columns for it.
-    split = any("old" in run["summary"] for run in results)
-
-    tables = [
-        _steps_table(results, labels, split),
-        _summary_table(results, labels, split),
-        _cost_table(results, labels),
+    groups = [
+        Group(name, (RunFiles(Path(), run, name),), mark)
+        for name, run, mark in zip(names, results, marks, strict=True)
     ]
-    return render(tables, notes, width)
+    # A run of classification has neither old nor new: no empty columns for it.
+    split = ["old", "new"] if any("old" in run["summary"] for run in results) else []
+    headings = ("Run", "Step", "R[i][0] .. R[i][i]", *map(str.title, split), "All")
+    rows = [
+        [_step(group, step, split) for step in group.first.results["steps"]] for group in groups
+    ]
+    steps = _table("Every task seen, after every step (percent)", headings, rows)
+    steps.columns[2].justify, steps.columns[2].ratio, steps.columns[2].no_wrap = "left", 1, False
+    keys = [*split, "overall", "acc", "bwt", "forgetting", "avg_incremental"]
+    summary = _table(
+        "After the last step",
+        ("Run", "Steps", *(MEASURES[key] for key in keys)),
+        [[(group.label, _done(group.first.results), *_measures(group, keys)) for group in groups]],
+    )
+    costs = []
+    for group in groups:
+        cost = group.cost()
+        costs.append((
+            group.label, str(cost["parameters"]), *_memory(cost), human_seconds(cost["seconds"]),
+        ))  # fmt: skip
+    headings = ("Run", "Parameters", "Carried", "Held", "Peak", "Time")
+    return _render([steps, summary, _table("Memory and time", headings, [costs])], notes, width)
 
 
-def render(tables: Sequence[Table], notes: dict[str, str], width: int) -> str:
+def format_seeds(results: Sequence[dict[str, Any]], width: int = 160) -> str:
+    """Each method's measures, mean ± sample standard deviation over its seeds, and its cost.
+
+    Args:
+        results: Contents of ``results.json`` files; what belongs together: see
+            :func:`~vdfd_seg.evaluation.groups.group_runs`.
+        width: Width in characters.
+    """
+    groups = group_runs([RunFiles(Path(), run, run["method"]) for run in results])
+    keys = [key for key in MEASURES if any(group.summary(key)[0] is not None for group in groups)]
+    measures = _table(
+        None,
+        ("Method", "Seeds", *(MEASURES[key] for key in keys)),
+        [[(group.label, str(len(group.runs)), *_measures(group, keys)) for group in groups]],
+    )
+    costs = []
+    for group in groups:
+        cost = group.cost()
+        costs.append((group.label, *_memory(cost), format_number(cost["seconds_per_iter"], 3)))
+    cost_table = _table(None, ("Method", "Carried", "Held", "Peak", "s/iter"), [costs])
+    return _render([measures, cost_table], protocol_marks(results)[1], width)
+
+
+def over_orders(results: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Summarise each method over the orders in which the classes (or domains) were learned.
+
+    Runs belong together when their protocols differ in nothing but the order: data set, scenario,
+    rules, the classes as a set and the sizes of the tasks are the same, and each order has one
+    fingerprint (so the images are the same as well). The numbers of one order are first averaged
+    over its seeds, so that an order counts once; then over the orders that every method of the set
+    has, so that no method has an easier one.
+
+    Args:
+        results: Contents of ``results.json`` files.
+
+    Returns:
+        For each set with two orders or more, for each method: ``method``, ``orders`` (how many),
+        ``left_out`` (orders of its own that others lack), ``carried`` (bytes, the most) and for
+        every measure a pair (mean, sample standard deviation over orders).
+    """
+    sets: dict[tuple, list[dict]] = {}
+    for run in results:
+        sets.setdefault(_set(run), []).append(run)
+    found = []
+    for runs in sets.values():
+        orders: dict[str, dict[str, Group]] = {}
+        for run in runs:
+            group = orders.setdefault(run["method"], {})
+            key = run["protocol"]["fingerprint"]
+            before = group[key].runs if key in group else ()
+            group[key] = Group(run["method"], (*before, RunFiles(Path(), run)))
+        common = sorted(set.intersection(*(set(each) for each in orders.values())))
+        if len(common) < 2 or not _one_to_one(runs):
+            continue
+        rows = []
+        for method, each in orders.items():
+            used = [each[fingerprint] for fingerprint in common]
+            row = {"method": method, "orders": len(used), "left_out": len(each) - len(used)}
+            row["carried"] = max(group.cost()["carried"] or 0 for group in used)
+            for key in MEASURES:
+                row[key] = mean_and_deviation(group.summary(key)[0] for group in used)
+            rows.append(row)
+        found.append(rows)
+    return found
+
+
+def format_orders(results: Sequence[dict[str, Any]], width: int = 160) -> str:
+    """:func:`over_orders` as a plain-text table; empty where there is one order only."""
+    sets = over_orders(results)
+    if not sets:
+        return ""
+    keys = [key for key in MEASURES if any(row[key][0] is not None for s in sets for row in s)]
+    left_out = any(row["left_out"] for rows in sets for row in rows)
+    table = _table(
+        "Over the orders (each the mean of its seeds)",
+        ("Method", "Orders", *(MEASURES[key] for key in keys), "Carried"),
+        [
+            [
+                (
+                    row["method"],
+                    str(row["orders"]) + (f" (+{row['left_out']})" if row["left_out"] else ""),
+                    *(with_deviation(*row[key]) for key in keys),
+                    human_bytes(row["carried"]),
+                )
+                for row in rows
+            ]
+            for rows in sets
+        ],
+    )
+    note = "(+N): orders that not every method has finished, and that are left out.\n"
+    return _render([table], {}, width) + (note if left_out else "")
+
+
+def format_comparison(results: Sequence[dict[str, Any]], width: int = 160) -> str:
+    """The tables over seeds, and below them that over orders where there are several."""
+    orders = format_orders(results, width)
+    return format_seeds(results, width) + (f"\n{orders}" if orders else "")
+
+
+def _step(group: Group, step: dict[str, Any], split: list[str]) -> list[str]:
+    number = step["step"]
+    tasks = group.first.results["matrix"][number][: number + 1]
+    row = " ".join(format_number(value, 1) for value in tasks)
+    return [group.label, str(number), row,
+            *(format_number(step.get(key)) for key in (*split, "overall"))]  # fmt: skip
+
+
+def _done(results: dict[str, Any]) -> str:
+    return f"{len(results['steps'])}/{len(results['protocol']['tasks'])}"
+
+
+def _measures(group: Group, keys: Iterable[str]) -> list[str]:
+    return [with_deviation(*group.summary(key)) for key in keys]
+
+
+def _memory(cost: dict[str, Any]) -> tuple[str, str, str]:
+    return human_bytes(cost["carried"]), human_bytes(cost["held"]), human_peak(cost["peak"])
+
+
+def _table(
+    title: str | None, headings: Sequence[str], parts: Sequence[Sequence[Sequence[str]]]
+) -> Table:
+    """Rows in parts with a line between them; numbers at the right."""
+    table = Table(title=title, title_justify="left", box=box.ASCII2, title_style="")
+    for heading in headings:
+        table.add_column(heading, justify="right", no_wrap=True)
+    name = table.columns[0]
+    name.justify, name.overflow, name.no_wrap = "left", "fold", headings[0] == "Method"
+    name.max_width = 24 if headings[0] == "Run" else None
+    for rows in parts:
+        for row in rows:
+            table.add_row(*row)
+        table.add_section()
+    return table
+
+
+def _render(tables: Sequence[Table], notes: dict[str, str], width: int) -> str:
     """Tables as plain text, followed by what the marks of :func:`protocol_marks` stand for."""
     text = io.StringIO()
     console = Console(
@@ -173,62 +234,29 @@ def render(tables: Sequence[Table], notes: dict[str, str], width: int) -> str:
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
 
 
-def _steps_table(results: Sequence[dict[str, Any]], labels: list[str], split: bool) -> Table:
-    table = _table("Run", "Step", title="Every task seen, after every step (percent)")
-    table.add_column("R[i][0] .. R[i][i]", justify="left", ratio=1)
-    for heading in ("Old", "New", "All") if split else ("All",):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for label, run in zip(labels, results, strict=True):
-        for step in run["steps"]:
-            number = step["step"]
-            row = " ".join(format_number(value, 1) for value in run["matrix"][number][: number + 1])
-            shown = [step.get("old"), step.get("new")] if split else []
-            shown.append(step["overall"])
-            table.add_row(label, str(number), row, *map(format_number, shown))
-        table.add_section()
-    return table
+def _set(run: dict[str, Any]) -> tuple:
+    """What is the same in runs that differ in nothing but the order."""
+    protocol = run["protocol"]
+    tasks = [(len(task["classes"]), len(task.get("domains", ()))) for task in protocol["tasks"]]
+    if protocol["scenario"] == "domain":
+        # The first task of an order lists all classes, in whatever place.
+        tasks = [(0, domains) for _, domains in tasks]
+    rules = [protocol.get(key) for key in ("setting", "unseen", "average", "evaluate_on")]
+    names = sorted(name for task in protocol["tasks"] for name in _names(task))
+    return (
+        protocol["name"], protocol["dataset"], protocol["scenario"], run["metric"],
+        repr(rules), repr(sorted(tasks)), repr(names), len(run["steps"]),
+    )  # fmt: skip
 
 
-def _summary_table(results: Sequence[dict[str, Any]], labels: list[str], split: bool) -> Table:
-    table = _table("Run", "Steps", title="After the last step")
-    keys = (["old", "new"] if split else []) + ["overall", "acc"]
-    keys += ["bwt", "forgetting", "avg_incremental"]
-    headings = {
-        "overall": "All",
-        "acc": "ACC",
-        "bwt": "BWT",
-        "forgetting": "Forget",
-        "avg_incremental": "Avg",
+def _one_to_one(runs: Sequence[dict[str, Any]]) -> bool:
+    """Whether each order has one fingerprint and each fingerprint one order."""
+    pairs = {
+        (repr([_names(task) for task in run["protocol"]["tasks"]]), run["protocol"]["fingerprint"])
+        for run in runs
     }
-    for key in keys:
-        table.add_column(headings.get(key, key.title()), justify="right", no_wrap=True)
-    for label, run in zip(labels, results, strict=True):
-        table.add_row(
-            label,
-            f"{len(run['steps'])}/{len(run['protocol']['tasks'])}",
-            *(format_number(run["summary"].get(key)) for key in keys),
-        )
-    return table
+    return len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs})
 
 
-def _cost_table(results: Sequence[dict[str, Any]], labels: list[str]) -> Table:
-    table = _table("Run", "Parameters", title="Memory and time")
-    for heading in ("Carried", "Held", "Peak", "Time"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for label, run in zip(labels, results, strict=True):
-        table.add_row(
-            label,
-            str(run["steps"][-1]["parameters"]),
-            human_bytes(run["steps"][-1]["memory_bytes"]),
-            human_bytes(most_held(run)),
-            human_peak(peak_memory(run)),
-            human_seconds(total_seconds(run)),
-        )
-    return table
-
-
-def _table(*left: str, title: str) -> Table:
-    table = Table(title=title, title_justify="left", box=box.ASCII2, title_style="")
-    table.add_column(left[0], justify="left", overflow="fold", max_width=24)
-    table.add_column(left[1], justify="right", no_wrap=True)
-    return table
+def _names(task: dict[str, Any]) -> list[str]:
+    return [*task["classes"], *task.get("domains", ())]

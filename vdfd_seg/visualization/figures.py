@@ -2,23 +2,18 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from vdfd_seg.errors import InputError
 from vdfd_seg.evaluation.functional import Matrix
-from vdfd_seg.visualization.class_plots import class_bars, class_parts
-from vdfd_seg.visualization.groups import Group, group_runs
-from vdfd_seg.visualization.plots import forgetting_heatmap, step_curves
-from vdfd_seg.visualization.runs import RunFiles, read_runs
-
-SUFFIXES = ("png", "svg")
-_SHORT = {"earlier": "earlier tasks", "newest": "newest task"}
+from vdfd_seg.evaluation.groups import Group, group_runs
+from vdfd_seg.evaluation.runs import RunFiles, Value, read_runs
+from vdfd_seg.visualization.plots import class_bars, class_parts, forgetting_heatmap, step_curves
 
 
-@dataclass(frozen=True)
-class Drawn:
+class Drawn(NamedTuple):
     """A plot that can be drawn onto the page or into a file.
 
     Attributes:
@@ -45,19 +40,18 @@ def per_class_metric(runs: Sequence[RunFiles]) -> str:
 
 def heatmaps(groups: Sequence[Group]) -> list[Drawn]:
     """One result matrix a method, the mean over its seeds."""
-    return [
-        _heatmap(group.label, group.matrix()[0], group.first.results["metric"]) for group in groups
-    ]
+    drawn = []
+    for group in groups:
+        stem = re.sub(r"[^\w+-]+", "_", group.label).strip("_")
+        draw = partial(forgetting_heatmap, group.matrix()[0], group.first.results["metric"])
+        drawn.append(Drawn(f"heatmap_{stem}", group.label, draw))
+    return drawn
 
 
 def run_heatmaps(groups: Sequence[Group]) -> list[Drawn]:
     """The matrices of the single seeds, where there are several."""
-    return [
-        _heatmap(run.name, run.results["matrix"], run.results["metric"])
-        for group in groups
-        if len(group.runs) > 1
-        for run in group.runs
-    ]
+    several = [group.runs for group in groups if len(group.runs) > 1]
+    return heatmaps([Group(run.name, (run,)) for runs in several for run in runs])
 
 
 def curves(groups: Sequence[Group]) -> list[Drawn]:
@@ -68,38 +62,36 @@ def curves(groups: Sequence[Group]) -> list[Drawn]:
     ``R[i][i]``.
     """
     metric = metric_of([group.first for group in groups])
-    kinds = [
-        ("all", "all seen", lambda run: run.values("overall")),
-        ("old", "old: the first task's classes", lambda run: run.values("old")),
-        ("new", "new: the later tasks' classes", lambda run: run.values("new")),
+    split = any(v is not None for group in groups for run in group.runs for v in run.values("old"))
+    # Stem, title of a plot of its own, name in a plot of all, values.
+    kinds: list[tuple[str, str, str, Callable[[RunFiles], list[Value]]]] = [
+        ("all", "all seen", "all", lambda run: run.values("overall")),
     ]
-    if all(value is None for group in groups for value in group.series("old")[0]):
-        kinds[1:] = [
-            ("earlier", "earlier tasks, their mean", lambda run: earlier(run.results["matrix"])),
-            ("newest", "the newest task", lambda run: newest(run.results["matrix"])),
-        ]
-    found: dict[str, tuple[str, dict, dict]] = {}
-    for key, title, values in kinds:
-        means, deviations = {}, {}
-        for group in groups:
-            mean, deviation = group.of_steps(values)
-            if any(value is not None for value in mean):
-                means[group.label], deviations[group.label] = mean, deviation
-        if means:
-            found[key] = (title, means, deviations)
-    if len(groups) > 1:
-        return [
-            Drawn(
-                f"curves_{key}",
-                title,
-                partial(step_curves, means, metric, deviations=deviations),
-            )
-            for key, (title, means, deviations) in found.items()
-        ]
-    label = groups[0].label
-    means = {_SHORT.get(key, key): means[label] for key, (_, means, _) in found.items()}
-    deviations = {_SHORT.get(key, key): spread[label] for key, (_, _, spread) in found.items()}
-    return [Drawn("curves", "", partial(step_curves, means, metric, deviations=deviations))]
+    if split:
+        old, new = "old: the first task's classes", "new: the later tasks' classes"
+        kinds.append(("old", old, "old", lambda run: run.values("old")))
+        kinds.append(("new", new, "new", lambda run: run.values("new")))
+    else:
+        title = "earlier tasks, their mean"
+        kinds.append(
+            ("earlier", title, "earlier tasks", lambda run: earlier(run.results["matrix"]))
+        )
+        kinds.append(
+            ("newest", "the newest task", "newest task", lambda run: newest(run.results["matrix"]))
+        )
+    drawn, of_one = [], {}
+    for key, title, short, values in kinds:
+        pairs = {group.label: group.of_steps(values) for group in groups}
+        pairs = {name: pair for name, pair in pairs.items() if any(v is not None for v in pair[0])}
+        if pairs:
+            drawn.append(Drawn(f"curves_{key}", title, _curves(pairs, metric)))
+            of_one[short] = next(iter(pairs.values()))
+    return drawn if len(groups) > 1 else [Drawn("curves", "", _curves(of_one, metric))]
+
+
+def _curves(pairs: dict[str, tuple[list[Value], list[Value]]], metric: str) -> Callable[..., str]:
+    means, deviations = ({name: pair[i] for name, pair in pairs.items()} for i in (0, 1))
+    return partial(step_curves, means, metric, deviations=deviations)
 
 
 def bars(groups: Sequence[Group]) -> list[Drawn]:
@@ -114,8 +106,9 @@ def bars(groups: Sequence[Group]) -> list[Drawn]:
             {label: {name: pair[which].get(name) for name in part} for label, pair in pairs.items()}
             for which in (0, 1)
         )
-        title = f"classes {_span(classes, part)}" if len(parts) > 1 else ""
-        stem = f"classes_{number + 1}" if len(parts) > 1 else "classes"
+        first = classes.index(part[0]) + 1
+        title = f"classes {first} to {first + len(part) - 1} of {len(classes)}"
+        stem, title = (f"classes_{number + 1}", title) if len(parts) > 1 else ("classes", "")
         drawn.append(Drawn(stem, title, partial(class_bars, means, metric, deviations=deviations)))
     return drawn
 
@@ -144,32 +137,18 @@ def write_plots(runs: Sequence[RunFiles | str | Path], folder: str | Path) -> li
         while stem.lower() in stems:
             stem, number = f"{drawn.stem}_{number}", number + 1
         stems.add(stem.lower())
-        for suffix in SUFFIXES:
-            path = folder / f"{stem}.{suffix}"
+        for path in (folder / f"{stem}.png", folder / f"{stem}.svg"):
             drawn.draw(path=path, title=drawn.title or None)
             written.append(path)
     return written
 
 
-def _heatmap(name: str, matrix: Matrix, metric: str) -> Drawn:
-    stem = re.sub(r"[^\w+-]+", "_", name).strip("_")
-    return Drawn(f"heatmap_{stem}", name, partial(forgetting_heatmap, matrix, metric))
-
-
-def earlier(matrix: Matrix) -> list[float | None]:
+def earlier(matrix: Matrix) -> list[Value]:
     """After step i the mean of ``R[i][j]`` over the tasks j < i; None after the first step."""
-    means = []
-    for step, row in enumerate(matrix):
-        known = [value for value in row[:step] if value is not None]
-        means.append(sum(known) / len(known) if known else None)
-    return means
+    known = [[v for v in row[:step] if v is not None] for step, row in enumerate(matrix)]
+    return [sum(values) / len(values) if values else None for values in known]
 
 
-def newest(matrix: Matrix) -> list[float | None]:
+def newest(matrix: Matrix) -> list[Value]:
     """After step i ``R[i][i]``: how well the task just trained was learned."""
     return [row[step] for step, row in enumerate(matrix)]
-
-
-def _span(classes: list[str], part: list[str]) -> str:
-    first = classes.index(part[0]) + 1
-    return f"{first} to {first + len(part) - 1} of {len(classes)}"

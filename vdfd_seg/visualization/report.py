@@ -6,21 +6,13 @@ from typing import Any
 
 import jinja2
 
-from vdfd_seg.evaluation.table import (
-    describe_protocol,
-    format_number,
-    human_bytes,
-    human_peak,
-    human_seconds,
-    peak_memory,
-    protocol_marks,
-)
+from vdfd_seg.evaluation.groups import Group, group_runs, peak_of_step
+from vdfd_seg.evaluation.readable import format_number, human_bytes, human_peak, human_seconds
+from vdfd_seg.evaluation.runs import RunFiles, describe_protocol, protocol_marks, read_runs
 from vdfd_seg.files import atomic_write_text
 from vdfd_seg.version import __version__
 from vdfd_seg.visualization import figures, tables
-from vdfd_seg.visualization.groups import Group, group_runs
-from vdfd_seg.visualization.runs import RunFiles, read_runs
-from vdfd_seg.visualization.samples import collect_samples
+from vdfd_seg.visualization.samples import collect_samples, palette_of
 
 # A title with more names than this says how many there are.
 _FEW = 5
@@ -56,12 +48,9 @@ def write_report(
     loaded = read_runs(runs)
     out = Path(out)
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("vdfd_seg.visualization"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
+        loader=jinja2.PackageLoader("vdfd_seg.visualization"), undefined=jinja2.StrictUndefined,
+        autoescape=True, trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
     page = environment.get_template("report.html.j2")
     out.parent.mkdir(parents=True, exist_ok=True)
     atomic_write_text(out, page.render(_context(loaded, title, max_images)))
@@ -103,7 +92,7 @@ def _context(runs: list[RunFiles], title: str | None, max_images: int) -> dict[s
         "details": _details(runs, marks),
         "number": format_number,
         "bytes": human_bytes,
-        "peak_of": lambda step: human_peak(peak_memory({"steps": [step]})),
+        "peak_of": lambda step: human_peak(peak_of_step(step)),
         "duration": human_seconds,
     }
 
@@ -123,7 +112,7 @@ def _drawn(plots: list[figures.Drawn]) -> list[tuple[str, str]]:
 def _legend(runs: list[RunFiles]) -> list[tuple[str, str]]:
     colours: dict[str, str] = {}
     for run in runs:
-        for name, colour in zip(run.classes, run.palette, strict=False):
+        for name, colour in zip(run.classes, palette_of(run)):
             colours.setdefault(name, "#{:02x}{:02x}{:02x}".format(*colour))
     return list(colours.items())
 

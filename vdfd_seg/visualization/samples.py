@@ -11,8 +11,8 @@ from PIL import Image, UnidentifiedImageError
 
 from vdfd_seg.datasets.image_limit import check_image_size
 from vdfd_seg.errors import InputError
-from vdfd_seg.visualization.overlay import VOID_COLOUR
-from vdfd_seg.visualization.runs import RunFiles
+from vdfd_seg.evaluation.runs import RunFiles
+from vdfd_seg.visualization.overlay import VOID_COLOUR, default_palette
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,12 @@ def collect_samples(
     return samples
 
 
+def palette_of(run: RunFiles) -> list[list[int]]:
+    """RGB of each class; VOC's colour map where the protocol has none that fits."""
+    given = run.results["protocol"].get("palette") or []
+    return given if len(given) >= len(run.classes) else default_palette(len(run.classes))
+
+
 def _sample(run: RunFiles, name: str, suffix: str) -> Path:
     return run.work_dir / "samples" / f"{name}.{suffix}"
 
@@ -95,7 +101,8 @@ def _mask_uri(path: Path, run: RunFiles, max_side: int) -> str:
     # Indices stay indices: a palette image is a tenth of the size of an RGB one, and shrinking
     # it by nearest neighbour invents no classes.
     colours = np.tile(np.array(VOID_COLOUR, dtype=np.uint8), (256, 1))
-    colours[: len(run.palette)] = run.palette
+    palette = palette_of(run)
+    colours[: len(palette)] = palette
     picture = Image.fromarray(mask)
     picture.putpalette(colours.tobytes())
     scale = min(1.0, max_side / max(picture.size))

@@ -1,22 +1,19 @@
 """Tables of a report: measures, costs, matrices and classes, as text ready for the page."""
 
-from collections.abc import Callable, Iterable, Sequence
-from statistics import mean
+from collections.abc import Sequence
 from typing import Any
 
-from vdfd_seg.evaluation.table import (
+from vdfd_seg.evaluation.groups import Group
+from vdfd_seg.evaluation.readable import (
     MISSING,
     format_number,
     human_bytes,
     human_peak,
     human_seconds,
-    most_held,
-    peak_memory,
-    total_seconds,
+    with_deviation,
 )
-from vdfd_seg.visualization.groups import Group, Value
-from vdfd_seg.visualization.plot_style import cell_colours
-from vdfd_seg.visualization.runs import RunFiles
+from vdfd_seg.evaluation.runs import RunFiles, Value
+from vdfd_seg.visualization.style import cell_colours
 
 # Key of the summary, heading, what it is, and whether more is better.
 _MEASURES = (
@@ -28,12 +25,6 @@ _MEASURES = (
     ("forgetting", "forgetting", "mean of the best value before the last step − R[T][j]", False),
     ("avg_incremental", "avg", "mean over the steps of “all”", True),
 )
-
-
-def with_deviation(value: Value, deviation: Value = None, digits: int = 2) -> str:
-    """A mean and its deviation, rounded for reading."""
-    text = format_number(value, digits)
-    return text if deviation is None else f"{text} ± {format_number(deviation, digits)}"
 
 
 def headline(groups: Sequence[Group], compare: bool) -> dict[str, Any]:
@@ -73,35 +64,32 @@ def headline(groups: Sequence[Group], compare: bool) -> dict[str, Any]:
 
 def costs(groups: Sequence[Group]) -> list[dict[str, str]]:
     """What each method cost: of several seeds the mean time and the most memory."""
-    return [
-        {
-            "name": group.label,
-            "time": human_seconds(_mean(total_seconds(run.results) for run in group.runs)),
-            "per_iteration": format_number(_mean(map(_per_iteration, group.runs)), 3),
-            "parameters": f"{group.first.results['steps'][-1]['parameters']:,}"
-            if group.first.results["steps"][-1]["parameters"] is not None
-            else MISSING,
-            "carried": human_bytes(_most(group, _carried)),
-            "held": human_bytes(_most(group, most_held)),
-            "peak": human_peak(_most(group, peak_memory)),
-        }
-        for group in groups
-    ]
+    rows = []
+    for group in groups:
+        cost = group.cost()
+        parameters = cost["parameters"]
+        rows.append(
+            {
+                "name": group.label,
+                "time": human_seconds(cost["seconds"]),
+                "per_iteration": format_number(cost["seconds_per_iter"], 3),
+                "parameters": MISSING if parameters is None else f"{parameters:,}",
+                "carried": human_bytes(cost["carried"]),
+                "held": human_bytes(cost["held"]),
+                "peak": human_peak(cost["peak"]),
+            }
+        )
+    return rows
 
 
 def matrix_table(group: Group) -> dict[str, Any]:
     """The result matrix in numbers, a row for each step."""
-    means, deviations = group.matrix()
-    tasks = range(len(means))
+    tasks = range(len(group.first.results["matrix"]))
     rows = [
-        (f"step {step}", [_cell(value, deviation) for value, deviation in zip(*pair, strict=True)])
-        for step, pair in enumerate(
-            zip((row[: len(means)] for row in means), (row[: len(means)] for row in deviations),
-                strict=True)
-        )
-    ]  # fmt: skip
-    return {"title": group.label, "corner": "after", "columns": [f"task {t}" for t in tasks],
-            "rows": rows}  # fmt: skip
+        (f"step {step}", [_cell(*pair) for _, *pair in zip(tasks, means, deviations)])
+        for step, (means, deviations) in enumerate(zip(*group.matrix()))
+    ]
+    return _table(group.label, [f"task {task}" for task in tasks], rows, "after")
 
 
 def class_table(groups: Sequence[Group]) -> dict[str, Any] | None:
@@ -135,33 +123,11 @@ def scale_rules() -> str:
     )
 
 
-def _table(title, columns, rows):
-    return {"title": title, "corner": "class", "columns": columns, "rows": rows}
+def _table(title, columns, rows, corner="class"):
+    return {"title": title, "corner": corner, "columns": columns, "rows": rows}
 
 
 def _cell(value: Value, deviation: Value = None) -> tuple[str, str]:
     """Text of a cell and the class of its colour; "" for none."""
     colour = "" if value is None else f"v{round(min(max(value, 0), 100))}"
     return with_deviation(value, deviation, 1), colour
-
-
-def _mean(values: Iterable[Value]) -> Value:
-    values = list(values)
-    known = [value for value in values if value is not None]
-    return mean(known) if known and len(known) == len(values) else None
-
-
-def _most(group: Group, of: Callable[[dict[str, Any]], Any]) -> Any:
-    found = (of(run.results) for run in group.runs)
-    return max((value for value in found if value is not None), default=None)
-
-
-def _carried(results: dict[str, Any]) -> int | None:
-    return results["steps"][-1]["memory_bytes"]
-
-
-def _per_iteration(run: RunFiles) -> Value:
-    """Of the steps after the first, in which methods differ; of the first where it is alone."""
-    steps = run.results["steps"]
-    times = [step["seconds_per_iter"] for step in steps[1:] or steps]
-    return _mean(time for time in times if time)

@@ -1,23 +1,23 @@
-"""Runs that differ in nothing but the seed, as one method with means and deviations."""
+"""Runs put together over their seeds: means, deviations, costs."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
+from typing import Any
 
-from vdfd_seg.evaluation.table import protocol_marks
-from vdfd_seg.visualization.runs import RunFiles
-
-Value = float | None
+from vdfd_seg.evaluation.runs import RunFiles, Value, protocol_marks
 
 
 @dataclass(frozen=True)
 class Group:
     """Runs of one method on one protocol with different seeds; often a single one.
 
+    Means and deviations over the seeds are pairs as of :func:`mean_and_deviation`.
+
     Attributes:
         name: What the report calls it: the method's name, or that of the single run.
         runs: The runs, in the order given.
-        mark: Letter of its protocol where the report holds several, else "".
+        mark: Letter of its protocol where there are several, else "".
     """
 
     name: str
@@ -35,34 +35,62 @@ class Group:
         return self.runs[0]
 
     def summary(self, key: str) -> tuple[Value, Value]:
-        """Mean and deviation of a measure of the summary."""
-        return mean_and_deviation(run.results["summary"].get(key) for run in self.runs)
-
-    def series(self, key: str) -> tuple[list[Value], list[Value]]:
-        """Means and deviations of a value of every step, such as ``overall``."""
-        return self.of_steps(lambda run: run.values(key))
+        """Mean and deviation of a measure of the summary, or of ``new_task``."""
+        return mean_and_deviation(run.measure(key) for run in self.runs)
 
     def of_steps(
         self, values: Callable[[RunFiles], list[Value]]
     ) -> tuple[list[Value], list[Value]]:
-        """Means and deviations of what a function says of every step of a run."""
+        """Means and deviations of what a function gives for every step of a run."""
         return _pairs(zip(*(values(run) for run in self.runs), strict=True))
 
     def matrix(self) -> tuple[list[list[Value]], list[list[Value]]]:
         """Means and deviations of the result matrices, entry by entry."""
         rows = zip(*(run.results["matrix"] for run in self.runs), strict=True)
-        pairs = [_pairs(zip(*entries, strict=False)) for entries in rows]
+        pairs = [_pairs(zip(*entries)) for entries in rows]
         return [means for means, _ in pairs], [deviations for _, deviations in pairs]
 
     def per_class(self) -> tuple[dict[str, Value], dict[str, Value]]:
         """Means and deviations of the classes' values after the last step."""
-        last = [run.results["steps"][-1]["per_class"] for run in self.runs]
+        last = [run.last["per_class"] for run in self.runs]
         names = list(dict.fromkeys(name for values in last for name in values))
         means, deviations = _pairs([values.get(name) for values in last] for name in names)
-        return (
-            dict(zip(names, means, strict=True)),
-            dict(zip(names, deviations, strict=True)),
-        )
+        return dict(zip(names, means)), dict(zip(names, deviations))
+
+    def cost(self) -> dict[str, Any]:
+        """What it cost: of several seeds the mean time and the most memory; None where unknown.
+
+        Returns:
+            ``seconds`` of training, all steps together; ``seconds_per_iter``, mean of the steps
+            after the first, in which methods differ (of the first where it is alone);
+            ``parameters`` and ``carried`` (bytes) after the last step; ``held`` (bytes) and
+            ``peak`` (bytes and what they are of), the most of any step.
+        """
+
+        def seconds(run: RunFiles) -> Value:
+            times = [step["seconds"] for step in run.results["steps"]]
+            return None if None in times else sum(times)
+
+        def per_iteration(run: RunFiles) -> Value:
+            steps = run.results["steps"]
+            times = (step["seconds_per_iter"] for step in steps[1:] or steps)
+            return mean_and_deviation(time for time in times if time)[0]
+
+        steps = [step for run in self.runs for step in run.results["steps"]]
+        return {
+            "seconds": mean_and_deviation(map(seconds, self.runs))[0],
+            "seconds_per_iter": mean_and_deviation(map(per_iteration, self.runs))[0],
+            "parameters": self.first.last["parameters"],
+            "carried": _most(run.last["memory_bytes"] for run in self.runs),
+            "held": _most(step.get("held_bytes") for step in steps),
+            "peak": _most(map(peak_of_step, steps)),
+        }
+
+
+def peak_of_step(step: dict[str, Any]) -> tuple[int, str] | None:
+    """The peak of memory of a step, in bytes, and what it is of; None where it is not known."""
+    peak = step.get("peak_memory_bytes")
+    return None if peak is None else (peak, step["peak_memory_of"])
 
 
 def mean_and_deviation(values: Iterable[Value]) -> tuple[Value, Value]:
@@ -89,41 +117,43 @@ def group_runs(runs: Sequence[RunFiles]) -> list[Group]:
     and then each run stands for itself.
 
     Args:
-        runs: Runs with names, as :func:`~vdfd_seg.visualization.runs.read_runs` gives them.
+        runs: Runs with names, as :func:`~vdfd_seg.evaluation.runs.read_runs` gives them.
 
     Returns:
-        The groups, in the order of their first runs, each with a name of its own and the letter of
-        its protocol where there are several.
+        The groups, in the order of their first runs, each with a label of its own and the letter
+        of its protocol where there are several.
     """
     letters, _ = protocol_marks([run.results for run in runs])
     found: dict[tuple, list[int]] = {}
     for index, run in enumerate(runs):
-        found.setdefault(_kind(run), []).append(index)
+        found.setdefault((letters[index], *_kind(run)), []).append(index)
     split: list[list[int]] = []
     for indices in found.values():
         seeds = [runs[index].results["seed"] for index in indices]
         split += [indices] if len(set(seeds)) == len(seeds) else [[index] for index in indices]
     split.sort()
-    methods = [runs[indices[0]].results["method"] for indices in split]
+    methods = [(letters[i], runs[i].results["method"]) for i, *_ in split]
     groups: list[Group] = []
     for indices, method in zip(split, methods, strict=True):
-        results = runs[indices[0]].results
-        name = runs[indices[0]].name
+        first, mark = runs[indices[0]], letters[indices[0]]
+        name = first.name
         if len(indices) > 1:
-            name = method if methods.count(method) == 1 else f"{method} ({results['config']})"
-        taken = [group.name for group in groups]
+            several = methods.count(method) > 1
+            name = f"{method[1]} ({first.results['config']})" if several else method[1]
+        taken = [group.name for group in groups if group.mark == mark]
         number = 1 + sum(other == name or other.startswith(f"{name} #") for other in taken)
         name = name if number == 1 else f"{name} #{number}"
-        groups.append(Group(name, tuple(runs[index] for index in indices), letters[indices[0]]))
+        groups.append(Group(name, tuple(runs[index] for index in indices), mark))
     return groups
 
 
 def _kind(run: RunFiles) -> tuple:
     results = run.results
-    return (
-        results["method"], results["config"], str(results["protocol"]["fingerprint"]),
-        results["metric"], len(results["steps"]), len(results["matrix"]),
-    )  # fmt: skip
+    return results["method"], results["config"], len(results["steps"]), len(results["matrix"])
+
+
+def _most(values: Iterable[Any]) -> Any:
+    return max((value for value in values if value is not None), default=None)
 
 
 def _pairs(rows: Iterable[Iterable[Value]]) -> tuple[list[Value], list[Value]]:

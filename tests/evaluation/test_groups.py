@@ -4,8 +4,7 @@ import copy
 
 import pytest
 
-from vdfd_seg.visualization import RunFiles, read_runs
-from vdfd_seg.visualization.groups import group_runs, mean_and_deviation
+from vdfd_seg.evaluation import RunFiles, group_runs, mean_and_deviation, read_runs
 
 RESULTS = {
     "method": "VDFD",
@@ -60,7 +59,7 @@ def test_seeds_of_one_method_are_a_group(tmp_path):
     assert deviations[0][1] is None
     assert group.summary("acc") == (55.0, 0.0)
     assert group.summary("bwt") == group.summary("unknown") == (None, None)
-    assert group.series("overall") == ([80.0, 55.0], [0.0, 0.0])
+    assert group.of_steps(lambda run: run.values("overall")) == ([80.0, 55.0], [0.0, 0.0])
     assert group.per_class() == ({"a": 60.0, "b": 50.0}, {"a": 0.0, "b": 0.0})
 
 
@@ -97,5 +96,4 @@ def test_two_configs_of_a_method_are_told_apart_by_it(tmp_path):
 def test_two_protocols_are_marked(tmp_path):
     runs = [run_of(tmp_path, seed=seed, fingerprint=f) for f in ("aa", "bb") for seed in (0, 1)]
     groups = named([RunFiles(run.work_dir, run.results, f"r{i}") for i, run in enumerate(runs)])
-    assert [group.mark for group in groups] == ["a", "b"]
-    assert len({group.label for group in groups}) == len({group.name for group in groups}) == 2
+    assert [group.label for group in groups] == ["VDFD [a]", "VDFD [b]"]

@@ -18,7 +18,7 @@ def ordered(fingerprint, seed=0, method="VDFD", old=50.0, tasks=None, **protocol
 
 
 def test_an_order_counts_once_however_many_seeds_it_has():
-    (row,) = over_orders(
+    ((row,),) = over_orders(
         [ordered("f", 0, old=10.0), ordered("f", 1, old=30.0), ordered("g", old=50.0)]
     )
     assert row["orders"] == 2
@@ -29,7 +29,7 @@ def test_an_order_counts_once_however_many_seeds_it_has():
 def test_only_orders_that_every_method_has():
     runs = [ordered(f, method="A", old=o) for f, o in (("f", 1.0), ("g", 3.0), ("h", 100.0))]
     runs += [ordered(f, method="B", old=o) for f, o in (("f", 5.0), ("g", 9.0))]
-    first, second = over_orders(runs)
+    ((first, second),) = over_orders(runs)
     assert (first["old"][0], first["orders"], first["left_out"]) == (2.0, 2, 1)
     assert (second["old"][0], second["orders"], second["left_out"]) == (7.0, 2, 0)
     assert "2 (+1)" in format_orders(runs)

@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from vdfd_seg.visualization.plot_style import CYCLE, cell_colours, run_style
+from vdfd_seg.visualization.style import CYCLE, cell_colours, run_style
 
 # Machado, Oliveira and Fernandes, "A physiologically-based model for simulation of color vision
 # deficiency", 2009: severity 1, on linear RGB.

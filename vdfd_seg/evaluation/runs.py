@@ -1,0 +1,118 @@
+"""Finished runs with their files, and what tells them apart: names, protocols."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from string import ascii_lowercase
+from typing import Any
+
+from vdfd_seg.errors import InputError
+from vdfd_seg.evaluation.files import load_results
+from vdfd_seg.evaluation.functional import new_task_metric
+from vdfd_seg.paths import step_name
+
+Value = float | None
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """A finished run: its results and its files.
+
+    Attributes:
+        work_dir: The folder with ``results.json``, ``step_KK/`` and ``samples/``.
+        results: The results, as :func:`~vdfd_seg.evaluation.load_results` reads them.
+        name: What tables and reports call the run. Default "": its method, made unique.
+    """
+
+    work_dir: Path
+    results: dict[str, Any]
+    name: str = ""
+
+    @classmethod
+    def load(cls, work_dir: str | Path, name: str = "") -> "RunFiles":
+        """Read the results of a work dir; InputError if there are none that can be used."""
+        return cls(Path(work_dir), load_results(work_dir), name)
+
+    @property
+    def classes(self) -> list[str]:
+        """Class names in the network's order; from the last step where the protocol has none."""
+        named = self.results["protocol"].get("classes")
+        return list(named or self.results["steps"][-1]["per_class"])
+
+    @property
+    def last(self) -> dict[str, Any]:
+        """What the results hold of the last step."""
+        return self.results["steps"][-1]
+
+    def step_dir(self, step: int) -> Path:
+        """Folder of a step, ``step_KK``."""
+        return self.work_dir / step_name(step)
+
+    def values(self, key: str) -> list[Value]:
+        """A value of every step by step number; None where missing."""
+        by_step = {step["step"]: step.get(key) for step in self.results["steps"]}
+        return [by_step.get(step) for step in range(len(self.results["matrix"]))]
+
+    def measure(self, key: str) -> Value:
+        """A measure of the summary, or ``new_task``; None where it is not known."""
+        if key == "new_task":
+            return new_task_metric(self.results["matrix"])
+        return self.results["summary"].get(key)
+
+
+def read_runs(runs: Sequence[RunFiles | str | Path]) -> list[RunFiles]:
+    """Load work dirs that are not loaded yet and give every run a name of its own.
+
+    Raises:
+        InputError: If there are none, results cannot be used, or two given names are the same.
+    """
+    if not runs:
+        raise InputError("no runs to report on")
+    loaded = [run if isinstance(run, RunFiles) else RunFiles.load(run) for run in runs]
+    automatic = run_names([run.results for run in loaded])
+    names = [run.name or name for run, name in zip(loaded, automatic)]
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(f"two runs are named '{name}'; give them different names")
+    return [replace(run, name=name) for run, name in zip(loaded, names)]
+
+
+def run_names(results: Sequence[dict[str, Any]]) -> list[str]:
+    """A different name for each run: its method, with seed or number where that is shared."""
+    names = [str(run["method"]) for run in results]
+    if len(set(names)) < len(names):
+        names = [
+            f"{name} seed {run['seed']}" if names.count(name) > 1 else name
+            for name, run in zip(names, results, strict=True)
+        ]
+    return [
+        f"{name} #{names[: index + 1].count(name)}" if names.count(name) > 1 else name
+        for index, name in enumerate(names)
+    ]
+
+
+def describe_protocol(protocol: dict[str, Any]) -> str:
+    """Data set, scenario and, where there is one, setting, in a few words."""
+    parts = (protocol["dataset"], f"{protocol['scenario']}-incremental", protocol["setting"])
+    return ", ".join(part for part in parts if part)
+
+
+def protocol_marks(results: Sequence[dict[str, Any]]) -> tuple[list[str], dict[str, str]]:
+    """Mark runs whose numbers may not be compared.
+
+    Numbers compare only between runs of one protocol (same fingerprint) and one metric.
+
+    Returns:
+        A mark for each run (all empty where all compare) and what each mark stands for.
+    """
+    kinds = [(str(run["protocol"]["fingerprint"]), run["metric"]) for run in results]
+    found = list(dict.fromkeys(kinds))
+    if len(found) < 2:
+        return [""] * len(results), {}
+    letters = [ascii_lowercase[i] if i < 26 else str(i) for i in range(len(found))]
+    notes = {}
+    for letter, kind in zip(letters, found):
+        protocol = results[kinds.index(kind)]["protocol"]
+        text = f"{kind[1]} on {protocol['name']} ({describe_protocol(protocol)}), "
+        notes[letter] = text + f"fingerprint {kind[0]}"
+    return [letters[found.index(kind)] for kind in kinds], notes
