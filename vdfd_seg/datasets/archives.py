@@ -2,23 +2,25 @@
 
 import lzma
 import os
-import sys
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from pathlib import Path
+
+from tqdm import tqdm
 
 from vdfd_seg.errors import InputError
 
 MAX_MEMBER = 2**26
 """Bytes of the largest member that is read: far more than an image of a data set has."""
 
-_CHUNK = 2**20
-
 
 def read_members(
-    path: str | Path, wanted: Callable[[str], bool], expected: str, progress: bool = True
+    path: str | Path,
+    wanted: Callable[[str], bool],
+    expected: str,
+    progress: bool = True,
+    most: int | None = None,
 ) -> Iterator[tuple[str, bytes]]:
     """The content of an archive's files, in the archive's order.
 
@@ -31,6 +33,7 @@ def read_members(
             Links, devices and folders are passed over.
         expected: What the archive should be, for messages.
         progress: Show a progress bar on stderr where that is a terminal.
+        most: Bytes of the largest member that is read. Default :data:`MAX_MEMBER`.
 
     Yields:
         Names and contents.
@@ -38,34 +41,29 @@ def read_members(
     Raises:
         InputError: For a file that is missing, no archive, damaged or truncated (but a tar that
             is not compressed and ends between two members looks like a shorter one: count what
-            comes), or a wanted member of more than :data:`MAX_MEMBER` bytes.
+            comes), or a wanted member that is too large.
     """
     path = Path(path)
+    bar = {"desc": path.name, "disable": None if progress else True}
     try:
         with (
-            path.open("rb") as file,
-            _progress_bar(progress) as bar,
+            path.open("rb") as raw,
+            tqdm.wrapattr(raw, "read", total=os.fstat(raw.fileno()).st_size, **bar) as file,
             tarfile.open(fileobj=file) as archive,
         ):
-            total = os.fstat(file.fileno()).st_size
-            task = bar.add_task(path.name, total=total) if bar else None
             for member in archive:
-                if bar:
-                    bar.update(task, completed=file.tell())
                 name = member.name.removeprefix("./")
                 if not member.isreg() or not wanted(name):
                     continue
-                if member.size > MAX_MEMBER:
+                if member.size > (most or MAX_MEMBER):
                     raise InputError(f"{path}: {name} is far too large; expected {expected}.")
                 content = archive.extractfile(member)
                 assert content is not None  # of a regular file
                 with content:
                     yield name, content.read()
             # The checksum of compressed content comes last, after what tarfile reads.
-            while archive.fileobj.read(_CHUNK):
+            while archive.fileobj.read(2**20):
                 pass
-            if bar:
-                bar.update(task, completed=total)
     except FileNotFoundError as error:
         raise InputError(f"{path}: there is no such file; expected {expected}.") from error
     except (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError) as error:
@@ -73,15 +71,3 @@ def read_members(
             f"{path}: no archive, or a damaged or truncated one ({error}); expected {expected}, "
             "fetch it again."
         ) from error
-
-
-def _progress_bar(progress: bool):
-    if not progress or not sys.stderr.isatty():
-        return nullcontext()
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn(),
-    )  # fmt: skip
-    return Progress(*columns, console=Console(stderr=True))

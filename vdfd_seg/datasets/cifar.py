@@ -1,13 +1,12 @@
 """CIFAR-100: its official Python archive, and its conversion to arrays."""
 
 import io
-import tarfile
-import zlib
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
+from vdfd_seg.datasets.archives import read_members
 from vdfd_seg.datasets.image_arrays import ImageArrays, read_arrays, write_arrays
 from vdfd_seg.datasets.image_folder import read_image_folder
 from vdfd_seg.datasets.restricted_pickle import load_restricted
@@ -19,8 +18,7 @@ _FOLDER, _META = "cifar-100-python", "meta"
 _SIDE = 32
 _ROW = 3 * _SIDE * _SIDE
 _MAX_MEMBER = 2**30
-_CHUNK = 2**20
-_EXPECTED = f"expected the '{_FOLDER}' folder or archive of CIFAR-100"
+_EXPECTED = f"the '{_FOLDER}' folder or archive of CIFAR-100"
 
 
 def read_cifar100_python(
@@ -73,7 +71,7 @@ def convert_cifar100(
     """
     source = Path(source)
     if not source.exists():
-        raise InputError(f"{source}: there is no such file or folder; {_EXPECTED}.")
+        raise InputError(f"{source}: there is no such file or folder; expected {_EXPECTED}.")
     if _is_image_folder(source):
         read = {split: read_image_folder(source, split, tile) for split in SPLITS}
     elif tile is not None:
@@ -123,38 +121,24 @@ def _from_folder(source: Path, names: tuple[str, ...]) -> list[tuple[str, bytes]
 
 
 def _from_archive(source: Path, names: tuple[str, ...]) -> list[tuple[str, bytes]]:
-    found, cifar10 = {}, False
-    try:
-        with tarfile.open(source) as archive:
-            for member in archive:
-                path = PurePosixPath(member.name)
-                cifar10 |= path.name.startswith("data_batch")
-                # Links are passed over: only what the archive itself holds is read.
-                if not member.isreg() or path.parts[-2:-1] != (_FOLDER,) or path.name not in names:
-                    continue
-                if member.size > _MAX_MEMBER:
-                    raise InputError(f"{source}: {path} is far too large for CIFAR-100.")
-                content = archive.extractfile(member)
-                assert content is not None  # of a regular file
-                with content:
-                    found[path.name] = (f"{source}: {path}", content.read())
-            # The checksum of the compressed content comes last, after what tarfile reads.
-            while archive.fileobj.read(_CHUNK):
-                pass
-    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
-        raise InputError(
-            f"{source}: no archive, or a damaged or truncated one ({error}); {_EXPECTED}, fetch "
-            "it again."
-        ) from error
+    seen = []
+
+    def wanted(name: str) -> bool:
+        seen.append(PurePosixPath(name))
+        return seen[-1].parts[-2:-1] == (_FOLDER,) and seen[-1].name in names
+
+    read = read_members(source, wanted, _EXPECTED, progress=False, most=_MAX_MEMBER)
+    found = {PurePosixPath(name).name: (f"{source}: {name}", data) for name, data in read}
     for name in names:
         if name not in found:
+            cifar10 = any(path.name.startswith("data_batch") for path in seen)
             raise _not_cifar100(f"{source}: {_FOLDER}/{name}", cifar10)
     return [found[name] for name in names]
 
 
 def _not_cifar100(place: str | Path, cifar10: bool) -> InputError:
     hint = " This looks like CIFAR-10." if cifar10 else ""
-    return InputError(f"{place}: this file is missing; {_EXPECTED}.{hint}")
+    return InputError(f"{place}: this file is missing; expected {_EXPECTED}.{hint}")
 
 
 def _entry(content: object, key: str, name: str) -> Any:
@@ -163,14 +147,16 @@ def _entry(content: object, key: str, name: str) -> Any:
     if key.encode() not in content:
         cifar10 = b"labels" in content or b"label_names" in content
         hint = " This looks like CIFAR-10." if cifar10 else ""
-        raise InputError(f"{name}: holds no '{key}'; {_EXPECTED}.{hint}")
+        raise InputError(f"{name}: holds no '{key}'; expected {_EXPECTED}.{hint}")
     return content[key.encode()]
 
 
 def _class_names(meta: object, name: str) -> tuple[str, ...]:
     names = _entry(meta, "fine_label_names", name)
     if not isinstance(names, list) or not names or not all(isinstance(n, bytes) for n in names):
-        raise InputError(f"{name}: 'fine_label_names' is not a list of names; {_EXPECTED}.")
+        raise InputError(
+            f"{name}: 'fine_label_names' is not a list of names; expected {_EXPECTED}."
+        )
     return tuple(n.decode("utf-8", "replace") for n in names)
 
 
@@ -178,7 +164,7 @@ def _images(batch: object, name: str) -> np.ndarray:
     """``(N, 32, 32, 3)`` of rows that hold the red plane, the green one and the blue one."""
     rows = _entry(batch, "data", name)
     if not isinstance(rows, np.ndarray) or rows.dtype != np.uint8 or rows.ndim != 2:
-        raise InputError(f"{name}: 'data' is not a table of bytes; {_EXPECTED}.")
+        raise InputError(f"{name}: 'data' is not a table of bytes; expected {_EXPECTED}.")
     if rows.shape[1] != _ROW:
         raise InputError(f"{name}: rows of {rows.shape[1]} bytes in 'data', not {_ROW}.")
     planes = np.asarray(rows).reshape(-1, 3, _SIDE, _SIDE)
@@ -188,7 +174,7 @@ def _images(batch: object, name: str) -> np.ndarray:
 def _labels(batch: object, name: str, num_classes: int) -> np.ndarray:
     labels = _entry(batch, "fine_labels", name)
     if not isinstance(labels, list) or not all(type(label) is int for label in labels):
-        raise InputError(f"{name}: 'fine_labels' is not a list of integers; {_EXPECTED}.")
+        raise InputError(f"{name}: 'fine_labels' is not a list of integers; expected {_EXPECTED}.")
     images = len(_entry(batch, "data", name))
     if len(labels) != images:
         raise InputError(f"{name}: {len(labels)} labels for {images} images; fetch it again.")

@@ -1,18 +1,21 @@
-"""Fetching a file once: resumed after an interruption, checked, and there only when whole."""
+"""Downloads that resume, are checked, and get their name when complete.
+
+Neither ``pooch`` nor ``torch.hub`` resumes, which archives of gigabytes need.
+"""
 
 import hashlib
 import http.client
-import sys
+import shutil
 import urllib.error
 import urllib.request
-from contextlib import nullcontext
 from pathlib import Path
+
+from tqdm import tqdm
 
 from vdfd_seg.errors import InputError
 
 _CHUNK = 2**18
 _TIMEOUT = 60
-_RANGE_NOT_SATISFIABLE = 416
 
 
 def download(url: str, path: str | Path, md5: str | None = None, progress: bool = True) -> Path:
@@ -59,28 +62,25 @@ def download(url: str, path: str | Path, md5: str | None = None, progress: bool 
 
 def _fetch(url: str, part: Path, progress: bool) -> None:
     present = part.stat().st_size if part.exists() else 0
-    request = urllib.request.Request(url)
-    if present:
-        request.add_header("Range", f"bytes={present}-")
+    request = urllib.request.Request(url, headers={"Range": f"bytes={present}-"} if present else {})
     try:
         response = urllib.request.urlopen(request, timeout=_TIMEOUT)
     except urllib.error.HTTPError as error:
-        if error.code != _RANGE_NOT_SATISFIABLE:
+        if error.code != http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
             raise
         # There is nothing behind what has come: it is whole, or of another file.
         part.unlink()
         return _fetch(url, part, progress)
     with response:
-        if present and not _continues(response, present):
-            present = 0
+        present = present if _continues(response, present) else 0
         length = response.headers.get("Content-Length")
         total = present + int(length) if length else None
-        with part.open("ab" if present else "wb") as file, _progress_bar(progress) as bar:
-            task = bar.add_task(part.stem, total=total, completed=present) if bar else None
-            while chunk := response.read(_CHUNK):
-                file.write(chunk)
-                if bar:
-                    bar.advance(task, len(chunk))
+        bar = {"desc": part.stem, "total": total, "initial": present}
+        with (
+            part.open("ab" if present else "wb") as file,
+            tqdm.wrapattr(response, "read", disable=None if progress else True, **bar) as body,
+        ):
+            shutil.copyfileobj(body, file, _CHUNK)
     if total is not None and part.stat().st_size != total:
         raise OSError(f"the connection broke off after {part.stat().st_size} of {total} bytes")
     return None
@@ -99,15 +99,3 @@ def _md5(path: Path) -> str:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
-
-
-def _progress_bar(progress: bool):
-    if not progress or not sys.stderr.isatty():
-        return nullcontext()
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
-
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(),
-    )  # fmt: skip
-    return Progress(*columns, console=Console(stderr=True))
