@@ -140,7 +140,7 @@ def test_the_limit_of_pixels_can_be_lowered_and_raised(refused, config_file, tmp
     monkeypatch.setenv("VDFD_SEG_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("VDFD_SEG_MAX_PIXELS", "2500")
     message = refused("train", file, "--dry-run")
-    assert_says(message, "60x48 pixels", "over the limit of 2500", "VDFD_SEG_MAX_PIXELS")
+    assert_says(message, "2880 pixels", "limit of 2500 pixels", "VDFD_SEG_MAX_PIXELS")
     monkeypatch.setenv("VDFD_SEG_MAX_PIXELS", "2880")
     assert run_command("train", [str(file), "--dry-run"]) == 0
     monkeypatch.setenv("VDFD_SEG_MAX_PIXELS", "many")

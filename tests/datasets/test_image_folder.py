@@ -144,7 +144,7 @@ class TestErrors:
 
     @pytest.mark.parametrize("factor", [1.5, 3])
     def test_absurdly_large_image_is_named(self, folder, monkeypatch, factor):
-        # Pillow warns above its limit and refuses above twice the limit.
+        # Pillow itself warns above its limit and refuses above twice the limit.
         monkeypatch.setenv("VDFD_SEG_MAX_PIXELS", str(int(4 * 6 / factor)))
         with pytest.raises(InputError, match=r"a\.png: too large"):
             read_image_folder(folder, "train")

@@ -96,7 +96,7 @@ def test_not_an_image(items, index, key):
     assert "damaged or truncated" in message
 
 
-@pytest.mark.parametrize("suffix", ["jpg", "png"])
+@pytest.mark.parametrize("suffix", ["jpg", "png", "bmp", "webp"])
 @pytest.mark.parametrize("cut", [16, 1000])
 def test_truncated_image(items, index, tmp_path, write_mask, suffix, cut):
     path = tmp_path / "images" / f"z.{suffix}"
@@ -109,6 +109,12 @@ def test_truncated_image(items, index, tmp_path, write_mask, suffix, cut):
     message = error_of(index, [item])
     assert str(path) in message
     assert "truncated" in message
+
+
+def test_jpeg_without_its_end_marker(items, index):
+    path = Path(items[0]["img_path"])
+    path.write_bytes(path.read_bytes()[:-2])
+    assert "truncated" in error_of(index, items)
 
 
 def test_truncated_mask(items, index, tmp_path, write_image, write_mask):

@@ -1,13 +1,12 @@
 """Images for classification in folders or in sheets of tiles, one of either per class."""
 
 import re
-import warnings
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from vdfd_seg.datasets.image_limit import bomb, max_pixels
+from vdfd_seg.datasets.image_limit import bomb, set_image_limit
 from vdfd_seg.errors import InputError
 
 _NUMBERED = re.compile(r"(\d+)_(.+)")
@@ -113,20 +112,17 @@ def read_image(path: Path) -> np.ndarray:
         InputError: A file that is no image, damaged, too large, or of more than 8 bits a channel.
     """
     try:
-        max_pixels()
-        with warnings.catch_warnings():
-            # Pillow only warns of images up to twice the size that it refuses.
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                if image.mode.startswith(_DEEP_MODES):
-                    raise InputError(
-                        f"{path}: more than 8 bits per channel (mode {image.mode}); convert it "
-                        "to 8 bits."
-                    )
-                return np.array(image.convert("RGB"))
+        set_image_limit()
+        with Image.open(path) as image:
+            if image.mode.startswith(_DEEP_MODES):
+                raise InputError(
+                    f"{path}: more than 8 bits per channel (mode {image.mode}); convert it "
+                    "to 8 bits."
+                )
+            return np.array(image.convert("RGB"))
     except InputError:
         raise
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
         raise InputError(f"{path}: {bomb(error)}") from error
     except Exception as error:
         # Pillow's decoders let through whatever a damaged file makes them raise.

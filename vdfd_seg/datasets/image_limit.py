@@ -10,14 +10,14 @@ from vdfd_seg.errors import InputError
 
 VARIABLE = "VDFD_SEG_MAX_PIXELS"
 DEFAULT = 178_956_970
-"""Pixels: 512 MiB in RGB, where Pillow itself refuses."""
+"""Pixels: 512 MiB in RGB, Pillow's own limit."""
 
-# Pillow warns of what is refused here anyway.
+# Pillow warns at half of the limit.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
-def max_pixels() -> int:
-    """The largest number of pixels that is read, from ``$VDFD_SEG_MAX_PIXELS``.
+def set_image_limit() -> None:
+    """Make Pillow refuse images of more pixels than ``$VDFD_SEG_MAX_PIXELS`` by their headers.
 
     Raises:
         InputError: When the variable is no number above 0.
@@ -25,26 +25,8 @@ def max_pixels() -> int:
     text = os.environ.get(VARIABLE, "")
     if text and not (text.isascii() and text.isdigit() and int(text)):
         raise InputError(f"{VARIABLE}='{text}' must be a number of pixels above 0.")
-    limit = int(text) if text else DEFAULT
-    # Pillow refuses twice this before its caller sees the size.
-    Image.MAX_IMAGE_PIXELS = limit
-    return limit
-
-
-def absurd(path: str | Path, size: tuple[int, int]) -> str | None:
-    """What to say of an image that is over the limit, None of one that is not.
-
-    Args:
-        path: The image's file.
-        size: Width and height, from its header.
-    """
-    limit = max_pixels()
-    if size[0] * size[1] <= limit:
-        return None
-    return (
-        f"{path}: the image claims {size[0]}x{size[1]} pixels, over the limit of {limit}; cut it "
-        f"up, or set {VARIABLE} to a greater number if you trust it."
-    )
+    # Pillow refuses what is over twice this number.
+    Image.MAX_IMAGE_PIXELS = (int(text or DEFAULT) + 1) // 2
 
 
 def check_image_size(path: str | Path) -> None:
@@ -53,20 +35,17 @@ def check_image_size(path: str | Path) -> None:
     Raises:
         InputError: For an image over the limit.
     """
-    max_pixels()
+    set_image_limit()
     try:
-        with Image.open(path) as image:
-            message = absurd(path, image.size)
+        Image.open(path).close()
     except Image.DecompressionBombError as error:
-        message = f"{path}: {bomb(error)}"
+        raise InputError(f"{path}: {bomb(error)}") from error
     except Exception:  # Pillow's decoders raise all kinds; the caller's decoder will say it.
         return
-    if message:
-        raise InputError(message)
 
 
 def bomb(error: Exception) -> str:
-    """What to say after the file's name where Pillow itself refuses."""
+    """What to say after the file's name where Pillow refuses."""
     return (
         f"too large an image ({error}) cut it up, or set {VARIABLE} to a greater number if you "
         f"trust it."
