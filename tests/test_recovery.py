@@ -8,7 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from PIL import Image
 
 from tests.bad_input.damage import flip, truncate
 from tests.test_resume import Interrupted, assert_same_run
@@ -133,21 +136,29 @@ class TestFullDisk:
         with pytest.raises(PermissionError):
             atomic_write(tmp_path / "file", self.full(errno.EACCES))
 
-    def test_a_writer_that_renames_the_error(self, tmp_path, monkeypatch):
-        """torch reports a failed write as an error of its own archive."""
-        written = files._Recording.write
-
-        def full(self, content):
-            self.error = OSError(errno.ENOSPC, "No space left on device")
-            raise self.error
-
-        path = tmp_path / "checkpoint.pth"
-        save_plain(path, {"a": 1})
-        monkeypatch.setattr(files._Recording, "write", full)
-        with pytest.raises(StorageError, match="No space left"):
-            save_plain(path, {"a": 2})
-        monkeypatch.setattr(files._Recording, "write", written)
-        assert load_plain(path) == {"a": 1}
+    @pytest.mark.parametrize(
+        "write",
+        [
+            lambda file: torch.save(torch.zeros(2**20), file),
+            lambda file: Image.effect_noise((900, 900), 80).save(file, "PNG"),
+            lambda file: np.savez(file, np.zeros(2**20)),
+            lambda file: file.write(bytes(2**20)),
+        ],
+        ids=["torch", "pillow", "numpy", "bytes"],
+    )
+    def test_is_told_whatever_the_writer_makes_of_it(self, tmp_path, write):
+        """The limit of the operating system on a file's size stands for a full disk."""
+        path = tmp_path / "file"
+        atomic_write(path, write)
+        size, (limit, hard) = path.stat().st_size, resource.getrlimit(resource.RLIMIT_FSIZE)
+        assert size > 500_000
+        resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, hard))
+        try:
+            with pytest.raises(StorageError, match="File too large"):
+                atomic_write(path, write)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+        assert (path.stat().st_size, os.listdir(tmp_path)) == (size, ["file"])
 
     def test_a_run_stops_and_goes_on_when_there_is_room(
         self, finished, train, monkeypatch, tmp_path, capfd

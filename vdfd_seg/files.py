@@ -52,28 +52,18 @@ def is_storage_error(error: BaseException) -> TypeGuard[OSError]:
     return isinstance(error, OSError) and error.errno in _STORAGE
 
 
-class _Recording(io.RawIOBase):
-    """Passes bytes on, and keeps the error that a writer may turn into one of its own."""
+class _Recording(io.BufferedWriter):
+    """Keeps the error of the disk, which torch.save and Pillow turn into one of their own."""
 
-    def __init__(self, file: BinaryIO):
-        self.file = file
-        self.error: OSError | None = None
+    error: OSError | None = None
 
-    def writable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self.file.tell()
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        return self.file.seek(offset, whence)
+    def fileno(self) -> int:
+        # Pillow would write there itself.
+        raise io.UnsupportedOperation
 
     def write(self, content) -> int:
         try:
-            return self.file.write(content)
+            return super().write(content)
         except OSError as error:
             self.error = error
             raise
@@ -84,16 +74,15 @@ def _replace(path: Path, write: Callable[[BinaryIO], object]) -> None:
         prefix=f".{path.name}.", suffix=_TEMPORARY, dir=path.parent
     )
     try:
-        with os.fdopen(handle, "wb") as file:
-            recording = _Recording(file)
+        with io.FileIO(handle, "wb") as raw, _Recording(raw) as file:
             try:
-                write(cast(BinaryIO, recording))
+                write(cast(BinaryIO, file))
             except Exception:
-                if recording.error is not None:
-                    raise recording.error from None
+                if file.error is not None:
+                    raise file.error from None
                 raise
             file.flush()
-            os.fsync(file.fileno())
+            os.fsync(handle)
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except BaseException:
