@@ -1,8 +1,7 @@
-"""What a method holds while a step trains, found by looking."""
+"""The memory that a method holds while a step trains: what Python's garbage collector reaches."""
 
-import functools
-from collections.abc import Iterator, Mapping, Set
-from types import FunctionType, MethodType, ModuleType
+import gc
+from types import FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -44,8 +43,11 @@ def _memory(root: Any) -> Memory:
             found.update(_blocks(item))
         elif isinstance(item, np.ndarray):
             found.update(_array(item))
-        else:
-            waiting.extend(_parts(item))
+        elif isinstance(item, FunctionType):
+            # Not its globals.
+            waiting += [item.__defaults__, item.__kwdefaults__, item.__closure__, item.__dict__]
+        elif not isinstance(item, (type, ModuleType, TaskContext)):
+            waiting += gc.get_referents(item)
     return found
 
 
@@ -60,36 +62,3 @@ def _array(array: np.ndarray) -> Memory:
     while isinstance(array.base, np.ndarray):
         array = array.base
     return {("cpu", array.__array_interface__["data"][0]): array.nbytes}
-
-
-def _parts(item: Any) -> Iterator[Any]:
-    """What an object holds on to."""
-    if isinstance(item, (str, bytes, int, float, type, ModuleType, TaskContext)) or item is None:
-        return
-    if isinstance(item, Mapping):
-        yield from item.keys()
-        yield from item.values()
-    elif isinstance(item, (list, tuple, Set)):
-        yield from item
-    elif isinstance(item, FunctionType):
-        yield from item.__defaults__ or ()
-        yield from (item.__kwdefaults__ or {}).values()
-        yield from (cell.cell_contents for cell in item.__closure__ or () if _filled(cell))
-    elif isinstance(item, MethodType):
-        yield item.__self__
-    elif isinstance(item, functools.partial):
-        yield from (item.func, item.args, item.keywords)
-    yield from getattr(item, "__dict__", {}).values()
-    for kind in type(item).__mro__:
-        slots = kind.__dict__.get("__slots__", ())
-        for name in (slots,) if isinstance(slots, str) else slots:
-            if name not in ("__dict__", "__weakref__") and hasattr(item, name):
-                yield getattr(item, name)
-
-
-def _filled(cell) -> bool:
-    try:
-        _ = cell.cell_contents
-    except ValueError:
-        return False
-    return True
