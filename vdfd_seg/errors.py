@@ -48,6 +48,13 @@ class Stopped(BaseException):
         super().__init__(signal.Signals(number).name)
 
 
+def nearest(name: object, valid: Iterable[str], cutoff: float = 0.5) -> str | None:
+    """The valid name most like the given one, capitals aside; None if none is near."""
+    folded = {item.lower(): item for item in valid}
+    near = difflib.get_close_matches(str(name).lower(), folded, n=1, cutoff=cutoff)
+    return folded[near[0]] if near else None
+
+
 def unknown_name(kind: str, name: object, valid: Iterable[str]) -> InputError:
     """An :class:`InputError` for a name that is not among the valid ones.
 
@@ -61,12 +68,6 @@ def unknown_name(kind: str, name: object, valid: Iterable[str]) -> InputError:
         all valid names.
     """
     valid = sorted(valid)
-    near = difflib.get_close_matches(str(name), valid, n=1, cutoff=0.5)
-    if not near:
-        folded = {item.lower(): item for item in valid}
-        near = [
-            folded[item]
-            for item in difflib.get_close_matches(str(name).lower(), folded, n=1, cutoff=0.5)
-        ]
-    hint = f" Did you mean '{near[0]}'?" if near else ""
+    near = nearest(name, valid)
+    hint = f" Did you mean '{near}'?" if near else ""
     return InputError(f"unknown {kind} '{name}'.{hint} Valid names: {', '.join(valid)}.")

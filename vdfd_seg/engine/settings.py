@@ -1,7 +1,6 @@
 """From a config file to checked settings."""
 
 import copy
-import difflib
 import shlex
 import sys
 from collections.abc import Mapping
@@ -11,7 +10,7 @@ from pathlib import Path
 from mmengine.config import Config
 
 from vdfd_seg.engine.sharding import check_sharding
-from vdfd_seg.errors import InputError, unknown_name
+from vdfd_seg.errors import InputError, nearest, unknown_name
 from vdfd_seg.methods import Method, build_method
 from vdfd_seg.models.growth import INITIALISATIONS
 from vdfd_seg.protocols import Protocol, build_protocol
@@ -168,9 +167,9 @@ def _read(path, options):
 
 def _check_keys(path, config):
     for key in config:
-        near = difflib.get_close_matches(key, KEYS, n=1, cutoff=0.85)
+        near = nearest(key, KEYS, cutoff=0.85)
         if key not in KEYS and near:
-            raise InputError(f"config '{path}': unknown key '{key}'. Did you mean '{near[0]}'?")
+            raise InputError(f"config '{path}': unknown key '{key}'. Did you mean '{near}'?")
 
 
 def _check_cycle(path, cycle):
