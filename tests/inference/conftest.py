@@ -8,7 +8,7 @@ from PIL import Image
 
 from tests.tiny import changed, tiny_classifier_config, write_config
 from vdfd_seg.datasets import read_arrays, write_digits
-from vdfd_seg.datasets.video import VideoWriter
+from vdfd_seg.inference.video import VideoWriter
 
 
 @pytest.fixture(scope="session")

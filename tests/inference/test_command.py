@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from vdfd_seg.cli import run_command
-from vdfd_seg.datasets.video import VideoReader
 from vdfd_seg.inference import Differences, load_predictor
+from vdfd_seg.inference.video import VideoReader
 
 
 @pytest.fixture

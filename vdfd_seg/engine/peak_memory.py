@@ -1,4 +1,7 @@
-"""The most memory that a stretch of work took."""
+"""The most memory that a stretch of work took.
+
+``psutil`` has no peak that can be reset on Linux: ``/proc`` is read here.
+"""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,7 @@
-"""Video files, frame by frame, through OpenCV's FFmpeg."""
+"""Video files, frame by frame, through OpenCV's FFmpeg.
+
+``mmcv.VideoReader`` ends at a damaged frame without a word, and does not write.
+"""
 
 import math
 import os

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from vdfd_seg.datasets.video import VideoReader, VideoWriter, is_video
 from vdfd_seg.errors import InputError
+from vdfd_seg.inference.video import VideoReader, VideoWriter, is_video
 
 COLOURS = ((250, 10, 10), (10, 250, 10), (10, 10, 250))
 
