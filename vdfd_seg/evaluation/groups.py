@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from vdfd_seg.evaluation.runs import RunFiles, Value, protocol_marks
+from vdfd_seg.evaluation.runs import RunFiles, Value, comparable, endings, protocol_marks
 
 
 @dataclass(frozen=True)
@@ -112,44 +113,39 @@ def mean_and_deviation(values: Iterable[Value]) -> tuple[Value, Value]:
 def group_runs(runs: Sequence[RunFiles]) -> list[Group]:
     """Put together the runs that differ in nothing but the seed.
 
-    These have one method, config, protocol (fingerprint), metric and number of finished steps, and
-    seeds that are all different: a seed that is there twice says that something else was changed,
-    and then each run stands for itself.
+    These have one method, config, protocol (fingerprint), metric and finished steps, and seeds
+    that are all different: a seed that is there twice says that something else was changed, and
+    then each run stands for itself.
 
     Args:
-        runs: Runs with names, as :func:`~vdfd_seg.evaluation.runs.read_runs` gives them.
+        runs: The runs. A group of one has the run's name, if there is one; others that of the
+            method, with the config where the method has several.
 
     Returns:
         The groups, in the order of their first runs, each with a label of its own and the letter
         of its protocol where there are several.
     """
     letters, _ = protocol_marks([run.results for run in runs])
+    known = all(run.work_dir != Path() for run in runs)
+    ends = endings(len(runs), [run.work_dir for run in runs] if known else None)
     found: dict[tuple, list[int]] = {}
     for index, run in enumerate(runs):
-        found.setdefault((letters[index], *_kind(run)), []).append(index)
-    split: list[list[int]] = []
-    for indices in found.values():
-        seeds = [runs[index].results["seed"] for index in indices]
-        split += [indices] if len(set(seeds)) == len(seeds) else [[index] for index in indices]
-    split.sort()
-    methods = [(letters[i], runs[i].results["method"]) for i, *_ in split]
-    groups: list[Group] = []
-    for indices, method in zip(split, methods, strict=True):
-        first, mark = runs[indices[0]], letters[indices[0]]
-        name = first.name
-        if len(indices) > 1:
-            several = methods.count(method) > 1
-            name = f"{method[1]} ({first.results['config']})" if several else method[1]
-        taken = [group.name for group in groups if group.mark == mark]
-        number = 1 + sum(other == name or other.startswith(f"{name} #") for other in taken)
-        name = name if number == 1 else f"{name} #{number}"
-        groups.append(Group(name, tuple(runs[index] for index in indices), mark))
-    return groups
-
-
-def _kind(run: RunFiles) -> tuple:
-    results = run.results
-    return results["method"], results["config"], len(results["steps"]), len(results["matrix"])
+        results = run.results
+        key = results["method"], results["config"], comparable(results)
+        found.setdefault(key, []).append(index)
+    configs = {(method, config) for method, config, _ in found}
+    groups: list[tuple[int, Group]] = []
+    for (method, config, _), indices in found.items():
+        several = sum(other == method for other, _ in configs) > 1
+        name, members = f"{method} ({config})" if several else method, [runs[i] for i in indices]
+        if len({run.results["seed"] for run in members}) == len(indices):
+            name = (members[0].name or name) if len(members) == 1 else name
+            groups.append((indices[0], Group(name, tuple(members), letters[indices[0]])))
+            continue
+        for index in indices:
+            name_of_one = runs[index].name or f"{name} {ends[index]}"
+            groups.append((index, Group(name_of_one, (runs[index],), letters[index])))
+    return [group for _, group in sorted(groups, key=lambda pair: pair[0])]
 
 
 def _most(values: Iterable[Any]) -> Any:

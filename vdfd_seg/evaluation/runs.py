@@ -1,5 +1,6 @@
 """Finished runs with their files, and what tells them apart: names, protocols."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,9 +20,10 @@ class RunFiles:
     """A finished run: its results and its files.
 
     Attributes:
-        work_dir: The folder with ``results.json``, ``step_KK/`` and ``samples/``.
+        work_dir: The folder with ``results.json``, ``step_KK/`` and ``samples/``; ``Path()`` where
+            it is not known.
         results: The results, as :func:`~vdfd_seg.evaluation.load_results` reads them.
-        name: What tables and reports call the run. Default "": its method, made unique.
+        name: What reports call the run. Default "": its method, made unique.
     """
 
     work_dir: Path
@@ -69,7 +71,7 @@ def read_runs(runs: Sequence[RunFiles | str | Path]) -> list[RunFiles]:
     if not runs:
         raise InputError("no runs to report on")
     loaded = [run if isinstance(run, RunFiles) else RunFiles.load(run) for run in runs]
-    automatic = run_names([run.results for run in loaded])
+    automatic = run_names([run.results for run in loaded], [run.work_dir for run in loaded])
     names = [run.name or name for run, name in zip(loaded, automatic)]
     for name in names:
         if names.count(name) > 1:
@@ -77,17 +79,35 @@ def read_runs(runs: Sequence[RunFiles | str | Path]) -> list[RunFiles]:
     return [replace(run, name=name) for run, name in zip(loaded, names)]
 
 
-def run_names(results: Sequence[dict[str, Any]]) -> list[str]:
-    """A different name for each run: its method, with seed or number where that is shared."""
+def run_names(
+    results: Sequence[dict[str, Any]], folders: Sequence[str | Path] | None = None
+) -> list[str]:
+    """A different name for each run: its method, and where that is shared, what tells it apart.
+
+    Runs of one method and config with different seeds get the seed, others the end of their work
+    dir (or a number, where no work dirs are given).
+    """
     names = [str(run["method"]) for run in results]
-    if len(set(names)) < len(names):
-        names = [
-            f"{name} seed {run['seed']}" if names.count(name) > 1 else name
-            for name, run in zip(names, results, strict=True)
-        ]
+    ends = endings(len(names), folders)
+    shared = {name: [i for i, n in enumerate(names) if n == name] for name in names}
+    for name, runs in shared.items():
+        seeds = {results[i]["seed"] for i in runs}
+        only_seeds = len({results[i]["config"] for i in runs}) == 1 and len(seeds) == len(runs)
+        for i in runs if len(runs) > 1 else []:
+            names[i] = f"{name} seed {results[i]['seed']}" if only_seeds else f"{name} {ends[i]}"
+    return names
+
+
+def endings(count: int, folders: Sequence[str | Path] | None) -> list[str]:
+    """What tells runs apart: where their folders differ, ``(a/seed_0)``, or a number, ``#1``."""
+    if folders is None:
+        return [f"#{number}" for number in range(1, count + 1)]
+    paths = [Path(folder).resolve() for folder in folders]
+    common = Path(os.path.commonpath(paths))
+    ends = [str(path.relative_to(common) if path != common else path.name) for path in paths]
     return [
-        f"{name} #{names[: index + 1].count(name)}" if names.count(name) > 1 else name
-        for index, name in enumerate(names)
+        f"({end})" if end not in ends[:i] else f"({end} #{ends[: i + 1].count(end)})"
+        for i, end in enumerate(ends)
     ]
 
 
@@ -100,19 +120,28 @@ def describe_protocol(protocol: dict[str, Any]) -> str:
 def protocol_marks(results: Sequence[dict[str, Any]]) -> tuple[list[str], dict[str, str]]:
     """Mark runs whose numbers may not be compared.
 
-    Numbers compare only between runs of one protocol (same fingerprint) and one metric.
+    Numbers compare only between runs of one protocol (same fingerprint) and one metric, after the
+    same steps.
 
     Returns:
         A mark for each run (all empty where all compare) and what each mark stands for.
     """
-    kinds = [(str(run["protocol"]["fingerprint"]), run["metric"]) for run in results]
+    kinds = [comparable(run) for run in results]
     found = list(dict.fromkeys(kinds))
     if len(found) < 2:
         return [""] * len(results), {}
     letters = [ascii_lowercase[i] if i < 26 else str(i) for i in range(len(found))]
     notes = {}
     for letter, kind in zip(letters, found):
-        protocol = results[kinds.index(kind)]["protocol"]
-        text = f"{kind[1]} on {protocol['name']} ({describe_protocol(protocol)}), "
-        notes[letter] = text + f"fingerprint {kind[0]}"
+        protocol, (fingerprint, metric, done) = results[kinds.index(kind)]["protocol"], kind
+        text = f"{metric} on {protocol['name']} ({describe_protocol(protocol)}), "
+        text += f"fingerprint {fingerprint}, after step {done[-1]}"
+        whole = done == tuple(range(done[-1] + 1))
+        notes[letter] = text if whole else f"{text} (evaluated: {list(done)})"
     return [letters[found.index(kind)] for kind in kinds], notes
+
+
+def comparable(run: dict[str, Any]) -> tuple[str, str, tuple[int, ...]]:
+    """What must be equal between two runs whose numbers compare."""
+    done = tuple(step["step"] for step in run["steps"])
+    return str(run["protocol"]["fingerprint"]), run["metric"], done

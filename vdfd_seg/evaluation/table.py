@@ -83,15 +83,20 @@ def format_table(
     return _render([steps, summary, _table("Memory and time", headings, [costs])], notes, width)
 
 
-def format_seeds(results: Sequence[dict[str, Any]], width: int = 160) -> str:
+def format_seeds(
+    results: Sequence[dict[str, Any]],
+    width: int = 160,
+    folders: Sequence[str | Path] | None = None,
+) -> str:
     """Each method's measures, mean ± sample standard deviation over its seeds, and its cost.
 
     Args:
         results: Contents of ``results.json`` files; what belongs together: see
             :func:`~vdfd_seg.evaluation.groups.group_runs`.
         width: Width in characters.
+        folders: Their work dirs.
     """
-    groups = group_runs([RunFiles(Path(), run, run["method"]) for run in results])
+    groups = group_runs(_runs(results, folders))
     keys = [key for key in MEASURES if any(group.summary(key)[0] is not None for group in groups)]
     measures = _table(
         None,
@@ -129,11 +134,9 @@ def over_orders(results: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]
     found = []
     for runs in sets.values():
         orders: dict[str, dict[str, Group]] = {}
-        for run in runs:
-            group = orders.setdefault(run["method"], {})
-            key = run["protocol"]["fingerprint"]
-            before = group[key].runs if key in group else ()
-            group[key] = Group(run["method"], (*before, RunFiles(Path(), run)))
+        for group in group_runs(_runs(runs)):
+            fingerprint = group.first.results["protocol"]["fingerprint"]
+            orders.setdefault(group.name, {})[fingerprint] = group
         common = sorted(set.intersection(*(set(each) for each in orders.values())))
         if len(common) < 2 or not _one_to_one(runs):
             continue
@@ -176,10 +179,20 @@ def format_orders(results: Sequence[dict[str, Any]], width: int = 160) -> str:
     return _render([table], {}, width) + (note if left_out else "")
 
 
-def format_comparison(results: Sequence[dict[str, Any]], width: int = 160) -> str:
+def format_comparison(
+    results: Sequence[dict[str, Any]],
+    width: int = 160,
+    folders: Sequence[str | Path] | None = None,
+) -> str:
     """The tables over seeds, and below them that over orders where there are several."""
     orders = format_orders(results, width)
-    return format_seeds(results, width) + (f"\n{orders}" if orders else "")
+    return format_seeds(results, width, folders) + (f"\n{orders}" if orders else "")
+
+
+def _runs(
+    results: Sequence[dict[str, Any]], folders: Sequence[str | Path] | None = None
+) -> list[RunFiles]:
+    return [RunFiles(Path(f), run) for run, f in zip(results, folders or [""] * len(results))]
 
 
 def _step(group: Group, step: dict[str, Any], split: list[str]) -> list[str]:
@@ -228,7 +241,9 @@ def _render(tables: Sequence[Table], notes: dict[str, str], width: int) -> str:
     for table in tables:
         console.print(table)
     if notes:
-        console.print("NOT COMPARABLE across marks: different protocols or metrics.")
+        console.print(
+            "NOT COMPARABLE across marks: different protocols, metrics or steps finished."
+        )
         for mark, note in notes.items():
             console.print(f"[{mark}] {note}")
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
