@@ -2,22 +2,17 @@
 
 import hashlib
 import os
-import sys
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
-from vdfd_seg.datasets.index_cache import IndexCache, StatError, common_folder
-from vdfd_seg.datasets.index_scan import MASK_VALUES, MaskScanner, SampleError
+from vdfd_seg.datasets.index_cache import cache_file, common_folder, load_counts, save_counts
+from vdfd_seg.datasets.index_scan import MASK_VALUES, MaskScanner, SampleError, unusable
 from vdfd_seg.errors import InputError
-
-_SHOWN_PROBLEMS = 5
-_FEW_ITEMS = 64
-_MAX_WORKERS = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,17 +49,16 @@ def build_index(
     num_classes: int,
     class_names: Sequence[str] | None = None,
     ignore_index: int = 255,
-    workers: int | None = None,
+    workers: int = 16,
     cache_dir: str | Path | None = None,
     progress: bool = True,
     description: str = "Indexing masks",
 ) -> ClassIndex:
     """Count the pixels of every class in every mask, checking the files on the way.
 
-    Masks are read as they are stored (palette indices or grey values). Of an
-    image only the header and the end are read. The counts are cached under a key
-    made of the files' relative paths, sizes and modification times, so a second
-    call reads no mask, and a changed file is noticed.
+    Masks are read as they are stored (palette indices or grey values). The counts are cached
+    under a key made of the files' relative paths, sizes and modification times, so a second call
+    reads no mask, and a changed file is noticed.
 
     Args:
         items: mmsegmentation's data infos: dictionaries with ``img_path`` and
@@ -73,8 +67,7 @@ def build_index(
         num_classes: Ids 0 to ``num_classes - 1`` are classes.
         class_names: Names of the classes, for messages only.
         ignore_index: The id of pixels without a label.
-        workers: Threads (decoding runs outside the interpreter's lock); default: the
-            usable processor cores, at most 16. A few items are read serially.
+        workers: Threads; decoding runs outside the interpreter's lock.
         cache_dir: Where counts are cached; default: ``$VDFD_SEG_CACHE``, else
             ``$XDG_CACHE_HOME/vdfd_seg``, else ``~/.cache/vdfd_seg``. A folder that
             cannot be written costs a warning only.
@@ -93,16 +86,12 @@ def build_index(
         raise InputError("the data set has no images: check its annotation file and folders.")
     pairs = _paths(items)
     names = _names(items, [image for image, _ in pairs])
-    try:
-        cache = IndexCache.of(pairs, num_classes, ignore_index, cache_dir)
-    except StatError as error:
-        raise _report(error.problems, len(pairs)) from None
-    counts = cache.load(len(pairs))
+    file = cache_file(pairs, num_classes, ignore_index, cache_dir)
+    counts = load_counts(file, len(pairs))
     if counts is None:
         scanner = MaskScanner(num_classes, ignore_index, class_names)
-        show = progress and sys.stderr.isatty()
-        counts = _scan(scanner, pairs, workers, description if show else None)
-        cache.save(counts)
+        counts = _scan(scanner, pairs, workers, description if progress else None)
+        save_counts(file, counts)
     counts.setflags(write=False)
     return ClassIndex(names, counts, _digest(names, counts))
 
@@ -125,7 +114,7 @@ def _paths(items: Sequence[dict]) -> list[tuple[str, str]]:
         else:
             pairs.append((image, absolute(mask)))
     if unlabelled:
-        raise _report(unlabelled, len(items))
+        raise unusable(unlabelled, len(items))
     return pairs
 
 
@@ -159,59 +148,25 @@ def _default_name(image: str, root: str) -> str:
 
 
 def _scan(
-    scanner: MaskScanner,
-    pairs: Sequence[tuple[str, str]],
-    workers: int | None,
-    description: str | None,
+    scanner: MaskScanner, pairs: Sequence[tuple[str, str]], workers: int, description: str | None
 ) -> np.ndarray:
-    if workers is None:
-        workers = 1 if len(pairs) < _FEW_ITEMS else min(_usable_cores(), _MAX_WORKERS)
     counts = np.zeros((len(pairs), MASK_VALUES), dtype=np.int64)
     problems: list[str] = []
-    executor = ThreadPoolExecutor(workers) if workers > 1 else None
+    executor = ThreadPoolExecutor(workers)
     try:
-        results = (executor.map if executor else map)(scanner, pairs)
-        with _progress_bar(description) as bar:
-            for row, result in enumerate(_tracked(results, bar, description, len(pairs))):
-                if isinstance(result, SampleError):
-                    problems.append(str(result))
-                else:
-                    counts[row] = result
+        results = executor.map(scanner, pairs)
+        # No bar where stderr is no terminal.
+        bar = tqdm(results, description, len(pairs), disable=None if description else True)
+        for row, result in enumerate(bar):
+            if isinstance(result, SampleError):
+                problems.append(str(result))
+            else:
+                counts[row] = result
     finally:
-        if executor:
-            executor.shutdown(cancel_futures=True)
+        executor.shutdown(cancel_futures=True)
     if problems:
-        raise _report(problems, len(pairs))
+        raise unusable(problems, len(pairs))
     return counts
-
-
-def _progress_bar(description: str | None):
-    if description is None:
-        return nullcontext()
-    from rich.console import Console
-    from rich.progress import Progress
-
-    return Progress(console=Console(stderr=True))
-
-
-def _tracked(results: Iterable, bar, description: str | None, total: int) -> Iterable:
-    return results if bar is None else bar.track(results, total, description=description)
-
-
-def _usable_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _report(problems: Sequence[str], total: int) -> InputError:
-    if len(problems) == 1:
-        return InputError(problems[0])
-    lines = [f"{len(problems)} of {total} samples cannot be used:"]
-    lines += [f"  {problem}" for problem in problems[:_SHOWN_PROBLEMS]]
-    if len(problems) > _SHOWN_PROBLEMS:
-        lines.append(f"  ... and {len(problems) - _SHOWN_PROBLEMS} more.")
-    return InputError("\n".join(lines))
 
 
 def _digest(names: Sequence[str], counts: np.ndarray) -> str:

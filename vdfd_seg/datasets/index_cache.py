@@ -11,77 +11,58 @@ from pathlib import Path
 import numpy as np
 from mmengine.logging import print_log
 
-from vdfd_seg.datasets.index_scan import MASK_VALUES
+from vdfd_seg.datasets.index_scan import MASK_VALUES, unusable
 from vdfd_seg.files import atomic_write
 
 FORMAT_VERSION = 1
 
 
-class StatError(Exception):
-    """Files that do not exist or cannot be reached.
+def cache_file(
+    pairs: Sequence[tuple[str, str]],
+    num_classes: int,
+    ignore_index: int,
+    folder: str | Path | None = None,
+) -> Path:
+    """Where the counts of these files in their present state are cached.
 
     Args:
-        problems: One message per sample, naming the file and what to do.
+        pairs: Absolute paths of images and of their masks.
+        num_classes: Number of classes that the counts were checked against.
+        ignore_index: Id of pixels without a label.
+        folder: The cache's folder; default: :func:`default_folder`.
+
+    Raises:
+        InputError: Images or masks that do not exist.
     """
-
-    def __init__(self, problems: list[str]):
-        super().__init__("\n".join(problems))
-        self.problems = problems
+    folder = Path(folder) if folder is not None else default_folder()
+    return folder / f"index-{_key(pairs, num_classes, ignore_index)}.npz"
 
 
-class IndexCache:
-    """Counts of one split, cached in ``folder`` under ``key``."""
-
-    def __init__(self, folder: Path, key: str):
-        self.path = folder / f"index-{key}.npz"
-
-    @classmethod
-    def of(
-        cls,
-        pairs: Sequence[tuple[str, str]],
-        num_classes: int,
-        ignore_index: int,
-        folder: str | Path | None = None,
-    ) -> "IndexCache":
-        """The cache for these files in their present state.
-
-        Args:
-            pairs: Absolute paths of images and of their masks.
-            num_classes: Number of classes that the counts were checked against.
-            ignore_index: Id of pixels without a label.
-            folder: The cache's folder; default: :func:`default_folder`.
-
-        Raises:
-            StatError: Images or masks that do not exist.
-        """
-        folder = Path(folder) if folder is not None else default_folder()
-        return cls(folder, _key(pairs, num_classes, ignore_index))
-
-    def load(self, images: int) -> np.ndarray | None:
-        """The cached ``(images, 256)`` counts, or None if there are none or they are damaged."""
-        try:
-            with np.load(self.path, allow_pickle=False) as stored:
-                counts = stored["counts"]
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            _warn(f"{self.path}: damaged cache file ({error}); it is rebuilt.")
-            return None
+def load_counts(path: Path, images: int) -> np.ndarray | None:
+    """The cached ``(images, 256)`` counts, or None if there are none or they are damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            counts = stored["counts"]
         if counts.shape != (images, MASK_VALUES) or counts.dtype != np.int64:
-            _warn(f"{self.path}: damaged cache file (unexpected content); it is rebuilt.")
-            return None
-        return counts
+            raise ValueError("unexpected content")
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        _warn(f"{path}: damaged cache file ({error}); it is rebuilt.")
+        return None
+    return counts
 
-    def save(self, counts: np.ndarray) -> None:
-        """Write the counts atomically; a folder that cannot be written is only a warning."""
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            atomic_write(self.path, lambda file: np.savez_compressed(file, counts=counts))
-        except OSError as error:
-            _warn(
-                f"the class index cannot be cached in {self.path.parent} ({error}); it will be "
-                "computed again next time. Set VDFD_SEG_CACHE to a folder that can be written."
-            )
+
+def save_counts(path: Path, counts: np.ndarray) -> None:
+    """Write the counts atomically; a folder that cannot be written is only a warning."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write(path, lambda file: np.savez_compressed(file, counts=counts))
+    except OSError as error:
+        _warn(
+            f"the class index cannot be cached in {path.parent} ({error}); it will be "
+            "computed again next time. Set VDFD_SEG_CACHE to a folder that can be written."
+        )
 
 
 def default_folder() -> Path:
@@ -112,7 +93,7 @@ def _key(pairs: Sequence[tuple[str, str]], num_classes: int, ignore_index: int) 
         except OSError as error:
             problems.append(_missing(image, mask, path, error))
     if problems:
-        raise StatError(problems)
+        raise unusable(problems, len(pairs))
     return digest.hexdigest()
 
 

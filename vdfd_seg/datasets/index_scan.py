@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from vdfd_seg.datasets.image_limit import bomb, set_image_limit
+from vdfd_seg.errors import InputError
 
 MASK_VALUES = 256
 
@@ -20,6 +21,7 @@ _UNREADABLE = (
 )  # fmt: skip
 _ORIENTATION_TAG = 0x0112
 _SHOWN_IDS = 10
+_SHOWN_PROBLEMS = 5
 
 
 class SampleError(Exception):
@@ -140,3 +142,14 @@ def _value_counts(mask: Image.Image) -> tuple[np.ndarray, np.ndarray]:
 
 def _text(size: tuple[int, int]) -> str:
     return f"{size[0]}x{size[1]}"
+
+
+def unusable(problems: Sequence[str], total: int) -> InputError:
+    """One error for what is wrong with samples: the first five, and how many more."""
+    if len(problems) == 1:
+        return InputError(problems[0])
+    lines = [f"{len(problems)} of {total} samples cannot be used:"]
+    lines += [f"  {problem}" for problem in problems[:_SHOWN_PROBLEMS]]
+    if len(problems) > _SHOWN_PROBLEMS:
+        lines.append(f"  ... and {len(problems) - _SHOWN_PROBLEMS} more.")
+    return InputError("\n".join(lines))
