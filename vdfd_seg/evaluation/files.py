@@ -18,18 +18,9 @@ _TOP = ("method", "config", "seed", "protocol", "metric", "matrix", "summary", "
 _PROTOCOL = ("name", "dataset", "scenario", "setting", "fingerprint", "tasks")
 SUMMARY = ("acc", "bwt", "forgetting", "avg_incremental", "overall")
 _STEP = (
-    "step",
-    "task",
-    "classes_seen",
-    "per_class",
-    "overall",
-    "train_images",
-    "test_images",
-    "seconds",
-    "seconds_per_iter",
-    "parameters",
-    "memory_bytes",
-)
+    "step", "task", "classes_seen", "per_class", "overall", "train_images", "test_images",
+    "seconds", "seconds_per_iter", "parameters", "memory_bytes",
+)  # fmt: skip
 
 
 def load_results(path: str | Path) -> dict[str, Any]:

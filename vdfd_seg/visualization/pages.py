@@ -26,17 +26,11 @@ def stacked(parts: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def beside(parts: Sequence[np.ndarray], gap: int = 8) -> np.ndarray:
-    """Pictures ``(h, w, 3)`` beside each other, top-aligned on white.
-
-    Args:
-        parts: The pictures.
-        gap: Pixels between them. Default 8.
-    """
+    """Pictures ``(h, w, 3)`` beside each other, ``gap`` pixels apart, top-aligned on white."""
     height = max(part.shape[0] for part in parts)
     columns = []
     for number, part in enumerate(parts):
-        left = gap if number else 0
-        pads = ((0, height - part.shape[0]), (left, 0), (0, 0))
+        pads = ((0, height - part.shape[0]), (gap if number else 0, 0), (0, 0))
         columns.append(np.pad(part, pads, constant_values=255))
     return np.concatenate(columns, axis=1)
 
@@ -62,10 +56,9 @@ def changes(image: np.ndarray, old: np.ndarray, new: np.ndarray, palette: Palett
     Returns:
         ``(H, W, 3)`` uint8 RGB.
     """
-    grey = 170 + image.mean(axis=2, keepdims=True) / 3
-    pale = np.broadcast_to(np.rint(grey), image.shape)
+    grey = np.rint(170 + image.mean(axis=2, keepdims=True) / 3)
     changed = (np.asarray(old) != np.asarray(new))[..., None]
-    return np.where(changed, colourise(new, palette), pale).astype(np.uint8)
+    return np.where(changed, colourise(new, palette), grey).astype(np.uint8)
 
 
 def comparison(
@@ -75,21 +68,15 @@ def comparison(
     palette: Palette,
     alpha: float = 0.5,
 ) -> np.ndarray:
-    """Two overlays and, right of them, where the second differs from the first.
+    """Two overlays (arguments as in :func:`overlay`), and right of them :func:`changes`.
 
     Args:
         image: ``(H, W, 3)`` uint8 RGB.
-        masks: Two masks ``(H, W)``, labels in the palette's order.
+        masks: Two masks ``(H, W)``.
         titles: Three captions.
         palette: ``(C, 3)`` RGB of 0..255.
         alpha: Weight of the overlays' colours. Default 0.5.
-
-    Returns:
-        ``(height, width, 3)`` uint8 RGB.
     """
     panels = [overlay(image, mask, palette, alpha) for mask in masks]
-    old, new = masks
-    panels.append(changes(image, old, new, palette))
-    return beside(
-        [stacked([caption(title), panel]) for title, panel in zip(titles, panels, strict=True)]
-    )
+    panels.append(changes(image, masks[0], masks[1], palette))
+    return beside([stacked([caption(title), panel]) for title, panel in zip(titles, panels)])

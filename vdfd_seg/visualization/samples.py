@@ -3,8 +3,8 @@
 import base64
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -15,8 +15,7 @@ from vdfd_seg.evaluation.runs import RunFiles
 from vdfd_seg.visualization.overlay import VOID_COLOUR, default_palette
 
 
-@dataclass(frozen=True)
-class Sample:
+class Sample(NamedTuple):
     """One test image and what every run made of it; pictures are data URIs, None if missing.
 
     Attributes:
@@ -60,21 +59,16 @@ def collect_samples(
     steps = max(len(run.results["matrix"]) for run in runs)
     samples = []
     for name in sorted(names)[:max_images]:
-        image = next((path for run in runs if (path := _sample(run, name, "jpg")).exists()), None)
-        truth = next((run for run in runs if _sample(run, name, "png").exists()), None)
+        images = [path for run in runs if (path := _sample(run, name, "jpg")).exists()]
+        truths = [(path, run) for run in runs if (path := _sample(run, name, "png")).exists()]
         predictions = []
         for run in runs:
             files = [run.step_dir(step) / "predictions" / f"{name}.png" for step in range(steps)]
             shown = [_mask_uri(file, run, max_side) if file.exists() else None for file in files]
             predictions.append((run.name, shown))
-        samples.append(
-            Sample(
-                name,
-                _image_uri(image, max_side) if image else None,
-                _mask_uri(_sample(truth, name, "png"), truth, max_side) if truth else None,
-                predictions,
-            )
-        )
+        image = _image_uri(images[0], max_side) if images else None
+        truth = _mask_uri(*truths[0], max_side) if truths else None
+        samples.append(Sample(name, image, truth, predictions))
     return samples
 
 
