@@ -1,4 +1,8 @@
-"""Several commands as processes of their own, some at once; what fails stops nothing else."""
+"""Several commands as processes of their own, some at once; what fails stops nothing else.
+
+A loop rather than ``concurrent.futures``, where a job that waits for its file would take the place
+of one that can run.
+"""
 
 import contextlib
 import os
@@ -49,12 +53,6 @@ class Job:
         """Whether nothing more is to come from it."""
         return self.failed or self.status == 0
 
-    def tail(self, lines: int = 15) -> str:
-        """The last lines of its log."""
-        if self.log is None or not self.log.exists():
-            return ""
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
-
 
 def vdfd_seg_command(*arguments: str) -> list[str]:
     """The command line of ``vdfd_seg`` with this interpreter."""
@@ -92,20 +90,20 @@ def run_jobs(
                 if any(job.process and not job.over for job in jobs):
                     time.sleep(poll)
         finally:
-            _end([job for job in jobs if job.process and job.process.poll() is None])
+            _end([job.process for job in jobs if job.process and job.process.poll() is None])
 
 
 def _look_at(job, say):
     if job.process is None or job.over:
         return
     job.status = job.process.poll()
-    if job.failed:
-        tail = job.tail()
-        say(f"FAILED  {job.name} (exit status {job.status})" + (f", {job.log}" if job.log else ""))
-        if tail:
-            say("        " + tail.replace("\n", "\n        "))
-    elif job.over:
+    if job.status == 0:
         say(f"done    {job.name}")
+    elif job.failed:
+        say(f"FAILED  {job.name} (exit status {job.status})" + (f", {job.log}" if job.log else ""))
+        lines = job.log.read_text(errors="replace").splitlines() if job.log else []
+        if lines:
+            say("        " + "\n        ".join(lines[-15:]))
 
 
 def _ready(job, say):
@@ -123,50 +121,41 @@ def _start(job, at_once):
     environment["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
     if at_once > 1:
         environment.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // at_once)))
-    # A session of its own: what it starts itself, as workers that load images, ends with it.
-    if job.log is None:
-        return subprocess.Popen(job.command, env=environment, start_new_session=True)
-    job.log.parent.mkdir(parents=True, exist_ok=True)
-    with open(job.log, "ab") as log:
-        return subprocess.Popen(
-            job.command,
-            env=environment,
-            start_new_session=True,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
+    streams: dict = {}
+    with contextlib.ExitStack() as stack:
+        if job.log is not None:
+            job.log.parent.mkdir(parents=True, exist_ok=True)
+            log = stack.enter_context(open(job.log, "ab"))
+            streams = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": subprocess.STDOUT}
+        # A session of its own: what it starts itself, as workers that load images, ends with it.
+        return subprocess.Popen(job.command, env=environment, start_new_session=True, **streams)
 
 
-def _end(jobs):
+def _end(processes):
     for number, seconds in PATIENCE:
-        alive = [job for job in jobs if job.process.poll() is None]
-        for job in alive:
+        alive = [process for process in processes if process.poll() is None]
+        for process in alive:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(job.process.pid, number)
+                os.killpg(process.pid, number)
         deadline = time.monotonic() + seconds
-        for job in alive:
+        for process in alive:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                job.process.wait(max(0.0, deadline - time.monotonic()))
-    # What a job started may have outlived it, by ignoring what ended it.
-    for job in jobs:
+                process.wait(max(0.0, deadline - time.monotonic()))
+    # What a process started may have outlived it, by ignoring what ended it.
+    for process in processes:
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(job.process.pid, signal.SIGKILL)
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 @contextlib.contextmanager
 def _interruptible() -> Iterator[None]:
     """Let the signals that would end this process without a word interrupt it instead."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(*_):
-        raise KeyboardInterrupt
-
-    kept = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    main = threading.current_thread() is threading.main_thread()
+    numbers = (signal.SIGTERM, signal.SIGHUP) if main else ()
+    # As Ctrl-C: KeyboardInterrupt.
+    kept = [(number, signal.signal(number, signal.default_int_handler)) for number in numbers]
     try:
         yield
     finally:
-        for number, handler in kept.items():
+        for number, handler in kept:
             signal.signal(number, handler)
