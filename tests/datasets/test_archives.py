@@ -1,4 +1,5 @@
 import io
+import sys
 import tarfile
 
 import pytest
@@ -78,6 +79,8 @@ def test_progress_on_a_terminal(tmp_path, monkeypatch):
         def isatty(self):
             return True
 
-    monkeypatch.setattr("sys.stderr", Terminal())
     path = write_tar(tmp_path / "archive.tgz", FILES, "w:gz")
-    assert len(read(path)) == 3
+    for progress in (True, False):
+        monkeypatch.setattr("sys.stderr", Terminal())
+        assert len(dict(read_members(path, bool, "the archive", progress))) == 3
+        assert ("archive.tgz: 100%" in sys.stderr.getvalue()) == progress

@@ -2,6 +2,8 @@
 
 import hashlib
 import http.server
+import io
+import sys
 import threading
 
 import pytest
@@ -49,6 +51,17 @@ def test_fetches_and_leaves_no_other_file(server, tmp_path):
     path = download(server.url, tmp_path / "new" / "file", MD5)
     assert path.read_bytes() == CONTENT
     assert [p.name for p in path.parent.iterdir()] == ["file"]
+
+
+def test_progress_on_a_terminal(server, tmp_path, monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    (tmp_path / "file.part").write_bytes(CONTENT[:512_000])
+    monkeypatch.setattr("sys.stderr", Terminal())
+    assert download(server.url, tmp_path / "file", MD5).read_bytes() == CONTENT
+    assert "file:  50%" in sys.stderr.getvalue() and "file: 100%" in sys.stderr.getvalue()
 
 
 def test_a_file_that_is_there_is_not_fetched(server, tmp_path):

@@ -44,14 +44,18 @@ def read_members(
             comes), or a wanted member that is too large.
     """
     path = Path(path)
-    bar = {"desc": path.name, "disable": None if progress else True}
+    options = {"desc": path.name, "unit": "B", "unit_scale": True}
     try:
         with (
-            path.open("rb") as raw,
-            tqdm.wrapattr(raw, "read", total=os.fstat(raw.fileno()).st_size, **bar) as file,
+            path.open("rb") as file,
+            tqdm(
+                total=os.fstat(file.fileno()).st_size, disable=None if progress else True, **options
+            ) as bar,
             tarfile.open(fileobj=file) as archive,
         ):
             for member in archive:
+                # What is passed over is not read.
+                bar.update(file.tell() - bar.n)
                 name = member.name.removeprefix("./")
                 if not member.isreg() or not wanted(name):
                     continue
@@ -64,6 +68,7 @@ def read_members(
             # The checksum of compressed content comes last, after what tarfile reads.
             while archive.fileobj.read(2**20):
                 pass
+            bar.update(file.tell() - bar.n)
     except FileNotFoundError as error:
         raise InputError(f"{path}: there is no such file; expected {expected}.") from error
     except (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError) as error:
