@@ -122,8 +122,8 @@ def group_runs(runs: Sequence[RunFiles]) -> list[Group]:
             method, with the config where the method has several.
 
     Returns:
-        The groups, in the order of their first runs, each with a label of its own and the letter
-        of its protocol where there are several.
+        The groups, in the order of their first runs, with the letters of their protocols where
+        there are several.
     """
     letters, _ = protocol_marks([run.results for run in runs])
     known = all(run.work_dir != Path() for run in runs)
@@ -137,14 +137,13 @@ def group_runs(runs: Sequence[RunFiles]) -> list[Group]:
     groups: list[tuple[int, Group]] = []
     for (method, config, _), indices in found.items():
         several = sum(other == method for other, _ in configs) > 1
-        name, members = f"{method} ({config})" if several else method, [runs[i] for i in indices]
-        if len({run.results["seed"] for run in members}) == len(indices):
-            name = (members[0].name or name) if len(members) == 1 else name
-            groups.append((indices[0], Group(name, tuple(members), letters[indices[0]])))
-            continue
-        for index in indices:
-            name_of_one = runs[index].name or f"{name} {ends[index]}"
-            groups.append((index, Group(name_of_one, (runs[index],), letters[index])))
+        name = f"{method} ({config})" if several else method
+        twice = len({runs[index].results["seed"] for index in indices}) < len(indices)
+        for part in [[index] for index in indices] if twice else [indices]:
+            first, members = part[0], tuple(runs[index] for index in part)
+            own = members[0].name if len(part) == 1 else ""
+            own = own or (f"{name} {ends[first]}" if twice else name)
+            groups.append((first, Group(own, members, letters[first])))
     return [group for _, group in sorted(groups, key=lambda pair: pair[0])]
 
 
