@@ -128,7 +128,7 @@ class TestLabels:
         labels = torch.tensor([[[3, 4]], [[255, 255]], [[0, 255]]])
         found, factors = pseudo_labels(labels, torch.zeros(3, 2, 1, 2), torch.zeros(2))
         assert found.tolist() == [[[3, 4]], [[255, 255]], [[255, 255]]]
-        assert factors.tolist() == [1, 1, 0]
+        assert factors.tolist() == [1, 0, 0]
 
     def test_the_given_labels_are_not_changed(self):
         labels = torch.zeros(1, 2, 2, dtype=torch.int64)
