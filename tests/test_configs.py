@@ -112,6 +112,17 @@ def test_methods_of_a_protocol_differ_in_nothing_but_the_method():
         }, path.stem
 
 
+def test_losses_of_published_schedules_are_means_over_all_pixels():
+    """As in the code of PLOP and RCIL, in every step and for every method."""
+    paths = sorted(ROOT.glob("*/*512x512.py"))
+    assert len(paths) > 50
+    for path in paths:
+        settings = loaded(path)
+        for step in (0, len(settings.protocol.tasks) - 1):
+            loss = settings.for_step(step).model.decode_head.loss_decode
+            assert loss.avg_non_ignore is False, path.stem
+
+
 @pytest.mark.parametrize("folder", SEGMENTING)
 def test_methods_with_an_old_network_segment_the_same_sequences(folder):
     found = {}
@@ -125,7 +136,9 @@ def test_methods_with_an_old_network_segment_the_same_sequences(folder):
         unbiased = folder in ("mib", "rcil") and loaded(path).protocol.scenario == "class"
         loss = config["model"]["decode_head"]["loss_decode"]["type"]
         assert (loss == "vdfd_seg.UnbiasedCrossEntropyLoss") == unbiased
-        assert config.get("growth") == ({"init": "balanced"} if unbiased else None)
+        # On the published schedule RCIL copies the background's weights alone, as its code does.
+        init = "weights" if folder == "rcil" and rest.endswith("512x512") else "balanced"
+        assert config.get("growth") == ({"init": init} if unbiased else None)
         base = loaded(ROOT / "finetune" / f"finetune_{rest}.py").config.to_dict()
         for each in (config, base):
             each["model"]["decode_head"].pop("loss_decode")
