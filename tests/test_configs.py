@@ -46,7 +46,10 @@ def test_config_builds(path):
     last = len(settings.protocol.tasks) - 1
     model = settings.for_step(last).model.to_dict()
     # The losses differ between configs of one network; the logits do not.
-    model.get("decode_head", {}).pop("loss_decode", None)
+    loss = model.get("decode_head", {}).pop("loss_decode", None)
+    if path.stem.endswith("512x512"):
+        # A mean over all pixels, as in the code of PLOP and RCIL.
+        assert loss["avg_non_ignore"] is False
     sizes = tuple(settings.protocol.task_sizes(last))
     classes = settings.protocol.num_classes(last)
     rows = 4 if model.get("rotations") else 1
@@ -110,17 +113,6 @@ def test_methods_of_a_protocol_differ_in_nothing_but_the_method():
         assert {k: v for k, v in one.items() if k not in own} == {
             k: v for k, v in two.items() if k not in own
         }, path.stem
-
-
-def test_losses_of_published_schedules_are_means_over_all_pixels():
-    """As in the code of PLOP and RCIL, in every step and for every method."""
-    paths = sorted(ROOT.glob("*/*512x512.py"))
-    assert len(paths) > 50
-    for path in paths:
-        settings = loaded(path)
-        for step in (0, len(settings.protocol.tasks) - 1):
-            loss = settings.for_step(step).model.decode_head.loss_decode
-            assert loss.avg_non_ignore is False, path.stem
 
 
 @pytest.mark.parametrize("folder", SEGMENTING)

@@ -155,7 +155,10 @@ class TestMethodHook:
         ("schedule", "factors"),
         [
             # The released recipe of VDFD: both halved at the milestones.
-            ([dict(type="MultiStepLR", milestones=[2, 4], gamma=0.5)], [1, 1, 0.5, 0.5, 0.25, 0.25]),
+            (
+                [dict(type="MultiStepLR", milestones=[2, 4], gamma=0.5)],
+                [1, 1, 0.5, 0.5, 0.25, 0.25],
+            ),
             ([dict(type="ConstantLR", factor=1.0)], [1] * 6),
             (
                 [
@@ -168,7 +171,9 @@ class TestMethodHook:
     )
     def test_rate_of_the_methods_optimiser_follows_the_networks(self, train, schedule, factors):
         learner, rates = with_own_optimizer(Learner())
-        train([MethodHook()], learner=learner, schedule=[{**s, "by_epoch": False} for s in schedule])
+        train(
+            [MethodHook()], learner=learner, schedule=[{**s, "by_epoch": False} for s in schedule]
+        )
         assert rates == pytest.approx([0.3 * factor for factor in factors])
         if set(factors) == {1}:
             assert set(rates) == {0.3}

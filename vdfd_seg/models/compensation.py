@@ -44,8 +44,8 @@ class CompensatedConv(nn.Module):
     whatever followed the batch norm now follows y. Zhang et al., "Representation Compensation
     Networks for Continual Semantic Segmentation", CVPR 2022, section 3.2. Both branches begin with
     the same weights, or, where both train and the batch norm has seen no batch, each with weights
-    of its own, drawn as ``ConvModule`` draws them. Every parameter takes part in every iteration, with a gradient of zero where
-    its branch was not drawn.
+    of its own, drawn as ``ConvModule`` draws them. Every parameter takes part in every iteration,
+    with a gradient of zero where its branch was not drawn.
 
     Args:
         conv: The convolution; groups, strides, dilation and bias are kept.
