@@ -7,7 +7,7 @@ _base_ = [
 ]
 model = dict(
     data_preprocessor=dict(size=(512, 512)),
-    decode_head=dict(loss_decode=dict(type='vdfd_seg.UnbiasedCrossEntropyLoss', _delete_=True)))
+    decode_head=dict(loss_decode=dict(type='vdfd_seg.UnbiasedCrossEntropyLoss')))
 growth = dict(init='balanced')
 method = dict(type='VDFD', weight=1.0)
 method_name = 'VDFD + UNCE'

@@ -93,6 +93,29 @@ class TestEvaluationCrop:
         results = EvaluationCrop((10, 8))(sample(7, 24))
         assert results["img"].shape[:2] == results["ori_shape"] == (7, 8)
 
+    @pytest.mark.parametrize(
+        ("image", "resized"),
+        [((375, 500), (512, 682)), ((500, 334), (766, 512)), ((512, 600), (512, 600))],
+    )
+    def test_longer_side_is_cut_off_to_whole_pixels(self, image, resized):
+        """torchvision's rule: ``int(512 * longer / shorter)``; 682.67, 766.47 and 600 here."""
+        results = EvaluationCrop((512, 1000), shorter_side=512)(sample(*image))
+        height, width = min(resized[0], 512), resized[1]
+        assert results["img"].shape == (height, width, 3)
+        assert results["gt_seg_map"].shape == results["ori_shape"] == (height, width)
+        # Bilinear and nearest agree but at the edges of columns of eight pixels.
+        assert (results["img"][..., 0] != results["gt_seg_map"]).mean() < 0.2
+
+    def test_resize_behind_it_changes_nothing(self):
+        crop = EvaluationCrop((64, 64), shorter_side=64)(sample(75, 100))
+        resize = TRANSFORMS.build(
+            {"type": "Resize", "scale": (256, 64), "keep_ratio": True, "backend": "pillow"}
+        )
+        after = resize({**crop, "img": crop["img"].copy()})
+        assert np.array_equal(after["img"], crop["img"])
+        assert np.array_equal(after["gt_seg_map"], crop["gt_seg_map"])
+        assert after["ori_shape"] == (64, 64)
+
     def test_labels_of_another_size_are_refused(self):
         results = sample(8, 24)
         results["gt_seg_map"] = np.zeros((16, 48), np.uint8)

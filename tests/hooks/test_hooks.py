@@ -72,6 +72,14 @@ class Learner(BaseModel):
         return {"loss": ((output - inputs - noise) ** 2).mean()}
 
 
+def with_own_optimizer(learner):
+    """Give the method an optimiser of its parameter; the rates it has stepped with."""
+    rates = []
+    own = learner.method.optimizer = torch.optim.Adam(learner.method.parameters(), lr=0.3)
+    own.register_step_pre_hook(lambda *_: rates.append(own.param_groups[0]["lr"]))
+    return learner, rates
+
+
 class Batches(torch.utils.data.Dataset):
     def __len__(self):
         return 6
@@ -93,7 +101,7 @@ def train(registered_modules, tmp_path):
         def __getitem__(self, key):
             return super().__getitem__(key[0])
 
-    def run(hooks, iterations=6, start=0, optim=None, learner=None):
+    def run(hooks, iterations=6, start=0, optim=None, learner=None, schedule=None):
         learner = learner or Learner()
         dataset = Drawn()
         runner = Runner(
@@ -109,7 +117,8 @@ def train(registered_modules, tmp_path):
                 optimizer=dict(type="SGD", lr=0.1, momentum=0.9),
                 **(optim or {}),
             ),
-            param_scheduler=[dict(type="PolyLR", by_epoch=False, end=12, power=1.0)],
+            param_scheduler=schedule
+            or [dict(type="PolyLR", by_epoch=False, end=12, power=1.0)],
             default_hooks=dict(checkpoint=None, sampler_seed=None, logger=None, timer=None),
             custom_hooks=hooks,
             log_level="ERROR",
@@ -142,6 +151,47 @@ class TestMethodHook:
         learner, _ = train([MethodHook()], iterations=2, optim=dict(clip_grad=dict(max_norm=1e-3)))
         assert all(call[2].norm() <= 1.01e-3 for call in learner.method.calls[::2])
 
+    @pytest.mark.parametrize(
+        ("schedule", "factors"),
+        [
+            # The released recipe of VDFD: both halved at the milestones.
+            (
+                [dict(type="MultiStepLR", milestones=[2, 4], gamma=0.5)],
+                [1, 1, 0.5, 0.5, 0.25, 0.25],
+            ),
+            ([dict(type="ConstantLR", factor=1.0)], [1] * 6),
+            (
+                [
+                    dict(type="LinearLR", start_factor=0.5, end=3),
+                    dict(type="MultiStepLR", milestones=[4], gamma=0.1),
+                ],
+                [0.5, 0.75, 1, 1, 0.1, 0.1],
+            ),
+        ],
+    )
+    def test_rate_of_the_methods_optimiser_follows_the_networks(self, train, schedule, factors):
+        learner, rates = with_own_optimizer(Learner())
+        train(
+            [MethodHook()], learner=learner, schedule=[{**s, "by_epoch": False} for s in schedule]
+        )
+        assert rates == pytest.approx([0.3 * factor for factor in factors])
+        if set(factors) == {1}:
+            assert set(rates) == {0.3}
+
+    def test_one_cycle_peaks_at_the_methods_rate(self, train):
+        learner, rates = with_own_optimizer(Learner())
+        cycle = dict(type="OneCycleLR", eta_max=0.7, total_steps=6, pct_start=0.5, by_epoch=False)
+        train([MethodHook()], learner=learner, schedule=[cycle])
+        assert max(rates) == pytest.approx(0.3) and rates[0] < 0.1 and rates[-1] < 0.1
+
+    def test_parameters_that_do_not_learn_say_nothing_of_the_schedule(self, train):
+        learner, rates = with_own_optimizer(Learner())
+        learner.network.bias = nn.Parameter(torch.zeros(1))
+        paramwise = dict(paramwise_cfg=dict(custom_keys={"weight": dict(lr_mult=0.0)}))
+        schedule = [dict(type="MultiStepLR", milestones=[1], gamma=0.5, by_epoch=False)]
+        train([MethodHook()], 2, learner=learner, optim=paramwise, schedule=schedule)
+        assert rates == pytest.approx([0.3, 0.15])
+
     def test_leaves_the_optimiser_afterwards(self, train):
         learner, runner = train([MethodHook()], iterations=1)
         runner.optim_wrapper.optimizer.step()
@@ -157,16 +207,24 @@ class TestStateHook:
     def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(self, train, tmp_path):
         path = tmp_path / "resume.pth"
         start = Learner()
-        whole, runner = train(self.hooks(tmp_path / "other.pth"), 6, learner=copy.deepcopy(start))
-        first, _ = train(self.hooks(path), 4, learner=copy.deepcopy(start))
+
+        def learner():
+            return with_own_optimizer(copy.deepcopy(start))[0]
+
+        whole, runner = train(self.hooks(tmp_path / "other.pth"), 6, learner=learner())
+        first, _ = train(self.hooks(path), 4, learner=learner())
         state = load_plain(path)
         assert (state["tag"], state["iteration"]) == (self.TAG, 4)
-        second, resumed = train(self.hooks(path, state=state), 6, start=4, learner=Learner())
+        second, resumed = train(self.hooks(path, state=state), 6, start=4, learner=learner())
         expected = whole.state_dict()
         assert not torch.equal(first.state_dict()["network.weight"], expected["network.weight"])
         for name, value in second.state_dict().items():
             assert torch.equal(value, expected[name]), name
         assert resumed.optim_wrapper.get_lr() == runner.optim_wrapper.get_lr()
+        own, expected = (each.method.optimizer.state_dict() for each in (second, whole))
+        assert str(own["state"]) == str(expected["state"])
+        rates = [state["param_groups"][0]["lr"] for state in (own, expected)]
+        assert rates[0] == rates[1] < 0.3
         ends = load_plain(path), load_plain(tmp_path / "other.pth")
         assert ends[0]["iteration"] == ends[1]["iteration"] == 6
         assert all(end.pop("seconds") > 0 for end in ends)

@@ -124,11 +124,12 @@ class TestLabels:
         labels, logits = torch.zeros(1, 1, 1, dtype=torch.int64), torch.zeros(1, 2, 1, 1)
         assert pseudo_labels(labels, logits, torch.tensor([1.0, 1.0]))[0].item() == 255
 
-    def test_images_without_background_and_without_labels_count_wholly(self):
+    def test_images_without_hidden_pixels_do_not_count(self):
+        """As in the released code: accepted / (hidden + 1e-6)."""
         labels = torch.tensor([[[3, 4]], [[255, 255]], [[0, 255]]])
-        found, factors = pseudo_labels(labels, torch.zeros(3, 2, 1, 2), torch.zeros(2))
-        assert found.tolist() == [[[3, 4]], [[255, 255]], [[255, 255]]]
-        assert factors.tolist() == [1, 1, 0]
+        found, factors = pseudo_labels(labels, torch.zeros(3, 2, 1, 2), torch.full((2,), 1.5))
+        assert found.tolist() == [[[3, 4]], [[255, 255]], [[0, 255]]]
+        assert factors.tolist() == [0, 0, 1]
 
     def test_the_given_labels_are_not_changed(self):
         labels = torch.zeros(1, 2, 2, dtype=torch.int64)

@@ -148,10 +148,11 @@ class TestSteps:
         previous = end(first)
         return begin({"type": "RCIL"}, 1, previous, **settings), previous
 
-    def test_first_step_begins_where_every_method_does(self, begin, tiny_network, settings):
-        step = begin({"type": "RCIL"}, **settings)
-        expected = evaluated(tiny_network(2, **settings), step.inputs)
-        assert torch.allclose(evaluated(step.network, step.inputs), expected, atol=1e-5)
+    def test_first_step_of_an_untrained_network_draws_both_branches(self, begin, settings):
+        step, again = (begin({"type": "RCIL"}, **settings) for _ in range(2))
+        for one, two in zip(*(branches(s.network).values() for s in (step, again)), strict=True):
+            assert not torch.equal(one.first.conv.weight, one.second.conv.weight)
+            assert torch.equal(one.second.conv.weight, two.second.conv.weight)
 
     def test_checkpoint_is_the_plain_network_and_predicts_the_same(
         self, first, end, tiny_network, settings
@@ -214,10 +215,14 @@ class TestSteps:
                 kept = torch.as_tensor(carried["branches"][name][key])
                 assert torch.equal(kept.flatten(), value.flatten()), (name, key)
 
-    def test_an_untrained_first_step_is_left_as_it_was(self, begin, end, settings):
-        """--init-from: step 0 is the network of another method."""
-        step = begin({"type": "RCIL"}, **settings)
+    def test_a_first_step_of_another_method_is_left_as_it_was(self, begin, train, end, settings):
+        """--init-from, and weights from ImageNet: both branches begin where the network is."""
+        step = begin({"type": "FineTune"}, **settings)
+        train(step)
         before = copy.deepcopy(evaluated(step.network, step.inputs))
+        step.method = build_method({"type": "RCIL"})
+        step.method.before_task(step.context)
+        assert torch.allclose(evaluated(step.network, step.inputs), before, atol=1e-5)
         weights = [p.clone() for layer in branches(step.network).values()
                    for p in layer.first.parameters()]  # fmt: skip
         previous = end(step)

@@ -31,6 +31,8 @@ CONVOLUTIONS = {
 def layer(kind="plain", frozen=False, distinct=True):
     """A layer whose branches have distinct weights and statistics."""
     norm = nn.BatchNorm2d(6)
+    # It has seen a batch: else the branches begin with weights of their own.
+    norm.running_mean += 0.1
     made = CompensatedConv(nn.Conv2d(6, 6, **CONVOLUTIONS[kind]), norm, "bn", frozen)
     for branch in (made.first, made.second) if distinct else ():
         with torch.no_grad():
@@ -93,6 +95,26 @@ class TestCombination:
             made = layer("bias")
             made(torch.randn(2, 6, 3, 3)).sum().backward()
             assert all(p.grad is not None for p in made.parameters())
+
+
+class TestStart:
+    def test_both_begin_with_weights_that_were_trained(self):
+        made = layer(distinct=False)
+        assert torch.equal(made.first.conv.weight, made.second.conv.weight)
+
+    def test_weights_that_were_not_trained_are_drawn_for_each(self):
+        """As in the released ASPP, whose two lists of convolutions are drawn one after another."""
+        owner = ConvModule(64, 64, 3, norm_cfg={"type": "BN"})
+        made = CompensatedConv(owner.conv, owner.norm, "bn", frozen=False)
+        one, two = made.first.conv.weight, made.second.conv.weight
+        assert two.std().item() == pytest.approx((2 / (64 * 9)) ** 0.5, rel=0.05)
+        assert two.std().item() == pytest.approx(one.std().item(), rel=0.05)
+        assert abs(torch.corrcoef(torch.stack([one.flatten(), two.flatten()]))[0, 1]) < 0.03
+
+    def test_a_frozen_branch_has_a_copy_beside_it(self):
+        conv, norm = nn.Conv2d(6, 6, 3), nn.BatchNorm2d(6)
+        made = CompensatedConv(conv, norm, "bn", frozen=True)
+        assert torch.equal(made.first.conv.weight, made.second.conv.weight)
 
 
 class TestFolding:

@@ -69,6 +69,16 @@ def test_background_rows_are_copies_of_the_background(tiny_network):
         assert torch.equal(new[4], old[0])
 
 
+def test_weights_of_the_background_are_copied_without_its_bias(tiny_network):
+    """RCIL's code for VOC: ``cls.weight.data.copy_(imprinting_w)``, and no bias is touched."""
+    first, second, fresh, rows = grown(tiny_network, 3, 5, init="weights", auxiliary=1)
+    for name in rows:
+        old, new = first.state_dict()[name], second.state_dict()[name]
+        assert torch.equal(new[:3], old)
+        expected = fresh[name][3:] if new.ndim == 1 else old[:1].expand_as(new[3:])
+        assert torch.equal(new[3:], expected)
+
+
 @pytest.mark.parametrize("added", [1, 2, 7])
 def test_balanced_growth_leaves_the_old_probabilities_unchanged(tiny_network, make_batch, added):
     first, second, _, _ = grown(tiny_network, 3, 3 + added, init="balanced")

@@ -31,6 +31,10 @@ def test_by_hand():
     labels = torch.tensor([[[0, 1, 3, 255]]])
     expected = -(math.log(0.3) + math.log(0.3) + math.log(0.4)) / 3
     assert unbiased_cross_entropy(logits, labels, 2).item() == pytest.approx(expected)
+    # Over all pixels, as the released code of RCIL: ``loss.mean()`` of losses with 0 at void.
+    found = UnbiasedCrossEntropyLoss(avg_non_ignore=False)
+    found.num_hidden = 2
+    assert found(logits, labels).item() == pytest.approx(expected * 3 / 4)
 
 
 @pytest.mark.parametrize("hidden", [2, 3, 5])

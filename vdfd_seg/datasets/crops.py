@@ -95,41 +95,59 @@ class EvaluationCrop(BaseTransform):
     """Evaluate on the middle of the image alone, at the resolution it has been resized to.
 
     What MiB, PLOP and RCIL report numbers on: shorter side to 512, the middle 512 x 512. To be put
-    behind ``LoadAnnotations`` and ``Resize``, so that the labels are of the same part and size.
-    Inference and the report's pictures leave it out and show the whole image.
+    behind ``LoadAnnotations``, so that the labels are of the same part and size, and behind
+    ``Resize`` unless it resizes itself (``shorter_side``): then before it, which has nothing left
+    to do but for inference and the report's pictures. Those leave the crop out and show the whole
+    image.
 
     Modified keys: ``img``, ``img_shape``, the maps in ``seg_fields``, and ``ori_shape``, to which
     predictions are resized.
 
     Args:
         size: Height and width; sides of the image that are shorter stay as they are.
+        shorter_side: Length to bring the image's shorter side to before. The longer side is cut
+            off to whole pixels, as in the published code; MMCV's ``Resize`` rounds it.
 
     Raises:
         InputError: For a size that is not positive, or an image and labels of unequal size.
     """
 
-    def __init__(self, size: Sequence[int] = _SIZE):
+    def __init__(self, size: Sequence[int] = _SIZE, shorter_side: int | None = None):
         self.size = _checked_size(self, size)
+        self.shorter_side = shorter_side
+        if shorter_side is not None:
+            _checked_size(self, (shorter_side, shorter_side))
 
     def transform(self, results: dict) -> dict:
-        """Cut out the middle."""
+        """Resize, if asked to, and cut out the middle."""
+        keys = ("img", *results.get("seg_fields", []))
         shape = results["img"].shape[:2]
-        starts = [max(0, round((side - wanted) / 2)) for side, wanted in zip(shape, self.size)]
-        part = tuple(
-            slice(start, start + wanted) for start, wanted in zip(starts, self.size, strict=True)
-        )
-        for key in ("img", *results.get("seg_fields", [])):
+        for key in keys:
             if results[key].shape[:2] != shape:
                 raise InputError(
                     f"EvaluationCrop: the image is {shape} and '{key}' {results[key].shape[:2]}; "
                     "put LoadAnnotations before Resize in the test pipeline."
                 )
+        if self.shorter_side is not None:
+            shape = tuple(self.shorter_side * side // min(shape) for side in shape)
+            for key in keys:
+                results[key] = mmcv.imresize(
+                    results[key],
+                    shape[::-1],
+                    interpolation="bilinear" if key == "img" else "nearest",
+                    backend="pillow",
+                )
+        starts = [max(0, round((side - wanted) / 2)) for side, wanted in zip(shape, self.size)]
+        part = tuple(
+            slice(start, start + wanted) for start, wanted in zip(starts, self.size, strict=True)
+        )
+        for key in keys:
             results[key] = results[key][part]
         results["img_shape"] = results["ori_shape"] = results["img"].shape[:2]
         return results
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(size={self.size})"
+        return f"{type(self).__name__}(size={self.size}, shorter_side={self.shorter_side})"
 
 
 def whole_image(pipeline: Sequence[dict]) -> list[dict]:

@@ -1,6 +1,7 @@
 """Calls a method around each update of the optimiser."""
 
 from mmengine.hooks import Hook
+from torch.optim import Optimizer
 
 from vdfd_seg.hooks.learner import learner_of
 from vdfd_seg.registry import HOOKS
@@ -10,7 +11,8 @@ from vdfd_seg.registry import HOOKS
 class MethodHook(Hook):
     """Runs ``Method.before_update`` and ``after_update`` around optimiser steps.
 
-    The method's own optimiser, if it has one, steps with the network's.
+    The method's own optimiser, if it has one, steps with the network's, and its learning rate
+    follows the same schedule.
 
     Hangs on the optimiser itself: under gradient accumulation and loss scaling
     the calls come once per update, with gradients already averaged and unscaled.
@@ -27,6 +29,7 @@ class MethodHook(Hook):
 
         def after(*_):
             if method.optimizer is not None:
+                _follow(method.optimizer, optimizer)
                 method.optimizer.step()
                 method.optimizer.zero_grad()
             method.after_update(view, optimizer.param_groups[0]["lr"])
@@ -40,3 +43,17 @@ class MethodHook(Hook):
         """Leave the optimiser."""
         for handle in self.handles:
             handle.remove()
+
+
+def _follow(own: Optimizer, network: Optimizer) -> None:
+    """Multiply the learning rates by what the schedule has made of the network's."""
+    # Groups that do not learn (lr_mult=0) say nothing about the schedule.
+    group = max(network.param_groups, key=_full_rate)
+    factor = group["lr"] / (_full_rate(group) or 1.0)
+    for group in own.param_groups:
+        group["lr"] = factor * group.setdefault("initial_lr", group["lr"])
+
+
+def _full_rate(group: dict) -> float:
+    # Schedules write down what they start from; OneCycleLR starts low and writes down its peak.
+    return group.get("max_lr", group.get("initial_lr", group["lr"]))

@@ -18,9 +18,10 @@ class Method(nn.Module):
 
     Attributes:
         optimizer: Trains the method's own parameters (VDFD's GCN), one step for each
-            of the network's; set by :meth:`before_task`, None without such
-            parameters. They are kept apart so that clipping and the schedule of the
-            network's gradients do not depend on them.
+            of the network's, with a learning rate that follows the network's schedule
+            (halved when that is halved); set by :meth:`before_task`, None without such
+            parameters. They are kept apart so that clipping of the network's gradients
+            does not depend on them.
         stores_data: Keeps images of earlier tasks, or reads them again.
         needs_old_network: Holds the previous network while a step trains.
         trains_old_heads: Gives the classifier rows of earlier tasks a gradient where the

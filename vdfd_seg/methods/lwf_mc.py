@@ -13,25 +13,25 @@ from vdfd_seg.registry import METHODS
 def binary_cross_entropy(
     logits: Tensor, labels: Tensor, ignore_index: int = IGNORE_INDEX
 ) -> Tensor:
-    r"""Sum over classes of the binary cross-entropies, mean over the pixels that count.
+    r"""Sum over classes of the binary cross-entropies, mean over all pixels.
 
     .. math::
-        \ell = \frac{1}{|P|} \sum_{p \in P} \sum_c \mathrm{BCE}\big(\sigma(z_{p,c}),
-        [y_p = c]\big), \qquad P = \{p : y_p \ne \text{ignore}\}.
+        \ell = \frac{1}{|P|} \sum_{p : y_p \ne \text{ignore}} \sum_c
+        \mathrm{BCE}\big(\sigma(z_{p,c}), [y_p = c]\big).
 
     Args:
         logits: ``(N, C, H, W)`` scores.
         labels: ``(N, H, W)`` integers in [0, C) or ``ignore_index``.
-        ignore_index: Label of pixels that do not count.
+        ignore_index: Label of pixels whose loss is 0.
 
     Returns:
-        Scalar; 0 when no pixel counts.
+        Scalar.
     """
     logits = wide(logits)
     counts = labels != ignore_index
     target = F.one_hot(labels.masked_fill(~counts, 0), logits.shape[1]).movedim(-1, 1)
     loss = F.binary_cross_entropy_with_logits(logits, target.to(logits), reduction="none").sum(1)
-    return loss.masked_fill(~counts, 0).sum() / counts.sum().clamp(min=1)
+    return loss.masked_fill(~counts, 0).mean()
 
 
 @METHODS.register_module()
@@ -48,8 +48,7 @@ class LwFMC(Distilling):
     keep theirs. Old classes that the labels hide are trained as background, as in the original.
 
     Rebuffi et al., CVPR 2017, name it; for segmentation, and the default, as in the code of
-    Cermelli et al., CVPR 2020 ("combined", where ignored pixels count in the mean with a loss of
-    0; here they are left out). It is presumably the row "iCaRL" of the published
+    Cermelli et al., CVPR 2020 ("combined"). It is presumably the row "iCaRL" of the published
     Cityscapes comparisons with VDFD: a segmentor has no nearest mean of exemplars, and methods
     there store no data.
 

@@ -91,8 +91,8 @@ def pseudo_labels(
 
     with the old network's probabilities :math:`\tilde q` and their normalised entropy u
     (:func:`normalised_entropy`). The factor of an image is the share of these pixels that
-    got a class, :math:`\nu = |\{p : y_p < K, u_p < \tau_c\}| / |\{p : y_p < K\}|`, and 1 where
-    there is no such pixel (0 / 0 in the released code). Douillard et al., CVPR 2021, section 3.3.
+    got a class, :math:`\nu = |\{p : y_p < K, u_p < \tau_c\}| / |\{p : y_p < K\}|`, and 0 where
+    there is no such pixel, as in the released code. Douillard et al., CVPR 2021, section 3.3.
 
     Args:
         labels: (N, H, W) integers.
@@ -108,5 +108,4 @@ def pseudo_labels(
     accepted = hidden & (scale * normalised_entropy(logits) < thresholds[classes])
     replaced = torch.where(accepted, classes, torch.where(hidden, IGNORE_INDEX, labels))
     total = hidden.flatten(1).sum(1)
-    share = accepted.flatten(1).sum(1) / total.clamp(min=1)
-    return replaced.to(labels.dtype), share.masked_fill(total == 0, 1.0)
+    return replaced.to(labels.dtype), accepted.flatten(1).sum(1) / total.clamp(min=1)

@@ -36,8 +36,9 @@ class RCIL(Distilling):
     goes on from its own weights, as in the released code. These weights are the state that is
     carried: as many bytes as the trainable second branches have. Where there are none (a step 0
     that another method trained) it begins as a copy of the frozen branch. In the first step both
-    train, from the same weights. A network without ASPP is compensated in its backbone alone, one
-    without 3x3 convolutions and batch norms is refused.
+    train, from the same weights; where no batch has trained those yet (an ASPP's, beside a
+    backbone's from ImageNet), each from its own. A network without ASPP is compensated in its
+    backbone alone, one without 3x3 convolutions and batch norms is refused.
 
     **Losses.** :math:`\ell_{spatial}, \ell_{channel}`:
     :func:`~vdfd_seg.models.losses.pooled_cube_loss` of the maps of the backbone's stages, the input
@@ -54,8 +55,8 @@ class RCIL(Distilling):
     channel_last_weight=0``.
 
     Where it differs from that code: maps are as the backbone returns them, after the stage's
-    activation, and without the head's dropout. Its network has no dropout but one in each branch.
-    The old network computes in full precision under autocast.
+    activation, and without the head's dropout, which its network does not have. The old network
+    computes in full precision under autocast.
 
     Args:
         kd_weight: :math:`\lambda`.

@@ -48,7 +48,7 @@ class VDFD(Method):
         precision: ``"gcn"``, or ``"identity"`` (DFD).
         eps: :math:`\varepsilon` of the log-determinant.
         gcn_lr: Learning rate of the GCN's own Adam (7e-4 in the paper's CIFAR-100
-            recipe).
+            recipe); the schedule of the network's applies to it, too.
         gcn_weight_decay: Its weight decay (5e-4 there).
         over: What a class's mean logit is taken over: ``"all"`` pixels, those
             labelled with it (``"label"``) or predicted as it (``"prediction"``).

@@ -80,7 +80,7 @@ class VDFDPlus(Method):
             network that is run along; the cache takes 2 bytes for each view, class and position.
         precision: ``"gcn"`` or ``"identity"``.
         eps: :math:`\varepsilon`.
-        gcn_lr: Learning rate of the GCN's own Adam.
+        gcn_lr: Learning rate of the GCN's own Adam; the network's schedule applies to it, too.
         gcn_weight_decay: Its weight decay.
         gcn_widths: Hidden and output width of the GCN; default d/16 and d/8.
         gaussians: a, for image classifiers; 0, the default, carries no Gaussians and predicts

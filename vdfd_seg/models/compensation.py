@@ -3,6 +3,7 @@
 import copy
 
 import torch
+from mmengine.model import kaiming_init
 from mmseg.models import EncoderDecoder
 from torch import Tensor, nn
 
@@ -42,8 +43,9 @@ class CompensatedConv(nn.Module):
     with a and b the outputs of (convolution, batch norm) of the first and of the second branch;
     whatever followed the batch norm now follows y. Zhang et al., "Representation Compensation
     Networks for Continual Semantic Segmentation", CVPR 2022, section 3.2. Both branches begin with
-    the same weights. Every parameter takes part in every iteration, with a gradient of zero where
-    its branch was not drawn.
+    the same weights, or, where both train and the batch norm has seen no batch, each with weights
+    of its own, drawn as ``ConvModule`` draws them. Every parameter takes part in every iteration,
+    with a gradient of zero where its branch was not drawn.
 
     Args:
         conv: The convolution; groups, strides, dilation and bias are kept.
@@ -59,6 +61,8 @@ class CompensatedConv(nn.Module):
         super().__init__()
         self.first = Branch(conv, norm)
         self.second = copy.deepcopy(self.first)
+        if not frozen and not norm.running_mean.any():
+            kaiming_init(self.second.conv)
         self.norm_name = norm_name
         self.frozen = frozen
         # Of the mean of both: no norm has the statistics that the folded one needs.

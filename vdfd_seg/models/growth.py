@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from vdfd_seg.errors import InputError
 
-INITIALISATIONS = ("random", "background", "balanced")
+INITIALISATIONS = ("random", "background", "weights", "balanced")
 
 _CLASS_ROWS: dict[type, tuple[str, ...]] = {}
 
@@ -68,7 +68,8 @@ def grow(
         rows: Parameters with one row per class.
         num_old: Rows that exist already.
         init: ``"random"`` leaves the fresh rows; ``"background"`` copies the
-            background's row (row 0); ``"balanced"`` copies it and takes
+            background's row (row 0), ``"weights"`` without its bias (RCIL's code for VOC,
+            Zhang et al., CVPR 2022); ``"balanced"`` copies it and takes
             :math:`\\log(N + 1)` from the biases of the background and of the N
             new classes, so that together they have the background's old
             probability (MiB, Cermelli et al., CVPR 2020, section 3.3).
@@ -105,7 +106,7 @@ def grow(
             )
         new[:num_old] = old
         added = new.shape[0] - num_old
-        if init == "random" or not added:
+        if init == "random" or not added or (init == "weights" and new.ndim == 1):
             continue
         new[num_old:] = old[0]
         if init == "balanced" and new.ndim == 1:

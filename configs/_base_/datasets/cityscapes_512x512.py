@@ -14,8 +14,9 @@ train_pipeline = [
 test_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations'),
+    dict(type='vdfd_seg.EvaluationCrop', size=crop_size, shorter_side=512),
+    # For whole images, in inference and pictures.
     dict(type='Resize', scale=(2048, 512), keep_ratio=True, backend='pillow'),
-    dict(type='vdfd_seg.EvaluationCrop', size=crop_size),
     dict(type='PackSegInputs'),
 ]
 _source = dict(

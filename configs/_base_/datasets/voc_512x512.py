@@ -12,8 +12,9 @@ train_pipeline = [
 test_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations'),
+    dict(type='vdfd_seg.EvaluationCrop', size=crop_size, shorter_side=512),
+    # For whole images, in inference and pictures.
     dict(type='Resize', scale=(2048, 512), keep_ratio=True, backend='pillow'),
-    dict(type='vdfd_seg.EvaluationCrop', size=crop_size),
     dict(type='PackSegInputs'),
 ]
 train_dataloader = dict(batch_size=12, num_workers=4, dataset=dict(pipeline=train_pipeline))

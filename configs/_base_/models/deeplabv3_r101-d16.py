@@ -6,4 +6,9 @@ model = dict(
         depth=101,
         strides=(1, 2, 2, 1),
         dilations=(1, 1, 1, 2)),
-    decode_head=dict(in_channels=2048, channels=256, dilations=(1, 6, 12, 18)))
+    decode_head=dict(
+        in_channels=2048,
+        channels=256,
+        dilations=(1, 6, 12, 18),
+        # PLOP's and RCIL's code: a mean over all pixels, those ignored included, for every method.
+        loss_decode=dict(avg_non_ignore=False)))

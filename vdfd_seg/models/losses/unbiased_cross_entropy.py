@@ -10,7 +10,11 @@ from vdfd_seg.registry import MODELS
 
 
 def unbiased_cross_entropy(
-    logits: Tensor, labels: Tensor, num_hidden: int, ignore_index: int = 255
+    logits: Tensor,
+    labels: Tensor,
+    num_hidden: int,
+    ignore_index: int = 255,
+    avg_non_ignore: bool = True,
 ) -> Tensor:
     r"""Cross-entropy whose background may be any old class.
 
@@ -30,9 +34,11 @@ def unbiased_cross_entropy(
         labels: (N, ...) integers in [0, C) or ``ignore_index``.
         num_hidden: K, the number of old classes, the background included.
         ignore_index: Label of pixels that do not count.
+        avg_non_ignore: Mean over the pixels that count; False: over all, with 0 at those that
+            do not, as in the code of PLOP and RCIL.
 
     Returns:
-        Scalar mean over the pixels that count; 0 when none does.
+        Scalar mean; 0 when no pixel counts.
     """
     log_q = F.log_softmax(wide(logits), dim=1)
     if num_hidden > 1:
@@ -40,6 +46,8 @@ def unbiased_cross_entropy(
         log_q = torch.cat([background, log_q[:, 1:]], dim=1)
         labels = labels.masked_fill(labels < num_hidden, 0)
     total = F.nll_loss(log_q, labels, ignore_index=ignore_index, reduction="sum")
+    if not avg_non_ignore:
+        return total / labels.numel()
     return total / (labels != ignore_index).sum().clamp(min=1)
 
 
@@ -50,10 +58,17 @@ class UnbiasedCrossEntropyLoss(TaskAwareLoss):
     Args:
         loss_weight: Factor.
         loss_name: Name in the logs; a ``loss_`` prefix puts it into the sum.
+        avg_non_ignore: As there.
     """
 
-    def __init__(self, loss_weight: float = 1.0, loss_name: str = "loss_ce"):
+    def __init__(
+        self,
+        loss_weight: float = 1.0,
+        loss_name: str = "loss_ce",
+        avg_non_ignore: bool = True,
+    ):
         super().__init__()
+        self.avg_non_ignore = avg_non_ignore
         self.loss_weight = loss_weight
         self.loss_name = loss_name
 
@@ -61,5 +76,7 @@ class UnbiasedCrossEntropyLoss(TaskAwareLoss):
         """Called by ``BaseDecodeHead.loss_by_feat``; pixel weights are not supported."""
         if weight is not None:
             raise ValueError("UnbiasedCrossEntropyLoss does not take pixel weights (a sampler).")
-        loss = unbiased_cross_entropy(cls_score, label, self.num_hidden, ignore_index)
+        loss = unbiased_cross_entropy(
+            cls_score, label, self.num_hidden, ignore_index, self.avg_non_ignore
+        )
         return self.loss_weight * loss
