@@ -58,9 +58,11 @@ def unknown_name(kind: str, name: object, valid: Iterable[str]) -> InputError:
 
     Returns:
         The error, naming the nearest valid name where one is near and listing
-        all valid names.
+        all valid names, if there are any.
     """
     valid = sorted(valid)
+    if not valid:
+        return InputError(f"unknown {kind} '{name}': there is none to give; take it out.")
     near = difflib.get_close_matches(str(name), valid, n=1, cutoff=0.5)
     if not near:
         folded = {item.lower(): item for item in valid}

@@ -3,7 +3,7 @@
 import logging
 
 from vdfd_seg.engine import step_runner
-from vdfd_seg.engine.step_runner import SaidOnce
+from vdfd_seg.engine.step_runner import TerminalFilter
 
 SET_UP = "Hooks will be executed in the following order"
 
@@ -13,14 +13,14 @@ def record(text):
 
 
 def test_only_what_is_known_is_held_back():
-    once = SaidOnce()
+    once = TerminalFilter()
     assert [once.filter(record(f"{SET_UP}:\n{n}")) for n in "ab"] == [True, False]
     assert [once.filter(record("Iter(train) [2/3]")) for _ in "ab"] == [True, True]
     assert once.filter(record("Config:\nx = 1"))
 
 
 def test_run(registered_modules, train, monkeypatch, capfd):
-    monkeypatch.setattr(step_runner, "_said_once", SaidOnce())
+    monkeypatch.setattr(step_runner, "_terminal_filter", TerminalFilter())
     run = train(
         config={
             "method": {"type": "FineTune"},

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mmengine.dist import barrier, get_dist_info, is_main_process
 
-from vdfd_seg.checkpoint import STEP_FORMAT, digest, load_step, nbytes, save_plain, to_plain
+from vdfd_seg.checkpoint import STEP_FORMAT, load_step, nbytes, save_plain, to_plain
 from vdfd_seg.datasets.protocol_data import ProtocolData
 from vdfd_seg.engine.checks import check_checkpoints, check_parts, checked_start
 from vdfd_seg.engine.data import open_data
@@ -157,6 +157,7 @@ def finish_step(trained: TrainedStep, trainer: StepTrainer, data, run) -> dict:
             "protocol": protocol.name,
             "scenario": protocol.scenario,
             "fingerprint": data.fingerprint,
+            "history": history(data, step),
             "dataset_meta": {
                 "classes": list(protocol.classes_seen(step)),
                 "palette": protocol.palette_of_labels()[: protocol.num_classes(step)],
@@ -165,6 +166,8 @@ def finish_step(trained: TrainedStep, trainer: StepTrainer, data, run) -> dict:
             "image_size": data.image_size,
             "test_pipeline": config.test_dataloader.dataset.to_dict().get("pipeline", []),
             "seed": trainer.settings.seed,
+            "config": trainer.settings.text,
+            "trained_with": trainer.settings.trained_with(step),
             "train_images": trained.train_images,
             "seconds": trained.seconds,
             "seconds_per_iter": trained.seconds_per_iter,
@@ -187,15 +190,12 @@ def finish_step(trained: TrainedStep, trainer: StepTrainer, data, run) -> dict:
 
 def _tag(settings, data, trainer):
     """What a half-trained step must have in common with the run that goes on with it."""
-    config = trainer.config.to_dict()
-    keys = ("model", "method", "growth", "train_cfg", "optim_wrapper", "param_scheduler")
-    parts = {key: config.get(key) for key in keys}
     # Of all processes: another number of them goes on where the same images are next.
-    parts["batch_size"] = config["train_dataloader"]["batch_size"] * get_dist_info()[1]
+    batch = trainer.config.train_dataloader["batch_size"] * get_dist_info()[1]
     return {
         "step": trainer.step,
-        "fingerprint": data.fingerprint,
-        "method": settings.config.method.type,
         "seed": settings.seed,
-        "config": digest(to_plain(parts)),
+        "protocol": history(data, trainer.step),
+        "config": settings.trained_with(trainer.step),
+        "batch size of all processes": batch,
     }

@@ -6,6 +6,7 @@ import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from mmengine.config import Config
@@ -46,6 +47,11 @@ class Settings:
     name: str
     protocol: Protocol
     seed: int
+
+    @cached_property
+    def text(self) -> str:
+        """The whole config, with what the command line changed, as a config file."""
+        return self.config.pretty_text
 
     def method(self) -> Method:
         """A new method as the config describes it."""
