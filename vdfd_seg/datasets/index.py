@@ -104,7 +104,7 @@ def build_index(
         counts = _scan(scanner, pairs, workers, description if show else None)
         cache.save(counts)
     counts.setflags(write=False)
-    return ClassIndex(names, counts, _digest(names, counts))
+    return ClassIndex(names, counts, index_digest(names, counts))
 
 
 def _paths(items: Sequence[dict]) -> list[tuple[str, str]]:
@@ -214,7 +214,8 @@ def _report(problems: Sequence[str], total: int) -> InputError:
     return InputError("\n".join(lines))
 
 
-def _digest(names: Sequence[str], counts: np.ndarray) -> str:
+def index_digest(names: Sequence[str], counts: np.ndarray) -> str:
+    """SHA-256 (hexadecimal) over images' names and pixel counts, in order."""
     digest = hashlib.sha256("\0".join(names).encode())
     digest.update(counts.astype("<i8").tobytes())
     return digest.hexdigest()

@@ -16,6 +16,7 @@ from vdfd_seg.engine.evaluation import (
     step_metrics,
     write_examples,
 )
+from vdfd_seg.engine.history import history, places
 from vdfd_seg.engine.ledger import Ledger
 from vdfd_seg.engine.recovery import recover
 from vdfd_seg.engine.settings import Settings
@@ -66,11 +67,14 @@ def train_sequence(
         check_zero(settings.name, settings.for_step(step))
     start = checked_start(init_from, settings) if init_from else None
     data = open_data(settings)
+    check_parts(settings, data, steps)
     run.open(resume, overwrite)
     recover(run, len(settings.protocol.tasks), start is not None)
     ledger = Ledger(run, settings, data, describe(), command)
     check_checkpoints(run, data, settings, steps)
-    check_parts(settings, data, steps)
+    if ledger.begin():
+        steps = range(steps[-1] + 1)
+    run.write_config(settings)
     examples: list = []
     if isinstance(data, ProtocolData):
         examples = data.example_samples(settings.config.get("examples", 4))
@@ -158,6 +162,7 @@ def finish_step(trained: TrainedStep, trainer: StepTrainer, data, run) -> dict:
             "scenario": protocol.scenario,
             "fingerprint": data.fingerprint,
             "history": history(data, step),
+            "places": places(data, step) if method.stores_data else None,
             "dataset_meta": {
                 "classes": list(protocol.classes_seen(step)),
                 "palette": protocol.palette_of_labels()[: protocol.num_classes(step)],
