@@ -62,15 +62,32 @@ def test_single_run_has_no_deviation():
 def test_methods_and_protocols_are_never_mixed():
     runs = [run(0), run(0, method="FineTune"), run(1), run(1, fingerprint="g")]
     rows = over_seeds(runs)
-    assert [(r["method"], r["fingerprint"], len(r["seeds"])) for r in rows] == [
+    assert [(r["method"], r["kind"][0], len(r["seeds"])) for r in rows] == [
         ("VDFD", "f", 2), ("FineTune", "f", 1), ("VDFD", "g", 1),
     ]  # fmt: skip
 
 
 def test_unfinished_run_is_not_averaged_with_finished_ones():
     longer = copy.deepcopy(run(1))
-    longer["steps"] = longer["steps"] * 2
+    longer["steps"].append({**longer["steps"][-1], "step": 2})
     assert len(over_seeds([run(0), longer])) == 2
+    text = format_seeds([run(0), longer])
+    assert "VDFD [a]" in text and "VDFD [b]" in text
+    assert "fingerprint f, after step 1\n" in text and "fingerprint f, after step 2\n" in text
+
+
+def test_configs_of_a_method_are_never_averaged():
+    strong, weak = ({**run(0), "config": name} for name in ("strong", "weak"))
+    rows = over_seeds([strong, weak, {**strong, "seed": 1}])
+    assert [(r["method"], r["seeds"]) for r in rows] == [
+        ("VDFD (strong)", [0, 1]), ("VDFD (weak)", [0]),
+    ]  # fmt: skip
+
+
+def test_a_seed_given_twice_is_another_setting():
+    runs, folders = [run(0), run(0), run(0, method="MiB")], ["w/a/x", "w/b/x", "w/m"]
+    assert [r["method"] for r in over_seeds(runs, folders)] == ["VDFD (a/x)", "VDFD (b/x)", "MiB"]
+    assert [r["method"] for r in over_seeds(runs)] == ["VDFD #1", "VDFD #2", "MiB"]
 
 
 def test_undefined_measure_is_left_out():

@@ -3,7 +3,7 @@ import copy
 import pytest
 
 from vdfd_seg.errors import InputError
-from vdfd_seg.evaluation import format_table, human_bytes, human_seconds, run_names
+from vdfd_seg.evaluation import format_table, human_bytes, human_seconds, protocol_marks, run_names
 
 
 def test_shows_rows_summary_memory_and_time(results):
@@ -78,7 +78,34 @@ def test_run_names_are_unique(results):
     mib = {**results, "method": "mib"}
     assert run_names([results, mib]) == ["vdfd", "mib"]
     assert run_names([results, other, mib]) == ["vdfd seed 0", "vdfd seed 1", "mib"]
-    assert run_names([results, results]) == ["vdfd seed 0 #1", "vdfd seed 0 #2"]
+    assert run_names([results, results]) == ["vdfd #1", "vdfd #2"]
+
+
+@pytest.mark.parametrize(
+    ("change", "folders", "names"),
+    [
+        # By the seed alone where nothing else differs, else by the work dir.
+        ({"seed": 1}, ["w/a", "w/b"], ["vdfd seed 0", "vdfd seed 1"]),
+        ({}, ["w/a", "w/b"], ["vdfd (a)", "vdfd (b)"]),
+        ({"config": "b", "seed": 1}, ["w/a/x", "w/b/x"], ["vdfd (a/x)", "vdfd (b/x)"]),
+        ({}, ["w/a", "w"], ["vdfd (a)", "vdfd (w)"]),
+        ({}, ["w/a", "w/a"], ["vdfd (a)", "vdfd (a #2)"]),
+    ],
+)
+def test_runs_of_one_method_are_told_apart(results, change, folders, names):
+    assert run_names([results, {**results, **change}], folders) == names
+
+
+def test_runs_that_are_not_equally_far_do_not_compare(results):
+    shorter = {**results, "steps": results["steps"][:-1], "matrix": results["matrix"][:-1]}
+    marks, notes = protocol_marks([results, shorter, results])
+    assert marks == ["a", "b", "a"]
+    last = results["steps"][-1]["step"]
+    assert [note.rpartition(", ")[2] for note in notes.values()] == [
+        f"after step {last}", f"after step {last - 1}",
+    ]  # fmt: skip
+    assert "NOT COMPARABLE" in format_table([results, shorter])
+    assert protocol_marks([results, results]) == (["", ""], {})
 
 
 @pytest.mark.parametrize(

@@ -81,11 +81,9 @@ def test_what_differs_in_more_than_the_seed_stays_apart(tmp_path, change):
 
 
 def test_a_seed_given_twice_says_that_something_else_was_changed(tmp_path):
-    groups = named([run_of(tmp_path), run_of(tmp_path, seed=1), run_of(tmp_path, seed=1)])
+    groups = named([run_of(tmp_path / n, seed=seed) for n, seed in (("a", 0), ("b", 1), ("c", 1))])
     assert [len(group.runs) for group in groups] == [1, 1, 1]
-    assert [group.name for group in groups] == [
-        "VDFD seed 0", "VDFD seed 1 #1", "VDFD seed 1 #2",
-    ]  # fmt: skip
+    assert [group.name for group in groups] == ["VDFD (a)", "VDFD (b)", "VDFD (c)"]
 
 
 def test_two_configs_of_a_method_are_told_apart_by_it(tmp_path):

@@ -28,6 +28,18 @@ def test_different_protocols_are_marked(runs, tmp_path, fake_runs):
     assert '<td class="best">' not in text
 
 
+def test_nothing_is_best_between_runs_that_are_not_equally_far(runs, tmp_path, fake_runs):
+    both = write_report(runs, tmp_path / "both.html").read_text(encoding="utf-8")
+    assert '<td class="best">' in both
+    other = fake_runs.make_run(tmp_path, "plop", 0.1, images=1)
+    results = json.loads((other / "results.json").read_text())
+    results["steps"].pop(), results["matrix"].pop()
+    write_results(other / "results.json", results)
+    text = write_report([*runs, other], tmp_path / "report.html").read_text(encoding="utf-8")
+    assert '<td class="best">' not in text
+    assert "plop [b]" in Page(text).words and "after step 1" in Page(text).words
+
+
 def test_every_run_s_mark_stands_in_the_plots(runs, tmp_path, fake_runs):
     other = fake_runs.make_run(tmp_path, "plop", 0.1, images=1, fingerprint="beef")
     text = write_report([runs[0], other], tmp_path / "report.html").read_text(encoding="utf-8")

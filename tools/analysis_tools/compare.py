@@ -20,7 +20,8 @@ def main(argv: list[str] | None = None) -> int:
 
     from vdfd_seg.evaluation import format_comparison, load_results
 
-    print(format_comparison([load_results(folder) for folder in arguments.work_dirs]))
+    folders = arguments.work_dirs
+    print(format_comparison([load_results(folder) for folder in folders], folders=folders))
     return 0
 
 

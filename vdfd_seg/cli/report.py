@@ -30,11 +30,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     args = parser().parse_args(argv)
     with quiet_imports():
-        from vdfd_seg.evaluation import format_table, load_results
+        from vdfd_seg.evaluation import format_table, load_results, run_names
         from vdfd_seg.visualization import write_plots, write_report
 
     folders = [Path(folder) for folder in args.work_dirs]
-    print(format_table([load_results(folder) for folder in folders]))
+    results = [load_results(folder) for folder in folders]
+    print(format_table(results, run_names(results, folders)))
     out = Path(args.out or folders[0] / "report.html")
     print(f"report: {write_report(folders, out, args.title).resolve()}")
     if args.plots:

@@ -202,5 +202,5 @@ def _tag(settings, data, trainer):
         "seed": settings.seed,
         "protocol": history(data, trainer.step),
         "config": settings.trained_with(trainer.step),
-        "batch size of all processes": batch,
+        "train_dataloader.batch_size of all processes": batch,
     }

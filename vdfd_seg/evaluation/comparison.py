@@ -1,6 +1,7 @@
 """Results of several orders of the same classes, as mean and deviation over the orders."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
@@ -35,7 +36,7 @@ def over_orders(results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     for number, runs in enumerate(found for found in sets.values() if _one_to_one(found)):
         by_method: dict[str, dict[str, dict]] = {}
         for row in over_seeds(runs):
-            by_method.setdefault(row["method"], {})[row["fingerprint"]] = row
+            by_method.setdefault(row["method"], {})[row["kind"][0]] = row
         common = set.intersection(*(set(orders) for orders in by_method.values()))
         if len(common) < 2:
             continue
@@ -86,15 +87,20 @@ def format_orders(results: Sequence[dict[str, Any]], width: int = 160) -> str:
     return render([table], {}, width) + notes
 
 
-def format_comparison(results: Sequence[dict[str, Any]], width: int = 160) -> str:
+def format_comparison(
+    results: Sequence[dict[str, Any]],
+    width: int = 160,
+    folders: Sequence[str | Path] | None = None,
+) -> str:
     """The table over seeds, and below it that over orders where there are several.
 
     Args:
         results: Contents of ``results.json`` files.
         width: Width in characters.
+        folders: Their work dirs.
     """
     orders = format_orders(results, width)
-    return format_seeds(results, width) + (f"\n{orders}" if orders else "")
+    return format_seeds(results, width, folders) + (f"\n{orders}" if orders else "")
 
 
 def _set(run):

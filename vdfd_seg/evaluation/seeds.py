@@ -1,6 +1,7 @@
 """Results of several seeds, as mean and deviation per method."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
@@ -9,6 +10,8 @@ from rich.table import Table
 
 from vdfd_seg.evaluation.functional import new_task_metric
 from vdfd_seg.evaluation.table import (
+    comparable,
+    endings,
     format_number,
     human_bytes,
     human_peak,
@@ -22,14 +25,21 @@ MEASURES = ("old", "new", "overall", "acc", "bwt", "forgetting", "new_task", "av
 HEADINGS = ("Old", "New", "All", "ACC", "BWT", "Forget", "New task", "Avg")
 
 
-def over_seeds(results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Group runs of one method on one protocol, and summarise each measure.
+def over_seeds(
+    results: Sequence[dict[str, Any]], folders: Sequence[str | Path] | None = None
+) -> list[dict[str, Any]]:
+    """Group runs that differ in nothing but the seed, and summarise each measure.
+
+    These are of one method, config and protocol, and equally far. A seed that is there twice says
+    that something else was changed: then each run stands for itself.
 
     Args:
         results: Contents of ``results.json`` files.
+        folders: Their work dirs, to name the runs of such groups.
 
     Returns:
-        For each group, in order of appearance: ``method``, ``fingerprint``, ``seeds``,
+        For each group, in order of appearance: ``method`` (with the config where the method has
+        several), ``kind`` (:func:`~vdfd_seg.evaluation.table.comparable`), ``seeds``,
         ``memory_bytes`` (the largest carried after the last step), ``held_bytes`` and
         ``peak_memory`` (the largest of any step, the latter with what it is of; None where no
         run says it), ``seconds_per_iter``
@@ -38,16 +48,25 @@ def over_seeds(results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         (:func:`~vdfd_seg.evaluation.functional.new_task_metric`), a pair (mean, sample standard
         deviation); the deviation of a single run is None.
     """
-    groups: dict[tuple[str, str, int], list[dict]] = {}
-    for run in results:
-        group = (run["method"], run["protocol"]["fingerprint"], len(run["steps"]))
-        groups.setdefault(group, []).append(run)
+    groups: dict[tuple, list[int]] = {}
+    for index, run in enumerate(results):
+        groups.setdefault((run["method"], run.get("config"), comparable(run)), []).append(index)
+    configs = {(method, config) for method, config, _ in groups}
+    ends = endings(len(results), folders)
+    split = []
+    for (method, config, kind), indices in groups.items():
+        several = sum(other == method for other, _ in configs) > 1
+        name = f"{method} ({config})" if several else method
+        if len({results[i]["seed"] for i in indices}) == len(indices):
+            split.append((name, kind, indices))
+        else:
+            split += [(f"{name} {ends[i]}", kind, [i]) for i in indices]
     rows = []
-    for (method, fingerprint, steps), runs in groups.items():
+    for method, kind, indices in split:
+        runs = [results[i] for i in indices]
         row = {
             "method": method,
-            "fingerprint": fingerprint,
-            "steps": steps,
+            "kind": kind,
             "seeds": sorted(run["seed"] for run in runs),
             "memory_bytes": max(run["steps"][-1]["memory_bytes"] or 0 for run in runs),
             "held_bytes": _largest(map(most_held, runs)),
@@ -72,7 +91,11 @@ def _measure(run, key):
     return new_task_metric(run["matrix"]) if key == "new_task" else run["summary"].get(key)
 
 
-def format_seeds(results: Sequence[dict[str, Any]], width: int = 160) -> str:
+def format_seeds(
+    results: Sequence[dict[str, Any]],
+    width: int = 160,
+    folders: Sequence[str | Path] | None = None,
+) -> str:
     """:func:`over_seeds` as plain-text tables, of the measures and of what they cost.
 
     Protocols that differ are marked.
@@ -80,13 +103,12 @@ def format_seeds(results: Sequence[dict[str, Any]], width: int = 160) -> str:
     Args:
         results: Contents of ``results.json`` files.
         width: Width in characters.
+        folders: Their work dirs.
     """
     letters, notes = protocol_marks(results)
-    mark_of = {
-        run["protocol"]["fingerprint"]: mark for run, mark in zip(results, letters, strict=True)
-    }
-    rows = over_seeds(results)
-    marks = [mark_of[row["fingerprint"]] for row in rows]
+    mark_of = {comparable(run): mark for run, mark in zip(results, letters, strict=True)}
+    rows = over_seeds(results, folders)
+    marks = [mark_of[row["kind"]] for row in rows]
     labels = [
         f"{row['method']} [{mark}]" if mark else row["method"]
         for row, mark in zip(rows, marks, strict=True)

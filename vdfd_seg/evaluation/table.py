@@ -1,7 +1,9 @@
 """Results as plain-text tables for a terminal."""
 
 import io
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from string import ascii_lowercase
 from typing import Any
 
@@ -71,17 +73,40 @@ def human_peak(peak: tuple[int, str] | None) -> str:
     return f"{human_bytes(peak[0])} {'GPU' if peak[1] == 'GPU' else 'RAM'}"
 
 
-def run_names(results: Sequence[dict[str, Any]]) -> list[str]:
-    """A different name for each run: its method, with seed or number where that is shared."""
+def run_names(
+    results: Sequence[dict[str, Any]], folders: Sequence[str | Path] | None = None
+) -> list[str]:
+    """A different name for each run: its method, and where that is shared, what tells it apart.
+
+    Runs of one method and config with different seeds get the seed, others the end of their work
+    dir (or a number, where no work dirs are given).
+
+    Args:
+        results: The runs.
+        folders: Their work dirs.
+    """
     names = [str(run["method"]) for run in results]
-    if len(set(names)) < len(names):
-        names = [
-            f"{name} seed {run['seed']}" if names.count(name) > 1 else name
-            for name, run in zip(names, results, strict=True)
-        ]
+    ends = endings(len(names), folders)
+    shared = {name: [i for i, n in enumerate(names) if n == name] for name in names}
+    for name, runs in shared.items():
+        configs = {results[i].get("config") for i in runs}
+        seeds = {results[i]["seed"] for i in runs}
+        for i in runs if len(runs) > 1 else []:
+            only_seeds = len(configs) == 1 and len(seeds) == len(runs)
+            names[i] = f"{name} seed {results[i]['seed']}" if only_seeds else f"{name} {ends[i]}"
+    return names
+
+
+def endings(count: int, folders: Sequence[str | Path] | None) -> list[str]:
+    """What tells runs apart: where their folders differ, ``(a/seed_0)``, or a number, ``#1``."""
+    if folders is None:
+        return [f"#{number}" for number in range(1, count + 1)]
+    paths = [Path(folder).resolve() for folder in folders]
+    common = Path(os.path.commonpath(paths))
+    ends = [str(path.relative_to(common) if path != common else path.name) for path in paths]
     return [
-        f"{name} #{names[: index + 1].count(name)}" if names.count(name) > 1 else name
-        for index, name in enumerate(names)
+        f"({end})" if end not in ends[:i] else f"({end} #{ends[: i + 1].count(end)})"
+        for i, end in enumerate(ends)
     ]
 
 
@@ -94,7 +119,8 @@ def describe_protocol(protocol: dict[str, Any]) -> str:
 def protocol_marks(results: Sequence[dict[str, Any]]) -> tuple[list[str], dict[str, str]]:
     """Mark runs whose numbers may not be compared.
 
-    Numbers compare only between runs of one protocol (same fingerprint) and one metric.
+    Numbers compare only between runs of one protocol (same fingerprint) and one metric, after the
+    same steps.
 
     Args:
         results: The runs.
@@ -102,20 +128,27 @@ def protocol_marks(results: Sequence[dict[str, Any]]) -> tuple[list[str], dict[s
     Returns:
         A mark for each run (all empty where all compare) and what each mark stands for.
     """
-    kinds: dict[tuple[str, str], str] = {}
+    kinds: dict[tuple, str] = {}
     for run in results:
-        protocol = run["protocol"]
+        protocol, done = run["protocol"], [step["step"] for step in run["steps"]]
         text = f"{run['metric']} on {protocol['name']} ({describe_protocol(protocol)}), "
-        text += f"fingerprint {protocol['fingerprint']}"
-        kinds.setdefault((str(protocol["fingerprint"]), run["metric"]), text)
+        text += f"fingerprint {protocol['fingerprint']}, after step {done[-1]}"
+        text += "" if done == list(range(done[-1] + 1)) else f" (evaluated: {done})"
+        kinds.setdefault(comparable(run), text)
     if len(kinds) < 2:
         return [""] * len(results), {}
     letters = {
         kind: ascii_lowercase[index] if index < 26 else str(index)
         for index, kind in enumerate(kinds)
     }
-    marks = [letters[str(run["protocol"]["fingerprint"]), run["metric"]] for run in results]
+    marks = [letters[comparable(run)] for run in results]
     return marks, {letters[kind]: text for kind, text in kinds.items()}
+
+
+def comparable(run: dict[str, Any]) -> tuple:
+    """What must be equal between two runs whose numbers compare."""
+    done = tuple(step["step"] for step in run["steps"])
+    return str(run["protocol"]["fingerprint"]), run["metric"], done
 
 
 def format_table(
@@ -167,7 +200,7 @@ def render(tables: Sequence[Table], notes: dict[str, str], width: int) -> str:
     for table in tables:
         console.print(table)
     if notes:
-        console.print("NOT COMPARABLE across marks: different protocols or metrics.")
+        console.print("NOT COMPARABLE across marks: different protocols, metrics or steps finished.")
         for mark, note in notes.items():
             console.print(f"[{mark}] {note}")
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
 
-from vdfd_seg.evaluation.table import protocol_marks
+from vdfd_seg.evaluation.table import comparable, protocol_marks
 from vdfd_seg.visualization.runs import RunFiles
 
 Value = float | None
@@ -84,9 +84,9 @@ def mean_and_deviation(values: Iterable[Value]) -> tuple[Value, Value]:
 def group_runs(runs: Sequence[RunFiles]) -> list[Group]:
     """Put together the runs that differ in nothing but the seed.
 
-    These have one method, config, protocol (fingerprint), metric and number of finished steps, and
-    seeds that are all different: a seed that is there twice says that something else was changed,
-    and then each run stands for itself.
+    These have one method, config, protocol (fingerprint), metric and finished steps, and seeds
+    that are all different: a seed that is there twice says that something else was changed, and
+    then each run stands for itself.
 
     Args:
         runs: Runs with names, as :func:`~vdfd_seg.visualization.runs.read_runs` gives them.
@@ -120,10 +120,7 @@ def group_runs(runs: Sequence[RunFiles]) -> list[Group]:
 
 def _kind(run: RunFiles) -> tuple:
     results = run.results
-    return (
-        results["method"], results["config"], str(results["protocol"]["fingerprint"]),
-        results["metric"], len(results["steps"]), len(results["matrix"]),
-    )  # fmt: skip
+    return results["method"], results["config"], *comparable(results)
 
 
 def _pairs(rows: Iterable[Iterable[Value]]) -> tuple[list[Value], list[Value]]:

@@ -72,7 +72,7 @@ def _context(runs: list[RunFiles], title: str | None, max_images: int) -> dict[s
     marks, notes = protocol_marks([run.results for run in runs])
     groups = group_runs(runs)
     several = len(groups) < len(runs)
-    # Across protocols no value is "the best".
+    # Across protocols, or after different steps, no value is "the best".
     compare = len(groups) > 1 and not any(marks)
     metric = figures.metric_of(runs)
     samples = collect_samples([group.first for group in groups], max_images)

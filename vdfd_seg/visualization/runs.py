@@ -76,7 +76,7 @@ def read_runs(runs: Sequence[RunFiles | str | Path]) -> list[RunFiles]:
     if not runs:
         raise InputError("no runs to report on")
     loaded = [run if isinstance(run, RunFiles) else RunFiles.load(run) for run in runs]
-    automatic = run_names([run.results for run in loaded])
+    automatic = run_names([run.results for run in loaded], [run.work_dir for run in loaded])
     names = [run.name or name for run, name in zip(loaded, automatic, strict=True)]
     for name in names:
         if names.count(name) > 1:
