@@ -101,7 +101,7 @@ class TestLoaded:
         assert settings(amp=True).config.optim_wrapper.type == "vdfd_seg.DeviceAmpOptimWrapper"
 
     @pytest.mark.parametrize("extra", [
-        "", "step_overrides = {'1:': dict(train_cfg=dict(max_iters=3)), 2: dict(seed_=1)}",
+        "", "step_overrides = {'1:': dict(train_cfg=dict(max_iters=3)), 2: dict(examples=1)}",
         "note = 'a\\'b\\n\\\\c'\npath = r'C:\\x'\nnothing = None\nlow = 1e-300",
     ])  # fmt: skip
     def test_its_text_is_a_config_of_the_same(self, settings, extra):
