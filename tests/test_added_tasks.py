@@ -119,7 +119,7 @@ def test_a_step_half_trained_under_fewer_tasks(configs, train, interrupt, tmp_pa
 
 REFUSED = {
     "an image of an old class added": (
-        {"lists": "wrong"}, "step 0 trained on 4 images, now it would on 5",
+        {"lists": "wrong"}, "step 0 had 4 training images, now it would have 5",
         "none of the earlier tasks' classes labelled",
     ),
     "another first task": (
@@ -134,7 +134,7 @@ REFUSED = {
     "another method": ({"method": {"type": "LwF"}}, "method was 'FineTune', now 'LwF'"),
     "another seed": ({"seed": 4}, "seed was 3, now 4"),
     "other images under the same tasks": (
-        {"tasks": 2, "protocol.classes": list(CLASSES[:5])}, "protocol.fingerprint was '",
+        {"tasks": 2, "protocol.classes": list(CLASSES[:5])}, "protocol.fingerprint (of rules, images",
     ),
 }  # fmt: skip
 

@@ -117,7 +117,10 @@ class TestLoaded:
             "train_dataloader['batch_size'] = 7\nsave_interval = 9\n"
         )
         first, second = (settings(extra).trained_with(step) for step in range(2))
-        assert first["model"] == {"type": "EncoderDecoder", "backbone": {"type": "X", "depth": [1, 2]}}
+        assert first["model"] == {
+            "type": "EncoderDecoder",
+            "backbone": {"type": "X", "depth": [1, 2]},
+        }
         assert first["method"] == {"type": "FineTune"}
         assert told(first, second) == "optim_wrapper.optimizer.lr was 0.1, now 1.0"
 
@@ -235,7 +238,9 @@ class TestCustomImports:
 
     @pytest.mark.parametrize("name", ["not_there", "not_there.sub"])
     def test_that_is_not_found(self, refused, name):
-        refused(f"there is no module '{name}'.*PYTHONPATH", f"custom_imports = dict(imports='{name}')")
+        refused(
+            f"there is no module '{name}'.*PYTHONPATH", f"custom_imports = dict(imports='{name}')"
+        )
 
     def test_that_may_fail(self, settings, module):
         text = module("import not_there").replace("])", "], allow_failed_imports=True)")

@@ -156,14 +156,15 @@ def check_protocol(saved: dict, data: Data, path: Path) -> None:
     )
     if "history" not in meta or meta["step"] >= len(data.protocol.tasks):
         raise InputError(f"{message} (other classes, order, rules or images).")
-    now = history(data, meta["step"])
-    other = told(meta["history"] | {"images": None}, now | {"images": None})
-    if not other and meta["history"]["images"] != now["images"]:
+    then, now = meta["history"], history(data, meta["step"])
+    images = {"count": None, "images": None}
+    other = told(then | images, now | images)
+    if not other and then != now:
         other = (
-            f"step {meta['step']} trained on {meta['train_images']} images, now it would on "
-            f"{len(data.train_samples(meta['step']))}, or their labels differ. Images that are "
-            f"added for a later task must have none of the earlier tasks' classes labelled (while "
-            f"training they would be masked anyway)"
+            f"step {meta['step']} had {then['count']} training images, now it would have "
+            f"{now['count']}, or others, or other labels. Images that are added for a later task "
+            f"must have none of the earlier tasks' classes labelled (while training they would be "
+            f"masked anyway)"
         )
     if other:
         raise InputError(f"{message}: {other}.")

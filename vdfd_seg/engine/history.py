@@ -14,8 +14,8 @@ def history(data: Data, step: int) -> dict:
     neither does what only the evaluation depends on, nor the ids of classes in the masks.
 
     Returns:
-        Plain data: the rules, ``tasks`` (classes and domains up to the step) and ``images``, the
-        digest of the step's training images.
+        Plain data: the rules, ``tasks`` (classes and domains up to the step) and of the
+        step's training images the ``count`` and a digest, ``images``.
     """
     protocol = data.protocol
     left_out = ("name", "palette", "classes", "tasks", *_EVALUATION)
@@ -24,7 +24,8 @@ def history(data: Data, step: int) -> dict:
         {"classes": list(task.classes), "domains": list(task.domains)}
         for task in protocol.tasks[: step + 1]
     ]
-    return {**rules, "tasks": tasks, "images": data.train_digest(step)}
+    count, images = len(data.train_samples(step)), data.train_digest(step)
+    return {**rules, "tasks": tasks, "count": count, "images": images}
 
 
 def places(data: Data, step: int) -> list[int]:

@@ -89,16 +89,18 @@ class Ledger:
 
     def _protocols(self, found):
         """What may not differ between this protocol and the one of the results that are there."""
-        both = []
+        prints = [self._fingerprint(results) for results in (self.results, found)]
         known = len(found["protocol"]["tasks"])
         longer = len(self.protocol.tasks) > known
-        for results in (self.results, found):
-            tasks = results["protocol"]["tasks"]
-            kept = {k: v for k, v in results["protocol"].items() if k not in _MAY_GROW}
-            kept["tasks"] = [(t["classes"], t["domains"]) for t in tasks[: known if longer else None]]
+        both = []
+        for results, fingerprint in zip((self.results, found), prints, strict=True):
+            protocol = results["protocol"]
+            kept = {key: value for key, value in protocol.items() if key not in _MAY_GROW}
+            tasks = protocol["tasks"][: known if longer else None]
+            kept["tasks"] = [[task["classes"], task["domains"]] for task in tasks]
             if not longer:
-                kept["fingerprint"] = self._fingerprint(results)
-            both.append(to_plain(kept))
+                kept["fingerprint (of rules, images and masks)"] = fingerprint
+            both.append(to_plain(kept) if len(set(prints)) > 1 else None)
         return both
 
     @staticmethod

@@ -200,7 +200,9 @@ def render(tables: Sequence[Table], notes: dict[str, str], width: int) -> str:
     for table in tables:
         console.print(table)
     if notes:
-        console.print("NOT COMPARABLE across marks: different protocols, metrics or steps finished.")
+        console.print(
+            "NOT COMPARABLE across marks: different protocols, metrics or steps finished."
+        )
         for mark, note in notes.items():
             console.print(f"[{mark}] {note}")
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
