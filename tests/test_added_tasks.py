@@ -1,4 +1,4 @@
-"""A run goes on under a protocol with more tasks, and ends as one that had them from the start."""
+"""A run is resumed under a protocol with more tasks, and ends as one that had them from the start."""
 
 import json
 import shutil
@@ -134,7 +134,8 @@ REFUSED = {
     "another method": ({"method": {"type": "LwF"}}, "method was 'FineTune', now 'LwF'"),
     "another seed": ({"seed": 4}, "seed was 3, now 4"),
     "other images under the same tasks": (
-        {"tasks": 2, "protocol.classes": list(CLASSES[:5])}, "protocol.fingerprint (of rules, images",
+        {"tasks": 2, "protocol.classes": list(CLASSES[:5])},
+        "protocol.fingerprint (of rules, images and masks) was",
     ),
 }  # fmt: skip
 

@@ -312,6 +312,15 @@ class TestInitFrom:
         assert trained_steps == []
 
 
+def test_the_config_in_the_work_dir_gives_the_same_run(short_run, train):
+    again = train("--steps", "0", file=short_run.path / short_run.file.name)
+    saved = checkpoint(again, 0)
+    assert differences(saved["state_dict"], checkpoint(short_run, 0)["state_dict"]) == []
+    written = (again.path / short_run.file.name).read_text()
+    assert saved["meta"]["config"] == written == checkpoint(short_run, 0)["meta"]["config"]
+    assert "lr=0.01" in written
+
+
 def test_state_belongs_to_the_total_batch(short_run, monkeypatch):
     """What is next follows from the images drawn so far, by all processes together."""
     tags = []

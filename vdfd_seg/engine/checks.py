@@ -70,7 +70,7 @@ def check_checkpoints(run: WorkDir, data: Data, settings: Settings, steps: range
 
 
 def check_settings(saved: dict, data: Data, settings: Settings, path: Path) -> None:
-    """Refuse to go on from a step that the config would have trained otherwise.
+    """Refuse to continue from a step that the config would have trained otherwise.
 
     Raises:
         InputError: Naming the keys with their old and new values, or for a method that carries

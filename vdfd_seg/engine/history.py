@@ -1,4 +1,4 @@
-"""What the finished steps of a run were trained on, so that a longer protocol can go on from them."""
+"""What finished steps were trained on, so that a longer protocol can continue from them."""
 
 from dataclasses import asdict
 

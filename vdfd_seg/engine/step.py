@@ -147,8 +147,8 @@ class StepTrainer:
             other = told(state["tag"], tag)
             if other:
                 raise InputError(
-                    f"'{resume_path}' belongs to another run: {other}. Go on with what it was, "
-                    f"give another --work-dir, or --overwrite."
+                    f"'{resume_path}' belongs to another run: {other}. Give the config as it "
+                    f"was, another --work-dir, or --overwrite."
                 )
         samples = learner.method.select(self.data, self.step, context.carried)
         iterations = self._iterations(len(samples))

@@ -10,7 +10,6 @@ from vdfd_seg.errors import InputError
 from vdfd_seg.files import atomic_write_text, previous_state, remove_unfinished, writable_dir
 from vdfd_seg.paths import step_name
 
-
 OLD_RESULTS = "results_of_*_tasks.json"
 """Names of the results of fewer tasks that a run had before tasks were added."""
 
