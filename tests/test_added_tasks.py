@@ -1,4 +1,4 @@
-"""A run is resumed under a protocol with more tasks, and ends as one that had them from the start."""
+"""A run resumed under a protocol with more tasks ends as one that had them from the start."""
 
 import json
 import shutil

@@ -110,6 +110,11 @@ class TestLoaded:
         assert again.config.to_dict() == loaded.config.to_dict()
         assert (again.seed, again.text) == (7, loaded.text)
 
+    def test_a_function_in_it_is_no_reason_to_stop(self, settings):
+        text = settings("note = dict(f=len)").text
+        assert "note = {'f': <built-in function len>}\n" in text
+        assert "train_cfg = {'max_iters': 10}\n" in text
+
     def test_what_a_step_is_trained_with(self, settings):
         extra = (
             "step_overrides = {'1:': dict(optim_wrapper=dict(optimizer=dict(lr=1.0)))}\n"

@@ -56,8 +56,14 @@ class Settings:
 
     @cached_property
     def text(self) -> str:
-        """The whole config, with what the command line changed, as a config file."""
-        return self.config.pretty_text
+        """The whole config, with what the command line changed, as a config file.
+
+        A value that no config can hold as text, such as a function, is written as Python shows it.
+        """
+        try:
+            return self.config.pretty_text
+        except SyntaxError:
+            return "".join(f"{key} = {value!r}\n" for key, value in self.config.to_dict().items())
 
     def trained_with(self, step: int) -> dict:
         """What of the config a step's weights follow from, once it has begun, as plain data.
