@@ -97,6 +97,11 @@ def test_a_class_with_new_images(configs, train, capfd, monkeypatch, tmp_path):
     assert [s["test_images"] for s in before["steps"]] == [2, 2]
     assert [s["test_images"] for s in whole.results["steps"]] == [3, 3, 5]
     assert_continued(extended, whole)
+    shown = [sorted(p.name for p in (run.path / "samples").iterdir()) for run in (extended, whole)]
+    assert shown[0] == shown[1]
+    for name in (path.stem for path in (whole.path / "samples").glob("*.png")):
+        for step in range(3):
+            assert (work / f"step_{step:02d}/predictions/{name}.png").exists()
     # From here it is as any other run.
     trained.clear()
     again = train("--resume", file=configs(3), work_dir=work)

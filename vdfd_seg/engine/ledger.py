@@ -1,14 +1,12 @@
 """``results.json`` of a run, updated after every step."""
 
-import os
-
 from mmengine.dist import barrier, is_main_process
 
 from vdfd_seg.checkpoint import to_plain
 from vdfd_seg.engine.data import Data
 from vdfd_seg.engine.differences import told
 from vdfd_seg.engine.settings import Settings
-from vdfd_seg.engine.work_dir import OLD_RESULTS, WorkDir
+from vdfd_seg.engine.work_dir import WorkDir
 from vdfd_seg.errors import InputError
 from vdfd_seg.evaluation import format_number, load_results, pool, summarise, write_results
 from vdfd_seg.evaluation.files import SCHEMA, SUMMARY
@@ -125,8 +123,7 @@ class Ledger:
 
     def _set_aside(self):
         tasks, now = len(self._shorter["protocol"]["tasks"]), len(self.protocol.tasks)
-        aside = self.run.results.with_name(OLD_RESULTS.replace("*", str(tasks)))
-        os.replace(self.run.results, aside)
+        aside = self.run.set_results_aside(tasks)
         print(
             f"the {tasks} tasks of '{self.run.path}' are the first of {now} now: their checkpoints "
             f"and all that the method remembers are kept, their steps are evaluated again; the "

@@ -1,5 +1,6 @@
 """The files of one run."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -63,6 +64,13 @@ class WorkDir:
     def report(self) -> Path:
         """``report.html``."""
         return self.path / "report.html"
+
+    def set_results_aside(self, tasks: int) -> Path:
+        """Rename the results of so many tasks, and forget the example images chosen for them."""
+        aside = self.path / OLD_RESULTS.replace("*", str(tasks))
+        os.replace(self.results, aside)
+        shutil.rmtree(self.samples, ignore_errors=True)
+        return aside
 
     def write_config(self, settings: Settings) -> None:
         """Write the whole config as a file that ``train`` takes, under the name that it came with.
