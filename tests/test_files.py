@@ -85,6 +85,12 @@ class TestUnknownName:
     def test_names_none_where_none_is_near(self):
         assert "Did you mean" not in str(unknown_name("method", "xyz", ["VDFD", "Joint"]))
 
+    def test_says_so_where_there_is_none(self):
+        message = str(unknown_name("key in method FineTune", "weight", []))
+        assert message == (
+            "unknown key in method FineTune 'weight': there is none to give; take it out."
+        )
+
     def test_bad_input_is_a_value_error(self):
         assert issubclass(InputError, ValueError)
 

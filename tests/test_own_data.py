@@ -7,8 +7,10 @@ import shlex
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from tests.tiny import TRAIN, VAL
 from vdfd_seg.cli import run_command, run_guarded
@@ -53,6 +55,18 @@ def clone(scenes, stack, tmp_path_factory):
     return root
 
 
+def add_bees(root):
+    """Images of a class with the next id, in the test image beside an old class; their files."""
+    files = []
+    for split, ids in (("train", [7]), ("val", [1, 7])):
+        image = np.random.default_rng(7).integers(0, 256, (64, 64, 3), np.uint8)
+        mask = np.repeat(np.array(ids, np.uint8), 64 // len(ids))[:, None].repeat(64, 1)
+        for kind, name, array in (("images", "bee.jpg", image), ("masks", "bee.png", mask)):
+            files.append(root / "data/garden" / kind / split / name)
+            Image.fromarray(array).save(files[-1])
+    return files
+
+
 def write_trained(root):
     """A checkpoint of the page's network as MMEngine's hook writes it."""
     from mmengine.config import ConfigDict
@@ -77,7 +91,7 @@ def shortened(command):
 
 
 def test_configs_are_short():
-    assert list(CONFIGS) == ["own.py", "own_domains.py"]
+    assert list(CONFIGS) == ["own.py", "own_domains.py", "own_later.py"]
     assert max(len(text.splitlines()) for text in CONFIGS.values()) <= 25
 
 
@@ -88,6 +102,7 @@ def test_every_command_on_the_page_runs(clone, monkeypatch, capsys):
         "train", "audit_protocol", "infer", "adopt", "test",
     }  # fmt: skip
     for command in COMMANDS:
+        bees = add_bees(clone) if "own_later.py" in command else []
         name, arguments = Path(command[0]).stem, shortened(command)
         if name == "audit_protocol":
             spec = importlib.util.spec_from_file_location(name, command[0])
@@ -97,7 +112,9 @@ def test_every_command_on_the_page_runs(clone, monkeypatch, capsys):
         else:
             status = run_command(name, arguments)
         assert status == 0, (command, capsys.readouterr().err)
-    for run, steps in (("own", 3), ("own_domains", 2), ("adopted", 3)):
+        for path in bees:
+            path.unlink()
+    for run, steps in (("own", 4), ("own_domains", 2), ("adopted", 3)):
         results = json.loads((clone / "work_dirs" / run / "results.json").read_text())
         assert [step["step"] for step in results["steps"]] == list(range(steps))
     assert len(list((clone / "overlays").rglob("*.png"))) == len(VAL)

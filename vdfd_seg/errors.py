@@ -65,9 +65,11 @@ def unknown_name(kind: str, name: object, valid: Iterable[str]) -> InputError:
 
     Returns:
         The error, naming the nearest valid name where one is near and listing
-        all valid names.
+        all valid names, if there are any.
     """
     valid = sorted(valid)
+    if not valid:
+        return InputError(f"unknown {kind} '{name}': there is none to give; take it out.")
     near = nearest(name, valid)
     hint = f" Did you mean '{near}'?" if near else ""
     return InputError(f"unknown {kind} '{name}'.{hint} Valid names: {', '.join(valid)}.")

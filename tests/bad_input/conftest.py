@@ -52,6 +52,9 @@ def check(refused, tmp_path):
             assert not (tmp_path / "dry").exists()
         message = refused("train", file, "--work-dir", tmp_path / "work", *arguments)
         assert not list(tmp_path.rglob("*.pth"))
+        if (tmp_path / "work" / "step_00").exists():
+            # Whatever was made until then is no run that stands in the way of the next.
+            assert refused("train", file, "--work-dir", tmp_path / "work", *arguments) == message
         return message
 
     return run

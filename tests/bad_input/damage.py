@@ -36,7 +36,11 @@ def foreign(path):
 
 
 def other_protocol(path):
-    rewrite(path, lambda content: content["meta"].update(fingerprint="0123456789abcdef"))
+    def change(content):
+        content["meta"]["fingerprint"] = "0123456789abcdef"
+        content["meta"]["history"]["setting"] = "disjoint"
+
+    rewrite(path, change)
 
 
 def other_method(path):

@@ -36,7 +36,11 @@ DAMAGES = {flip: ("is damaged",), truncate: ("is damaged",), empty: ("is damaged
 
 CHECKPOINTS = {
     foreign: ("was not written by vdfd_seg",),
-    other_protocol: ("belongs to protocol 'tiny'", "0123456789abcdef"),
+    other_protocol: (
+        "belongs to protocol 'tiny'",
+        "0123456789abcdef",
+        "setting was 'disjoint', now",
+    ),
     other_method: ("method VDFD", "FineTune"),
     of_no_step: ("not a step's checkpoint", "meta"),
 }
@@ -79,13 +83,13 @@ def test_network_of_the_config_is_another(refused, copied, config_file):
     assert_says(refused("test", file, run), "'decode_head.conv_seg.weight'", "(7, 32, 1, 1)")
     shutil.rmtree(run / "step_02")
     message = refused("train", file, "--work-dir", run, "--resume")
-    assert_says(message, "'decode_head.conv_seg.weight'", "(5, 32, 1, 1)")
+    assert_says(message, "step_00", "model.decode_head.channels was 32, now 16")
 
 
 def test_seed_of_the_results_is_another(refused, copied):
     run, file = copied
     message = refused("train", file, "--work-dir", run, "--resume", "--seed", "8")
-    assert_says(message, "seed is 3", "now it is 8")
+    assert_says(message, "seed was 3, now 8")
 
 
 def test_results_damaged(refused, copied):

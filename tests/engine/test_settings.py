@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from vdfd_seg.engine.differences import told
 from vdfd_seg.engine.settings import command_line, load_settings, parse_steps
 from vdfd_seg.errors import InputError
 
@@ -99,6 +100,35 @@ class TestLoaded:
         assert settings().config.optim_wrapper.type == "OptimWrapper"
         assert settings(amp=True).config.optim_wrapper.type == "vdfd_seg.DeviceAmpOptimWrapper"
 
+    @pytest.mark.parametrize("extra", [
+        "", "step_overrides = {'1:': dict(train_cfg=dict(max_iters=3)), 2: dict(examples=1)}",
+        "note = 'a\\'b\\n\\\\c'\npath = r'C:\\x'\nnothing = None\nlow = 1e-300",
+    ])  # fmt: skip
+    def test_its_text_is_a_config_of_the_same(self, settings, extra):
+        loaded = settings(extra, {"optim_wrapper.optimizer.lr": 0.3}, seed=7, amp=True)
+        again = settings(text=loaded.text)
+        assert again.config.to_dict() == loaded.config.to_dict()
+        assert (again.seed, again.text) == (7, loaded.text)
+
+    def test_a_function_in_it_is_no_reason_to_stop(self, settings):
+        text = settings("note = dict(f=len)").text
+        assert "note = {'f': <built-in function len>}\n" in text
+        assert "train_cfg = {'max_iters': 10}\n" in text
+
+    def test_what_a_step_is_trained_with(self, settings):
+        extra = (
+            "step_overrides = {'1:': dict(optim_wrapper=dict(optimizer=dict(lr=1.0)))}\n"
+            "model['backbone'] = dict(type='X', init_cfg=dict(checkpoint='a.pth'), depth=(1, 2))\n"
+            "train_dataloader['batch_size'] = 7\nsave_interval = 9\n"
+        )
+        first, second = (settings(extra).trained_with(step) for step in range(2))
+        assert first["model"] == {
+            "type": "EncoderDecoder",
+            "backbone": {"type": "X", "depth": [1, 2]},
+        }
+        assert first["method"] == {"type": "FineTune"}
+        assert told(first, second) == "optim_wrapper.optimizer.lr was 0.1, now 1.0"
+
     def test_a_config_may_have_variables_of_its_own(self, settings):
         settings("crop_size = (8, 8)\nnorm_cfg = dict(type='BN')\ntrain_pipeline = []\n")
 
@@ -172,6 +202,59 @@ class TestOverrides:
     def test_that_are_not_dicts(self, refused):
         refused("step_overrides", "step_overrides = {'1:': 3}")
         refused("step_overrides", "step_overrides = [1]")
+
+
+class TestCustomImports:
+    """Each module of ``custom_imports``: imported, or refused with its cause."""
+
+    @pytest.fixture
+    def module(self, tmp_path, monkeypatch):
+        monkeypatch.syspath_prepend(str(tmp_path))
+
+        def write(text, name="own_module"):
+            (tmp_path / f"{name}.py").write_text(text)
+            monkeypatch.delitem(sys.modules, name, raising=False)
+            return f"custom_imports = dict(imports=['{name}'])"
+
+        return write
+
+    def test_is_imported(self, settings, module):
+        settings(module("x = 3"))
+        assert sys.modules.pop("own_module").x == 3
+
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            ("def f():\n    return 1 / 0\nf()", ("ZeroDivisionError: division", "line 2, in f")),
+            ("import not_there", ("raises ModuleNotFoundError: No module named 'not_there'",)),
+            ("x = (", ("raises SyntaxError", "line 1")),
+            ("from os import not_there", ("raises ImportError: cannot import name 'not_there'",)),
+        ],
+    )
+    def test_a_defect_keeps_its_own_traceback(self, settings, module, text, words):
+        with pytest.raises(InputError) as refused:
+            settings(module(text))
+        message = str(refused.value)
+        assert "custom_imports: module 'own_module' raises" in message
+        assert 'own_module.py", line' in message
+        assert "importlib" not in message and "vdfd_seg/engine" not in message
+        for word in words:
+            assert word in message
+
+    @pytest.mark.parametrize("name", ["not_there", "not_there.sub"])
+    def test_that_is_not_found(self, refused, name):
+        refused(
+            f"there is no module '{name}'.*PYTHONPATH", f"custom_imports = dict(imports='{name}')"
+        )
+
+    def test_that_may_fail(self, settings, module):
+        text = module("import not_there").replace("])", "], allow_failed_imports=True)")
+        with pytest.warns(UserWarning, match="own_module failed to import and is ignored"):
+            settings(text)
+
+    @pytest.mark.parametrize("value", ["['own_module']", "dict(import_=['x'])"])
+    def test_that_is_no_such_dict(self, refused, value):
+        refused("custom_imports must be a dict of 'imports'", f"custom_imports = {value}")
 
 
 class TestRefused:

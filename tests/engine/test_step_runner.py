@@ -1,41 +1,62 @@
-"""The terminal shows once what every step's Runner says of itself; log files have it all."""
+"""The terminal is spared what every step's Runner says of itself; log files have it all."""
 
 import logging
 
-from vdfd_seg.engine import step_runner
-from vdfd_seg.engine.step_runner import SaidOnce
+import pytest
 
-SET_UP = "Hooks will be executed in the following order"
+from vdfd_seg.engine import step_runner
+from vdfd_seg.engine.step_runner import TerminalFilter
+
+HIDDEN = (
+    "Hooks will be executed in the following order", "paramwise_options -- ", "Config:\n",
+    "Distributed training is not used", "Exp name: ",
+)  # fmt: skip
 
 
 def record(text):
     return logging.LogRecord("mmengine", logging.INFO, "", 0, text, None, None)
 
 
+@pytest.mark.parametrize("text", [f"{start}x" for start in HIDDEN])
+def test_never_shown(text):
+    assert not TerminalFilter().filter(record(text))
+
+
 def test_only_what_is_known_is_held_back():
-    once = SaidOnce()
-    assert [once.filter(record(f"{SET_UP}:\n{n}")) for n in "ab"] == [True, False]
-    assert [once.filter(record("Iter(train) [2/3]")) for _ in "ab"] == [True, True]
-    assert once.filter(record("Config:\nx = 1"))
+    keeps = TerminalFilter()
+    machine = "\n" + "-" * 60 + "\nSystem environment:"
+    assert [keeps.filter(record(f"{machine}\n{n}")) for n in "ab"] == [True, False]
+    assert [keeps.filter(record("Iter(train) [2/3]")) for _ in "ab"] == [True, True]
+    assert keeps.filter(record("what the Config:\nsays"))
 
 
 def test_run(registered_modules, train, monkeypatch, capfd):
-    monkeypatch.setattr(step_runner, "_said_once", SaidOnce())
+    monkeypatch.setattr(step_runner, "_terminal_filter", TerminalFilter())
     run = train(
+        "--seed", 41,
         config={
             "method": {"type": "FineTune"},
             "log_level": "INFO",
             "train_cfg": {"max_iters": 1},
             "step_overrides": {},
             "default_hooks.logger.interval": 1,
-        }
-    )
+            "optim_wrapper.paramwise_cfg": {"custom_keys": {"decode_head": {"lr_mult": 10.0}}},
+        },
+    )  # fmt: skip
     shown = "".join(capfd.readouterr())
-    for text in (SET_UP, "System environment", "Config:\n"):
-        assert shown.count(text) == 1
+    assert not [text for text in (*HIDDEN, "OneDL") if text in shown]
+    assert shown.count("System environment") == 1
     assert shown.count("Iter(train) [1/1]") == 3
+    assert shown.count("seed: 41\n") == 1
     for step in range(3):
-        (file,) = (run.path / f"step_{step:02d}").rglob("*.log")
+        folder = run.path / f"step_{step:02d}"
+        (file,) = folder.rglob("*.log")
         text = file.read_text()
-        assert text.count(SET_UP) == text.count("System environment") == 1
-        assert text.count("Iter(train) [1/1]") == 1
+        # Exactly the run's config, with the seed of the command line.
+        assert (run.path / "tiny.py").read_text() in text
+        assert text.count("System environment") == text.count("Iter(train) [1/1]") == 1
+        assert text.count("seed: 41\n") == text.count("seed = 41\n") == 1
+        assert "random_seed" not in text
+        assert "paramwise_options -- decode_head" in text
+        # MMEngine's own file of what the Runner was given of the config.
+        assert not list(folder.rglob("*.py"))

@@ -1,5 +1,6 @@
 """A classification protocol bound to its images."""
 
+import hashlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -8,7 +9,7 @@ from mmengine.device import get_device
 from mmengine.dist import get_dist_info
 from torch.utils.data import BatchSampler, DataLoader
 
-from vdfd_seg.datasets.image_arrays import ImageArrays
+from vdfd_seg.datasets.image_arrays import ImageArrays, images_sha256
 from vdfd_seg.datasets.image_batches import ImageBatches
 from vdfd_seg.datasets.sampler import DrawSampler, ViewSampler
 from vdfd_seg.datasets.selection import check_evaluate_on, held_out
@@ -80,6 +81,13 @@ class ClassificationData:
     def evaluate_on_part(self) -> str:
         """The arrays of evaluation: ``"train"`` when it is the validation images."""
         return "train" if self.evaluate_on == "validation" else "test"
+
+    def train_digest(self, step: int) -> str:
+        """Digest of what ``step`` trains on: pixels and labels, in order."""
+        positions = [sample.image for sample in self.train_samples(step)]
+        labels = np.ascontiguousarray(self.labels["train"][positions], dtype="<i8")
+        images = images_sha256(self.arrays["train"].images[positions])
+        return hashlib.sha256(images.encode() + labels.tobytes()).hexdigest()
 
     def train_samples(self, step: int) -> list[Sample]:
         """The images of the step's classes, validation images left out."""

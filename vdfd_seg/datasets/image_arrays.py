@@ -45,7 +45,7 @@ class ImageArrays:
     @cached_property
     def digest(self) -> str:
         """16 hexadecimal digits that follow the images, labels and classes, not the root."""
-        images = self.images_sha256 or _images_sha256(self.images)
+        images = self.images_sha256 or images_sha256(self.images)
         described = json.dumps([list(self.images.shape), list(self.classes), images])
         digest = hashlib.sha256(described.encode())
         digest.update(np.ascontiguousarray(self.labels, dtype="<i8").data)
@@ -80,7 +80,7 @@ def write_arrays(
     description = {
         "version": VERSION,
         "shape": list(images.shape),
-        "images_sha256": _images_sha256(images),
+        "images_sha256": images_sha256(images),
         "classes": list(classes),
     }
     folder = writable_dir(root, "folder of the data set")
@@ -210,7 +210,8 @@ def _check(images: np.ndarray, labels: np.ndarray, num_classes: int, files: Sequ
         )
 
 
-def _images_sha256(images: np.ndarray) -> str:
+def images_sha256(images: np.ndarray) -> str:
+    """SHA-256 (hexadecimal) of the images' bytes."""
     digest = hashlib.sha256()
     for start in range(0, len(images), _CHUNK):
         digest.update(np.ascontiguousarray(images[start : start + _CHUNK]).data)

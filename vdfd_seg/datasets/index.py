@@ -93,7 +93,7 @@ def build_index(
         counts = _scan(scanner, pairs, workers, description if progress else None)
         save_counts(file, counts)
     counts.setflags(write=False)
-    return ClassIndex(names, counts, _digest(names, counts))
+    return ClassIndex(names, counts, index_digest(names, counts))
 
 
 def _paths(items: Sequence[dict]) -> list[tuple[str, str]]:
@@ -169,7 +169,8 @@ def _scan(
     return counts
 
 
-def _digest(names: Sequence[str], counts: np.ndarray) -> str:
+def index_digest(names: Sequence[str], counts: np.ndarray) -> str:
+    """SHA-256 (hexadecimal) over images' names and pixel counts, in order."""
     digest = hashlib.sha256("\0".join(names).encode())
     digest.update(counts.astype("<i8").tobytes())
     return digest.hexdigest()

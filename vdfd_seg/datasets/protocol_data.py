@@ -7,6 +7,7 @@ import numpy as np
 from mmengine.dist import get_dist_info
 from torch.utils.data import DataLoader, Sampler
 
+from vdfd_seg.datasets.index import index_digest
 from vdfd_seg.datasets.sampler import DrawSampler, ViewSampler
 from vdfd_seg.datasets.selection import (
     check_evaluate_on,
@@ -17,7 +18,7 @@ from vdfd_seg.datasets.selection import (
 from vdfd_seg.datasets.source import Source
 from vdfd_seg.datasets.task_dataset import Sample, TaskDataset
 from vdfd_seg.errors import InputError
-from vdfd_seg.protocols import Protocol
+from vdfd_seg.protocols import IGNORE_INDEX, Protocol
 
 
 class ProtocolData:
@@ -86,6 +87,17 @@ class ProtocolData:
         """Positions of the images that ``step`` trains on, validation images left out."""
         images = train_images(self.protocol, self.train.index, step)
         return split_validation(self.protocol, self.train.index, images)[0]
+
+    def train_digest(self, step: int) -> str:
+        """Digest of what ``step`` trains on: images by name, pixels by label.
+
+        Images of later tasks and the ids that the masks give to other classes do not enter.
+        """
+        images, index = self.train_images(step), self.train.index
+        table = np.asarray(self.protocol.train_label_map(step))
+        labels = sorted({0, *self.protocol.task_labels(step), IGNORE_INDEX})
+        counts = [index.counts[images][:, table == label].sum(1) for label in labels]
+        return index_digest([index.names[i] for i in images], np.stack(counts, 1))
 
     def train_samples(self, step: int) -> list[Sample]:
         """What ``step`` trains on: its images, old and future classes masked."""

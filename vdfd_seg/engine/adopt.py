@@ -62,7 +62,7 @@ def adopt(
     set_up()
     _check_method(settings)
     run = WorkDir(work_dir)
-    if run.results.exists() or list(run.path.glob("step_[0-9]*")):
+    if run.holds_run:
         raise InputError(
             f"the work dir '{run.path}' already holds a run; give another --work-dir, or delete it."
         )

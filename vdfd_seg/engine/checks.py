@@ -9,6 +9,8 @@ from mmseg.registry import OPTIMIZERS
 from vdfd_seg.checkpoint import load_step
 from vdfd_seg.datasets.protocol_data import ProtocolData
 from vdfd_seg.engine.data import Data
+from vdfd_seg.engine.differences import told
+from vdfd_seg.engine.history import history, places
 from vdfd_seg.engine.networks import build_network, checked_view
 from vdfd_seg.engine.settings import Settings
 from vdfd_seg.engine.work_dir import WorkDir
@@ -64,6 +66,31 @@ def check_checkpoints(run: WorkDir, data: Data, settings: Settings, steps: range
         saved = load_step(path)
         check_protocol(saved, data, path)
         check_method(saved, settings, path)
+        check_settings(saved, data, settings, path)
+
+
+def check_settings(saved: dict, data: Data, settings: Settings, path: Path) -> None:
+    """Refuse to continue from a step that the config would have trained otherwise.
+
+    Raises:
+        InputError: Naming the keys with their old and new values, or for a method that carries
+            positions of images which are elsewhere now.
+    """
+    meta, step = saved["meta"], saved["meta"]["step"]
+    other = told(meta.get("trained_with", {}), settings.trained_with(step))
+    if other and "trained_with" in meta:
+        raise InputError(
+            f"checkpoint '{path}' was trained with another config: {other}. Give the config as it "
+            f"was (what is to change in later steps belongs under step_overrides), or another "
+            f"--work-dir."
+        )
+    carries = settings.method().stores_data and saved["method"]["state"]
+    if carries and meta["fingerprint"] != data.fingerprint and meta["places"] != places(data, step):
+        raise InputError(
+            f"checkpoint '{path}': {settings.config.method.type} carries positions of images of "
+            f"task {step}, which are elsewhere in the data set now; put the new images behind "
+            f"those that were there."
+        )
 
 
 def check_parts(settings: Settings, data: Data, steps: range) -> None:
@@ -107,8 +134,11 @@ def check_method(saved: dict, settings: Settings, path: Path) -> None:
 def check_protocol(saved: dict, data: Data, path: Path) -> None:
     """Refuse a checkpoint of another protocol.
 
+    One whose tasks up to the checkpoint's step are the same, with the same training images, is
+    not another: tasks may have been added.
+
     Raises:
-        InputError: Naming both protocols.
+        InputError: Naming both protocols and what differs.
     """
     scenario = saved["meta"].get("scenario", data.protocol.scenario)
     if scenario != data.protocol.scenario:
@@ -117,9 +147,24 @@ def check_protocol(saved: dict, data: Data, path: Path) -> None:
             f"'{data.protocol.name}' is {data.protocol.scenario}-incremental; give another folder "
             f"or config."
         )
-    if saved["meta"]["fingerprint"] != data.fingerprint:
-        raise InputError(
-            f"checkpoint '{path}' belongs to protocol '{saved['meta']['protocol']}' with "
-            f"fingerprint {saved['meta']['fingerprint']}; the config's is '{data.protocol.name}' "
-            f"with {data.fingerprint} (other classes, order, rules or images)."
+    meta = saved["meta"]
+    if meta["fingerprint"] == data.fingerprint:
+        return
+    message = (
+        f"checkpoint '{path}' belongs to protocol '{meta['protocol']}' with fingerprint "
+        f"{meta['fingerprint']}; the config's is '{data.protocol.name}' with {data.fingerprint}"
+    )
+    if "history" not in meta or meta["step"] >= len(data.protocol.tasks):
+        raise InputError(f"{message} (other classes, order, rules or images).")
+    then, now = meta["history"], history(data, meta["step"])
+    images = {"count": None, "images": None}
+    other = told(then | images, now | images)
+    if not other and then != now:
+        other = (
+            f"step {meta['step']} had {then['count']} training images, now it would have "
+            f"{now['count']}, or others, or other labels. Images that are added for a later task "
+            f"must have none of the earlier tasks' classes labelled (while training they would be "
+            f"masked anyway)"
         )
+    if other:
+        raise InputError(f"{message}: {other}.")

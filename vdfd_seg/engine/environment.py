@@ -16,6 +16,7 @@ from mmengine.utils import ManagerMixin
 from mmengine.visualization import Visualizer
 from mmseg.utils import register_all_modules
 
+from vdfd_seg.environment import quiet_imports
 from vdfd_seg.errors import InputError
 
 
@@ -25,7 +26,8 @@ def set_up(launcher: str = "none") -> None:
     Args:
         launcher: ``"none"``, ``"pytorch"`` (torchrun) or ``"slurm"``.
     """
-    register_all_modules(init_default_scope=True)
+    with quiet_imports():
+        register_all_modules(init_default_scope=True)
     cv2.setNumThreads(0)
     if launcher != "none" and not is_distributed():
         needed = {"pytorch": "RANK", "slurm": "SLURM_PROCID"}[launcher]

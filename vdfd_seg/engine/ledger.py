@@ -1,14 +1,17 @@
 """``results.json`` of a run, updated after every step."""
 
-from mmengine.dist import is_main_process
+from mmengine.dist import barrier, is_main_process
 
+from vdfd_seg.checkpoint import to_plain
 from vdfd_seg.engine.data import Data
+from vdfd_seg.engine.differences import told
 from vdfd_seg.engine.settings import Settings
 from vdfd_seg.engine.work_dir import WorkDir
 from vdfd_seg.errors import InputError
 from vdfd_seg.evaluation import format_number, load_results, pool, summarise, write_results
 from vdfd_seg.evaluation.files import SCHEMA, SUMMARY
 
+_MAY_GROW = ("name", "fingerprint", "tasks", "classes", "palette")
 _MEMORY = ("held_bytes", "peak_memory_bytes", "peak_memory_of")
 
 
@@ -23,8 +26,8 @@ class Ledger:
         command: The command line.
 
     Raises:
-        InputError: When the results that are there belong to another protocol,
-            method or seed.
+        InputError: When the results that are there belong to another protocol, unless its tasks
+            are the first of this one's, or to another method or seed.
     """
 
     def __init__(self, run: WorkDir | None, settings: Settings, data: Data, environment, command):
@@ -60,26 +63,73 @@ class Ledger:
             "command": command,
         }
         self.test_images = [len(data.test_samples(step)) for step in range(len(protocol.tasks))]
+        self._shorter: dict | None = None
         if run is not None and run.results.exists():
             self._continue(load_results(run.results))
 
     def _continue(self, found):
         for key, mine, theirs in (
-            ("protocol fingerprint", self._fingerprint(self.results), self._fingerprint(found)),
+            ("protocol", *self._protocols(found)),
             ("method", self.results["method"], found["method"]),
             ("seed", self.results["seed"], found["seed"]),
         ):
-            if mine != theirs:
+            other = told({key: theirs}, {key: mine})
+            if other:
                 raise InputError(
-                    f"'{self.run.results}' holds results of another run: its {key} is {theirs}, "
-                    f"now it is {mine}; give another --work-dir, or --overwrite."
+                    f"'{self.run.results}' holds results of another run: {other}; give another "
+                    f"--work-dir, or --overwrite."
                 )
+        if self._fingerprint(found) != self._fingerprint(self.results):
+            self._shorter = found
+            return
         for key in ("matrix", "summary", "steps"):
             self.results[key] = found[key]
+
+    def _protocols(self, found):
+        """What may not differ between this protocol and the one of the results that are there."""
+        prints = [self._fingerprint(results) for results in (self.results, found)]
+        known = len(found["protocol"]["tasks"])
+        longer = len(self.protocol.tasks) > known
+        both = []
+        for results, fingerprint in zip((self.results, found), prints, strict=True):
+            protocol = results["protocol"]
+            kept = {key: value for key, value in protocol.items() if key not in _MAY_GROW}
+            tasks = protocol["tasks"][: known if longer else None]
+            kept["tasks"] = [[task["classes"], task["domains"]] for task in tasks]
+            if not longer:
+                kept["fingerprint (of rules, images and masks)"] = fingerprint
+            both.append(to_plain(kept) if len(set(prints)) > 1 else None)
+        return both
 
     @staticmethod
     def _fingerprint(results):
         return results["protocol"]["fingerprint"]
+
+    def begin(self) -> bool:
+        """Put results of fewer tasks aside.
+
+        The test images may be more now, and the example images others: evaluated again from the
+        checkpoints, all rows are of the same.
+
+        Returns:
+            Whether there were such, so that all steps must be evaluated again.
+        """
+        barrier()
+        if self._shorter is None:
+            return False
+        if is_main_process():
+            self._set_aside()
+        return True
+
+    def _set_aside(self):
+        tasks, now = len(self._shorter["protocol"]["tasks"]), len(self.protocol.tasks)
+        aside = self.run.set_results_aside(tasks)
+        print(
+            f"the {tasks} tasks of '{self.run.path}' are the first of {now} now: their checkpoints "
+            f"and all that the method remembers are kept, their steps are evaluated again; the "
+            f"results so far are kept as '{aside.name}'.",
+            flush=True,
+        )
 
     def has(self, step: int) -> bool:
         """Whether a step has been evaluated."""

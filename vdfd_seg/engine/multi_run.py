@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mmengine.config import DictAction
 
-from vdfd_seg.engine.settings import Settings, load_settings
+from vdfd_seg.engine.settings import Settings, load_settings, without_keys
 from vdfd_seg.engine.work_dir import WorkDir
 from vdfd_seg.errors import InputError
 from vdfd_seg.evaluation import load_results
@@ -209,16 +209,7 @@ def why_not_shared(settings: Settings, first: Settings) -> str:
 
 def _network(settings):
     """The model without its losses: what they train to is not what they are."""
-    model = settings.for_step(0).model.to_dict()
-
-    def without_losses(value):
-        if isinstance(value, dict):
-            return {k: without_losses(v) for k, v in value.items() if k != "loss_decode"}
-        if isinstance(value, (list, tuple)):
-            return [without_losses(v) for v in value]
-        return value
-
-    return without_losses(model)
+    return without_keys(settings.for_step(0).model.to_dict(), "loss_decode")
 
 
 def jobs_of(runs: Sequence[Run], overwrite: bool = False, logs: bool = True) -> list[Job]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mmengine.dist import barrier, get_dist_info, is_main_process
 
-from vdfd_seg.checkpoint import STEP_FORMAT, digest, load_step, nbytes, save_plain, to_plain
+from vdfd_seg.checkpoint import STEP_FORMAT, load_step, nbytes, save_plain, to_plain
 from vdfd_seg.datasets.protocol_data import ProtocolData
 from vdfd_seg.engine.checks import check_checkpoints, check_parts, checked_start
 from vdfd_seg.engine.data import open_data
@@ -16,6 +16,7 @@ from vdfd_seg.engine.evaluation import (
     step_metrics,
     write_examples,
 )
+from vdfd_seg.engine.history import history, places
 from vdfd_seg.engine.ledger import Ledger
 from vdfd_seg.engine.recovery import recover
 from vdfd_seg.engine.settings import Settings
@@ -66,11 +67,14 @@ def train_sequence(
         check_zero(settings.name, settings.for_step(step))
     start = checked_start(init_from, settings) if init_from else None
     data = open_data(settings)
+    check_parts(settings, data, steps)
     run.open(resume, overwrite)
     recover(run, len(settings.protocol.tasks), start is not None)
     ledger = Ledger(run, settings, data, describe(), command)
     check_checkpoints(run, data, settings, steps)
-    check_parts(settings, data, steps)
+    if ledger.begin():
+        steps = range(steps[-1] + 1)
+    run.write_config(settings)
     examples: list = []
     if isinstance(data, ProtocolData):
         examples = data.example_samples(settings.config.get("examples", 4))
@@ -157,6 +161,8 @@ def finish_step(trained: TrainedStep, trainer: StepTrainer, data, run) -> dict:
             "protocol": protocol.name,
             "scenario": protocol.scenario,
             "fingerprint": data.fingerprint,
+            "history": history(data, step),
+            "places": places(data, step) if method.stores_data else None,
             "dataset_meta": {
                 "classes": list(protocol.classes_seen(step)),
                 "palette": protocol.palette_of_labels()[: protocol.num_classes(step)],
@@ -165,6 +171,8 @@ def finish_step(trained: TrainedStep, trainer: StepTrainer, data, run) -> dict:
             "image_size": data.image_size,
             "test_pipeline": config.test_dataloader.dataset.to_dict().get("pipeline", []),
             "seed": trainer.settings.seed,
+            "config": trainer.settings.text,
+            "trained_with": trainer.settings.trained_with(step),
             "train_images": trained.train_images,
             "seconds": trained.seconds,
             "seconds_per_iter": trained.seconds_per_iter,
@@ -187,15 +195,12 @@ def finish_step(trained: TrainedStep, trainer: StepTrainer, data, run) -> dict:
 
 def _tag(settings, data, trainer):
     """What a half-trained step must have in common with the run that goes on with it."""
-    config = trainer.config.to_dict()
-    keys = ("model", "method", "growth", "train_cfg", "optim_wrapper", "param_scheduler")
-    parts = {key: config.get(key) for key in keys}
     # Of all processes: another number of them goes on where the same images are next.
-    parts["batch_size"] = config["train_dataloader"]["batch_size"] * get_dist_info()[1]
+    batch = trainer.config.train_dataloader["batch_size"] * get_dist_info()[1]
     return {
         "step": trainer.step,
-        "fingerprint": data.fingerprint,
-        "method": settings.config.method.type,
         "seed": settings.seed,
-        "config": digest(to_plain(parts)),
+        "protocol": history(data, trainer.step),
+        "config": settings.trained_with(trainer.step),
+        "train_dataloader.batch_size of all processes": batch,
     }

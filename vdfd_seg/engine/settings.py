@@ -5,10 +5,14 @@ import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from mmengine.config import Config
 
+from vdfd_seg.checkpoint import to_plain
+from vdfd_seg.engine.custom_imports import import_modules
 from vdfd_seg.engine.sharding import check_sharding
 from vdfd_seg.errors import InputError, nearest, unknown_name
 from vdfd_seg.methods import Method, build_method
@@ -30,6 +34,9 @@ WHOLE_RUN = {"protocol", "method", "seed", "evaluate_on", "data_preparation", "s
 """Keys that a step cannot override."""
 
 
+_TRAINS = ("model", "method", "growth", "train_cfg", "optim_wrapper", "param_scheduler")
+
+
 @dataclass
 class Settings:
     """A config, its protocol, and what the command line added.
@@ -45,6 +52,27 @@ class Settings:
     name: str
     protocol: Protocol
     seed: int
+
+    @cached_property
+    def text(self) -> str:
+        """The whole config, with what the command line changed, as a config file.
+
+        A value that no config can hold as text, such as a function, is written as Python shows it.
+        """
+        try:
+            return self.config.pretty_text
+        except SyntaxError:
+            return "".join(f"{key} = {value!r}\n" for key, value in self.config.to_dict().items())
+
+    def trained_with(self, step: int) -> dict:
+        """What of the config a step's weights follow from, once it has begun, as plain data.
+
+        Where initial weights come from does not enter: those that follow from them are kept.
+        """
+        config = self.for_step(step).to_dict()
+        parts = {key: config.get(key) for key in _TRAINS}
+        parts["model"] = without_keys(parts["model"], "init_cfg", "pretrained")
+        return to_plain(parts, "config")
 
     def method(self) -> Method:
         """A new method as the config describes it."""
@@ -153,7 +181,7 @@ def _read(path, options):
     if not path.is_file():
         raise InputError(f"config '{path}' does not exist.")
     try:
-        config = Config.fromfile(path)
+        config = Config.fromfile(path, import_custom_modules=False)
         options = dict(options or {})
         config.merge_from_dict(options)
         _follow_data_root(config, options)
@@ -162,6 +190,7 @@ def _read(path, options):
         raise InputError(
             f"config '{path}' cannot be read: {type(error).__name__}: {reason[0] if reason else ''}"
         ) from error
+    import_modules(path, config.get("custom_imports"))
     return config
 
 
@@ -239,3 +268,12 @@ def _follow_data_root(config, options):
             config[part]["dataset"]["data_root"] = options["data_root"]
     if config.get("data_preparation"):
         config["data_preparation"]["root"] = options["data_root"]
+
+
+def without_keys(value: Any, *keys: str) -> Any:
+    """Nested dicts and lists without some keys."""
+    if isinstance(value, dict):
+        return {k: without_keys(v, *keys) for k, v in value.items() if k not in keys}
+    if isinstance(value, (list, tuple)):
+        return [without_keys(item, *keys) for item in value]
+    return value

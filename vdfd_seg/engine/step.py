@@ -15,6 +15,7 @@ from mmengine.runner import IterBasedTrainLoop, Runner
 
 from vdfd_seg.datasets.seeding import derived_seed
 from vdfd_seg.engine.data import Data
+from vdfd_seg.engine.differences import told
 from vdfd_seg.engine.networks import finished_network, network_of_step
 from vdfd_seg.engine.peak_memory import PeakMemory
 from vdfd_seg.engine.recovery import last_state
@@ -143,12 +144,11 @@ class StepTrainer:
         learner, context = self.prepare()
         state = last_state(resume_path)
         if state is not None:
-            other = [key for key, value in tag.items() if state["tag"].get(key) != value]
+            other = told(state["tag"], tag)
             if other:
                 raise InputError(
-                    f"'{resume_path}' belongs to another run: its {', '.join(other)} differ; "
-                    f"go on with the same config (and train_dataloader.batch_size times the number "
-                    f"of processes as it was), give another --work-dir, or --overwrite."
+                    f"'{resume_path}' belongs to another run: {other}. Give the config as it "
+                    f"was, another --work-dir, or --overwrite."
                 )
         samples = learner.method.select(self.data, self.step, context.carried)
         iterations = self._iterations(len(samples))
@@ -214,6 +214,8 @@ class StepTrainer:
         visualizer = dict(config.get("visualizer") or {"type": "Visualizer"})
         visualizer["name"] = f"{name}_{id(learner)}"
         return StepRunner(
+            config_text=self.settings.text,
+            run_seed=self.settings.seed,
             model=learner,
             work_dir=str(self.folder),
             train_dataloader=loader,

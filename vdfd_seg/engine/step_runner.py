@@ -4,48 +4,80 @@ import logging
 
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
+from mmengine.utils.dl_utils import collect_env
 
 
-class SaidOnce(logging.Filter):
-    """Lets what every Runner says while it is built through to the terminal once a process.
+class TerminalFilter(logging.Filter):
+    """Keeps off the terminal what a Runner says of itself; the log file of each step has it all.
 
-    The machine, the order of the hooks and the like take a hundred lines and are the same in
-    every step: over twenty steps what matters would be lost among them. The log file of each step
-    has them all.
+    The learning rate of every parameter, the order of the hooks and the config take hundreds of
+    lines a step, among which what matters would be lost. The machine is shown once a process.
     """
 
-    BEGINNINGS = (
-        "\n" + "-" * 60 + "\nSystem environment:",
+    NEVER = (
         "Config:\n",
         "Distributed training is not used",
+        "Exp name: ",
         "Hooks will be executed in the following order",
+        "paramwise_options -- ",
     )
+    ONCE = "\n" + "-" * 60 + "\nSystem environment:"
 
     def __init__(self):
         super().__init__()
-        self.said: set[str] = set()
+        self.said = False
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether a record is something else, or the first of its kind."""
+        """Whether the terminal shows a record."""
         text = str(record.msg)
-        kind = next((start for start in self.BEGINNINGS if text.startswith(start)), None)
-        if kind is None:
-            return True
-        first = kind not in self.said
-        self.said.add(kind)
+        if not text.startswith(self.ONCE):
+            return not text.startswith(self.NEVER)
+        first, self.said = not self.said, True
         return first
 
 
-_said_once = SaidOnce()
+_terminal_filter = TerminalFilter()
 
 
 class StepRunner(Runner):
-    """A Runner whose terminal output repeats nothing that an earlier one's said."""
+    """A Runner that logs the run's config and seed, and spares the terminal.
+
+    Args:
+        config_text: The config of the run.
+        run_seed: Its seed; the Runner's own is derived from it and the step.
+        **kwargs: Those of ``Runner``.
+    """
+
+    def __init__(self, *, config_text: str, run_seed: int, **kwargs):
+        self._config_text = config_text
+        self._run_seed = run_seed
+        super().__init__(**kwargs)
 
     def build_logger(self, *args, **kwargs) -> MMLogger:
         """MMEngine's logger, with a filter on what writes to the terminal."""
         logger = super().build_logger(*args, **kwargs)
         for handler in logger.handlers:
             if not isinstance(handler, logging.FileHandler):
-                handler.addFilter(_said_once)
+                handler.addFilter(_terminal_filter)
         return logger
+
+    def dump_config(self) -> None:
+        """Write nothing: the work dir holds the config of the run."""
+
+    def _log_env(self, env_cfg: dict) -> None:
+        # MMEngine's shows the derived seed, and of the config what the Runner was given of it.
+        system = collect_env()
+        del system["numpy_random_seed"]
+        runtime = {
+            **env_cfg,
+            "seed": self._run_seed,
+            "Distributed launcher": self._launcher,
+            "Processes": self._world_size,
+        }
+        blocks = [
+            f"\n{name} environment:" + "".join(f"\n    {key}: {value}" for key, value in of.items())
+            for name, of in (("System", system), ("Runtime", runtime))
+        ]
+        line = "-" * 60
+        self.logger.info("\n" + line + "\n".join(blocks) + "\n" + line + "\n")
+        self.logger.info(f"Config:\n{self._config_text}")

@@ -1,13 +1,18 @@
 """The files of one run."""
 
+import os
 import shutil
 from pathlib import Path
 
 from mmengine.dist import barrier, is_main_process
 
+from vdfd_seg.engine.settings import Settings
 from vdfd_seg.errors import InputError
-from vdfd_seg.files import previous_state, remove_unfinished, writable_dir
+from vdfd_seg.files import atomic_write_text, previous_state, remove_unfinished, writable_dir
 from vdfd_seg.paths import step_name
+
+OLD_RESULTS = "results_of_*_tasks.json"
+"""Names of the results of fewer tasks that a run had before tasks were added."""
 
 
 class WorkDir:
@@ -60,6 +65,29 @@ class WorkDir:
         """``report.html``."""
         return self.path / "report.html"
 
+    def set_results_aside(self, tasks: int) -> Path:
+        """Rename the results of so many tasks, and forget the example images chosen for them."""
+        aside = self.path / OLD_RESULTS.replace("*", str(tasks))
+        os.replace(self.results, aside)
+        shutil.rmtree(self.samples, ignore_errors=True)
+        return aside
+
+    def write_config(self, settings: Settings) -> None:
+        """Write the whole config as a file that ``train`` takes, under the name that it came with.
+
+        Args:
+            settings: What runs.
+        """
+        path = self.path / f"{settings.name}.py"
+        # What is run again from here may not replace itself.
+        if is_main_process() and path.resolve() != Path(settings.config.filename or "").resolve():
+            atomic_write_text(path, settings.text)
+
+    @property
+    def holds_run(self) -> bool:
+        """Whether there are results, or weights of a step: what was refused leaves none."""
+        return self.results.exists() or any(self.path.glob("step_[0-9]*/*.pth*"))
+
     def open(self, resume: bool, overwrite: bool) -> None:
         """Make the folder, unless it holds a run that was not asked to be touched.
 
@@ -74,16 +102,14 @@ class WorkDir:
         if is_main_process():
             writable_dir(self.path, "work dir")
             remove_unfinished(self.path)
-            steps = sorted(self.path.glob("step_[0-9]*"))
-            if self.results.exists() or steps:
-                if overwrite:
-                    for folder in [*steps, self.samples]:
-                        shutil.rmtree(folder, ignore_errors=True)
-                    self.results.unlink(missing_ok=True)
-                    self.report.unlink(missing_ok=True)
-                elif not resume:
-                    raise InputError(
-                        f"the work dir '{self.path}' already holds a run; give --resume to go on "
-                        f"with it, --overwrite to delete it, or another --work-dir."
-                    )
+            if overwrite:
+                for folder in [*self.path.glob("step_[0-9]*"), self.samples]:
+                    shutil.rmtree(folder, ignore_errors=True)
+                for file in [self.report, self.results, *self.path.glob(OLD_RESULTS)]:
+                    file.unlink(missing_ok=True)
+            elif self.holds_run and not resume:
+                raise InputError(
+                    f"the work dir '{self.path}' already holds a run; give --resume to go on "
+                    f"with it, --overwrite to delete it, or another --work-dir."
+                )
         barrier()

@@ -96,6 +96,8 @@ class Protocol:
 
     def __post_init__(self):
         self._check_rules()
+        if not self.classes:
+            raise InputError(f"protocol '{self.name}': has no classes; list those of the masks.")
         if not self.tasks:
             raise InputError(f"protocol '{self.name}': has no tasks; list at least one.")
         self._check_classes()
