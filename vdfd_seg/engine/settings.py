@@ -213,6 +213,12 @@ def parse_steps(text: str, count: int, where: str = "--steps") -> range:
     return steps
 
 
+def imported_modules(config: Config) -> list[str]:
+    """Names of the modules that ``custom_imports`` registers parts of a network from."""
+    names = (config.get("custom_imports") or {}).get("imports") or []
+    return [names] if isinstance(names, str) else list(names)
+
+
 def command_line() -> str:
     """The command that reproduces this run."""
     program, *arguments = sys.argv

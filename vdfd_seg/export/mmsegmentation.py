@@ -10,7 +10,7 @@ from vdfd_seg.engine.environment import set_up
 from vdfd_seg.engine.networks import model_config
 from vdfd_seg.errors import InputError
 from vdfd_seg.files import atomic_write, atomic_write_text
-from vdfd_seg.inference.loading import head_sizes, predicts_otherwise
+from vdfd_seg.inference.loading import head_sizes, import_modules, predicts_otherwise
 from vdfd_seg.inference.masks import image_transforms
 from vdfd_seg.visualization import default_palette
 
@@ -48,6 +48,7 @@ def export_mmseg(checkpoint: str | Path, out: str | Path) -> tuple[Path, Path]:
         )
     set_up()
     saved = load_step(checkpoint)
+    import_modules(saved, checkpoint)
     meta = saved["meta"]
     if meta.get("problem", "segmentation") != "segmentation":
         raise InputError(
@@ -61,7 +62,8 @@ def export_mmseg(checkpoint: str | Path, out: str | Path) -> tuple[Path, Path]:
         )
     classes = list(meta["dataset_meta"]["classes"])
     palette = meta["dataset_meta"]["palette"] or default_palette(len(classes))
-    config = _config(_model(meta, head_sizes(saved), checkpoint), image_transforms(meta))
+    model = _model(meta, head_sizes(saved), checkpoint)
+    config = _config(model, image_transforms(meta), meta.get("imports", []))
     content = {
         "state_dict": saved["state_dict"],
         "meta": to_plain(
@@ -115,8 +117,10 @@ def _ours(value):
             yield from _ours(item)
 
 
-def _config(model, pipeline):
+def _config(model, pipeline, modules):
+    own = {"custom_imports": {"imports": modules, "allow_failed_imports": False}}
     parts = {
+        **(own if modules else {}),
         "default_scope": "mmseg",
         "model": model,
         "test_pipeline": pipeline,

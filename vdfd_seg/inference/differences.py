@@ -153,7 +153,8 @@ class Differences:
         if named is None:
             named = np.union1d(old, new).tolist()
         titles = (f"A: step {self.old.step}", f"B: step {self.new.step}", "changed, to")
-        page = comparison(as_rgb(image), (old, new), titles, self.palette, alpha)
+        background = self.new.background
+        page = comparison(as_rgb(image), (old, new), titles, self.palette, alpha, background)
         names = [self.classes[label] for label in named]
         colours = [self.palette[label] for label in named]
         return stacked([page, legend(names, colours, page.shape[1])])

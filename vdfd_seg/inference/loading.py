@@ -1,6 +1,11 @@
 """A predictor from a step's checkpoint, whatever its problem."""
 
+import importlib
+import logging
+import sys
 from pathlib import Path
+
+from mmengine.logging import print_log
 
 from vdfd_seg.checkpoint import load_step
 from vdfd_seg.engine.environment import set_up
@@ -39,6 +44,7 @@ def load_predictor(
         (checkpoint,) = find_checkpoints(checkpoint, step)
     set_up()
     saved = load_step(checkpoint)
+    import_modules(saved, checkpoint)
     meta = saved["meta"]
     sizes = head_sizes(saved)
     classifies = meta.get("problem", "segmentation") == "classification"
@@ -56,6 +62,36 @@ def load_predictor(
     if classifies:
         return ClassPredictor(learner, meta, task)
     return Predictor(learner, meta)
+
+
+def import_modules(saved: dict, checkpoint: str | Path) -> None:
+    """Import the modules that the run's ``custom_imports`` named, by their names.
+
+    Nothing in the checkpoint is executed, but it chooses which of the modules on Python's path are.
+
+    Args:
+        saved: What the checkpoint holds.
+        checkpoint: Its file, for the message.
+
+    Raises:
+        InputError: For a module that is not on the path, or fails.
+    """
+    for name in saved["meta"].get("imports", []):
+        if name in sys.modules:
+            continue
+        print_log(
+            f"importing the module '{name}', which checkpoint '{checkpoint}' names",
+            logger="current",
+            level=logging.WARNING,
+        )
+        try:
+            importlib.import_module(name)
+        except Exception as error:
+            raise InputError(
+                f"checkpoint '{checkpoint}' is of a run with custom_imports of '{name}', which "
+                f"cannot be imported ({type(error).__name__}: {error}); put its folder into "
+                f"PYTHONPATH."
+            ) from error
 
 
 def head_sizes(saved: dict) -> list[int]:

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
-from vdfd_seg.visualization.overlay import Palette, colourise, overlay
+from vdfd_seg.visualization.overlay import Palette, colourise, drawable, overlay
 
 
 def as_rgb(image: np.ndarray) -> np.ndarray:
@@ -43,7 +43,7 @@ def beside(parts: Sequence[np.ndarray], gap: int = 8) -> np.ndarray:
 
 def caption(text: str, font_size: int = 14) -> np.ndarray:
     """A line of text on white, as wide as it needs."""
-    font = ImageFont.load_default(font_size)
+    text, font = drawable(text, font_size)
     size = (round(font.getlength(text)) + font_size, round(1.7 * font_size))
     picture = Image.new("RGB", size, "white")
     ImageDraw.Draw(picture).text((2, size[1] / 2), text, fill="black", font=font, anchor="lm")
@@ -74,6 +74,7 @@ def comparison(
     titles: Sequence[str],
     palette: Palette,
     alpha: float = 0.5,
+    background: int | None = None,
 ) -> np.ndarray:
     """Two overlays and, right of them, where the second differs from the first.
 
@@ -83,11 +84,12 @@ def comparison(
         titles: Three captions.
         palette: ``(C, 3)`` RGB of 0..255.
         alpha: Weight of the overlays' colours. Default 0.5.
+        background: As for :func:`~vdfd_seg.visualization.overlay.overlay`.
 
     Returns:
         ``(height, width, 3)`` uint8 RGB.
     """
-    panels = [overlay(image, mask, palette, alpha) for mask in masks]
+    panels = [overlay(image, mask, palette, alpha, background) for mask in masks]
     old, new = masks
     panels.append(changes(image, old, new, palette))
     return beside(
