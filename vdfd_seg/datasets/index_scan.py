@@ -84,6 +84,11 @@ class MaskScanner:
                         "class ids; an index mask is needed (palette or grey PNG with "
                         f"one id per pixel). {_way_out(mask)}"
                     )
+                if mask.tile and mask.tile[0][3] in ("L;2", "L;4"):
+                    raise SampleError(
+                        f"{mask_path}: a grey PNG of {mask.tile[0][3][2]} bits, whose values every "
+                        "reader stretches to 0 to 255; write the mask with 8 bits."
+                    )
                 if mask.size != size:
                     raise SampleError(
                         f"{mask_path}: the mask is {_text(mask.size)} pixels but its image "
