@@ -105,6 +105,7 @@ def test_export_to_mmsegmentation_names_them_too(own_run, folder, scenes, tmp_pa
     weights, config = export_mmseg(tmp_path / "checkpoint.pth", tmp_path / "step.pth")
     predict = load_predictor(tmp_path / "checkpoint.pth")
     forget()
+    assert "'imports': ['own_net', 'own_parts.method']" in config.read_text()
     model = init_model(str(config), str(weights), device="cpu")
     assert type(model.backbone).__name__ == "OwnNet"
     image = scenes / "JPEGImages/val_00.jpg"
@@ -118,14 +119,27 @@ def test_a_module_that_is_missing_or_fails_is_named(own_run, tmp_path, monkeypat
     if content:
         (tmp_path / "own_net.py").write_text(content)
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(InputError, match=r"custom_imports of 'own_net'.*PYTHONPATH") as caught:
+    with pytest.raises(InputError, match="'OwnMethod' .*'own_net'.*PYTHONPATH") as caught:
         load_predictor(own_run)
     assert ("no licence" if content else "No module named 'own_net'") in str(caught.value)
     forget()
 
 
-def test_without_custom_imports_nothing_is_imported(vdfd_run):
-    assert load_step(vdfd_run.path / "step_02/checkpoint.pth")["meta"]["imports"] == []
+def test_what_is_known_imports_nothing(vdfd_run, classifier, tmp_path):
+    """Of a run whose modules prepared its data, or had its protocol."""
+    for number, run in enumerate((vdfd_run, classifier())):
+        content = load_step(run.path / "step_02/checkpoint.pth")
+        assert content["meta"]["imports"] == []
+        content["meta"]["imports"] = ["nowhere"]
+        save_plain(tmp_path / f"{number}.pth", content)
+        load_predictor(tmp_path / f"{number}.pth")
+        if not number:
+            _, config = export_mmseg(tmp_path / "0.pth", tmp_path / "plain.pth")
+            assert "nowhere" not in config.read_text()
+        content["method"]["type"] = "Unknown"
+        save_plain(tmp_path / f"{number}.pth", content)
+        with pytest.raises(InputError, match="'Unknown' from custom_imports, and 'nowhere'"):
+            load_predictor(tmp_path / f"{number}.pth")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from vdfd_seg.engine.environment import set_up
 from vdfd_seg.engine.networks import model_config
 from vdfd_seg.errors import InputError
 from vdfd_seg.files import atomic_write, atomic_write_text
-from vdfd_seg.inference.loading import head_sizes, import_modules, predicts_otherwise
+from vdfd_seg.inference.loading import head_sizes, import_modules, own_types, predicts_otherwise
 from vdfd_seg.inference.masks import image_transforms
 from vdfd_seg.visualization import default_palette
 
@@ -21,8 +21,8 @@ def export_mmseg(checkpoint: str | Path, out: str | Path) -> tuple[Path, Path]:
     """Write a step's network as mmsegmentation's own files.
 
     The config has the model (with as many classes as the step knows, and plain cross-entropy in
-    place of this package's losses, which predicting does not use), the test pipeline and a
-    visualizer; the checkpoint the weights, class names and palette, as plain data that
+    place of this package's losses, which predicting does not use), the test pipeline, a
+    visualizer, and where the network needs the run's ``custom_imports``, these; the checkpoint the weights, class names and palette, as plain data that
     ``torch.load(weights_only=True)`` reads. Weights are not changed.
 
     Args:
@@ -63,7 +63,8 @@ def export_mmseg(checkpoint: str | Path, out: str | Path) -> tuple[Path, Path]:
     classes = list(meta["dataset_meta"]["classes"])
     palette = meta["dataset_meta"]["palette"] or default_palette(len(classes))
     model = _model(meta, head_sizes(saved), checkpoint)
-    config = _config(model, image_transforms(meta), meta.get("imports", []))
+    pipeline, modules = image_transforms(meta), meta.get("imports", [])
+    config = _config(model, pipeline, modules if own_types([model, pipeline], modules) else [])
     content = {
         "state_dict": saved["state_dict"],
         "meta": to_plain(

@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 
 from mmengine.logging import print_log
+from mmengine.registry import Registry
+from mmseg import registry as mmseg_registry
 
 from vdfd_seg.checkpoint import load_step
 from vdfd_seg.engine.environment import set_up
@@ -18,6 +20,8 @@ from vdfd_seg.models import ContinualLearner, view_of
 from vdfd_seg.models.classifier import ROTATIONS
 from vdfd_seg.paths import find_checkpoints
 from vdfd_seg.registry import METHODS
+
+_REGISTRIES = [METHODS, *(r for r in vars(mmseg_registry).values() if isinstance(r, Registry))]
 
 
 def load_predictor(
@@ -65,18 +69,21 @@ def load_predictor(
 
 
 def import_modules(saved: dict, checkpoint: str | Path) -> None:
-    """Import the modules that the run's ``custom_imports`` named, by their names.
+    """Import the modules of the run's ``custom_imports``, by name, where something of them is used.
 
-    Nothing in the checkpoint is executed, but it chooses which of the modules on Python's path are.
+    Nothing in the checkpoint is executed, but it chooses which modules on Python's path are.
 
     Args:
         saved: What the checkpoint holds.
-        checkpoint: Its file, for the message.
+        checkpoint: Its file, for messages.
 
     Raises:
         InputError: For a module that is not on the path, or fails.
     """
-    for name in saved["meta"].get("imports", []):
+    meta, names = saved["meta"], saved["meta"].get("imports", [])
+    method = {"type": saved["method"]["type"]}
+    own = own_types([meta["model"], meta["test_pipeline"], method], names)
+    for name in names if own else []:
         if name in sys.modules:
             continue
         print_log(
@@ -88,10 +95,30 @@ def import_modules(saved: dict, checkpoint: str | Path) -> None:
             importlib.import_module(name)
         except Exception as error:
             raise InputError(
-                f"checkpoint '{checkpoint}' is of a run with custom_imports of '{name}', which "
+                f"checkpoint '{checkpoint}' needs '{own[0]}' from custom_imports, and '{name}' "
                 f"cannot be imported ({type(error).__name__}: {error}); put its folder into "
                 f"PYTHONPATH."
             ) from error
+
+
+def own_types(config, modules: list[str]) -> list[str]:
+    """Names of the types in a config that are not registered, or by these modules."""
+
+    def own(kind):
+        found = next((hit for r in _REGISTRIES if (hit := r.get(kind))), None)
+        place = f"{getattr(found, '__module__', '')}."
+        return found is None or any(place.startswith(f"{name}.") for name in modules)
+
+    return sorted(filter(own, _types(config)))
+
+
+def _types(value) -> set[str]:
+    if isinstance(value, (list, tuple)):
+        return set().union(*map(_types, value))
+    if isinstance(value, dict):
+        kind = value.get("type")
+        return _types(list(value.values())) | ({kind} if isinstance(kind, str) else set())
+    return set()
 
 
 def head_sizes(saved: dict) -> list[int]:
