@@ -129,12 +129,13 @@ def test_parallel_equals_serial(tmp_path, index, write_image, write_mask):
 def test_counts_are_of_what_the_training_reads(items, index, registered_modules, mode, suffix):
     from mmseg.registry import TRANSFORMS
 
-    values = np.array([[0, 0, 1], [2, 255, 255]], np.uint8) if mode[0] in "PLI" else np.eye(2, 3) > 0
+    values = np.array([[0, 0, 1], [2, 9, 9]], np.uint8)
+    if mode == "1":
+        values = values > 1
+    types = {"I;16": np.uint16, "I": np.int32}
+    mask = Image.fromarray(values.astype(types.get(mode, values.dtype)))
     if mode[0] == "P":
-        values = values.clip(max=9)
-    mask = Image.fromarray(values.astype({"I;16": np.uint16, "I": np.int32}.get(mode, values.dtype)))
-    if mode[0] == "P":
-        mask.putpalette([channel for value in range(256) for channel in (255 - value, value, 7)])
+        mask.putpalette([part for value in range(256) for part in (255 - value, value, 7)])
     path = mask_path(items[0]).with_suffix(f".{suffix}")
     try:
         mask.save(path, **({"bits": 4} if "4" in mode else {}))

@@ -272,8 +272,7 @@ class TestNoBackground:
         settings(self.BALANCED, text=_own(scenario="domain"))
 
     UNBIASED = (
-        "model['decode_head'] = "
-        "dict(loss_decode=[dict(type='vdfd_seg.UnbiasedCrossEntropyLoss')])"
+        "model['decode_head'] = dict(loss_decode=[dict(type='vdfd_seg.UnbiasedCrossEntropyLoss')])"
     )
 
     @pytest.mark.parametrize(
@@ -299,4 +298,4 @@ class TestNoBackground:
         assert lines == []
         settings(extra, text=_own())
         assert len(lines) == bool(said)
-        assert not said or said in lines[0] and "'custom' has no background" in lines[0]
+        assert not said or (said in lines[0] and "'custom' has no background" in lines[0])

@@ -44,8 +44,7 @@ def _check_list(dataset: BaseSegDataset) -> None:
         elif isabs(name):
             problem = f"is '{name}'; names are relative to data_prefix.img_path"
         elif name.lower().endswith(IMAGE_SUFFIXES) and (
-            isfile(join(images, name))
-            and not isfile(join(images, name + suffix))
+            isfile(join(images, name)) and not isfile(join(images, name + suffix))
         ):
             problem = f"is '{name}'; names are without suffix, '{suffix}' (img_suffix) is added"
         if problem:

@@ -22,8 +22,9 @@ def export_mmseg(checkpoint: str | Path, out: str | Path) -> tuple[Path, Path]:
 
     The config has the model (with as many classes as the step knows, and plain cross-entropy in
     place of this package's losses, which predicting does not use), the test pipeline, a
-    visualizer, and where the network needs the run's ``custom_imports``, these; the checkpoint the weights, class names and palette, as plain data that
-    ``torch.load(weights_only=True)`` reads. Weights are not changed.
+    visualizer, and where the network needs the run's ``custom_imports``, these; the checkpoint the
+    weights, class names and palette, as plain data that ``torch.load(weights_only=True)`` reads.
+    Weights are not changed.
 
     Args:
         checkpoint: A step's checkpoint of segmentation.

@@ -137,7 +137,7 @@ def legend(
 
 
 @functools.cache
-def drawable(text: str, size: int) -> tuple[str, ImageFont.FreeTypeFont]:
+def drawable(text: str, size: int) -> tuple[str, ImageFont.FreeTypeFont | ImageFont.ImageFont]:
     """A text as it can be drawn, and a font that has its letters.
 
     Beyond ASCII that is DejaVu Sans (Latin, Greek, Cyrillic and more), which comes with matplotlib,
