@@ -5,6 +5,7 @@ import json
 import re
 import shlex
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +94,17 @@ def shortened(command):
 def test_configs_are_short():
     assert list(CONFIGS) == ["own.py", "own_domains.py", "own_later.py"]
     assert max(len(text.splitlines()) for text in CONFIGS.values()) <= 25
+
+
+def test_masks_in_colours_become_ids(tmp_path, monkeypatch):
+    (code,) = re.findall(r"```python\n(import sys\n.*?)```", PAGE, re.DOTALL)
+    colours = np.array([[(0, 128, 0), (9, 9, 9)], [(0, 0, 0), (128, 0, 0)]], np.uint8)
+    (tmp_path / "in/below").mkdir(parents=True)
+    Image.fromarray(colours).save(tmp_path / "in/below/a.png")
+    monkeypatch.setattr(sys, "argv", ["", str(tmp_path / "in"), str(tmp_path / "out")])
+    exec(code, {})
+    with Image.open(tmp_path / "out/below/a.png") as mask:
+        assert np.asarray(mask).tolist() == [[2, 255], [0, 1]]
 
 
 def test_every_command_on_the_page_runs(clone, monkeypatch, capsys):

@@ -124,6 +124,31 @@ def test_parallel_equals_serial(tmp_path, index, write_image, write_mask):
     assert serial.digest == parallel.digest
 
 
+@pytest.mark.parametrize("mode", ["P", "P of 4 bits", "L", "1", "I", "I;16"])
+@pytest.mark.parametrize("suffix", ["png", "tif", "bmp"])
+def test_counts_are_of_what_the_training_reads(items, index, registered_modules, mode, suffix):
+    from mmseg.registry import TRANSFORMS
+
+    values = np.array([[0, 0, 1], [2, 9, 9]], np.uint8)
+    if mode == "1":
+        values = values > 1
+    types = {"I;16": np.uint16, "I": np.int32}
+    mask = Image.fromarray(values.astype(types.get(mode, values.dtype)))
+    if mode[0] == "P":
+        mask.putpalette([part for value in range(256) for part in (255 - value, value, 7)])
+    path = mask_path(items[0]).with_suffix(f".{suffix}")
+    try:
+        mask.save(path, **({"bits": 4} if "4" in mode else {}))
+    except OSError:
+        return  # Not a mode of this format.
+    load = TRANSFORMS.build({"type": "LoadAnnotations"})
+    sample = {"seg_map_path": str(path), "label_map": None, "reduce_zero_label": False}
+    read = load({**sample, "seg_fields": []})["gt_seg_map"]
+    assert np.array_equal(read, values)
+    counts = index([{**items[0], "seg_map_path": str(path)}], num_classes=10).counts[0]
+    assert np.array_equal(counts, np.bincount(values.ravel(), minlength=256))
+
+
 def test_image_turned_by_its_exif_tag_fits_a_turned_mask(items, index, tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6

@@ -1,6 +1,8 @@
 """Every file that cannot be indexed is an error that names it and says what to do."""
 
 import os
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +71,9 @@ def test_unequal_sizes(items, index, write_image):
     assert items[0]["seg_map_path"] in message
     assert "3x2" in message
     assert "2x3" in message
+    assert "turned as their EXIF data say" in message
+    write_image(Path(items[0]["img_path"]), size=(3, 4))
+    assert "EXIF" not in error_of(index, items)
 
 
 def test_colour_mask(items, index):
@@ -77,6 +82,43 @@ def test_colour_mask(items, index):
     assert items[0]["seg_map_path"] in message
     assert "RGB" in message
     assert "index mask is needed" in message
+
+
+@pytest.mark.parametrize(
+    ("channels", "way_out"),
+    [((0, 1, 2), "Turn every colour into the id"), ((1, 1, 1), "Its channels are equal: keep one")],
+)
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_colour_masks_have_a_way_out(items, index, channels, way_out, mode):
+    Image.new("RGB", (3, 2), channels).convert(mode).save(items[0]["seg_map_path"])
+    assert way_out in error_of(index, items)
+
+
+def test_the_way_out_of_equal_channels(items, index):
+    path = items[0]["seg_map_path"]
+    expected = index(items).counts
+    ids = Image.fromarray(np.asarray(Image.open(path)))
+    Image.merge("RGB", [ids] * 3).save(path)
+    error_of(index, items)
+    with Image.open(path) as mask:
+        kept = mask.getchannel(0)
+    kept.save(path)
+    assert (index(items).counts == expected).all()
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+def test_grey_masks_of_few_bits(items, index, bits):
+    """Written by hand: Pillow does not write them."""
+    row = {2: b"\x00\x90", 4: b"\x00\x21\x00"}[bits]  # 2, 1, 0
+    header = struct.pack(">IIBBBBB", 3, 2, bits, 0, 0, 0, 0)
+    content = b"\x89PNG\r\n\x1a\n"
+    for kind, data in ((b"IHDR", header), (b"IDAT", zlib.compress(row * 2)), (b"IEND", b"")):
+        content += struct.pack(">I", len(data)) + kind + data
+        content += struct.pack(">I", zlib.crc32(kind + data))
+    Path(items[0]["seg_map_path"]).write_bytes(content)
+    assert np.asarray(Image.open(items[0]["seg_map_path"])).max() == {2: 170, 4: 34}[bits]
+    message = error_of(index, items, num_classes=200)
+    assert f"grey PNG of {bits} bits" in message and items[0]["seg_map_path"] in message
 
 
 @pytest.mark.parametrize("key", ["img_path", "seg_map_path"])

@@ -325,8 +325,60 @@ class TestCommandLine:
         assert command_line() == "vdfd_seg train a.py"
 
 
-def test_growth_for_a_background_is_refused_before_a_classifier_trains(settings, refused):
-    text = CONFIG.replace("type='VOC', split='10-5'", "type='CIFAR100'")
-    settings("growth = dict(init='random')", text=text)
-    settings("growth = dict(init='balanced')")
-    refused("growth.init='balanced' is for seg", "growth = dict(init='balanced')", text=text)
+def _own(**rules):
+    return CONFIG.replace(
+        "type='VOC', split='10-5'",
+        f"type='Custom', classes=['a', 'b', 'c'], "
+        f"tasks=[dict(classes=['a', 'b'], domains=['x']), dict(domains=['y'])], **{rules}"
+        if rules.get("scenario") == "domain"
+        else f"type='Custom', classes=['a', 'b', 'c'], tasks=[['a', 'b'], ['c']], **{rules}",
+    )
+
+
+class TestNoBackground:
+    BALANCED = "growth = dict(init='balanced')"
+
+    @pytest.mark.parametrize("init", ["balanced", "background"])
+    def test_rows_cannot_begin_as_its_own(self, settings, refused, init):
+        classes = CONFIG.replace("type='VOC', split='10-5'", "type='CIFAR100'")
+        for text in (classes, _own()):
+            settings("growth = dict(init='random')", text=text)
+            refused("which protocol .* does not have", f"growth = dict(init='{init}')", text=text)
+        refused(
+            "does not have", f"step_overrides = {{'1': dict(growth=dict(init='{init}'))}}",
+            text=_own(),
+        )  # fmt: skip
+
+    def test_they_can_where_there_is_one_or_nothing_grows(self, settings):
+        settings(self.BALANCED)
+        settings(self.BALANCED, text=_own(background="a"))
+        settings(self.BALANCED, text=_own(scenario="domain"))
+
+    UNBIASED = (
+        "model['decode_head'] = dict(loss_decode=[dict(type='vdfd_seg.UnbiasedCrossEntropyLoss')])"
+    )
+
+    @pytest.mark.parametrize(
+        ("extra", "said"),
+        [
+            ("", None),
+            ("method = dict(type='EWC')", None),
+            ("method = dict(type='MiB')", "method MiB is the plain distillation"),
+            ("method = dict(type='RCIL')", "method RCIL is with the plain distillation"),
+            ("method = dict(type='PLOP')", "method PLOP is without pseudo-labels"),
+            (UNBIASED, "a loss that looks for old classes in the background is the plain one"),
+        ],
+    )
+    def test_what_is_defined_by_it_says_what_it_is_without(
+        self, settings, monkeypatch, extra, said
+    ):
+        lines = []
+        monkeypatch.setattr(
+            "vdfd_seg.engine.settings.print_log", lambda line, **_: lines.append(line)
+        )
+        for text in (CONFIG, _own(background="a"), _own(scenario="domain")):
+            settings(extra, text=text)
+        assert lines == []
+        settings(extra, text=_own())
+        assert len(lines) == bool(said)
+        assert not said or (said in lines[0] and "'custom' has no background" in lines[0])

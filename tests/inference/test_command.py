@@ -10,6 +10,8 @@ import pytest
 from PIL import Image
 
 from vdfd_seg.cli import run_command
+from vdfd_seg.datasets import image_files
+from vdfd_seg.datasets.image_files import find_images
 from vdfd_seg.inference import Differences, load_predictor
 from vdfd_seg.inference.video import VideoReader
 
@@ -63,6 +65,34 @@ class TestImages:
         status, error = infer(vdfd_run.path, tmp_path, "--out", tmp_path)
         assert status == 2 and "would overwrite the input" in error
         assert (tmp_path / "a.png").read_bytes() == before
+
+    def test_folders_as_people_have_them(self, infer, vdfd_run, scenes, tmp_path):
+        folder, elsewhere = tmp_path / "in", tmp_path / "elsewhere"
+        (folder / ".thumbs").mkdir(parents=True)
+        elsewhere.mkdir()
+        image = scenes / "JPEGImages/val_00.jpg"
+        for name in ("a b.JPG", "道.jpeg", f"{'x' * 200}.jpg", ".thumbs/a.jpg"):
+            shutil.copy(image, folder / name)
+        shutil.copy(image, elsewhere / "c.jpg")
+        (folder / "link").symlink_to(elsewhere)
+        (elsewhere / "up").symlink_to(folder)
+        (folder / "folder.jpg").mkdir()
+        for name in ("._a b.JPG", ".DS_Store", "Thumbs.db", "notes.txt"):
+            (folder / name).write_bytes(b"no image")
+        expected = {"a b.png", "道.png", f"{'x' * 200}.png", "link/c.png"}
+        for out in (tmp_path / "out", folder / "out", folder / "out"):
+            assert infer(vdfd_run.path, folder, "--out", out)[0] == 0
+            assert {p.relative_to(out).as_posix() for p in out.rglob("*.png")} == expected
+
+    def test_what_is_left_out_is_said(self, scenes, tmp_path, monkeypatch):
+        lines = []
+        monkeypatch.setattr(image_files, "print_log", lambda line, **_: lines.append(line))
+        shutil.copy(scenes / "JPEGImages/val_00.jpg", tmp_path)
+        assert len(find_images(tmp_path)) == 1 and lines == []
+        for name in ("a.heic", "b.heic", "c.json", ".hidden.json"):
+            (tmp_path / name).write_bytes(b"no image")
+        assert len(find_images(tmp_path)) == 1
+        assert "3 files" in lines[0] and lines[0].endswith("): .heic, .json")
 
     def test_masks_and_pictures_of_one_name(self, infer, vdfd_run, scenes, tmp_path):
         folder = tmp_path / "in"

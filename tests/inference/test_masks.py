@@ -5,8 +5,9 @@ import pytest
 from PIL import Image
 
 import vdfd_seg
+from vdfd_seg.checkpoint import load_step
 from vdfd_seg.errors import InputError
-from vdfd_seg.inference import load_predictor
+from vdfd_seg.inference import Predictor, load_predictor
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +68,39 @@ def test_a_picture_shows_the_image_the_way_it_was_segmented(predict, paths, tmp_
     image = predict.read(tmp_path / "turned.jpg")
     assert np.array_equal(page[:width, :height], image)
     assert page.shape[0] > width
+
+
+class TestBackground:
+    def test_is_neither_painted_nor_named(self, predict, paths):
+        image, mask = predict.read(paths[0]), predict(paths[0])
+        assert predict.classes[predict.background] == "background"
+        page = predict.picture(image, mask, alpha=1.0)
+        height, width = mask.shape
+        background = mask == predict.background
+        assert 0 < background.sum() < background.size
+        assert np.array_equal(page[:height, :width][background], image[background])
+        known = {tuple(predict.palette[label]) for label in mask[~background]}
+        assert {tuple(c) for c in page[:height, :width][~background].tolist()} == known
+        named = [label for label in np.unique(mask) if label != predict.background]
+        assert np.array_equal(page, predict.page(image, mask, named, 1.0))
+
+    def test_alone_has_no_legend(self, predict, paths):
+        image = predict.read(paths[0])
+        assert np.array_equal(predict.picture(image, np.zeros(image.shape[:2], int)), image)
+
+    @pytest.mark.parametrize(
+        ("names", "meta", "place"),
+        [
+            (None, {"background": "red"}, 2), (None, {"background": None}, 0), (None, {}, 0),
+            ("abcdefg", {"background": None}, None), ("abcdefg", {"background": "a"}, 0),
+        ],
+    )  # fmt: skip
+    def test_which_class_it_is(self, predict, vdfd_run, names, meta, place):
+        """Where a checkpoint names none, the class called so."""
+        saved = load_step(vdfd_run.path / "step_02" / "checkpoint.pth")["meta"]
+        assert saved.pop("background") == "background"
+        saved["dataset_meta"]["classes"] = names or predict.classes
+        assert Predictor(predict.learner, {**saved, **meta}).background == place
 
 
 @pytest.mark.parametrize(

@@ -211,6 +211,24 @@ class TestRefused:
     def test_background_not_first(self):
         self.refused("must be the first class of the first task", tasks=[["cat", "background"]])
         self.refused("must be the first class of the first task", tasks=[["cat"], ["dog"]])
+        self.refused("must be the first class", build=domains, background="car")
+        assert domains(background="road").test_label_map(0)[:2] == (0, 1)
+
+    @pytest.mark.parametrize("name", ["Background", "_background_", "bg", "BG"])
+    def test_a_class_that_may_be_the_background(self, name):
+        rules = dict(classes=[name, "cat"], tasks=[[name, "cat"]])
+        self.refused(f"is the class '{name}' the background.*background='{name}'", **rules)
+        assert custom(**rules, background=name).background == name
+        assert custom(**rules, background=None, unseen="ignore").background is None
+
+    @pytest.mark.parametrize("name", ["", " ", "cat ", "\tcat", "a\nb", "\ufeffcat", None, 3])
+    def test_class_names_that_are_no_line_of_text(self, name):
+        self.refused("must be text in one line", classes=["background", name], tasks=[[name]])
+
+    @pytest.mark.parametrize("name", ["traffic light", "Straße", "дом", "道路", "Cat", "x" * 300])
+    def test_class_names_as_people_have_them(self, name):
+        tasks = [["background", "cat"], [name]]
+        assert custom(classes=["background", "cat", name], tasks=tasks).classes_seen(1)[2] == name
 
     def test_no_tasks(self):
         self.refused("has no tasks", tasks=[])

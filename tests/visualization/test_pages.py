@@ -50,6 +50,13 @@ def test_a_comparison_has_three_panels():
         assert (page[-30:, left : left + 100] == colour).all()
 
 
+def test_a_comparison_paints_the_background_only_where_it_is_new():
+    masks = [np.ones((30, 100), int), np.zeros((30, 100), int)]
+    page = comparison(flat(100, 30, 100), masks, ("A", "B", "changed"), PALETTE, 1.0, background=0)
+    for left, colour in ((0, (200, 0, 0)), (108, (100, 100, 100)), (216, (0, 0, 0))):
+        assert (page[-30:, left : left + 100] == colour).all()
+
+
 @pytest.mark.parametrize("shape", [(2, 3), (2, 3, 1), (2, 3, 4)])
 def test_as_rgb(shape):
     image = as_rgb(np.full(shape, 260.4, np.float32))

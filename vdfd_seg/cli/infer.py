@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         from vdfd_seg.files import writable_dir
         from vdfd_seg.inference.outputs import Source
 
-    source = Source(args.images)
+    source = Source(args.images, args.out)
     predict = _differences(args) if args.diff else _one(args)
     classifies = (predict.new if args.diff else predict).problem == "classification"
     if classifies and args.masks:

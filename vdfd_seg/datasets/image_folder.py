@@ -11,6 +11,7 @@ from vdfd_seg.errors import InputError
 
 _NUMBERED = re.compile(r"(\d+)_(.+)")
 _DEEP_MODES = ("I", "F")
+_HIDDEN = ("Thumbs.db", "desktop.ini")  # On Windows.
 
 
 def read_image_folder(
@@ -20,7 +21,7 @@ def read_image_folder(
 
     Classes are sorted by name. A leading number, as in ``07_bicycle``, puts a class in its place
     and is not part of its name; names with a number come first. Names that start with a dot are
-    passed over.
+    passed over, and Windows' ``Thumbs.db`` and ``desktop.ini``.
 
     Args:
         source: Folder that holds the folder ``split``.
@@ -65,7 +66,9 @@ def read_image_folder(
 
 def _entries(folder: Path) -> list[Path]:
     try:
-        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+        return sorted(
+            path for path in folder.iterdir() if path.name[0] != "." and path.name not in _HIDDEN
+        )
     except OSError as error:
         raise InputError(
             f"{folder}: no folder that can be read ({error.strerror}); check the source."

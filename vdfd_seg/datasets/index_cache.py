@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from mmengine.logging import print_log
 
+from vdfd_seg.datasets.image_files import IMAGE_SUFFIXES
 from vdfd_seg.datasets.index_scan import MASK_VALUES, unusable
 from vdfd_seg.files import atomic_write
 
@@ -101,7 +102,13 @@ def _missing(image: str, mask: str, path: str, error: OSError) -> str:
     if not isinstance(error, FileNotFoundError):
         return f"{path}: cannot be read ({error.strerror})."
     if path == image:
-        return f"{image}: this image is missing; check the data set's root and its list of images."
+        stem = os.path.splitext(image)[0]
+        near = [s for s in IMAGE_SUFFIXES for s in (s, s.upper()) if os.path.exists(stem + s)]
+        hint = f"; there is '{os.path.basename(stem) + near[0]}'" if near else ""
+        return (
+            f"{image}: this image is missing{hint}; check the data set's root, its list of images "
+            "and img_suffix."
+        )
     return f"{mask}: this mask is missing, of the image {image}; add it or take the image out."
 
 

@@ -22,6 +22,7 @@ _UNREADABLE = (
 _ORIENTATION_TAG = 0x0112
 _SHOWN_IDS = 10
 _SHOWN_PROBLEMS = 5
+_TURNED = " Images are turned as their EXIF data say; a mask must be of the turned image."
 
 
 class SampleError(Exception):
@@ -75,12 +76,18 @@ class MaskScanner:
                     raise SampleError(
                         f"{mask_path}: the mask has mode {mask.mode}, colours rather than "
                         "class ids; an index mask is needed (palette or grey PNG with "
-                        "one id per pixel)."
+                        f"one id per pixel). {_way_out(mask)}"
+                    )
+                if mask.tile and mask.tile[0][3] in ("L;2", "L;4"):
+                    raise SampleError(
+                        f"{mask_path}: a grey PNG of {mask.tile[0][3][2]} bits, whose values every "
+                        "reader stretches to 0 to 255; write the mask with 8 bits."
                     )
                 if mask.size != size:
                     raise SampleError(
                         f"{mask_path}: the mask is {_text(mask.size)} pixels but its image "
                         f"{image_path} is {_text(size)}; their sizes must be equal."
+                        + (_TURNED if mask.size == size[::-1] else "")
                     )
                 values, counts = _value_counts(mask)
         except _UNREADABLE as error:
@@ -138,6 +145,14 @@ def _value_counts(mask: Image.Image) -> tuple[np.ndarray, np.ndarray]:
         values = np.flatnonzero(counts)
         return values, counts[values]
     return np.unique(np.asarray(mask).astype(np.int64), return_counts=True)
+
+
+def _way_out(mask: Image.Image) -> str:
+    """How a mask with several channels becomes one of ids."""
+    channels = [np.asarray(channel) for channel in mask.convert("RGB").split()]
+    if all((channel == channels[0]).all() for channel in channels):
+        return "Its channels are equal: keep one (Pillow: Image.open(FILE).getchannel(0))."
+    return "Turn every colour into the id of its class (see 'Masks in colours' in own_data.md)."
 
 
 def _text(size: tuple[int, int]) -> str:

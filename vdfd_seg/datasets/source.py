@@ -10,6 +10,7 @@ from mmengine.dataset import BaseDataset
 from mmseg.registry import DATASETS
 
 from vdfd_seg.datasets.index import ClassIndex, build_index, is_plain
+from vdfd_seg.datasets.listing import check_listing
 from vdfd_seg.errors import InputError, unknown_name
 from vdfd_seg.protocols import IGNORE_INDEX, Protocol
 
@@ -36,8 +37,8 @@ def open_source(
 
     Raises:
         InputError: For an unknown dataset type, a missing data root, folder or
-            image list, a list that names a missing file, and all that
-            :func:`build_index` refuses.
+            image list, a list that names a missing file, a folder with masks of images that would
+            not be read, masks of 0 and 255 alone, and all that :func:`build_index` refuses.
     """
     cfg = {k: v for k, v in cfg.items() if k != "pipeline"}
     kind = cfg.get("type")
@@ -56,6 +57,7 @@ def open_source(
         path = os.path.join(root or "", value or "")
         if value and not os.path.exists(path):
             raise InputError(f"{key} '{path}' does not exist; check data_root and {key}.")
+    none = f"dataset {kind} in '{root}' lists no images; check its folders, list and img_suffix."
     dataset = None
     try:
         dataset = DATASETS.build({**cfg, "pipeline": [], "lazy_init": True})
@@ -71,19 +73,26 @@ def open_source(
     except Exception as error:
         unreadable = isinstance(error, UnicodeError | OSError)
         if getattr(dataset, "data_list", None) == [] and not unreadable:
-            raise InputError(f"dataset {kind} in '{root}' lists no images.") from error
+            raise InputError(none) from error
         raise InputError(f"dataset {kind} in '{root}': {type(error).__name__}: {error}") from error
     items = [dataset.get_data_info(i) for i in range(len(dataset))]
     if not items:
-        raise InputError(f"dataset {kind} in '{root}' lists no images.")
+        raise InputError(none)
     check_inside(items, cfg)
+    check_listing(dataset, items)
     names = protocol.classes
     for item, name in zip(items, _names(items, cfg), strict=True):
         item["name"] = name
     count = len(names) if strict else IGNORE_INDEX
-    return Source(
-        dataset, build_index(items, num_classes=count, class_names=names, progress=progress)
-    )
+    index = build_index(items, num_classes=count, class_names=names, progress=progress)
+    pixels = index.pixels()
+    if len(names) > 1 and pixels[IGNORE_INDEX] and not pixels[1:IGNORE_INDEX].any():
+        raise InputError(
+            f"the masks of dataset {kind} in '{root}' hold 0 and {IGNORE_INDEX} alone, and "
+            f"{IGNORE_INDEX} is for pixels without a label; write a class's place in "
+            f"protocol.classes instead (1 for '{names[1]}')."
+        )
+    return Source(dataset, index)
 
 
 def check_inside(items: Iterable[dict], cfg: dict) -> None:

@@ -60,6 +60,8 @@ class TaskDataset(Dataset):
         self.seed = seed
         try:
             self.pipeline = Compose(_with_masking(pipeline))
+        except InputError:
+            raise
         except Exception as error:
             raise InputError(
                 f"the data set's pipeline cannot be built: {type(error).__name__}: {error}"
@@ -101,9 +103,17 @@ class TaskDataset(Dataset):
 
 def _with_masking(pipeline):
     kinds = [kind_of(transform["type"]) for transform in pipeline]
-    if "MaskLabels" in kinds or "LoadAnnotations" not in kinds:
+    if "LoadAnnotations" not in kinds:
         return list(pipeline)
     after = kinds.index("LoadAnnotations") + 1
+    backend = pipeline[after - 1].get("imdecode_backend")
+    if backend not in (None, "pillow"):
+        raise InputError(
+            f"LoadAnnotations(imdecode_backend='{backend}') reads masks of one bit or with a "
+            f"palette otherwise than they were counted; leave imdecode_backend out."
+        )
+    if "MaskLabels" in kinds:
+        return list(pipeline)
     return [*pipeline[:after], {"type": "vdfd_seg.MaskLabels"}, *pipeline[after:]]
 
 

@@ -19,7 +19,7 @@ from vdfd_seg.engine.evaluation import (
 from vdfd_seg.engine.history import history, places
 from vdfd_seg.engine.ledger import Ledger
 from vdfd_seg.engine.recovery import recover
-from vdfd_seg.engine.settings import Settings
+from vdfd_seg.engine.settings import Settings, imported_modules
 from vdfd_seg.engine.sharding import check_zero
 from vdfd_seg.engine.step import StepTrainer, TrainedStep
 from vdfd_seg.engine.testing import load_learner
@@ -160,6 +160,8 @@ def finish_step(trained: TrainedStep, trainer: StepTrainer, data, run) -> dict:
             "problem": protocol.problem,
             "protocol": protocol.name,
             "scenario": protocol.scenario,
+            "background": protocol.background,
+            "imports": imported_modules(config),
             "fingerprint": data.fingerprint,
             "history": history(data, step),
             "places": places(data, step) if method.stores_data else None,

@@ -1,6 +1,7 @@
 """From a config file to checked settings."""
 
 import copy
+import logging
 import shlex
 import sys
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
+from mmengine.logging import print_log
 
 from vdfd_seg.checkpoint import to_plain
 from vdfd_seg.engine.custom_imports import import_modules
@@ -17,7 +19,9 @@ from vdfd_seg.engine.sharding import check_sharding
 from vdfd_seg.errors import InputError, nearest, unknown_name
 from vdfd_seg.methods import Method, build_method
 from vdfd_seg.models.growth import INITIALISATIONS
+from vdfd_seg.models.losses import TaskAwareLoss
 from vdfd_seg.protocols import Protocol, build_protocol
+from vdfd_seg.registry import MODELS
 
 REQUIRED = ("model", "protocol", "method", "train_dataloader", "test_dataloader", "train_cfg",
             "optim_wrapper")  # fmt: skip
@@ -139,7 +143,6 @@ def load_settings(
                 raise InputError(f"config '{path}': the key '{key}.{part}' is missing.")
         if protocol.problem == "segmentation" and "pipeline" not in config[key].dataset:
             raise InputError(f"config '{path}': the key '{key}.dataset.pipeline' is missing.")
-    _check_growth(config.get("growth") or {}, path, protocol.problem)
     _check_cycle(path, config.train_cfg)
     check_sharding(path, config)
     if amp and config.optim_wrapper.get("type") == "OptimWrapper":
@@ -153,9 +156,11 @@ def load_settings(
             f"config '{path}': method {config.method.type} is not for {protocol.problem}."
         )
     method.check(protocol)
+    _say_without_background(protocol, method, config)
     for step in range(len(settings.protocol.tasks)):
         config = settings.for_step(step)
         _check_keys(path, config)
+        _check_growth(config.get("growth") or {}, path, protocol)
         _check_cycle(path, config.train_cfg)
         check_sharding(path, config)
     return settings
@@ -236,6 +241,12 @@ def parse_steps(text: str, count: int, where: str = "--steps") -> range:
     return steps
 
 
+def imported_modules(config: Config) -> list[str]:
+    """Names of the modules that ``custom_imports`` registers parts of a network from."""
+    names = (config.get("custom_imports") or {}).get("imports") or []
+    return [names] if isinstance(names, str) else list(names)
+
+
 def command_line() -> str:
     """The command that reproduces this run."""
     program, *arguments = sys.argv
@@ -244,7 +255,7 @@ def command_line() -> str:
     return shlex.join([*start, *arguments])
 
 
-def _check_growth(growth, path, problem):
+def _check_growth(growth, path, protocol):
     for key in growth:
         if key != "init":
             raise InputError(f"config '{path}': growth: {unknown_name('key', key, ['init'])}")
@@ -252,11 +263,45 @@ def _check_growth(growth, path, problem):
         raise InputError(
             f"config '{path}': {unknown_name('growth init', growth['init'], INITIALISATIONS)}"
         )
-    if growth.get("init", "random") != "random" and problem == "classification":
+    # Domain-incremental no row is new.
+    if growth.get("init", "random") != "random" and _lacks_background(protocol):
         raise InputError(
-            f"config '{path}': growth.init='{growth['init']}' is for segmentation heads with a "
-            f"background; classifiers begin with random rows."
+            f"config '{path}': growth.init='{growth['init']}' takes the rows of new classes from "
+            f"the background's, which protocol '{protocol.name}' does not have: set "
+            f"growth.init='random', or name the class in protocol.background."
         )
+
+
+def _lacks_background(protocol):
+    return protocol.scenario != "domain" and protocol.background is None
+
+
+def _say_without_background(protocol, method, config):
+    """What is defined by a background, where labels hide nothing in one."""
+    if protocol.problem != "segmentation" or not _lacks_background(protocol):
+        return
+    said = []
+    if method.without_background:
+        said.append(f"method {config.method.type} is {method.without_background}")
+    if any(_task_aware(config.model)):
+        said.append("a loss that looks for old classes in the background is the plain one")
+    if said:
+        print_log(
+            f"protocol '{protocol.name}' has no background: {'; '.join(said)}.",
+            logger="current",
+            level=logging.WARNING,
+        )
+
+
+def _task_aware(value):
+    """Whether each part of a model's config is a loss that is told how many classes are hidden."""
+    if isinstance(value, Mapping):
+        kind = MODELS.get(value["type"]) if isinstance(value.get("type"), str) else None
+        yield isinstance(kind, type) and issubclass(kind, TaskAwareLoss)
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _task_aware(item)
 
 
 def _follow_data_root(config, options):

@@ -10,7 +10,7 @@ from vdfd_seg.engine.environment import set_up
 from vdfd_seg.engine.networks import model_config
 from vdfd_seg.errors import InputError
 from vdfd_seg.files import atomic_write, atomic_write_text
-from vdfd_seg.inference.loading import head_sizes, predicts_otherwise
+from vdfd_seg.inference.loading import head_sizes, import_modules, own_types, predicts_otherwise
 from vdfd_seg.inference.masks import image_transforms
 from vdfd_seg.visualization import default_palette
 
@@ -21,9 +21,10 @@ def export_mmseg(checkpoint: str | Path, out: str | Path) -> tuple[Path, Path]:
     """Write a step's network as mmsegmentation's own files.
 
     The config has the model (with as many classes as the step knows, and plain cross-entropy in
-    place of this package's losses, which predicting does not use), the test pipeline and a
-    visualizer; the checkpoint the weights, class names and palette, as plain data that
-    ``torch.load(weights_only=True)`` reads. Weights are not changed.
+    place of this package's losses, which predicting does not use), the test pipeline, a
+    visualizer, and where the network needs the run's ``custom_imports``, these; the checkpoint the
+    weights, class names and palette, as plain data that ``torch.load(weights_only=True)`` reads.
+    Weights are not changed.
 
     Args:
         checkpoint: A step's checkpoint of segmentation.
@@ -48,6 +49,7 @@ def export_mmseg(checkpoint: str | Path, out: str | Path) -> tuple[Path, Path]:
         )
     set_up()
     saved = load_step(checkpoint)
+    import_modules(saved, checkpoint)
     meta = saved["meta"]
     if meta.get("problem", "segmentation") != "segmentation":
         raise InputError(
@@ -61,7 +63,9 @@ def export_mmseg(checkpoint: str | Path, out: str | Path) -> tuple[Path, Path]:
         )
     classes = list(meta["dataset_meta"]["classes"])
     palette = meta["dataset_meta"]["palette"] or default_palette(len(classes))
-    config = _config(_model(meta, head_sizes(saved), checkpoint), image_transforms(meta))
+    model = _model(meta, head_sizes(saved), checkpoint)
+    pipeline, modules = image_transforms(meta), meta.get("imports", [])
+    config = _config(model, pipeline, modules if own_types([model, pipeline], modules) else [])
     content = {
         "state_dict": saved["state_dict"],
         "meta": to_plain(
@@ -115,8 +119,10 @@ def _ours(value):
             yield from _ours(item)
 
 
-def _config(model, pipeline):
+def _config(model, pipeline, modules):
+    own = {"custom_imports": {"imports": modules, "allow_failed_imports": False}}
     parts = {
+        **(own if modules else {}),
         "default_scope": "mmseg",
         "model": model,
         "test_pipeline": pipeline,

@@ -86,6 +86,7 @@ class Differences:
     Attributes:
         classes: Names of the classes that either step knows.
         palette: Their colours, for segmentation; a class of both has the second step's.
+        background: Place of the second step's background among them; None where there is none.
         counts: ``(C, C)`` int64: how many pixels (classification: images) that the first step
             gave class i the second gives class j, over all images so far.
 
@@ -106,6 +107,7 @@ class Differences:
         self.old, self.new = old, new
         self.classes, self._of_old, self._of_new = common_classes(old.classes, new.classes)
         if isinstance(old, Predictor) and isinstance(new, Predictor):
+            self.background = new.background
             more = zip(old.classes, old.palette, strict=True)
             self.palette = [*new.palette, *(c for name, c in more if name not in new.classes)]
         self.counts = count_changes(np.array([]), np.array([]), len(self.classes))
@@ -153,7 +155,7 @@ class Differences:
         if named is None:
             named = np.union1d(old, new).tolist()
         titles = (f"A: step {self.old.step}", f"B: step {self.new.step}", "changed, to")
-        page = comparison(as_rgb(image), (old, new), titles, self.palette, alpha)
+        page = comparison(as_rgb(image), (old, new), titles, self.palette, alpha, self.background)
         names = [self.classes[label] for label in named]
         colours = [self.palette[label] for label in named]
         return stacked([page, legend(names, colours, page.shape[1])])

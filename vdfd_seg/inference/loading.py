@@ -1,6 +1,13 @@
 """A predictor from a step's checkpoint, whatever its problem."""
 
+import importlib
+import logging
+import sys
 from pathlib import Path
+
+from mmengine.logging import print_log
+from mmengine.registry import Registry
+from mmseg import registry as mmseg_registry
 
 from vdfd_seg.checkpoint import load_step
 from vdfd_seg.engine.environment import set_up
@@ -13,6 +20,8 @@ from vdfd_seg.models import ContinualLearner, view_of
 from vdfd_seg.models.classifier import ROTATIONS
 from vdfd_seg.paths import find_checkpoints
 from vdfd_seg.registry import METHODS
+
+_REGISTRIES = [METHODS, *(r for r in vars(mmseg_registry).values() if isinstance(r, Registry))]
 
 
 def load_predictor(
@@ -39,6 +48,7 @@ def load_predictor(
         (checkpoint,) = find_checkpoints(checkpoint, step)
     set_up()
     saved = load_step(checkpoint)
+    import_modules(saved, checkpoint)
     meta = saved["meta"]
     sizes = head_sizes(saved)
     classifies = meta.get("problem", "segmentation") == "classification"
@@ -56,6 +66,59 @@ def load_predictor(
     if classifies:
         return ClassPredictor(learner, meta, task)
     return Predictor(learner, meta)
+
+
+def import_modules(saved: dict, checkpoint: str | Path) -> None:
+    """Import the modules of the run's ``custom_imports``, by name, where something of them is used.
+
+    Nothing in the checkpoint is executed, but it chooses which modules on Python's path are.
+
+    Args:
+        saved: What the checkpoint holds.
+        checkpoint: Its file, for messages.
+
+    Raises:
+        InputError: For a module that is not on the path, or fails.
+    """
+    meta, names = saved["meta"], saved["meta"].get("imports", [])
+    method = {"type": saved["method"]["type"]}
+    own = own_types([meta["model"], meta["test_pipeline"], method], names)
+    for name in names if own else []:
+        if name in sys.modules:
+            continue
+        print_log(
+            f"importing the module '{name}', which checkpoint '{checkpoint}' names",
+            logger="current",
+            level=logging.WARNING,
+        )
+        try:
+            importlib.import_module(name)
+        except Exception as error:
+            raise InputError(
+                f"checkpoint '{checkpoint}' needs '{own[0]}' from custom_imports, and '{name}' "
+                f"cannot be imported ({type(error).__name__}: {error}); put its folder into "
+                f"PYTHONPATH."
+            ) from error
+
+
+def own_types(config, modules: list[str]) -> list[str]:
+    """Names of the types in a config that are not registered, or by these modules."""
+
+    def own(kind):
+        found = next((hit for r in _REGISTRIES if (hit := r.get(kind))), None)
+        place = f"{getattr(found, '__module__', '')}."
+        return found is None or any(place.startswith(f"{name}.") for name in modules)
+
+    return sorted(filter(own, _types(config)))
+
+
+def _types(value) -> set[str]:
+    if isinstance(value, (list, tuple)):
+        return set().union(*map(_types, value))
+    if isinstance(value, dict):
+        kind = value.get("type")
+        return _types(list(value.values())) | ({kind} if isinstance(kind, str) else set())
+    return set()
 
 
 def head_sizes(saved: dict) -> list[int]:

@@ -39,6 +39,8 @@ class Predictor:
     Attributes:
         classes: Class names in label order.
         palette: One RGB colour a class.
+        background: Place of the background among the classes; None where there is none. Overlays
+            leave it unpainted.
         step: The step.
         network: The segmentor, frozen, in evaluation mode.
 
@@ -54,6 +56,9 @@ class Predictor:
         self.network = learner.network
         self.classes = list(meta["dataset_meta"]["classes"])
         self.palette = meta["dataset_meta"]["palette"] or default_palette(len(self.classes))
+        # Checkpoints that do not say which class it is are taken to call it so.
+        name = meta.get("background") or "background"
+        self.background = self.classes.index(name) if name in self.classes else None
         self.step = meta["step"]
         loader, *steps = image_transforms(meta)
         self._load = Compose([loader])
@@ -127,8 +132,11 @@ class Predictor:
         return self.page(image, mask, np.unique(mask).tolist(), alpha)
 
     def page(self, image: np.ndarray, mask: np.ndarray, named: Sequence[int], alpha: float):
-        """An overlay above a legend of the classes ``named``."""
-        blended = overlay(as_rgb(image), mask, self.palette, alpha)
+        """An overlay above a legend of the classes ``named``; the background has neither."""
+        blended = overlay(as_rgb(image), mask, self.palette, alpha, self.background)
+        named = [label for label in named if label != self.background]
+        if not named:
+            return blended
         names = [self.classes[label] for label in named]
         colours = [self.palette[label] for label in named]
         return stacked([blended, legend(names, colours, blended.shape[1])])

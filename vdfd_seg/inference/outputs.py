@@ -33,15 +33,16 @@ class Source:
 
     Args:
         path: The file or folder.
+        out: Where will be written; what is in this folder is no input.
 
     Raises:
         InputError: When there is nothing, or no video that can be read.
     """
 
-    def __init__(self, path: str | Path):
+    def __init__(self, path: str | Path, out: str | Path | None = None):
         path = Path(path)
         self.video = VideoReader(path) if is_video(path) and not path.is_dir() else None
-        self.paths = [] if self.video else find_images(path)
+        self.paths = [] if self.video else find_images(path, out)
         self.base = path if path.is_dir() else path.parent
 
     @property

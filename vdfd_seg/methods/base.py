@@ -35,6 +35,8 @@ class Method(nn.Module):
             when it began.
         views: How many augmented views of an image the training draws from; None for a new one at
             every draw.
+        without_background: What it is in a class-incremental protocol without a background, for
+            methods that are defined by one; "" for others.
         problems: What it is for: ``"segmentation"``, ``"classification"``, or both.
     """
 
@@ -46,6 +48,7 @@ class Method(nn.Module):
     labels_after_task = False
     caches_outputs = False
     views: int | None = None
+    without_background = ""
     problems: tuple[str, ...] = PROBLEMS
     optimizer: Optimizer | None = None
 

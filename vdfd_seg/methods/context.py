@@ -56,5 +56,4 @@ class TaskContext:
     @property
     def num_hidden(self) -> int:
         """Number of old classes that the step's labels hide in the background."""
-        hides = self.protocol.scenario == "class" and self.protocol.background is not None
-        return self.num_old if hides else 0
+        return self.num_old if self.protocol.hides else 0

@@ -32,6 +32,7 @@ class MiB(Distilling):
     """
 
     problems = ("segmentation",)
+    without_background = "the plain distillation of the old classes"
 
     def __init__(self, weight: float = 10.0, alpha: float = 1.0):
         super().__init__()

@@ -69,6 +69,7 @@ class PLOP(Distilling):
     """
 
     problems = ("segmentation",)
+    without_background = "without pseudo-labels"
 
     def __init__(
         self,

@@ -74,6 +74,7 @@ class RCIL(Distilling):
     """
 
     problems = ("segmentation",)
+    without_background = "with the plain distillation of the old classes"
 
     def __init__(
         self,

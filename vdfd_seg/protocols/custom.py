@@ -26,11 +26,13 @@ def custom(
         name: The protocol's name.
         dataset: The data set's name.
         scenario: ``"class"``, ``"domain"``, or with ``problem="classification"`` ``"task"``.
-        **rules: Further fields of :class:`Protocol`.
+        **rules: Further fields of :class:`Protocol`. The background is the class of that name,
+            unless ``background`` names another; without one, ``unseen`` is ``"ignore"``.
 
     Raises:
         InputError: For a task that is neither a list of names nor a dict of
-            Task's fields, or a protocol that breaks a rule of Protocol.
+            Task's fields, a class that may be meant as the background, or a protocol that breaks a
+            rule of Protocol.
     """
     built = []
     for number, task in enumerate(tasks):
@@ -56,6 +58,12 @@ def custom(
             built[0] = Task(built[0].name, built[0].classes or tuple(classes), built[0].domains)
         rules = {"background": None, "unseen": "ignore", "setting": None, **rules}
     elif "background" not in rules and "background" not in classes:
+        near = [c for c in classes if str(c).strip(" _").casefold() in ("background", "bg")]
+        if near:
+            raise InputError(
+                f"protocol '{name}': is the class '{near[0]}' the background? Say so with "
+                f"background='{near[0]}', or background=None, unseen='ignore'."
+            )
         rules = {"background": None, "unseen": "ignore", **rules}
     palette = tuple(tuple(colour) for colour in rules.pop("palette", ()))
     return Protocol(

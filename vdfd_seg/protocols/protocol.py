@@ -106,12 +106,6 @@ class Protocol:
             for task in self.tasks:
                 if not task.classes:
                     raise InputError(f"protocol '{self.name}': task '{task.name}' has no classes.")
-            first = self.tasks[0].classes
-            if self.background is not None and (not first or first[0] != self.background):
-                raise InputError(
-                    f"protocol '{self.name}': the background class '{self.background}' must be "
-                    f"the first class of the first task; set background=None if there is none."
-                )
         else:
             self._check_names("domain", None, [t.domains for t in self.tasks])
             for task in self.tasks:
@@ -123,6 +117,11 @@ class Protocol:
                         f"protocol '{self.name}': task '{task.name}' introduces classes; with "
                         f"scenario='domain' every class belongs to the first task."
                     )
+        if self.background is not None and self.tasks[0].classes[:1] != (self.background,):
+            raise InputError(
+                f"protocol '{self.name}': the background class '{self.background}' must be "
+                f"the first class of the first task; set background=None if there is none."
+            )
 
     def _check_rules(self):
         choices = [("problem", PROBLEMS), ("scenario", SCENARIOS), ("unseen", UNSEEN_RULES),
@@ -152,6 +151,12 @@ class Protocol:
             )
 
     def _check_classes(self):
+        for name in self.classes:
+            if not (isinstance(name, str) and name and name.isprintable() and name == name.strip()):
+                raise InputError(
+                    f"protocol '{self.name}': the class name {name!r} must be text in one line, "
+                    f"with no blanks around it."
+                )
         repeated = [name for name, count in Counter(self.classes).items() if count > 1]
         if repeated:
             raise InputError(
@@ -183,6 +188,11 @@ class Protocol:
                 f"protocol '{self.name}': {kind} '{unknown[0]}' is not one of the data set's: "
                 f"{', '.join(known)}."
             )
+
+    @property
+    def hides(self) -> bool:
+        """Whether the labels of a step hide all other classes in a background."""
+        return self.scenario == "class" and self.background is not None
 
     @property
     def label_names(self) -> tuple[str, ...]:

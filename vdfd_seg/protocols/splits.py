@@ -56,4 +56,4 @@ def ordered(items: Sequence[str], order: Sequence[str] | None, name: str, what: 
 
 def task_name(names: Sequence[str]) -> str:
     """A short name for a task of these classes or domains."""
-    return "+".join(names) if len(names) <= 3 else f"{names[0]}..{names[-1]}"
+    return "+".join(map(str, names)) if len(names) <= 3 else f"{names[0]}..{names[-1]}"

@@ -1,8 +1,13 @@
 """Pictures of segmentations: coloured masks, overlays on the image, legends."""
 
-from collections.abc import Sequence
+import functools
+import unicodedata
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
+import matplotlib
 import numpy as np
+from matplotlib.ft2font import FT2Font
 from PIL import Image, ImageDraw, ImageFont
 
 Palette = Sequence[Sequence[int]] | np.ndarray
@@ -57,17 +62,22 @@ def colourise(
 
 
 def overlay(
-    image: np.ndarray, mask: np.ndarray, palette: Palette, alpha: float = 0.5
+    image: np.ndarray,
+    mask: np.ndarray,
+    palette: Palette,
+    alpha: float = 0.5,
+    background: int | None = None,
 ) -> np.ndarray:
     """Blend the colours of a mask over an image: ``(1 - alpha) * image + alpha * colour``.
 
-    Pixels whose index is outside the palette (void) show the image.
+    Pixels of the background, and those whose index is outside the palette (void), show the image.
 
     Args:
         image: ``(H, W, 3)`` uint8 RGB.
         mask: ``(H, W)`` class indices.
         palette: ``(C, 3)`` RGB of 0..255.
         alpha: Weight of the colour, 0..1. Default 0.5.
+        background: Its index, if there is one. Default None.
 
     Returns:
         ``(H, W, 3)`` uint8 RGB.
@@ -81,7 +91,7 @@ def overlay(
     if not 0 <= alpha <= 1:
         raise ValueError(f"alpha must be in 0..1, not {alpha}")
     blended = (1 - alpha) * image + alpha * colourise(mask, palette)
-    known = (mask >= 0) & (mask < len(palette))
+    known = (mask >= 0) & (mask < len(palette)) & (mask != background)
     return np.where(known[..., None], np.rint(blended), image).astype(np.uint8)
 
 
@@ -89,6 +99,8 @@ def legend(
     classes: Sequence[str], palette: Palette, width: int = 480, font_size: int = 14
 ) -> np.ndarray:
     """A picture of class names with their colours, to stack under an overlay.
+
+    Names are drawn as :func:`drawable` says.
 
     Args:
         classes: Names in the order of the palette.
@@ -105,23 +117,64 @@ def legend(
     colours = _checked(palette)
     if len(classes) > len(colours):
         raise ValueError(f"{len(classes)} classes but {len(colours)} colours")
-    font = ImageFont.load_default(font_size)
+    drawn = [drawable(name, font_size) for name in classes]
     line, pad = round(font_size * 1.7), round(font_size * 0.6)
     # Spaces for names: a cell is swatch, gap, name, gap.
-    cell = max((round(font.getlength(name)) for name in classes), default=0)
+    cell = max((round(font.getlength(name)) for name, font in drawn), default=0)
     cell += font_size + 3 * pad
     width = max(width, cell + pad)
     columns = (width - pad) // cell
     rows = -(-len(classes) // columns)
     picture = Image.new("RGB", (width, rows * line + 2 * pad), "white")
     draw = ImageDraw.Draw(picture)
-    for index, name in enumerate(classes):
+    for index, (name, font) in enumerate(drawn):
         left, top = pad + index % columns * cell, pad + index // columns * line
         box = (left, top, left + font_size, top + font_size)
         draw.rectangle(box, fill=tuple(colours[index].tolist()), outline="black")
         middle = top + font_size / 2
         draw.text((left + font_size + pad, middle), name, fill="black", font=font, anchor="lm")
     return np.asarray(picture)
+
+
+@functools.cache
+def drawable(text: str, size: int) -> tuple[str, ImageFont.FreeTypeFont | ImageFont.ImageFont]:
+    """A text as it can be drawn, and a font that has its letters.
+
+    Beyond ASCII that is DejaVu Sans (Latin, Greek, Cyrillic and more), which comes with matplotlib,
+    or else any font of the system that has all letters of the text. Letters that no font has are
+    written as in Python: ``\\u9053``.
+
+    Args:
+        text: One line.
+        size: Height of the letters in pixels.
+    """
+    if text.isascii():
+        return text, ImageFont.load_default(size)
+    text = unicodedata.normalize("NFC", text)
+    for path in _fonts():
+        if _letters(path).issuperset(text):
+            return text, ImageFont.truetype(path, size)
+    path = next(_fonts())
+    known = _letters(path)
+    escaped = [c if c in known else c.encode("ascii", "backslashreplace").decode() for c in text]
+    return "".join(escaped), ImageFont.truetype(path, size)
+
+
+def _fonts() -> Iterator[str]:
+    yield str(Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans.ttf")
+    # Looks through the system's fonts; not needed for most names.
+    from matplotlib.font_manager import fontManager
+
+    # A font of last resort has a box for every letter.
+    yield from sorted({f.fname for f in fontManager.ttflist if "Last Resort" not in f.name})
+
+
+@functools.cache
+def _letters(font: str) -> frozenset[str]:
+    try:
+        return frozenset(map(chr, FT2Font(font).get_charmap()))
+    except (OSError, RuntimeError):
+        return frozenset()
 
 
 def _checked(palette: Palette) -> np.ndarray:

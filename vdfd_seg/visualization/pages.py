@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
-from vdfd_seg.visualization.overlay import Palette, colourise, overlay
+from vdfd_seg.visualization.overlay import Palette, colourise, drawable, overlay
 
 
 def as_rgb(image: np.ndarray) -> np.ndarray:
@@ -37,7 +37,7 @@ def beside(parts: Sequence[np.ndarray], gap: int = 8) -> np.ndarray:
 
 def caption(text: str, font_size: int = 14) -> np.ndarray:
     """A line of text on white, as wide as it needs."""
-    font = ImageFont.load_default(font_size)
+    text, font = drawable(text, font_size)
     size = (round(font.getlength(text)) + font_size, round(1.7 * font_size))
     picture = Image.new("RGB", size, "white")
     ImageDraw.Draw(picture).text((2, size[1] / 2), text, fill="black", font=font, anchor="lm")
@@ -67,6 +67,7 @@ def comparison(
     titles: Sequence[str],
     palette: Palette,
     alpha: float = 0.5,
+    background: int | None = None,
 ) -> np.ndarray:
     """Two overlays (arguments as in :func:`overlay`), and right of them :func:`changes`.
 
@@ -76,7 +77,8 @@ def comparison(
         titles: Three captions.
         palette: ``(C, 3)`` RGB of 0..255.
         alpha: Weight of the overlays' colours. Default 0.5.
+        background: As for :func:`~vdfd_seg.visualization.overlay.overlay`.
     """
-    panels = [overlay(image, mask, palette, alpha) for mask in masks]
+    panels = [overlay(image, mask, palette, alpha, background) for mask in masks]
     panels.append(changes(image, masks[0], masks[1], palette))
     return beside([stacked([caption(title), panel]) for title, panel in zip(titles, panels)])

@@ -1,0 +1,82 @@
+"""What MMSegmentation's reading of an image list or of a folder passes over or misunderstands."""
+
+from collections.abc import Iterable
+from os.path import isabs, isfile, join, normpath, relpath, splitext
+from pathlib import Path
+
+from mmengine.dataset import BaseDataset
+from mmseg.datasets import BaseSegDataset
+
+from vdfd_seg.datasets.image_files import IMAGE_SUFFIXES, visible_files
+from vdfd_seg.errors import InputError
+
+
+def check_listing(dataset: BaseDataset, items: Iterable[dict]) -> None:
+    """Refuse a list with lines that are no names, or a folder that is not read as it is meant.
+
+    Args:
+        dataset: Only one that lists its images as ``BaseSegDataset`` does is looked at.
+        items: Its data infos.
+
+    Raises:
+        InputError: For a list with a blank line, a byte order mark, a path from the root or a name
+            with its suffix; for a folder with images that have a mask but another suffix than
+            ``img_suffix``, with hidden folders, or with folders that are reached twice.
+    """
+    if type(dataset).load_data_list is not BaseSegDataset.load_data_list:
+        return
+    if isfile(dataset.ann_file):
+        _check_list(dataset)
+    else:
+        _check_folder(dataset, items)
+
+
+def _check_list(dataset: BaseSegDataset) -> None:
+    """Refuse lines of an image list that MMSegmentation takes for names of images."""
+    images, suffix = dataset.data_prefix["img_path"], dataset.img_suffix
+    lines = Path(dataset.ann_file).read_text("utf-8").splitlines()
+    for number, name in enumerate(map(str.strip, lines), 1):
+        problem = ""
+        if not name:
+            problem = "is blank; delete it"
+        elif name[0] == "\ufeff":
+            problem = "begins with a byte order mark; save the list as UTF-8 without one"
+        elif isabs(name):
+            problem = f"is '{name}'; names are relative to data_prefix.img_path"
+        elif name.lower().endswith(IMAGE_SUFFIXES) and (
+            isfile(join(images, name)) and not isfile(join(images, name + suffix))
+        ):
+            problem = f"is '{name}'; names are without suffix, '{suffix}' (img_suffix) is added"
+        if problem:
+            raise InputError(f"line {number} of the image list '{dataset.ann_file}' {problem}.")
+
+
+def _check_folder(dataset: BaseSegDataset, items: Iterable[dict]) -> None:
+    """Refuse a folder of which MMSegmentation reads too few images, or some twice."""
+    images, masks = (dataset.data_prefix.get(key) for key in ("img_path", "seg_map_path"))
+    suffix = dataset.img_suffix
+    files = {normpath(file) for file in visible_files(images)}
+    read = {normpath(item["img_path"]) for item in items}
+    if dataset._indices is None and masks:
+        left_out = []
+        for file in sorted(files - read):
+            low = file.lower()
+            if not low.endswith((suffix.lower(), *IMAGE_SUFFIXES)):
+                continue
+            stem = file[: -len(suffix)] if low.endswith(suffix.lower()) else splitext(file)[0]
+            mask = join(masks, relpath(stem, images) + dataset.seg_map_suffix)
+            # Masks may lie beside the images: a mask is no image of its own.
+            if stem + suffix not in read and isfile(mask) and normpath(mask) != file:
+                left_out.append(relpath(file, images))
+        if left_out:
+            shown = ", ".join(left_out[:5]) + (", ..." if len(left_out) > 5 else "")
+            raise InputError(
+                f"{len(left_out)} images in '{images}' have a mask, but do not end in "
+                f"'{suffix}' (img_suffix), and would be left out: {shown}. Give all images one "
+                f"suffix, or name the ones that are meant in a list (ann_file)."
+            )
+    if read - files:
+        raise InputError(
+            f"'{min(read - files)}' lies in a hidden folder, or in one that is reached twice "
+            f"through a link; take it out, or list the images that are meant (ann_file)."
+        )
