@@ -15,7 +15,7 @@ import torch
 from mmengine import fileio
 
 from tests.tiny import changed, write_config
-from vdfd_seg.checkpoint import load_step
+from vdfd_seg.checkpoint import load_step, save_plain
 from vdfd_seg.cli import run_command
 from vdfd_seg.engine.networks import build_network
 from vdfd_seg.errors import InputError
@@ -199,6 +199,29 @@ def test_memory_of_a_method(trap, vdfd_run, tmp_path):
     content["method"]["state"]["memories"][0]["left"] = Evil(trap.trace)
     torch.save({**content, "digest": "0"}, path)
     assert str(path) in trap.refused("test", vdfd_run.file, folder)
+
+
+@pytest.mark.parametrize("place", ["model", "part", "test_pipeline", "method"])
+def test_types_of_a_checkpoint(trap, run, scenes, tmp_path, place):
+    """MMEngine imports and calls what a type with dots names."""
+    folder, file = run
+    path = folder / "step_02" / "checkpoint.pth"
+    content = load_step(path)
+    evil = {"type": "os.mkdir", "path": str(trap.trace)}
+    if place == "model":
+        content["meta"]["model"] = evil
+    elif place == "part":
+        content["meta"]["model"]["decode_head"]["loss_decode"] = evil
+    elif place == "test_pipeline":
+        content["meta"]["test_pipeline"].insert(1, evil)
+    else:
+        content["method"]["type"] = "os.getcwd"
+    save_plain(path, content)
+    for command in (
+        ("infer", path, scenes / "JPEGImages", "--out", tmp_path / "out"),
+        ("export", path, "--out", tmp_path / "out.onnx"),
+    ):
+        assert "'os." in trap.refused(*command)
 
 
 class TestArchive:
