@@ -131,14 +131,14 @@ class TestCheckpoint:
 def initial_weights(path):
     """Changes of a network's config that begin it from a file, by name."""
     init = {"type": "Pretrained", "checkpoint": path}
-    swin = dict(type="SwinTransformer", embed_dims=8, depths=(1, 1), num_heads=(1, 1), strides=(4, 2),
-                out_indices=(0, 1), init_cfg=init)  # fmt: skip
+    swin = dict(type="SwinTransformer", embed_dims=8, depths=(1, 1), num_heads=(1, 1),
+                strides=(4, 2), out_indices=(0, 1), init_cfg=init)  # fmt: skip
     vit = dict(type="VisionTransformer", img_size=32, embed_dims=8, num_layers=1, num_heads=1)
     neck = dict(type="FPN", in_channels=[4, 8, 16, 32], out_channels=8, num_outs=4)
     mit = dict(type="MixVisionTransformer", embed_dims=4, num_layers=[1] * 4, num_heads=[1] * 4)
     return {
         "backbone": {"backbone.init_cfg": init},
-        "list": {"backbone.init_cfg": [init, {"type": "Constant", "layer": "BatchNorm2d", "val": 1}]},
+        "list": {"backbone.init_cfg": [{"type": "Constant", "layer": "Conv2d", "val": 1}, init]},
         "part": {"backbone.init_cfg": {**init, "prefix": "backbone."}},
         "network": {"init_cfg": init},
         "head": {"decode_head.init_cfg": init},

@@ -65,7 +65,7 @@ class TestRefused:
         assert all(torch.equal(v, before[k]) for k, v in network.state_dict().items())
 
     def test_missing_file(self, path):
-        self.refused(path, "does not exist")
+        self.refused(path, "do not exist; set the checkpoint of model's init_cfg")
 
     def test_missing_parameter(self, path):
         state = backbone().state_dict()
@@ -130,6 +130,14 @@ WAYS = {
 }
 
 
+def initial(value, path):
+    """What a way's placeholder stands for."""
+    init = {"type": "Pretrained", "checkpoint": path}
+    if isinstance(value, dict):
+        return {**init, **value}
+    return path if value == "..." else init if value is ... else [init]
+
+
 class TestWays:
     """Every way of MMSegmentation's to name a file sets the weights of what it is named for."""
 
@@ -138,11 +146,8 @@ class TestWays:
         def build(kind, path=None, way=None, **given):
             changes = dict(NETWORKS[kind])
             config = changed(network_cfg(auxiliary=1), changes)
-            init = {"type": "Pretrained", "checkpoint": str(path)}
             for key, value in WAYS[way][1].items() if way else ():
-                value = {**init, **value} if isinstance(value, dict) else value
-                value = {"...": str(path)}.get(value, value) if isinstance(value, str) else value
-                value = init if value is ... else [init] if value == [...] else value
+                value = initial(value, str(path))
                 config = changed(config, {key: value})
             return build_network(config, 3, pretrained=path is not None, **given)
 
@@ -181,10 +186,7 @@ class TestWays:
     @pytest.mark.parametrize("way", WAYS)
     def test_later_steps_need_no_file(self, network_cfg, way):
         ((key, value),) = WAYS[way][1].items()
-        init = {"type": "Pretrained", "checkpoint": "gone.pth"}
-        value = (
-            {"...": "gone.pth"}.get(value) if value == "..." else [init] if value == [...] else init
-        )
+        value = initial(value, "gone.pth")
         build_network(changed(network_cfg(auxiliary=1), {key: value}), 3)
 
     def test_heads_begin_the_same_with_and_without_a_file(self, network, path):

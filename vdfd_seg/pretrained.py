@@ -29,7 +29,13 @@ def load_from_file(filename: str, map_location: object = None) -> dict:
         raise InputError(
             f"checkpoint '{filename}' is an address; fetch the file, and give its path instead."
         )
-    return load_foreign(Path(filename).expanduser())
+    path = Path(filename).expanduser()
+    if not path.is_file():
+        raise InputError(
+            f"initial weights '{path}' do not exist; set the checkpoint of model's init_cfg (or "
+            f"pretrained), or take it away to start from random weights."
+        )
+    return load_foreign(path)
 
 
 @WEIGHT_INITIALIZERS.register_module(name="Pretrained", force=True)

@@ -29,39 +29,46 @@ def check_pipeline(data: ProtocolData, part: str, pipeline: Sequence[dict]) -> N
             or fills in others than 255.
     """
     where = f"{part}_dataloader.dataset.pipeline"
-    for step in _steps(pipeline):
-        filled = {key: step[key] for key in _FILLS if key in step}
-        if isinstance(step.get("pad_val"), Mapping) and "seg" in step["pad_val"]:
-            filled["pad_val.seg"] = step["pad_val"]["seg"]
-        for key, value in filled.items():
-            if value not in (IGNORE_INDEX, None):
-                raise InputError(
-                    f"{where}: {step.get('type')} has {key}={value}; pixels without a label are "
-                    f"{IGNORE_INDEX}, other numbers are classes."
-                )
+    check_unlabelled(pipeline, where)
+    data.dataset(part, [], pipeline)
     source = data.train if part == "train" else data.test
     last = len(data.protocol.tasks) - 1
     table = data.protocol.train_label_map(last, cumulative=True)
     if part == "test":
         table = data.protocol.test_label_map(last)
     images = _probes(source.index.counts)
+    masks = [source.dataset.get_data_info(image)["seg_map_path"] for image in images]
     loading = [*loading_part(pipeline, where), {"type": "PackSegInputs"}]
-    same = tuple(range(256))
-    for image, (read, packed) in zip(
-        images,
-        zip(
-            _labels(data, part, [Sample(i, same) for i in images], loading),
-            _labels(data, part, [Sample(i, table) for i in images], pipeline),
-            strict=True,
-        ),
-        strict=True,
-    ):
-        stored = source.index.counts[image]
-        mask = source.dataset.get_data_info(image)["seg_map_path"]
-        _compare(read, stored, True, f"{where}: of the mask '{mask}' it reads")
-        known = np.array(table) >= 0
-        wanted = np.bincount(np.array(table)[known], stored[known], minlength=256)
-        _compare(packed, wanted, part == "test", f"{where}: behind LoadAnnotations, '{mask}' has")
+    read = _labels(data, part, [Sample(image, tuple(range(256))) for image in images], loading)
+    for image, mask, found in zip(images, masks, read, strict=True):
+        _compare(found, source.index.counts[image], True, f"{where}: of '{mask}' it reads")
+    labels = np.where(np.array(table) < 0, IGNORE_INDEX, table)
+    packed = _labels(data, part, [Sample(image, table) for image in images], pipeline)
+    for image, mask, found in zip(images, masks, packed, strict=True):
+        wanted = np.bincount(labels, source.index.counts[image], minlength=256)
+        _compare(found, wanted, part == "test", f"{where}: of '{mask}' it hands on")
+
+
+def check_unlabelled(cfg: object, where: str) -> None:
+    """Refuse parts of a model or pipeline that take another number than 255 for "no label".
+
+    Args:
+        cfg: A config.
+        where: What to call it in messages.
+
+    Raises:
+        InputError: Naming the part and its key.
+    """
+    for part in _parts(cfg):
+        filled = {key: part[key] for key in _FILLS if key in part}
+        if isinstance(part.get("pad_val"), Mapping) and "seg" in part["pad_val"]:
+            filled["pad_val.seg"] = part["pad_val"]["seg"]
+        for key, value in filled.items():
+            if value not in (IGNORE_INDEX, None):
+                raise InputError(
+                    f"{where}: {part['type']} has {key}={value}; pixels without a label are "
+                    f"{IGNORE_INDEX}, other numbers are classes."
+                )
 
 
 def stored_labels(info: dict) -> np.ndarray:
@@ -73,15 +80,15 @@ def stored_labels(info: dict) -> np.ndarray:
     return ids
 
 
-def _steps(pipeline: object) -> Iterator[Mapping]:
-    """The transforms of a pipeline, and those inside of them."""
-    if isinstance(pipeline, Mapping):
-        if "type" in pipeline:
-            yield pipeline
-        pipeline = list(pipeline.values())
-    if isinstance(pipeline, (list, tuple)):
-        for part in pipeline:
-            yield from _steps(part)
+def _parts(cfg: object) -> Iterator[Mapping]:
+    """What has a type in a config, and what has one inside of that."""
+    if isinstance(cfg, Mapping):
+        if "type" in cfg:
+            yield cfg
+        cfg = list(cfg.values())
+    if isinstance(cfg, (list, tuple)):
+        for part in cfg:
+            yield from _parts(part)
 
 
 def _probes(counts: np.ndarray) -> list[int]:
@@ -93,7 +100,7 @@ def _probes(counts: np.ndarray) -> list[int]:
     return chosen
 
 
-def _labels(data, part, samples, pipeline) -> Iterator[np.ndarray]:
+def _labels(data, part, samples, pipeline) -> list[np.ndarray]:
     """Pixels per label of each sample; the process's random state stays as it is."""
     dataset = data.dataset(part, samples, pipeline)
     states = random.getstate(), np.random.get_state()
@@ -103,8 +110,7 @@ def _labels(data, part, samples, pipeline) -> Iterator[np.ndarray]:
     finally:
         random.setstate(states[0])
         np.random.set_state(states[1])
-    for sample in found:
-        yield np.bincount(sample.gt_sem_seg.data.numpy().ravel(), minlength=256)
+    return [np.bincount(s.gt_sem_seg.data.numpy().ravel(), minlength=256) for s in found]
 
 
 def _compare(found: np.ndarray, wanted: np.ndarray, exact: bool, what: str) -> None:
@@ -115,6 +121,6 @@ def _compare(found: np.ndarray, wanted: np.ndarray, exact: bool, what: str) -> N
     if wrong.any():
         label = int(wrong.argmax())
         raise InputError(
-            f"{what} {found[label]} pixels of {label}, where the class index has "
-            f"{int(wanted[label])}; a pipeline must leave labels as they are stored."
+            f"{what} {found[label]} pixels of label {label}, the class index has "
+            f"{int(wanted[label])}; a pipeline must leave labels as the data set has them."
         )
