@@ -108,7 +108,8 @@ def checked_readers(network: nn.Module) -> Iterator[None]:
     hooks = [
         module.register_load_state_dict_pre_hook(check)
         for module in network.modules()
-        if is_pretrained(getattr(module, "init_cfg", None))
+        if isinstance(module, BaseModule)
+        and is_pretrained(module.init_cfg)
         and type(module).init_weights is not BaseModule.init_weights
     ]
     try:
@@ -128,11 +129,12 @@ def _other_shape(path, name, found, module, own):
 def without_pretrained(network: nn.Module) -> None:
     """Take the files of initial weights out of a network that gets its weights elsewhere."""
     for module in network.modules():
-        given = getattr(module, "init_cfg", None)
-        if is_pretrained(given):
+        if not isinstance(module, BaseModule):
+            continue
+        if isinstance(module.init_cfg, list):
+            module.init_cfg = [cfg for cfg in module.init_cfg if not is_pretrained(cfg)]
+        elif is_pretrained(module.init_cfg):
             module.init_cfg = None
-        elif isinstance(given, list):
-            module.init_cfg = [cfg for cfg in given if not is_pretrained(cfg)]
 
 
 def is_pretrained(init_cfg: object) -> bool:

@@ -101,7 +101,9 @@ REFUSED = {
         datasets(metainfo=dict(classes=["background", "green", "red"])), "metainfo.classes",
     ),
     "ignore_index of the data set": (datasets(ignore_index=0), "ignore_index=0"),
-    "ignore_index of the head": ({"model.decode_head.ignore_index": 0}, "ASPPHead has ignore_index=0"),
+    "ignore_index of the head": (
+        {"model.decode_head.ignore_index": 0}, "ASPPHead has ignore_index=0",
+    ),
     "padding of the batch": (
         {"model.data_preprocessor.seg_pad_val": 0}, "SegDataPreProcessor has seg_pad_val=0",
     ),
@@ -174,7 +176,7 @@ def stored(info, zero):
 def test_index_training_metric_and_pictures_see_the_same(opened, case, tmp_path):
     data, config = opened(SAME[case])
     protocol, zero = data.protocol, case == "zero reduced"
-    for part, source in (("train", data.train), ("test", data.test)):
+    for source in (data.train, data.test):
         infos = [source.dataset.get_data_info(i) for i in range(len(source.dataset))]
         assert np.array_equal(source.index.counts, [stored(info, zero) for info in infos])
     for step in range(3):

@@ -93,7 +93,8 @@ def _parts(cfg: object) -> Iterator[Mapping]:
 
 def _probes(counts: np.ndarray) -> list[int]:
     """A few images that hold as many of the ids as they can, the first of equals."""
-    held, chosen = counts > 0, []
+    held = counts > 0
+    chosen: list[int] = []
     while len(chosen) < _PROBES and held.any():
         chosen.append(int(held.sum(1).argmax()))
         held = held & ~held[chosen[-1]]

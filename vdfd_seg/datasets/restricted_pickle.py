@@ -2,16 +2,19 @@
 
 The globals that a pickled array names are answered by stand-ins written here, so that neither
 NumPy's own reconstruction nor any other function is ever called with what the file holds.
-Importing this module makes MMEngine read ``.pkl`` and ``.yaml`` files so, too: lists of images or
-class weights that a config names.
+Importing this module makes MMEngine and MMSegmentation read pickles and YAML so, too: lists of
+images, class weights and medical images that a config names.
 """
 
 import math
 import pickle
 import re
 from collections.abc import Callable
+from io import BytesIO
+from types import SimpleNamespace
 from typing import BinaryIO
 
+import mmseg.utils.io
 import numpy as np
 import yaml
 from mmengine.fileio import PickleHandler, YamlHandler, register_handler
@@ -182,3 +185,11 @@ class RestrictedYamlHandler(YamlHandler):
     def load_from_fileobj(self, file, **kwargs) -> object:
         """Plain values, and tuples."""
         return super().load_from_fileobj(file, Loader=yaml.FullLoader)
+
+
+def _loads(content: bytes) -> object:
+    return load_restricted(BytesIO(content), "a pickle that a transform reads")
+
+
+# MMSegmentation's transforms of medical images take decode_backend="pickle".
+mmseg.utils.io.pickle = SimpleNamespace(loads=_loads)
