@@ -12,10 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mmengine import fileio
+from mmseg.utils import datafrombytes
 
-from tests.tiny import write_config
-from vdfd_seg.checkpoint import load_step
+from tests.tiny import changed, write_config
+from vdfd_seg.checkpoint import load_step, save_plain
 from vdfd_seg.cli import run_command
+from vdfd_seg.engine.networks import build_network
+from vdfd_seg.errors import InputError
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -72,10 +76,18 @@ def run(finetune_run, tmp_path):
     return Path(shutil.copytree(finetune_run.path, tmp_path / "run")), finetune_run.file
 
 
-def test_the_trap_works(trap):
+def test_the_trap_works(trap, monkeypatch):
     as_torch(path := trap.trace.with_name("evil.pth"), trap.content())
+    monkeypatch.setenv("TORCH_FORCE_WEIGHTS_ONLY_LOAD", "0")
     torch.load(path, weights_only=False)
     assert trap.trace.exists()
+
+
+def test_libraries_that_ask_torch_for_objects_get_none(trap, registered_modules):
+    as_torch(path := trap.trace.with_name("evil.pth"), trap.content())
+    with pytest.raises(pickle.UnpicklingError):
+        torch.load(path, weights_only=False)
+    assert not trap.trace.exists()
 
 
 @pytest.mark.parametrize("write", WRITERS)
@@ -98,11 +110,13 @@ class TestCheckpoint:
         trap.refused("adopt", config_file(), tmp_path / "evil.pth", "--images",
                      scenes / "JPEGImages", "--work-dir", tmp_path / "work")  # fmt: skip
 
-    def test_initial_weights(self, trap, config_file, tmp_path, write):
-        write(tmp_path / "evil.pth", trap.content())
-        init = {"type": "Pretrained", "checkpoint": str(tmp_path / "evil.pth")}
-        file = config_file({"model.backbone.init_cfg": init})
-        assert "evil.pth" in trap.refused("train", file, "--work-dir", tmp_path / "work")
+    def test_initial_weights(self, trap, network_cfg, tmp_path, write):
+        """In every way in which MMSegmentation takes them."""
+        write(tmp_path / "evil.pth", trap.content(state_dict={}))
+        for name, changes in initial_weights(str(tmp_path / "evil.pth")).items():
+            with pytest.raises(InputError, match="evil.pth"):
+                build_network(changed(network_cfg(auxiliary=1), changes), 3, pretrained=True)
+            assert not trap.trace.exists(), name
 
     def test_half_trained_state(self, trap, run, train, capfd, write):
         """Damaged, so the step is trained anew, without the file."""
@@ -115,6 +129,69 @@ class TestCheckpoint:
         assert not trap.trace.exists()
 
 
+def initial_weights(path):
+    """Changes of a network's config that begin it from a file, by name."""
+    init = {"type": "Pretrained", "checkpoint": path}
+    swin = dict(type="SwinTransformer", embed_dims=8, depths=(1, 1), num_heads=(1, 1),
+                strides=(4, 2), out_indices=(0, 1), init_cfg=init)  # fmt: skip
+    vit = dict(type="VisionTransformer", img_size=32, embed_dims=8, num_layers=1, num_heads=1)
+    neck = dict(type="FPN", in_channels=[4, 8, 16, 32], out_channels=8, num_outs=4)
+    mit = dict(type="MixVisionTransformer", embed_dims=4, num_layers=[1] * 4, num_heads=[1] * 4)
+    return {
+        "backbone": {"backbone.init_cfg": init},
+        "list": {"backbone.init_cfg": [{"type": "Constant", "layer": "Conv2d", "val": 1}, init]},
+        "part": {"backbone.init_cfg": {**init, "prefix": "backbone."}},
+        "network": {"init_cfg": init},
+        "head": {"decode_head.init_cfg": init},
+        "auxiliary head": {"auxiliary_head.init_cfg": init},
+        "neck": {"neck": {**neck, "init_cfg": init}},
+        "inner": {"backbone": dict(type="BiSeNetV1", backbone_cfg=dict(type="ResNet", depth=18,
+                                                                       init_cfg=init))},
+        "pretrained of the backbone": {"backbone.pretrained": path},
+        "pretrained of the network": {"pretrained": path},
+        "swin": {"backbone": swin},
+        "swin, pretrained": {"backbone": {**swin, "init_cfg": None, "pretrained": path}},
+        "vit": {"backbone": {**vit, "init_cfg": init}},
+        "vit, part": {"backbone": {**vit, "init_cfg": {**init, "type": "Pretrained_Part"}}},
+        "beit": {"backbone": {**vit, "type": "BEiT", "init_cfg": init}},
+        "mae": {"backbone": {**vit, "type": "MAE", "init_cfg": init}},
+        "mit": {"backbone": {**mit, "init_cfg": init}},
+    }  # fmt: skip
+
+
+ADDRESSES = ["https://a.invalid/x.pth", "torchvision://resnet18", "open-mmlab://resnet50_v1c",
+             "mmcls://x", "s3://a/x.pth", "modelzoo://x", "pavi://x"]  # fmt: skip
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_addresses_are_refused_without_a_look(network_cfg, address):
+    model = changed(
+        network_cfg(), {"decode_head.init_cfg": dict(type="Pretrained", checkpoint=address)}
+    )
+    with pytest.raises(InputError, match=f"'{address}' is an address"):
+        build_network(model, 3, pretrained=True)
+
+
+@pytest.mark.parametrize("suffix", ["pkl", "pickle", "yaml", "yml"])
+def test_files_that_mmengine_loads(trap, network_cfg, tmp_path, suffix):
+    """Class weights, and lists of images of data sets that ``mmengine.load`` them."""
+    path = tmp_path / f"weights.{suffix}"
+    if suffix.startswith("p"):
+        as_pickle(path, trap.content())
+    else:
+        path.write_text(f"!!python/object/apply:os.mkdir ['{trap.trace}']")
+    loss = dict(type="CrossEntropyLoss", class_weight=str(path))
+    with pytest.raises(InputError):
+        build_network(network_cfg(loss=loss), 3)
+    assert not trap.trace.exists()
+    fileio.dump([1.0, 2.0, 3.0], path)
+    assert build_network(network_cfg(loss=loss), 3).decode_head.loss_decode.class_weight == [
+        1,
+        2,
+        3,
+    ]
+
+
 def test_memory_of_a_method(trap, vdfd_run, tmp_path):
     """A true checkpoint whose memory of the task is exchanged inside its archive."""
     folder = Path(shutil.copytree(vdfd_run.path, tmp_path / "run"))
@@ -123,6 +200,39 @@ def test_memory_of_a_method(trap, vdfd_run, tmp_path):
     content["method"]["state"]["memories"][0]["left"] = Evil(trap.trace)
     torch.save({**content, "digest": "0"}, path)
     assert str(path) in trap.refused("test", vdfd_run.file, folder)
+
+
+def test_pickled_medical_images(trap, registered_modules):
+    for value, content in ((2.0, np.ones((2, 2))), (None, trap.content())):
+        try:
+            found = datafrombytes(pickle.dumps(content), "pickle").sum() / 2
+        except InputError:
+            found = None
+        assert found == value
+    assert not trap.trace.exists()
+
+
+@pytest.mark.parametrize("place", ["model", "part", "test_pipeline", "method"])
+def test_types_of_a_checkpoint(trap, run, scenes, tmp_path, place):
+    """MMEngine imports and calls what a type with dots names."""
+    folder, file = run
+    path = folder / "step_02" / "checkpoint.pth"
+    content = load_step(path)
+    evil = {"type": "os.mkdir", "path": str(trap.trace)}
+    if place == "model":
+        content["meta"]["model"] = evil
+    elif place == "part":
+        content["meta"]["model"]["decode_head"]["loss_decode"] = evil
+    elif place == "test_pipeline":
+        content["meta"]["test_pipeline"].insert(1, evil)
+    else:
+        content["method"]["type"] = "os.getcwd"
+    save_plain(path, content)
+    for command in (
+        ("infer", path, scenes / "JPEGImages", "--out", tmp_path / "out"),
+        ("export", path, "--out", tmp_path / "out.onnx"),
+    ):
+        assert "'os." in trap.refused(*command)
 
 
 class TestArchive:

@@ -3,10 +3,14 @@
 import os
 import pickle
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from tests.tiny import changed
+from vdfd_seg.checkpoint import digest
+from vdfd_seg.engine.networks import build_network
 from vdfd_seg.errors import InputError
 from vdfd_seg.pretrained import load_pretrained
 
@@ -61,7 +65,7 @@ class TestRefused:
         assert all(torch.equal(v, before[k]) for k, v in network.state_dict().items())
 
     def test_missing_file(self, path):
-        self.refused(path, "do not exist; set model.backbone.init_cfg")
+        self.refused(path, "do not exist; set the checkpoint of model's init_cfg")
 
     def test_missing_parameter(self, path):
         state = backbone().state_dict()
@@ -78,11 +82,14 @@ class TestRefused:
     @pytest.mark.parametrize("content", [[torch.zeros(2)], torch.zeros(2), {"state_dict": 3}])
     def test_not_tensors_by_name(self, path, content):
         torch.save(content, path)
-        self.refused(path, "not tensors by name")
+        self.refused(path, "tensors by name")
 
     def test_a_single_odd_key(self, path):
-        torch.save({**backbone().state_dict(), 3: torch.zeros(1), "backbone.x": 1}, path)
-        self.refused(path, "lack")
+        one = torch.ones(1)
+        torch.save({**backbone().state_dict(), 3: one, "backbone.x": one}, path)
+        self.refused(path, "lack 'backbone.0.bias'")
+        torch.save({**backbone().state_dict(), "note": "x"}, path)
+        self.refused(path, "'note' is no tensor")
 
     @pytest.mark.parametrize("cut", [0, 30, 900])
     def test_truncated(self, path, cut):
@@ -104,5 +111,88 @@ class TestRefused:
                 return os.mkdir, (str(trace),)
 
         write({"state_dict": Evil()}, path)
-        self.refused(path, "damaged or hold objects other than tensors")
+        self.refused(path, "holds objects other than tensors")
         assert not trace.exists()
+
+
+SWIN = dict(type="SwinTransformer", embed_dims=8, depths=(1, 1), num_heads=(1, 1), strides=(4, 2),
+            out_indices=(0, 1), pretrain_img_size=32)  # fmt: skip
+VIT = dict(type="VisionTransformer", img_size=32, embed_dims=8, num_layers=1, num_heads=1)
+NETWORKS = {"resnet": {}, "swin": {"backbone": SWIN}, "vit": {"backbone": VIT}}
+WAYS = {
+    "backbone": ("backbone", {"backbone.init_cfg": ...}),
+    "list": ("backbone", {"backbone.init_cfg": [...]}),
+    "prefix": ("decode_head", {"decode_head.init_cfg": {"prefix": "decode_head."}}),
+    "auxiliary head": ("auxiliary_head", {"auxiliary_head.init_cfg": {"prefix": "auxiliary_head"}}),
+    "network": ("", {"init_cfg": ...}),
+    "pretrained of the backbone": ("backbone", {"backbone.pretrained": "..."}),
+    "pretrained of the network": ("backbone", {"pretrained": "..."}),
+}
+
+
+def initial(value, path):
+    """What a way's placeholder stands for."""
+    init = {"type": "Pretrained", "checkpoint": path}
+    if isinstance(value, dict):
+        return {**init, **value}
+    return path if value == "..." else init if value is ... else [init]
+
+
+class TestWays:
+    """Every way of MMSegmentation's to name a file sets the weights of what it is named for."""
+
+    @pytest.fixture
+    def network(self, network_cfg):
+        def build(kind, path=None, way=None, **given):
+            changes = dict(NETWORKS[kind])
+            config = changed(network_cfg(auxiliary=1), changes)
+            for key, value in WAYS[way][1].items() if way else ():
+                value = initial(value, str(path))
+                config = changed(config, {key: value})
+            return build_network(config, 3, pretrained=path is not None, **given)
+
+        return build
+
+    # MMSegmentation's transformers with a reader of their own take no list.
+    @pytest.mark.parametrize("kind, way", [(kind, way) for kind in NETWORKS for way in WAYS
+                                           if kind == "resnet" or way != "list"])  # fmt: skip
+    def test_sets_the_weights(self, network, path, kind, way):
+        torch.manual_seed(1)
+        source = network(kind)
+        for value in source.state_dict().values():
+            if value.is_floating_point():
+                value += torch.rand(value.shape)
+        torch.save({"state_dict": source.state_dict(), "meta": {"time": np.float64(1)}}, path)
+        if kind == "vit" and WAYS[way][0] == "backbone":
+            torch.save(source.backbone.state_dict(), path)
+        torch.manual_seed(2)
+        built = network(kind, path, way)
+        for name, value in source.state_dict().items():
+            same = torch.equal(built.state_dict()[name], value)
+            assert same == name.startswith(WAYS[way][0]) or not value.is_floating_point(), name
+
+    @pytest.mark.parametrize("kind", NETWORKS)
+    def test_another_file_is_refused(self, network, path, kind):
+        state = network(kind).backbone.state_dict()
+        names = [name for name in state if not name.endswith("num_batches_tracked")]
+        torch.save({"another.weight": torch.ones(1)}, path)
+        with pytest.raises(InputError, match=f"weights.pth' lack '{min(names)}'"):
+            network(kind, path, "backbone")
+        name = max(name for name in names if name.endswith(("ln1.bias", "norm1.bias", "bn1.bias")))
+        torch.save({**state, name: torch.ones(3)}, path)
+        with pytest.raises(InputError, match=rf"{name}' has shape \(3,\)"):
+            network(kind, path, "backbone")
+
+    @pytest.mark.parametrize("way", WAYS)
+    def test_later_steps_need_no_file(self, network_cfg, way):
+        ((key, value),) = WAYS[way][1].items()
+        value = initial(value, "gone.pth")
+        build_network(changed(network_cfg(auxiliary=1), {key: value}), 3)
+
+    def test_heads_begin_the_same_with_and_without_a_file(self, network, path):
+        torch.manual_seed(1)
+        without = network("resnet")
+        torch.save(without.backbone.state_dict(), path)
+        torch.manual_seed(1)
+        built = network("resnet", path, "backbone")
+        assert digest(dict(built.state_dict())) == digest(dict(without.state_dict()))

@@ -5,6 +5,7 @@ could be executed, is replaced atomically, and is refused when a bit of it chang
 """
 
 import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from vdfd_seg.errors import DamagedError, InputError
 from vdfd_seg.files import atomic_write
 
 STEP_FORMAT = 1
+_REGISTERED = re.compile(r"((vdfd_seg|mmengine|mmcv|mmseg|mmdet|mmpretrain)\.(?=[A-Z]))?\w+")
 
 
 def save_plain(path: str | Path, content: dict) -> None:
@@ -74,7 +76,8 @@ def load_step(path: str | Path) -> dict:
         carried ``state``).
 
     Raises:
-        InputError: As :func:`load_plain`, and for a file that is no step's.
+        InputError: As :func:`load_plain`, for a file that is no step's, and for one whose network,
+            pipeline or method has a type that is no registered name.
     """
     content = load_plain(path)
     missing = {"state_dict", "meta", "method"} - content.keys()
@@ -85,7 +88,23 @@ def load_step(path: str | Path) -> dict:
         raise InputError(
             f"checkpoint '{path}' has meta.format {found}, this version reads {STEP_FORMAT}."
         )
+    _check_types([content["meta"], content["method"]], path)
     return content
+
+
+def _check_types(value: object, path: object) -> None:
+    """Refuse types that are no registered names: MMEngine imports and calls what has dots."""
+    if isinstance(value, dict):
+        kind = value.get("type")
+        if isinstance(kind, str) and not _REGISTERED.fullmatch(kind):
+            raise InputError(
+                f"checkpoint '{path}' names the type '{kind}'; only registered names are built "
+                f"from a checkpoint. Register the class, and train with its name."
+            )
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            _check_types(item, path)
 
 
 def to_plain(value: Any, where: str = "checkpoint") -> Any:

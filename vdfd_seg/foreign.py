@@ -1,23 +1,20 @@
-"""Checkpoints of mmsegmentation, read without executing what is in them.
+"""Checkpoints of others, read without executing what is in them.
 
-They hold pickled helper objects beside the tensors (logs, configs, NumPy scalars). Tensors and
-builtin containers are rebuilt; for everything else stands a placeholder that does nothing.
+They hold pickled helper objects beside the tensors (logs, configs, NumPy scalars). Torch's reader
+for weights rebuilds tensors and builtin containers; for everything else stands a placeholder that
+does nothing.
 """
 
 import pickle
 import re
 import zipfile
-from collections import OrderedDict
 from pathlib import Path
-from types import ModuleType
 
 import torch
 from torch import Tensor
+from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 
 from vdfd_seg.errors import InputError
-from vdfd_seg.pickles import FixedFunction, Refused
-
-_DTYPE = re.compile(r"(bfloat|complex|float|int|uint)\d+|bool")
 
 
 class Placeholder:
@@ -31,100 +28,47 @@ class Placeholder:
     def __init__(self, *args, **kwargs):
         pass
 
-    def __call__(self, *args, **kwargs):
-        return self
-
     def __setstate__(self, state):
         pass
-
-    def __setitem__(self, key, value):
-        pass
-
-    def append(self, value):
-        """Pickles of lists' subclasses call this."""
-
-    def extend(self, values):
-        """The same."""
-
-    def add(self, value):
-        """Pickles of sets' subclasses call this."""
-
-
-def _rebuild_tensor(storage, offset, size, stride, requires_grad=False, hooks=None, metadata=None):
-    # Hooks would be called with the gradient, and metadata sets attributes.
-    return torch._utils._rebuild_tensor_v2(storage, offset, size, stride, False, OrderedDict())
-
-
-def _rebuild_parameter(data, requires_grad=False, hooks=None):
-    if not isinstance(data, Tensor):
-        raise Refused("a parameter that is no tensor")
-    return data
-
-
-_GLOBALS = {
-    "collections.OrderedDict": FixedFunction(OrderedDict),
-    "torch._utils._rebuild_tensor_v2": FixedFunction(_rebuild_tensor),
-    "torch._utils._rebuild_parameter": FixedFunction(_rebuild_parameter),
-    "torch.Size": FixedFunction(torch.Size),
-}
-
-
-class _Unpickler(pickle._Unpickler):
-    """Torch's own reader subclasses this one: it finds the storages' types by itself.
-
-    In Python: five bytes make the unpickler in C reserve gigabytes for its memo.
-    """
-
-    def find_class(self, module: str, name: str) -> object:
-        if module == "torch" and _DTYPE.fullmatch(name) and hasattr(torch, name):
-            return getattr(torch, name)
-        return _GLOBALS.get(f"{module}.{name}", Placeholder)
-
-
-# What torch.load takes for the module `pickle`.
-_INERT = ModuleType("inert_pickle")
-_INERT.Unpickler = _Unpickler  # type: ignore[attr-defined]
 
 
 def load_foreign(path: str | Path) -> dict:
     """What a checkpoint holds: tensors, numbers, strings, containers and placeholders.
 
     Args:
-        path: A file that ``torch.save`` or MMEngine wrote (torch 1.6 or newer).
+        path: A file that ``torch.save`` or MMEngine wrote.
 
     Raises:
-        InputError: For a file that is missing, damaged, no checkpoint, TorchScript, or of
-            torch's format before 1.6.
+        InputError: For a file that is missing, damaged, no checkpoint, TorchScript, or that asks
+            for what no placeholder can stand for (functions of the operating system, lists of a
+            class of their own, any object in torch's format before 1.6).
     """
     path = Path(path)
     if not path.is_file():
         raise InputError(f"checkpoint '{path}' does not exist.")
-    if not _is_zip(path):
-        raise InputError(
-            f"checkpoint '{path}' is not in torch's zip format: it is damaged, no checkpoint, or "
-            f"of torch before 1.6. In the last case load it where you trust it, and save it again "
-            f"with torch.save."
-        )
     try:
-        with zipfile.ZipFile(path) as archive:
-            names = {name.rpartition("/")[2] for name in archive.namelist()}
-        if "data.pkl" not in names or "constants.pkl" in names:
-            # Torch would run what a TorchScript archive holds.
-            raise InputError(
-                f"checkpoint '{path}' is an archive, but not of a checkpoint's tensors "
-                f"(TorchScript or something else); give the .pth file that training wrote."
-            )
         content = _load(path)
-    except InputError:
-        raise
     except Exception as error:  # A damaged pickle raises whatever its bytes lead to.
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:120]
+        asked = re.search(r"GLOBAL (\S+)", str(error))
         raise InputError(
-            f"checkpoint '{path}' is damaged or is no checkpoint ({reason}); fetch it again."
+            f"checkpoint '{path}' is damaged, no checkpoint of torch.save, or holds objects "
+            f"other than tensors{f' (it asks for {asked[1]})' if asked else ''}; nothing of it was "
+            f"run. Fetch it again, or save its state_dict alone."
         ) from error
     if not isinstance(content, dict):
         raise InputError(f"checkpoint '{path}' holds no tensors by name.")
     return content
+
+
+def _load(path: Path) -> object:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        if not zipfile.is_zipfile(path):
+            raise
+    unknown = get_unsafe_globals_in_checkpoint(path)
+    with safe_globals([(Placeholder, name) for name in unknown]):
+        return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def foreign_weights(content: dict, path: str | Path) -> dict[str, Tensor]:
@@ -142,13 +86,14 @@ def foreign_weights(content: dict, path: str | Path) -> dict[str, Tensor]:
     if not isinstance(weights, dict) or not weights:
         raise InputError(f"checkpoint '{path}' has no state_dict with tensors by name.")
     # DistributedDataParallel puts its own name before all others.
-    wrapped = all(str(key).startswith("module.") for key in weights)
-    weights = {str(k).removeprefix("module.") if wrapped else k: v for k, v in weights.items()}
+    weights = {str(key): value for key, value in weights.items()}
+    if all(name.startswith("module.") for name in weights):
+        weights = {name.removeprefix("module."): value for name, value in weights.items()}
     for name, value in weights.items():
-        if not isinstance(name, str) or not isinstance(value, Tensor):
+        if not isinstance(value, Tensor):
             raise InputError(
-                f"checkpoint '{path}': the entry '{name}' of its state_dict is no tensor; give the "
-                f".pth file of a network that mmsegmentation trained."
+                f"checkpoint '{path}' holds other things than tensors by name: '{name}' is no "
+                f"tensor; give a network's state_dict, alone or under 'state_dict'."
             )
         if value.is_floating_point() and not value.isfinite().all():
             raise InputError(f"checkpoint '{path}': parameter '{name}' is not finite.")
@@ -167,18 +112,3 @@ def foreign_classes(content: dict) -> list[str] | None:
     if isinstance(names, (list, tuple)) and all(isinstance(name, str) for name in names):
         return list(names)
     return None
-
-
-def _is_zip(path: Path) -> bool:
-    try:
-        return zipfile.is_zipfile(path)
-    except zipfile.BadZipFile:  # What ends like an archive of several disks.
-        return False
-
-
-def _load(path: Path) -> object:
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        # Torch stops at the first class that it does not know.
-        return torch.load(path, map_location="cpu", weights_only=False, pickle_module=_INERT)

@@ -183,4 +183,4 @@ def test_pretrained_weights_of_another_backbone(check, scenes, tmp_path):
     torch.save({"conv1.weight": torch.zeros(4, 3, 7, 7)}, weights)
     changes = {"model.backbone.init_cfg": {"type": "Pretrained", "checkpoint": str(weights)}}
     message = check(changed(tiny_config(scenes), changes), dry=False)
-    assert_says(message, "weights.pt", "another backbone")
+    assert_says(message, "weights.pt", "another network")

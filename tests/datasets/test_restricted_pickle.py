@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from tests.fake_cifar import python2_pickle
-from vdfd_seg.datasets.restricted_pickle import load_restricted
+from vdfd_seg.datasets.restricted_pickle import FixedFunction, load_restricted
 from vdfd_seg.errors import InputError
-from vdfd_seg.pickles import FixedFunction
 
 ARRAYS = [
     np.arange(12, dtype=np.uint8).reshape(3, 4),

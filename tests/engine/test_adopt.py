@@ -19,13 +19,20 @@ CLASSES = list(TASKS[0])
 
 
 class Evil:
-    """Pickles into a call of the shell."""
+    """Pickles into a call that writes a file."""
 
     def __init__(self, path):
         self.path = path
 
     def __reduce__(self):
-        return os.system, (f"touch {self.path}",)
+        return shutil.copy, (__file__, str(self.path))
+
+
+class Shell(Evil):
+    """Pickles into a call of the shell."""
+
+    def __reduce__(self):
+        return os.system, (f"touch {self.path}/ran",)
 
 
 class EvilList(list):
@@ -119,16 +126,21 @@ class TestReading:
         assert {type(kind).__name__ for kind in kinds} == {"Placeholder"}
         assert content["half"].dtype == torch.bfloat16
 
-    def test_nothing_is_executed(self, foreign, tmp_path, adopt):
+    def test_nothing_is_executed(self, foreign, tmp_path, adopt, monkeypatch):
         mark = tmp_path / "ran"
-        path = foreign(evil=Evil(mark), more=EvilList([1, 2]))
-        assert "evil" in load_foreign(path)
+        path = foreign(evil=Evil(mark))
+        assert type(load_foreign(path)["evil"]).__name__ == "Placeholder"
         assert adopt(path)[0] == 0
         assert not mark.exists()
         # The control: read without care this file does what it is made for.
+        monkeypatch.setenv("TORCH_FORCE_WEIGHTS_ONLY_LOAD", "0")
         torch.save({"evil": Evil(mark)}, path)
         torch.load(path, weights_only=False)
         assert mark.exists()
+
+    def test_what_no_placeholder_can_stand_for_is_refused(self, foreign, tmp_path, refused):
+        refused(foreign(evil=EvilList([1, 2])), "foreign.pth", "nothing of it was run")
+        refused(foreign(evil=Shell(tmp_path)), "foreign.pth", "it asks for posix.system")
 
     def test_evil_among_the_weights_is_refused(self, foreign, start, tmp_path, refused):
         mark = tmp_path / "ran"
@@ -211,7 +223,7 @@ class TestBadInput:
         torch.save([1, 2], tmp_path / "list.pth")
         refused(tmp_path / "list.pth", "list.pth", "no tensors by name")
         torch.save({"meta": {}}, tmp_path / "meta.pth")
-        refused(tmp_path / "meta.pth", "'meta' of its state_dict is no tensor")
+        refused(tmp_path / "meta.pth", "'meta' is no tensor")
 
     def test_methods_that_need_more(self, foreign, refused):
         refused(

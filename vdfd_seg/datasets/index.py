@@ -53,6 +53,7 @@ def build_index(
     cache_dir: str | Path | None = None,
     progress: bool = True,
     description: str = "Indexing masks",
+    reduce_zero_label: bool = False,
 ) -> ClassIndex:
     """Count the pixels of every class in every mask, checking the files on the way.
 
@@ -73,6 +74,7 @@ def build_index(
             cannot be written costs a warning only.
         progress: Show a progress bar on stderr where that is a terminal.
         description: The progress bar's label.
+        reduce_zero_label: As in MMSegmentation, 0 is no label and every other id one less.
 
     Returns:
         The index, in the order of ``items``.
@@ -86,12 +88,20 @@ def build_index(
         raise InputError("the data set has no images: check its annotation file and folders.")
     pairs = _paths(items)
     names = _names(items, [image for image, _ in pairs])
+    if reduce_zero_label:
+        num_classes = min(num_classes + 1, ignore_index)
+        class_names = ("no label", *(class_names or ()))
     file = cache_file(pairs, num_classes, ignore_index, cache_dir)
     counts = load_counts(file, len(pairs))
     if counts is None:
         scanner = MaskScanner(num_classes, ignore_index, class_names)
         counts = _scan(scanner, pairs, workers, description if progress else None)
         save_counts(file, counts)
+    if reduce_zero_label:
+        unlabelled = counts[:, 0] + counts[:, ignore_index]
+        counts = np.roll(counts, -1, axis=1)
+        counts[:, ignore_index - 1] = 0
+        counts[:, ignore_index] = unlabelled
     counts.setflags(write=False)
     return ClassIndex(names, counts, index_digest(names, counts))
 

@@ -2,21 +2,53 @@
 
 The globals that a pickled array names are answered by stand-ins written here, so that neither
 NumPy's own reconstruction nor any other function is ever called with what the file holds.
+Importing this module makes MMEngine and MMSegmentation read pickles and YAML so, too: lists of
+images, class weights and medical images that a config names.
 """
 
 import math
 import pickle
 import re
+from collections.abc import Callable
+from io import BytesIO
+from types import SimpleNamespace
 from typing import BinaryIO
 
+import mmseg.utils.io
 import numpy as np
+import yaml
+from mmengine.fileio import PickleHandler, YamlHandler, register_handler
 
 from vdfd_seg.errors import InputError
-from vdfd_seg.pickles import FixedFunction, Refused
 
 _NUMERIC = re.compile(r"(b1|[iu][1248]|f[248])")
 _BYTE_ORDERS = ("|", "<", ">", "=")
 _MAX_DIMENSIONS = 32
+
+
+class Refused(pickle.UnpicklingError):
+    """What a pickle asks for and does not get."""
+
+
+class FixedFunction:
+    """A callable that a pickle cannot change: a plain function's attributes could be set.
+
+    Args:
+        call: What it calls.
+    """
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: Callable):
+        self._call = call
+
+    def __call__(self, *args: object) -> object:
+        """Call it."""
+        return self._call(*args)
+
+    def __setstate__(self, state: object) -> None:
+        """Refuse what a pickle would set."""
+        raise Refused("a function with a state")
 
 
 class _Array(np.ndarray):
@@ -135,3 +167,29 @@ def load_restricted(file: BinaryIO, name: str) -> object:
             f"{name}: damaged, truncated or not a pickle ({error or type(error).__name__}); "
             "fetch it again."
         ) from error
+
+
+@register_handler(["pickle", "pkl"])
+class RestrictedPickleHandler(PickleHandler):
+    """What ``mmengine.load`` reads pickles with."""
+
+    def load_from_fileobj(self, file: BinaryIO, **kwargs) -> object:
+        """As :func:`load_restricted`."""
+        return load_restricted(file, "a pickle that the config names")
+
+
+@register_handler(["yaml", "yml"])
+class RestrictedYamlHandler(YamlHandler):
+    """What ``mmengine.load`` reads YAML with: MMEngine's default loader calls what a file names."""
+
+    def load_from_fileobj(self, file, **kwargs) -> object:
+        """Plain values, and tuples."""
+        return super().load_from_fileobj(file, Loader=yaml.FullLoader)
+
+
+def _loads(content: bytes) -> object:
+    return load_restricted(BytesIO(content), "a pickle that a transform reads")
+
+
+# MMSegmentation's transforms of medical images take decode_backend="pickle".
+mmseg.utils.io.pickle = SimpleNamespace(loads=_loads)

@@ -2,7 +2,7 @@
 
 import gc
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,16 +83,65 @@ def open_source(
     names = protocol.classes
     for item, name in zip(items, _names(items, cfg), strict=True):
         item["name"] = name
-    count = len(names) if strict else IGNORE_INDEX
-    index = build_index(items, num_classes=count, class_names=names, progress=progress)
+    check_numbering(dataset, items, protocol)
+    zero = bool(items[0].get("reduce_zero_label"))
+    index = build_index(
+        items,
+        num_classes=len(names) if strict else IGNORE_INDEX,
+        class_names=names,
+        progress=progress,
+        reduce_zero_label=zero,
+    )
     pixels = index.pixels()
-    if len(names) > 1 and pixels[IGNORE_INDEX] and not pixels[1:IGNORE_INDEX].any():
+    if not zero and len(names) > 1 and pixels[IGNORE_INDEX] and not pixels[1:IGNORE_INDEX].any():
         raise InputError(
             f"the masks of dataset {kind} in '{root}' hold 0 and {IGNORE_INDEX} alone, and "
             f"{IGNORE_INDEX} is for pixels without a label; write a class's place in "
             f"protocol.classes instead (1 for '{names[1]}')."
         )
     return Source(dataset, index)
+
+
+def check_numbering(dataset: BaseDataset, items: Sequence[dict], protocol: Protocol) -> None:
+    """Refuse a data set that numbers classes otherwise than the protocol.
+
+    Args:
+        dataset: The data set.
+        items: Its data infos.
+        protocol: A class's position in its ``classes`` is its id in the masks; under
+            ``reduce_zero_label``, where 0 is no label, its id less one.
+
+    Raises:
+        InputError: Naming the data set's key.
+    """
+    kind = type(dataset).__name__
+    if getattr(dataset, "ignore_index", IGNORE_INDEX) != IGNORE_INDEX:
+        raise InputError(
+            f"dataset {kind}: ignore_index={dataset.ignore_index}; pixels without a label must be "
+            f"{IGNORE_INDEX} in the masks."
+        )
+    if any(old != new for item in items for old, new in (item.get("label_map") or {}).items()):
+        raise InputError(
+            f"dataset {kind}: metainfo.classes renumbers the masks or leaves classes out; take it "
+            f"away: protocol.classes names the ids as they are stored, protocol.tasks has the "
+            f"order."
+        )
+    zero = bool(items[0].get("reduce_zero_label"))
+    names = list(dataset.metainfo.get("classes") or ())
+    for place, name in enumerate(protocol.classes):
+        if name in names and names.index(name) != place:
+            raise InputError(
+                f"dataset {kind}: its metainfo.classes has '{name}' at {names.index(name)}, "
+                f"protocol.classes at {place}"
+                f"{' (with reduce_zero_label, id 1 is the first)' if zero else ''}; both must name "
+                f"the ids of the masks."
+            )
+    if zero and protocol.background is not None:
+        raise InputError(
+            f"dataset {kind}: under reduce_zero_label=True, 0 is no label and id 1 the first of "
+            f"protocol.classes, which is the background '{protocol.background}'; set "
+            f"reduce_zero_label=False, or take the background out of the classes."
+        )
 
 
 def check_inside(items: Iterable[dict], cfg: dict) -> None:

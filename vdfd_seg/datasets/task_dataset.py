@@ -117,6 +117,25 @@ def _with_masking(pipeline):
     return [*pipeline[:after], {"type": "vdfd_seg.MaskLabels"}, *pipeline[after:]]
 
 
+def loading_part(pipeline: Sequence[dict], where: str) -> list[dict]:
+    """What stands before :class:`MaskLabels` in a pipeline.
+
+    Args:
+        pipeline: mmsegmentation transforms.
+        where: What to call it in messages.
+
+    Raises:
+        InputError: For a pipeline whose labels nothing masks.
+    """
+    kinds = [kind_of(transform["type"]) for transform in _with_masking(pipeline)]
+    if "MaskLabels" not in kinds:
+        raise InputError(
+            f"{where} has no LoadAnnotations of its own; with another transform that loads masks, "
+            f"put dict(type='vdfd_seg.MaskLabels') behind it."
+        )
+    return list(pipeline[: kinds.index("MaskLabels")])
+
+
 def kind_of(name) -> str:
     """A transform's name without its scope: configs write names, scoped names or classes."""
     return name.rpartition(".")[2] if isinstance(name, str) else name.__name__

@@ -112,7 +112,7 @@ def check_parts(settings: Settings, data: Data, steps: range) -> None:
         if isinstance(kind, str) and OPTIMIZERS.get(kind) is None:
             raise unknown_name("optimizer", kind, MMENGINE_OPTIMIZERS.module_dict)
         if config.model not in checked:
-            network, _ = build_network(config.model, settings.protocol.task_sizes(step))
+            network = build_network(config.model, settings.protocol.task_sizes(step))
             checked_view(network, settings.protocol)
             checked.append(config.model)
 

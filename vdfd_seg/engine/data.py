@@ -5,6 +5,7 @@ from mmengine.dist import barrier, is_main_process
 from vdfd_seg.datasets.classification_data import ClassificationData
 from vdfd_seg.datasets.crops import evaluated_part
 from vdfd_seg.datasets.image_arrays import read_arrays
+from vdfd_seg.datasets.labels import check_pipeline, check_unlabelled
 from vdfd_seg.datasets.preparation import prepare_data
 from vdfd_seg.datasets.protocol_data import ProtocolData
 from vdfd_seg.datasets.source import open_source
@@ -39,8 +40,18 @@ def open_data(settings: Settings, progress: bool = True, strict: bool = True) ->
         train, test = read(settings, False, strict)
     if protocol.problem == "classification":
         return ClassificationData(protocol, train, test, evaluate_on)
+    checked: list = []
     crop = evaluated_part(config.test_dataloader["dataset"]["pipeline"])
-    return ProtocolData(protocol, train, test, evaluate_on, crop)
+    data = ProtocolData(protocol, train, test, evaluate_on, crop)
+    if strict:
+        for config in map(settings.for_step, range(len(protocol.tasks))):
+            check_unlabelled(config.model, "model")
+            for part in ("train", "test"):
+                pipeline = config[f"{part}_dataloader"]["dataset"]["pipeline"]
+                if (part, pipeline) not in checked:
+                    check_pipeline(data, part, pipeline)
+                    checked.append((part, pipeline))
+    return data
 
 
 def _sources(settings, progress, strict):

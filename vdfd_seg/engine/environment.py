@@ -26,6 +26,10 @@ def set_up(launcher: str = "none") -> None:
     Args:
         launcher: ``"none"``, ``"pytorch"`` (torchrun) or ``"slurm"``.
     """
+    # Whatever loads a checkpoint in this process or its workers, libraries' backbones too, asks
+    # torch in the end. Who trusts the files of a library sets the variable to 0.
+    if "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD" not in os.environ:
+        os.environ.setdefault("TORCH_FORCE_WEIGHTS_ONLY_LOAD", "1")
     with quiet_imports():
         register_all_modules(init_default_scope=True)
     cv2.setNumThreads(0)

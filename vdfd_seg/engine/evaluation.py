@@ -11,6 +11,7 @@ from PIL import Image
 
 from vdfd_seg.datasets.classification_data import ClassificationData
 from vdfd_seg.datasets.crops import whole_image
+from vdfd_seg.datasets.labels import stored_labels
 from vdfd_seg.datasets.protocol_data import ProtocolData
 from vdfd_seg.engine.classification import classification_confusions, classification_metrics
 from vdfd_seg.engine.data import Data
@@ -119,8 +120,7 @@ def write_examples(data: ProtocolData, samples: list, folder: Path) -> None:
             raise InputError(f"cannot read the image '{info['img_path']}'; is it damaged?")
         _, packed = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 92])
         atomic_write(folder / f"{name}.jpg", methodcaller("write", packed))
-        with Image.open(info["seg_map_path"]) as mask:
-            labels = np.asarray(sample.label_map)[np.asarray(mask)]
+        labels = np.asarray(sample.label_map)[stored_labels(info)]
         atomic_write_image(folder / f"{name}.png", Image.fromarray(labels.astype(np.uint8)))
 
 

@@ -9,13 +9,18 @@ import torch
 from mmengine.config import ConfigDict
 from mmengine.device import get_device
 from mmengine.logging import MMLogger
-from mmengine.model import revert_sync_batchnorm
+from mmengine.model import BaseModule, revert_sync_batchnorm
 from torch import nn
 
 from vdfd_seg.datasets.seeding import derived_seed
 from vdfd_seg.errors import InputError
 from vdfd_seg.models import ClassificationView, ContinualClassifier, SegmentationView, view_of
-from vdfd_seg.pretrained import load_pretrained
+from vdfd_seg.pretrained import (
+    checked_readers,
+    is_pretrained,
+    load_pretrained,
+    without_pretrained,
+)
 from vdfd_seg.protocols import Protocol
 from vdfd_seg.registry import MODELS
 
@@ -43,38 +48,70 @@ def model_config(model: dict, sizes: int | Sequence[int]) -> ConfigDict:
     return model
 
 
-def build_network(model: dict, sizes: int | Sequence[int]) -> tuple[nn.Module, str | None]:
+def build_network(model: dict, sizes: int | Sequence[int], pretrained: bool = False) -> nn.Module:
     """A network with fresh weights.
 
     Args:
         model: The config's model.
         sizes: As in :func:`model_config`.
-
-    Returns:
-        The network and the file of pretrained backbone weights that its config
-        names, not loaded yet: MMEngine would execute what is in it.
+        pretrained: Read the files of initial weights that the config names; without, they need
+            not exist.
 
     Raises:
-        InputError: When the model's config cannot be built.
+        InputError: When the model's config cannot be built, or a file does not fit it.
     """
     cfg = model_config(model, sizes)
-    pretrained = cfg.pop("pretrained", None)
-    init = cfg.backbone.get("init_cfg") if "backbone" in cfg else None
-    if isinstance(init, dict) and init.get("type") == "Pretrained":
-        pretrained = init["checkpoint"]
-        cfg.backbone.pop("init_cfg")
+    given = _backbone_file(cfg)
     try:
         network = MODELS.build(cfg)
+    except InputError:
+        raise
     except Exception as error:
         raise InputError(
             f"the config's model cannot be built: {type(error).__name__}: {error}"
         ) from error
     if get_device() == "cpu":
         network = revert_sync_batchnorm(network)
-    with _unlogged():
-        network.init_weights()
+    if not pretrained:
+        without_pretrained(network)
+    try:
+        with _unlogged(), checked_readers(network):
+            network.init_weights()
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(
+            f"the config's model cannot be initialised: {type(error).__name__}: {error}"
+        ) from error
+    if pretrained and given:
+        load_pretrained(network.get_submodule("backbone"), given["checkpoint"], given.get("prefix"))
     # Convolutions are faster so, on CPUs and with tensor cores; activations follow the weights.
-    return network.to(memory_format=torch.channels_last), pretrained
+    return network.to(memory_format=torch.channels_last)
+
+
+def _backbone_file(cfg: ConfigDict) -> dict | None:
+    """Take the initial weights of a backbone that has no reader of its own out of a config.
+
+    The backbone is initialised at random first, so that a seed gives the heads the same weights
+    with and without a file.
+    """
+    backbone = cfg.get("backbone")
+    if not isinstance(backbone, dict):
+        return None
+    kind = backbone.get("type")
+    if isinstance(kind, str):
+        with MODELS.switch_scope_and_registry(None) as registry:
+            kind = registry.get(kind)
+    if getattr(kind, "init_weights", BaseModule.init_weights) is not BaseModule.init_weights:
+        return None
+    for part, key in ((cfg, "pretrained"), (backbone, "pretrained"), (backbone, "init_cfg")):
+        given = part.get(key)
+        if isinstance(given, str):
+            given = {"checkpoint": given}
+        if is_pretrained(given):
+            del part[key]
+            return given
+    return None
 
 
 @contextmanager
@@ -99,7 +136,7 @@ def network_of_step(
         protocol: The protocol.
         step: The step.
         old_state: Weights after the step before; None at the first step, where
-            the backbone's pretrained weights are loaded instead.
+            the files of initial weights are read instead.
         growth: How rows of new classes begin, see :func:`vdfd_seg.models.grow`.
         seed: Seed of the run; initial weights depend on it and on the step only.
 
@@ -107,12 +144,10 @@ def network_of_step(
         InputError: When model and protocol do not fit each other, or the weights the model.
     """
     torch.manual_seed(derived_seed(seed, "weights", step))
-    network, pretrained = build_network(model, protocol.task_sizes(step))
+    network = build_network(model, protocol.task_sizes(step), pretrained=old_state is None)
     view = checked_view(network, protocol)
     if old_state is not None:
         view.load(old_state, protocol.num_classes(step - 1), growth)
-    elif pretrained:
-        load_pretrained(network.get_submodule("backbone"), pretrained)
     network.to(get_device())
     return view
 
@@ -143,7 +178,7 @@ def finished_network(model: dict, sizes: int | Sequence[int], state: dict) -> nn
     Raises:
         InputError: When the weights do not fit the config's model.
     """
-    network, _ = build_network(model, sizes)
+    network = build_network(model, sizes)
     num_classes = sizes if isinstance(sizes, int) else sum(sizes)
     view_of(network, "class").load(state, num_classes)
     return network.to(get_device()).eval().requires_grad_(False)
