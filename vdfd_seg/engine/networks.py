@@ -15,6 +15,7 @@ from torch import nn
 from vdfd_seg.datasets.seeding import derived_seed
 from vdfd_seg.errors import InputError
 from vdfd_seg.models import ClassificationView, ContinualClassifier, SegmentationView, view_of
+from vdfd_seg.models.memory_format import lay_out
 from vdfd_seg.pretrained import load_pretrained
 from vdfd_seg.protocols import Protocol
 from vdfd_seg.registry import MODELS
@@ -73,8 +74,7 @@ def build_network(model: dict, sizes: int | Sequence[int]) -> tuple[nn.Module, s
         network = revert_sync_batchnorm(network)
     with _unlogged():
         network.init_weights()
-    # Convolutions are faster so, on CPUs and with tensor cores; activations follow the weights.
-    return network.to(memory_format=torch.channels_last), pretrained
+    return lay_out(network), pretrained
 
 
 @contextmanager
