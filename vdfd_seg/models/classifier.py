@@ -83,7 +83,8 @@ class ContinualClassifier(nn.Module):
         self.data_preprocessor = MMENGINE_MODELS.build(
             data_preprocessor or {"type": "vdfd_seg.ImageBatchPreprocessor"}
         )
-        self.backbone = lay_out(MMENGINE_MODELS.build({"num_classes": None, **backbone}))
+        self.backbone = MMENGINE_MODELS.build({"num_classes": None, **backbone})
+        lay_out(self.backbone)
         # In a list: the compiled module is the same module, not a second one.
         self._compiled = [] if compile is None else [torch.compile(self.backbone, **compile)]
         width = self.backbone.num_features

@@ -27,7 +27,7 @@ def lay_out(network: nn.Module) -> nn.Module:
     for layer in network.modules():
         if _unsafe(layer) and _drop_unread not in layer._forward_pre_hooks.values():
             layer.register_forward_pre_hook(_drop_unread)
-    return network.to(memory_format=torch.channels_last)
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def _unsafe(layer: nn.Module) -> bool:
@@ -41,7 +41,7 @@ def _unsafe(layer: nn.Module) -> bool:
     )
 
 
-def _drop_unread(layer: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
+def _drop_unread(layer: nn.Conv2d, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
     images = inputs[0]
     if images.device.type != "cpu" or not torch.is_grad_enabled():
         return None
