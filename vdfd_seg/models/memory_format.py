@@ -43,7 +43,7 @@ def _unsafe(layer: nn.Module) -> bool:
 
 def _drop_unread(layer: nn.Conv2d, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
     images = inputs[0]
-    if images.device.type != "cpu" or not torch.is_grad_enabled():
+    if images.device.type != "cpu" or not (layer.weight.requires_grad and torch.is_grad_enabled()):
         return None
     down, right = layer.stride
     rows, columns = images.shape[-2:]
