@@ -3,6 +3,9 @@
 import copy
 import gc
 import json
+import os
+import platform
+import re
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -22,6 +25,20 @@ SCENES = {
     "val": {"v0": [1], "v1": [2, 1], "v2": [3], "v3": [3, 2]},
 }  # fmt: skip
 """Classes of each image of the tiny data set."""
+
+
+def pytest_terminal_summary(terminalreporter):
+    """The processor, so that a log says what it proved."""
+    import torch
+
+    about = Path("/proc/cpuinfo")
+    found = about.is_file() and re.search(r"^model name\s*: (.*)$", about.read_text(), re.M)
+    most = os.environ.get("ONEDNN_MAX_CPU_ISA", "all of it")
+    terminalreporter.write_line(
+        f"processor: {found[1] if found else platform.machine()}, "
+        f"PyTorch {torch.__version__} with {torch.backends.cpu.get_cpu_capability()}, "
+        f"oneDNN with {most}"
+    )
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from torch.utils.data import BatchSampler, DataLoader, Dataset
 
 from vdfd_seg.datasets import DrawSampler, ImageBatches
 from vdfd_seg.models import ImageBatchPreprocessor
+from vdfd_seg.models.memory_format import lay_out
 from vdfd_seg.models.preact_resnet import PreActResNet18
 
 MEAN = np.array([0.507, 0.487, 0.441], dtype=np.float32)
@@ -108,7 +109,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return batches
 
-    network = PreActResNet18(10, args.width).to(device, memory_format=torch.channels_last)
+    network = lay_out(PreActResNet18(10, args.width)).to(device)
     optimizer = torch.optim.Adam(network.parameters(), lr=0.0)
     batch = preprocess(served[list(range(args.batch))])
 

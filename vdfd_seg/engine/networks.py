@@ -15,6 +15,7 @@ from torch import nn
 from vdfd_seg.datasets.seeding import derived_seed
 from vdfd_seg.errors import InputError
 from vdfd_seg.models import ClassificationView, ContinualClassifier, SegmentationView, view_of
+from vdfd_seg.models.memory_format import lay_out
 from vdfd_seg.pretrained import (
     checked_readers,
     is_pretrained,
@@ -85,8 +86,7 @@ def build_network(model: dict, sizes: int | Sequence[int], pretrained: bool = Fa
         ) from error
     if pretrained and given:
         load_pretrained(network.get_submodule("backbone"), given["checkpoint"], given.get("prefix"))
-    # Convolutions are faster so, on CPUs and with tensor cores; activations follow the weights.
-    return network.to(memory_format=torch.channels_last)
+    return lay_out(network)
 
 
 def _backbone_file(cfg: ConfigDict) -> dict | None:

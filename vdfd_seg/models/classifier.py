@@ -7,6 +7,7 @@ from mmengine.registry import MODELS as MMENGINE_MODELS
 from torch import Tensor, nn
 
 from vdfd_seg.errors import InputError
+from vdfd_seg.models.memory_format import lay_out
 from vdfd_seg.models.preact_resnet import PreActResNet
 from vdfd_seg.registry import MODELS
 
@@ -83,7 +84,7 @@ class ContinualClassifier(nn.Module):
             data_preprocessor or {"type": "vdfd_seg.ImageBatchPreprocessor"}
         )
         self.backbone = MMENGINE_MODELS.build({"num_classes": None, **backbone})
-        self.backbone.to(memory_format=torch.channels_last)
+        lay_out(self.backbone)
         # In a list: the compiled module is the same module, not a second one.
         self._compiled = [] if compile is None else [torch.compile(self.backbone, **compile)]
         width = self.backbone.num_features

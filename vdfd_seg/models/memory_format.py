@@ -1,0 +1,50 @@
+"""How networks lie in memory: channels last, where that is safe."""
+
+import torch
+from torch import Tensor, nn
+
+BLOCK = 16
+"""The most input channels that oneDNN takes at a time: 16 with AVX-512, 8 with AVX2."""
+
+
+def lay_out(network: nn.Module) -> nn.Module:
+    """Lay a network out channels last, in place; activations follow its weights.
+
+    Convolutions are faster so, on CPUs and with tensor cores. But on CPUs oneDNN (issue 6035 of
+    its own, in 3.12) computes one gradient wrongly so, and writes past its workspace: that of the
+    weights of a 1x1 convolution with a stride and fewer input channels than its block, where the
+    stride divides the image. So such a convolution is given its input without the last rows and
+    columns, which its stride never reads, and whatever the layout of the input, oneDNN
+    takes another implementation. Names, types and settings of the modules stay as they are, and
+    so does what they compute.
+
+    Args:
+        network: The network; may be laid out already.
+
+    Returns:
+        The same network.
+    """
+    for layer in network.modules():
+        if _unsafe(layer) and _drop_unread not in layer._forward_pre_hooks.values():
+            layer.register_forward_pre_hook(_drop_unread)
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _unsafe(layer: nn.Module) -> bool:
+    return (
+        isinstance(layer, nn.Conv2d)
+        and layer.kernel_size == (1, 1)
+        and max(layer.stride) > 1
+        and layer.padding in ((0, 0), "valid", "same")
+        and layer.groups == 1
+        and layer.in_channels < BLOCK
+    )
+
+
+def _drop_unread(layer: nn.Conv2d, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
+    images = inputs[0]
+    if images.device.type != "cpu" or not (layer.weight.requires_grad and torch.is_grad_enabled()):
+        return None
+    down, right = layer.stride
+    rows, columns = images.shape[-2:]
+    return (images[..., : rows - (rows - 1) % down, : columns - (columns - 1) % right],)
