@@ -176,7 +176,8 @@ def json_root(run):
 def test_two_processes_equal_one(digits, train, tmp_path):
     """From the same step 0, what is counted and estimated is the same; batch statistics, which
     each process takes of its own images, keep the training of later steps from being so."""
-    whole = tiny_classifier_config(digits, {"type": "EWC", "images": 40})
+    method = {"type": "EWC", "images": 40, "batch_size": 8}
+    whole = tiny_classifier_config(digits, method)
     one = train(file=write_config(tmp_path / "one.py", whole))
     file = write_config(tmp_path / "two.py", changed(whole, {"train_dataloader.batch_size": 8}))
     start, folder = one.path / "step_00" / "checkpoint.pth", tmp_path / "two"

@@ -1,2 +1,2 @@
 _base_ = ['../finetune/finetune_preact-r18-w8_1xb32-20e_digits-5-task.py']
-method = dict(type='MAS', weight=2.0)
+method = dict(type='MAS', weight=1.0)

@@ -35,6 +35,25 @@ def mean_of_gradients(network, images, value, reduce):
     return {name: total / count for name, total in sums.items()}
 
 
+def importances_of_facil(network, batches, value, reduce):
+    """FACIL's loop: sum over batches of reduce(gradient of the mean) times the images, then
+    over the number of images; in training mode, with the logits of all heads."""
+    network.train()
+    params = body(network)
+    sums = {name: torch.zeros(p.shape) for name, p in params.items()}
+    images = 0
+    for batch in batches:
+        network.zero_grad()
+        features = network.backbone(batch)
+        logits = torch.cat([head(features) for head in network.heads], 1)
+        (sum(value(row) for row in logits) / len(logits)).backward()
+        for name, parameter in params.items():
+            sums[name] += reduce(parameter.grad) * len(batch)
+        images += len(batch)
+    network.zero_grad()
+    return {name: total / images for name, total in sums.items()}
+
+
 def cross_entropy_of_facil(outputs, targets, exp):
     """FACIL's ``cross_entropy``: both softmaxes to a power, divided by their sums again."""
     out, tar = F.softmax(outputs, 1), F.softmax(targets, 1)

@@ -1,12 +1,17 @@
 """Elastic weight consolidation, and the penalty that it shares with MAS and SI."""
 
+from copy import deepcopy
+from types import SimpleNamespace
+
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
-from tests.methods.plain import body, images_of, mean_of_gradients
+from tests.methods.plain import body, images_of, importances_of_facil, mean_of_gradients
+from vdfd_seg.datasets.seeding import derived_seed
 from vdfd_seg.errors import InputError
-from vdfd_seg.methods import EWC, build_method
+from vdfd_seg.methods import EWC, MAS, build_method
 
 
 def surprise(columns):
@@ -46,7 +51,7 @@ def after(begin, train, end, tiny_classification):
     ],
 )
 def test_the_fisher_is_that_of_a_loop_over_images(after, scenario, network, columns):
-    step, _ = after(scenario, network)
+    step, _ = after(scenario, network, estimator="image")
     found = step.method.estimate(step.context)
     images = images_of(step.data, step.context.samples)
     expected = mean_of_gradients(step.network, images, surprise(columns), torch.square)
@@ -57,7 +62,7 @@ def test_the_fisher_is_that_of_a_loop_over_images(after, scenario, network, colu
 
 
 def test_a_limit_spreads_the_images(after):
-    step, _ = after(images=2)
+    step, _ = after(images=2, estimator="image")
     samples = step.context.samples
     chosen = [samples[0], samples[len(samples) // 2]]
     expected = mean_of_gradients(
@@ -68,8 +73,109 @@ def test_a_limit_spreads_the_images(after):
         assert torch.allclose(found[name], value, rtol=1e-3, atol=1e-9), name
 
 
-def test_estimating_changes_nothing_in_the_network(after):
-    step, _ = after()
+def shuffled(step, size):
+    """The whole batches of a step's images that FACIL's estimator takes."""
+    draw = torch.Generator().manual_seed(derived_seed(step.context.seed, "importance"))
+    order = torch.randperm(len(step.context.samples), generator=draw).tolist()
+    images = list(images_of(step.data, step.context.samples))
+    starts = range(0, max(len(order) - size, 0) + 1, size)
+    return [torch.cat([images[i] for i in order[start : start + size]]) for start in starts]
+
+
+class TestFacil:
+    @pytest.mark.parametrize("method", [EWC, MAS])
+    @pytest.mark.parametrize(
+        ("scenario", "trick", "size", "batches"),
+        # Two classes of five images: the last incomplete batch is dropped, unless it is the only.
+        [
+            ("task", True, 3, 3),
+            ("class", True, 4, 2),
+            ("class", False, 10, 1),
+            ("task", True, 64, 1),
+        ],
+    )
+    def test_is_that_of_its_loop(
+        self, begin, train, end, tiny_classification, method, scenario, trick, size, batches
+    ):
+        data = tiny_classification(scenario, each=5)
+        cfg = {"type": method.__name__, "batch_size": size}
+        first = begin(cfg, data=data, label_trick=trick)
+        train(first)
+        step = begin(cfg, 1, end(first), data=data, label_trick=trick)
+        train(step, lr=0.01)
+        found = step.method.estimate(step.context)
+        inputs = shuffled(step, size)
+        assert len(inputs) == batches
+        value, reduce = {
+            EWC: (surprise(slice(None)), torch.square),
+            MAS: (lambda logits: logits.square().sum().sqrt(), torch.abs),
+        }[method]
+        expected = importances_of_facil(deepcopy(step.network), inputs, value, reduce)
+        assert found.keys() == expected.keys()
+        for name, value in expected.items():
+            assert value.max() > 0
+            assert torch.allclose(found[name], value, rtol=1e-3, atol=1e-7 * value.max()), name
+
+    @pytest.mark.parametrize("rotations", [False, True])
+    def test_is_the_same_again_and_of_every_class_once(self, after, rotations):
+        step, _ = after(network={"rotations": rotations})
+        found, again = (step.method.estimate(step.context) for _ in range(2))
+        assert all(torch.equal(value, again[name]) for name, value in found.items())
+        assert all(value.max() > 0 for value in found.values())
+
+    def test_a_limit_is_rounded_up_to_whole_batches(self, after):
+        step, _ = after(images=3, batch_size=2)
+        found = step.method.estimate(step.context)
+        inputs = shuffled(step, 2)[:2]
+        expected = importances_of_facil(
+            deepcopy(step.network), inputs, surprise(slice(None)), torch.square
+        )
+        for name, value in expected.items():
+            assert torch.allclose(found[name], value, rtol=1e-3, atol=1e-7 * value.max()), name
+
+    @pytest.mark.parametrize(
+        ("cfg", "expected"),
+        [
+            # Two images of +1 and +3, both classes at 1/2: gradients -1/2 and -3/2.
+            ({"type": "EWC", "estimator": "image"}, (0.25 + 2.25) / 2),
+            ({"type": "EWC", "batch_size": 1}, (0.25 + 2.25) / 2),
+            ({"type": "EWC", "batch_size": 2}, 1.0),
+            ({"type": "EWC"}, 1.0),
+            ({"type": "MAS", "estimator": "image"}, 2.0),
+            ({"type": "MAS"}, 2.0),
+        ],
+    )
+    def test_by_hand(self, cfg, expected):
+        class Toy(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.body = nn.Parameter(torch.tensor(1e-9))
+
+        network, method = Toy(), build_method(cfg)
+        view = SimpleNamespace(
+            network=network,
+            not_distilled=("heads",),
+            within_task=True,
+            logits=lambda x: torch.stack([network.body * x, torch.zeros_like(x)], 1),
+        )
+        protocol = SimpleNamespace(
+            problem="classification", num_classes=lambda step: 2, task_labels=lambda step: [0, 1]
+        )
+
+        def batches(limit=None, samples=(1.0, 3.0)):
+            yield torch.tensor(samples), None
+
+        context = SimpleNamespace(
+            view=view, protocol=protocol, step=0, carried={}, batches=batches, samples=[1.0, 3.0],
+            seed=0, device="cpu",
+        )  # fmt: skip
+        method.before_task(context)
+        assert method.estimate(context)["body"].item() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("estimator", ["facil", "image"])
+def test_estimating_changes_nothing_in_the_network(after, estimator):
+    step, _ = after(estimator=estimator)
     step.learner.zero_grad()
     before = {name: value.clone() for name, value in step.network.state_dict().items()}
     step.method.estimate(step.context)
@@ -78,12 +184,40 @@ def test_estimating_changes_nothing_in_the_network(after):
     assert all(p.grad is None for p in step.network.parameters())
 
 
+class TestDefaults:
+    @pytest.mark.parametrize(
+        ("name", "weights"), [("EWC", (5000, 1000)), ("MAS", (1, 2))], ids=["EWC", "MAS"]
+    )
+    def test_the_estimator_follows_the_problem_and_the_weight_the_estimator(
+        self, begin, tiny_classification, name, weights
+    ):
+        data = tiny_classification()
+        facil, image = weights
+        for cfg, where, expected in (
+            ({}, {"data": data}, ("facil", facil)),
+            ({"estimator": "image"}, {"data": data}, ("image", image)),
+            ({"weight": 3}, {"data": data}, ("facil", 3)),
+            ({"weight": 0}, {"data": data}, ("facil", 0)),
+            ({}, {}, ("image", image)),
+        ):
+            method = begin({"type": name, **cfg}, **where).method
+            assert (method.estimator, method.weight) == expected
+
+    def test_that_of_facil_is_refused_for_segmentation(self, begin):
+        with pytest.raises(InputError, match="method EWC: estimator='facil' is for classification"):
+            begin({"type": "EWC", "estimator": "facil"})
+
+
 class TestMerge:
-    def test_by_hand(self):
-        method = EWC(alpha=0.25)
+    @pytest.mark.parametrize("method", [EWC, MAS])
+    def test_by_hand(self, method):
         old, new = {"a": torch.tensor([4.0])}, {"a": torch.tensor([8.0])}
-        assert method.merge(old, new)["a"].item() == 7.0
-        assert method.merge({}, new)["a"].item() == 8.0
+        assert method(alpha=0.25).merge(old, new)["a"].item() == 7.0
+        # From zeros, as FACIL: the first task's importances are not taken whole.
+        merged = {}
+        for expected in (0.5, 0.75, 0.875):
+            merged = method().merge(merged, {"a": torch.tensor([1.0])})
+            assert merged["a"].item() == expected
 
     def test_the_running_fisher_is_carried_flat_and_does_not_grow(self, after, end):
         step, previous = after(alpha=0.3)
@@ -135,6 +269,10 @@ def test_bad_options_are_refused(name):
         build_method({"type": name, "weight": -1})
     with pytest.raises(InputError, match=f"method {name}: alpha=1.5"):
         build_method({"type": name, "alpha": 1.5})
+    with pytest.raises(InputError, match=f"method {name}: estimator='images' is not one of"):
+        build_method({"type": name, "estimator": "images"})
+    with pytest.raises(InputError, match=f"method {name}: batch_size=0 must be at least 1"):
+        build_method({"type": name, "batch_size": 0})
 
 
 def test_importances_of_filters_are_means_over_their_kernels(after):

@@ -11,6 +11,7 @@ from tests.methods import plain
 from vdfd_seg.checkpoint import nbytes
 from vdfd_seg.errors import InputError
 from vdfd_seg.methods import ICaRL, build_method
+from vdfd_seg.methods.distilling import sigmoid_distillation
 from vdfd_seg.methods.icarl import herding
 
 SCENARIOS = pytest.mark.parametrize("scenario", ["task", "class"])
@@ -20,7 +21,7 @@ SCENARIOS = pytest.mark.parametrize("scenario", ["task", "class"])
 def run(begin, train, end, tiny_classification):
     """The steps of a run of iCaRL and the state after each."""
 
-    def make(scenario="class", exemplars=12, steps=3, **options):
+    def make(scenario="class", exemplars=10, steps=3, **options):
         data, previous, found = tiny_classification(scenario, each=5), None, []
         for number in range(steps):
             cfg = {"type": "ICaRL", "exemplars": exemplars, **options}
@@ -64,7 +65,7 @@ class TestHerding:
 class TestExemplars:
     @SCENARIOS
     def test_the_budget_is_divided_among_the_classes_seen(self, run, scenario):
-        # Five images a class: 12 for 2, 4 and 6 classes are 6, 3 and 2 each.
+        # 10 for 2, 4 and 6 classes are 5, 2.5 and 1.67 each, rounded up as in FACIL.
         steps = run(scenario)
         for (step, previous), each in zip(steps, (5, 3, 2), strict=True):
             kept = previous.carried["exemplars"]
@@ -115,7 +116,7 @@ class TestLoss:
         self, begin, run, train, tiny_classifier, scenario
     ):
         _, previous = run(scenario, steps=1)[0]
-        cfg = {"type": "ICaRL", "exemplars": 12, "weight": 0.7}
+        cfg = {"type": "ICaRL", "exemplars": 10, "weight": 0.7}
         step = begin(cfg, 1, previous, data=run(scenario, steps=1)[0][0].data)
         train(step)
         teacher = tiny_classifier([2])
@@ -132,11 +133,20 @@ class TestLoss:
         expected[:, :2] = 0.7 * (p - target) / len(p)
         assert torch.allclose(gradient, expected, atol=1e-6)
 
-    def test_all_classes_seen_compete_in_the_class_incremental_scenario(self, run):
-        step, _ = run(steps=2)[1]
+    @SCENARIOS
+    def test_all_classes_seen_compete(self, run, scenario):
+        step, _ = run(scenario, steps=2)[1]
         outputs = step.view.outputs(step.inputs)
         loss = step.method.task_loss(step.view, outputs, step.samples)["loss_ce"]
         assert torch.allclose(loss, F.cross_entropy(outputs.logits, step.samples.labels))
+
+    def test_float64_stays(self):
+        new, old = torch.randn(2, 6, 3, dtype=torch.float64)
+        p, q = new.sigmoid(), old.sigmoid()
+        expected = -(q * p.log() + (1 - q) * (1 - p).log()).sum(1).mean()
+        found = sigmoid_distillation(new, old)
+        assert found.dtype == torch.float64
+        assert torch.allclose(found, expected, rtol=1e-13)
 
 
 class TestPrediction:
@@ -173,7 +183,7 @@ class TestPrediction:
 
     def test_a_finished_step_predicts_as_before(self, begin, run):
         step, previous = run(steps=1)[0]
-        again = begin({"type": "ICaRL", "exemplars": 12}, data=step.data)
+        again = begin({"type": "ICaRL", "exemplars": 10}, data=step.data)
         again.network.load_state_dict(previous.state)
         again.method.restore(previous.carried)
         with torch.no_grad():

@@ -61,6 +61,14 @@ class TestLoss:
         expected = cross_entropy_of_facil(new, old, 1 / temperature)
         assert torch.allclose(distillation_loss(new, old, temperature), expected, rtol=1e-5)
 
+    def test_float64_stays(self):
+        new, old = torch.randn(2, 6, 5, dtype=torch.float64)
+        found = distillation_loss(new, old, 2.0)
+        expected = cross_entropy_of_facil(new, old, 1 / 2)
+        assert found.dtype == torch.float64
+        assert torch.allclose(found, expected, rtol=1e-13)
+        assert distillation_loss(new.bfloat16(), old.bfloat16()).dtype == torch.float32
+
     def test_pixels_are_positions_like_images(self):
         new, old = torch.randn(2, 2, 3, 4, 5)
         flat = [z.permute(0, 2, 3, 1).reshape(-1, 3) for z in (new, old)]
@@ -85,8 +93,9 @@ class TestLoss:
 class TestStep:
     @pytest.mark.parametrize("rotations", [False, True])
     @pytest.mark.parametrize("scenario", ["task", "class"])
-    def test_each_old_task_is_a_group_where_the_task_is_known(self, third, scenario, rotations):
-        step, teacher = third(scenario, rotations, weight=0.7)
+    @pytest.mark.parametrize("variant", ["facil", "paper"])
+    def test_what_competes_in_the_old_tasks(self, third, scenario, rotations, variant):
+        step, teacher = third(scenario, rotations, weight=0.7, variant=variant)
         outputs = step.view.outputs(step.inputs)
         images, rows = step.inputs, 1
         if rotations:
@@ -97,7 +106,7 @@ class TestStep:
         with torch.no_grad():
             old = logits_of(teacher, images)
         groups = [slice(0, 2 * rows), slice(2 * rows, 4 * rows)]
-        if scenario == "class":
+        if scenario == "class" or variant == "facil":
             groups = [slice(0, 4 * rows)]
         expected = sum(
             cross_entropy_of_facil(outputs.all_logits[:, group], old[:, group], 1 / 2)
@@ -126,15 +135,36 @@ class TestStep:
             step.network.heads[0].weight[0] += 1
         assert gradient() > 1e-4
 
-    def test_old_heads_train_and_the_new_one_is_not_distilled(self, third):
-        step, _ = third()
+    @pytest.mark.parametrize(
+        ("variant", "expected"),
+        [
+            # Probabilities (3, 1, 1, 1) / 6, and (3, 1) / 4 beside (1, 1) / 2.
+            ("facil", math.log(2) / 2 + math.log(6) / 2),
+            ("paper", math.log(4) - 0.75 * math.log(3) + math.log(2)),
+        ],
+    )
+    def test_two_old_tasks_by_hand(self, third, variant, expected):
+        step, _ = third(temperature=1.0, variant=variant)
+        logits = torch.tensor([[math.log(3), 0.0, 0.0, 0.0, 5.0, 7.0]])
+        found = step.method.distilled(step.view, logits, logits[:, :4], step.samples)
+        assert found.item() == pytest.approx(expected, rel=1e-6)
+
+    @pytest.mark.parametrize("scenario", ["task", "class"])
+    @pytest.mark.parametrize("variant", ["facil", "paper"])
+    def test_old_heads_train_in_the_paper(self, third, scenario, variant):
+        step, _ = third(scenario, variant=variant)
         step.learner.zero_grad()
         outputs = step.view.outputs(step.inputs)
         step.method.extra_losses(step.view, outputs, step.samples)["loss_kd"].backward()
-        old, middle, new = (head.weight.grad.abs().sum() for head in step.network.heads)
-        assert old > 0
-        assert middle > 0
-        assert new == 0
+        old, middle, new = (head.weight.grad for head in step.network.heads)
+        if variant == "facil":
+            assert old is middle is None
+        else:
+            assert old.abs().sum() > 0
+            assert middle.abs().sum() > 0
+        # The new head is not distilled.
+        assert new is None or new.abs().sum() == 0
+        assert step.network.backbone.stem.weight.grad.abs().sum() > 0
 
     @pytest.mark.parametrize("scenario", ["class", "domain"])
     def test_segmentation_as_in_the_code_of_mib(self, taught, domains, scenario):
@@ -162,6 +192,7 @@ class TestStep:
         ({"weight": -1}, "weight=-1 must not be negative"),
         ({"temperature": 0}, "temperature=0 must be above 0"),
         ({"weight": math.nan}, "weight=nan must not be negative"),
+        ({"variant": "mib"}, "variant='mib' is not one of"),
     ],
 )
 def test_bad_options_are_refused(options, message):

@@ -178,10 +178,12 @@ class TestOutputs:
         assert torch.equal(seen.logits(batch[0]), seen.network(batch[0]))
 
     def test_groups_of_old_rows(self, view):
-        assert view("task").old_groups(5) == [slice(0, 2), slice(2, 5)]
-        assert view("class").old_groups(5) == [slice(0, 5)]
-        assert view("task", rotations=True).old_groups(5) == [slice(0, 8), slice(8, 20)]
-        assert view("class", rotations=True).old_groups(5) == [slice(0, 20)]
+        assert view("task").old_groups(5, apart=True) == [slice(0, 2), slice(2, 5)]
+        assert view("task").old_groups(5, apart=False) == [slice(0, 5)]
+        assert view("class").old_groups(5, apart=True) == [slice(0, 5)]
+        turned = view("task", rotations=True)
+        assert turned.old_groups(5, apart=True) == [slice(0, 8), slice(8, 20)]
+        assert turned.old_groups(5, apart=False) == [slice(0, 20)]
 
 
 def test_a_network_gets_the_view_that_fits(tiny_classifier, tiny_network):

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from vdfd_seg.methods.base import Method
 from vdfd_seg.methods.context import TaskContext
+from vdfd_seg.models.losses.wide import wide
 
 
 def sigmoid_distillation(new: Tensor, old: Tensor) -> Tensor:
@@ -20,7 +21,7 @@ def sigmoid_distillation(new: Tensor, old: Tensor) -> Tensor:
     Returns:
         Scalar.
     """
-    new, old = new[:, : old.shape[1]].float(), old.float()
+    new, old = wide(new[:, : old.shape[1]]), wide(old)
     loss = F.binary_cross_entropy_with_logits(new, old.sigmoid(), reduction="none")
     return loss.sum(1).mean()
 

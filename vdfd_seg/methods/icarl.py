@@ -1,5 +1,7 @@
 """iCaRL, for classification: exemplars, distillation and the nearest mean of exemplars."""
 
+import math
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -19,7 +21,8 @@ from vdfd_seg.registry import METHODS
 class ICaRL(Distilling):
     r"""Keeps exemplars of old classes, and classifies by the nearest mean of exemplars.
 
-    Training runs over the step's images and all exemplars, with
+    Training runs over the step's images and all exemplars; all classes seen compete, in both
+    scenarios:
 
     .. math::
         L = L_{CE} + \lambda \frac{1}{N} \sum_x \sum_{c<K} \mathrm{BCE}\big(
@@ -34,7 +37,8 @@ class ICaRL(Distilling):
     **Stores data**: the exemplars' positions are carried, and their images read again.
 
     Args:
-        exemplars: How many in all, divided equally among the classes seen. Default 2000.
+        exemplars: How many in all, divided equally among the classes seen and rounded up.
+            Default 2000.
         weight: :math:`\lambda`. Default 1.
 
     Raises:
@@ -61,7 +65,7 @@ class ICaRL(Distilling):
         classes = data.protocol.num_classes(step)
         images = [sample.image for sample in data.cumulative_samples(step)]
         sizes = np.bincount(data.labels["train"][images], minlength=classes)
-        each = self.exemplars // classes
+        each = math.ceil(self.exemplars / classes)
         return data.sample_bytes([None] * int(np.minimum(sizes, each).sum()))
 
     def check(self, protocol: Protocol) -> None:
@@ -73,6 +77,11 @@ class ICaRL(Distilling):
                 f"{count} classes."
             )
 
+    def before_task(self, context: TaskContext) -> None:
+        """Take the teacher, and let all classes seen compete even where the task is known."""
+        super().before_task(context)
+        context.view.within_task = False
+
     def extra_losses(self, view, outputs, samples) -> dict[str, Tensor]:
         """The weighted distillation of the old classes' sigmoids."""
         if self.teacher is None:
@@ -83,7 +92,7 @@ class ICaRL(Distilling):
     def after_task(self, context: TaskContext) -> dict:
         """Choose exemplars of the new classes, cut those of the old, and take all means."""
         super().after_task(context)
-        each = self.exemplars // context.protocol.num_classes(context.step)
+        each = math.ceil(self.exemplars / context.protocol.num_classes(context.step))
         features, labels = _unit_features(context, context.samples)
         kept = {}
         for label, positions in context.carried.get("exemplars", {}).items():

@@ -1,16 +1,21 @@
 """What the methods share that penalise each parameter by its importance."""
 
+import math
 from collections.abc import Iterator
 
 import torch
-from mmengine.dist import all_reduce
+from mmengine.dist import all_reduce, get_dist_info
 from torch import Tensor
 
 from vdfd_seg.datasets.seeding import derived_seed
 from vdfd_seg.errors import InputError
 from vdfd_seg.methods.base import Method
 from vdfd_seg.methods.context import TaskContext
-from vdfd_seg.methods.options import none_or_at_least_one, not_negative
+from vdfd_seg.methods.options import at_least_one, none_or_at_least_one, not_negative, one_of
+from vdfd_seg.models.losses.wide import wide
+from vdfd_seg.protocols import Protocol
+
+ESTIMATORS = ("facil", "image")
 
 
 class ImportancePenalty(Method):
@@ -97,39 +102,112 @@ class ImportancePenalty(Method):
 
 
 class RunningImportance(ImportancePenalty):
-    r"""Importances that are merged by :math:`\Omega \leftarrow \alpha \Omega_{old} +
-    (1 - \alpha) \Omega`, the first task's being taken as they are.
+    r"""Importances estimated after a task and merged by
+    :math:`\Omega \leftarrow \alpha \Omega_{old} + (1 - \alpha) \Omega`, from 0 before the first.
+
+    Two estimators give numbers of different size, so that each has a default weight:
+
+    - ``"facil"``, as in FACIL (Masana et al., TPAMI 2022): of the gradient of a batch's mean, over
+      the logits of all heads, in training mode. For classification.
+    - ``"image"``, as in the definition: of each image's own gradient, over the logits of the
+      classes that the step trains, in evaluation mode. One backward pass an image.
 
     Args:
-        weight: :math:`\lambda`.
+        weight: :math:`\lambda`; None for the estimator's entry in ``weights``.
         alpha: Share of the old importances.
-        images: How many of a task's images the estimate uses; None for all.
+        estimator: None for ``"facil"`` in classification and ``"image"`` in segmentation.
+        batch_size: Images whose mean ``"facil"`` differentiates; it drops the last incomplete
+            batch. FACIL's default is 64. Importances of EWC are about inverse to it.
+        images: How many of a task's images the estimate uses, for ``"facil"`` rounded up to whole
+            batches; None for all.
         per_filter, permuted: See :class:`ImportancePenalty`.
 
+    Attributes:
+        weights: The default weight of each estimator.
+
     Raises:
-        InputError: For a negative weight, alpha outside [0, 1], or less than one image.
+        InputError: For a negative weight, alpha outside [0, 1], an unknown estimator, or less
+            than one image.
     """
+
+    weights: dict[str, float] = {}
 
     def __init__(
         self,
-        weight: float,
+        weight: float | None = None,
         alpha: float = 0.5,
         images: int | None = None,
+        estimator: str | None = None,
+        batch_size: int = 64,
         per_filter: bool = False,
         permuted: bool = False,
     ):
-        super().__init__(weight, per_filter, permuted)
+        super().__init__(weight or 0.0, per_filter, permuted)
         if not 0 <= alpha <= 1:
             raise InputError(f"method {type(self).__name__}: alpha={alpha} must be from 0 to 1.")
         none_or_at_least_one(self, images=images)
+        one_of(self, (None, *ESTIMATORS), estimator=estimator)
+        at_least_one(self, batch_size=batch_size)
+        self.weight = weight
         self.alpha = alpha
         self.images = images
+        self.estimator = estimator
+        self.batch_size = batch_size
+
+    def before_task(self, context: TaskContext) -> None:
+        """Anchor the weights, and take the defaults of the problem and of the estimator."""
+        super().before_task(context)
+        classifies = context.protocol.problem == "classification"
+        self.estimator = self.estimator or ("facil" if classifies else "image")
+        if self.weight is None:
+            self.weight = self.weights[self.estimator]
+
+    def check(self, protocol: Protocol) -> None:
+        """Refuse FACIL's estimator for segmentation."""
+        if self.estimator == "facil" and protocol.problem != "classification":
+            raise InputError(
+                f"method {type(self).__name__}: estimator='facil' is for classification; "
+                f"for segmentation take 'image'."
+            )
 
     def merge(self, old: dict[str, Tensor], new: dict[str, Tensor]) -> dict[str, Tensor]:
         """The running importances."""
-        if not old:
-            return new
-        return {k: self.alpha * old[k] + (1 - self.alpha) * v for k, v in new.items()}
+        return {k: self.alpha * old.get(k, 0) + (1 - self.alpha) * v for k, v in new.items()}
+
+    def averaged(self, context: TaskContext, function, reduce) -> dict[str, Tensor]:
+        """Mean over images or batches of a function of the gradient.
+
+        Args:
+            context: The step.
+            function: Maps logits ``(N, C, ...)`` to the scalar that is differentiated, a mean.
+            reduce: Maps a gradient to what is averaged.
+
+        Returns:
+            By parameter, float32; the mean over those of all processes.
+        """
+        view = context.view
+        if self.estimator == "facil":
+            inputs = _batches(context, self.images, self.batch_size)
+            classes = torch.arange(context.protocol.num_classes(context.step))
+        else:
+            inputs = _single(context, self.images)
+            classes = torch.tensor(list(_trained_classes(context)))
+        classes = classes.to(context.device)
+
+        def value(batch):
+            return function(wide(view.logits(batch).index_select(1, classes)))
+
+        network, training = view.network, view.network.training
+        # Training mode moves batch norm's running statistics. Estimating must not change the
+        # network: a step 0 is shared by methods.
+        buffers = [(buffer, buffer.clone()) for buffer in network.buffers()]
+        torch.manual_seed(derived_seed(context.seed, "importance"))
+        network.train(self.estimator == "facil")
+        found = _mean_of_gradients(penalised(view), inputs, value, reduce)
+        network.train(training)
+        for buffer, before in buffers:
+            buffer.copy_(before)
+        return found
 
 
 def penalised(view) -> dict[str, Tensor]:
@@ -141,41 +219,21 @@ def penalised(view) -> dict[str, Tensor]:
     }
 
 
-def mean_over_images(
-    context: TaskContext, images: int | None, function, reduce
-) -> dict[str, Tensor]:
-    """Mean over images of a function of each image's own gradient, in evaluation mode.
-
-    Args:
-        context: The step.
-        images: How many images are used; None for all.
-        function: Maps logits ``(1, C, ...)`` of the classes that the step trains to the scalar
-            that is differentiated.
-        reduce: Maps a gradient to what is averaged.
-
-    Returns:
-        By parameter, float32; the mean over the images of all processes.
-    """
-    view = context.view
-    params = penalised(view)
-    classes = torch.tensor(list(_trained_classes(context)), device=context.device)
+def _mean_of_gradients(params, inputs, value, reduce) -> dict[str, Tensor]:
+    """{name: mean over the inputs of all processes of reduce(gradient of value(input))}."""
     sums = {name: torch.zeros_like(p, dtype=torch.float64) for name, p in params.items()}
     count = torch.zeros((), dtype=torch.float64)
-    training = view.network.training
-    view.network.eval()
-    for image in _single(context, images):
-        value = function(view.logits(image).index_select(1, classes).float())
-        gradients = torch.autograd.grad(value, list(params.values()), allow_unused=True)
+    for each in inputs:
+        gradients = torch.autograd.grad(value(each), list(params.values()), allow_unused=True)
         for name, gradient in zip(params, gradients, strict=True):
             if gradient is not None:
                 sums[name] += reduce(gradient)
         count += 1
-    view.network.train(training)
     all_reduce(count)
-    for value in sums.values():
-        all_reduce(value)
-    return {name: (value / count.clamp_min(1).to(value.device)).float()
-            for name, value in sums.items()}  # fmt: skip
+    for total in sums.values():
+        all_reduce(total)
+    return {name: (total / count.clamp_min(1).to(total.device)).float()
+            for name, total in sums.items()}  # fmt: skip
 
 
 def _permuted(found: dict[str, Tensor], seed: int) -> dict[str, Tensor]:
@@ -195,6 +253,22 @@ def _trained_classes(context):
 def _single(context, images) -> Iterator[Tensor]:
     for inputs, _ in context.batches(limit=images):
         yield from inputs.split(1)
+
+
+def _batches(context, images, size) -> Iterator[Tensor]:
+    """This process's share of shuffled whole batches."""
+    samples = context.samples
+    draw = torch.Generator().manual_seed(derived_seed(context.seed, "importance"))
+    order = torch.randperm(len(samples), generator=draw).tolist()
+    count = len(order) // size
+    if images is not None:
+        count = min(math.ceil(images / size), count)
+    rank, world = get_dist_info()
+    for number in range(rank, max(count, 1), world):
+        chosen = [samples[i] for i in order[number * size : (number + 1) * size]]
+        # A pass gives a process every world-th sample: so all of these.
+        share = [sample for sample in chosen for _ in range(world)]
+        yield torch.cat([inputs for inputs, _ in context.batches(samples=share)])
 
 
 def buffer_name(name: str) -> str:

@@ -6,7 +6,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vdfd_seg.methods.distilling import Distilling
-from vdfd_seg.methods.options import not_negative, positive
+from vdfd_seg.methods.options import not_negative, one_of, positive
+from vdfd_seg.models.losses.wide import wide
 from vdfd_seg.registry import METHODS
 
 
@@ -31,8 +32,8 @@ def distillation_loss(
     Returns:
         Scalar.
     """
-    log_q = F.log_softmax(new.float() / temperature, dim=1)
-    target = F.softmax(old.float() / temperature, dim=1)
+    log_q = F.log_softmax(wide(new) / temperature, dim=1)
+    target = F.softmax(wide(old) / temperature, dim=1)
     loss = -(target * log_q).sum(1).mean()
     return loss / new.shape[1] if average_classes else loss
 
@@ -59,31 +60,37 @@ def distillation_over_groups(
 class LwF(Distilling):
     """Adds a distillation of the old classes from the network of the step before.
 
-    ``L = L_CE + weight * sum over groups of l``, see :func:`distillation_loss`. A group are the
-    classes that compete with each other in evaluation: those of each old task where the task is
-    known, else all old classes. Nothing is carried between steps; the old network is held while
-    a step trains.
+    ``L = L_CE + weight * l``, see :func:`distillation_loss`. Nothing is carried between steps; the
+    old network is held while a step trains.
 
     Args:
         weight: 1 for classification (FACIL's default); MiB's code has 100 for segmentation.
         temperature: 2 for classification; MiB's code has 1.
         average_classes: Divide by the number of old classes, as MiB's code does.
+        variant: For classification. ``"facil"``, the default, as FACIL: one softmax over all old
+            classes; old heads stay as they are. ``"paper"``, as Li and Hoiem: where the task is
+            known a softmax for each old task, and their losses summed; old heads train, too.
 
     Raises:
-        InputError: For a negative weight, or a temperature that is not positive.
+        InputError: For a negative weight, a temperature that is not positive, or an unknown
+            variant.
     """
 
-    trains_old_heads = True
-
     def __init__(
-        self, weight: float = 1.0, temperature: float = 2.0, average_classes: bool = False
+        self,
+        weight: float = 1.0,
+        temperature: float = 2.0,
+        average_classes: bool = False,
+        variant: str = "facil",
     ):
         super().__init__()
         not_negative(self, weight=weight)
         positive(self, temperature=temperature)
+        one_of(self, ("facil", "paper"), variant=variant)
         self.weight = weight
         self.temperature = temperature
         self.average_classes = average_classes
+        self.trains_old_heads = variant == "paper"
 
     def extra_losses(self, view, outputs, samples) -> dict[str, Tensor]:
         """The weighted distillation."""
@@ -93,7 +100,7 @@ class LwF(Distilling):
         return {"loss_kd": self.weight * self.distilled(view, outputs.all_logits, old, samples)}
 
     def distilled(self, view, new: Tensor, old: Tensor, samples) -> Tensor:
-        """The sum over the groups, before weighting.
+        """The distillation before weighting.
 
         Args:
             view: The view.
@@ -102,5 +109,6 @@ class LwF(Distilling):
             samples: The batch's data samples, for the resolution of their labels.
         """
         new, old = view.at_labels(new, samples), view.at_labels(old, samples)
-        groups = ((new[:, rows], old[:, rows]) for rows in view.old_groups(self.num_old))
+        rows = view.old_groups(self.num_old, apart=self.trains_old_heads)
+        groups = ((new[:, each], old[:, each]) for each in rows)
         return distillation_over_groups(groups, self.temperature, self.average_classes)

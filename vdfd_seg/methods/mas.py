@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from vdfd_seg.methods.context import TaskContext
-from vdfd_seg.methods.importance import RunningImportance, mean_over_images
+from vdfd_seg.methods.importance import RunningImportance
 from vdfd_seg.registry import METHODS
 
 
@@ -12,36 +12,30 @@ class MAS(RunningImportance):
     r"""Importances are how much the outputs' length changes with a parameter.
 
     .. math::
-        \Omega_k = \frac{1}{N} \sum_x \Big|\frac{\partial \|f(x; w^*)\|_2}{\partial w_k}\Big|
+        \Omega_k = \frac{1}{|B|} \sum_{b \in B} \Big|\frac{\partial}{\partial w_k} \frac{1}{|b|}
+        \sum_{x \in b} \|f(x; w^*)\|_2\Big|
 
-    Aljundi et al., ECCV 2018; merged over tasks as FACIL does, whose defaults these are (its
-    penalty has no factor 1/2: its weight 1 is 2 here). Needs no labels.
+    over batches b of images (pixels: of the mean over the image). Batches of one image are the
+    definition of Aljundi et al., ECCV 2018; FACIL, whose defaults these are, takes batches of 64.
+    Needs no labels.
 
     Args:
-        weight: :math:`\lambda`.
-        alpha: Share of the old importances when tasks are merged.
-        images: How many of a task's images the estimate uses; None for all.
-        per_filter: One importance for each filter,
-            see :class:`~vdfd_seg.methods.importance.ImportancePenalty`.
+        weight: :math:`\lambda`. Default 1 with ``estimator="facil"``, FACIL's own, and 2 with
+            ``"image"``, the paper's 1, whose penalty has no factor 1/2.
+        alpha, images, estimator, batch_size, per_filter, permuted: See
+            :class:`~vdfd_seg.methods.importance.RunningImportance`.
 
     Raises:
-        InputError: For a negative weight, or alpha outside [0, 1].
+        InputError: See there.
     """
 
-    def __init__(
-        self,
-        weight: float = 2.0,
-        alpha: float = 0.5,
-        images: int | None = None,
-        per_filter: bool = False,
-    ):
-        super().__init__(weight, alpha, images, per_filter)
+    weights = {"facil": 1.0, "image": 2.0}
 
     def estimate(self, context: TaskContext) -> dict[str, Tensor]:
         """The sensitivity of the outputs' length for the task just learned."""
 
         def length(logits: Tensor) -> Tensor:
-            # Over the classes, as a mean over pixels.
+            # Over the classes, as a mean over images and pixels.
             return logits.norm(dim=1).mean()
 
-        return mean_over_images(context, self.images, length, lambda g: g.double().abs())
+        return self.averaged(context, length, lambda g: g.double().abs())

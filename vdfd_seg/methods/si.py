@@ -16,12 +16,12 @@ class SI(ImportancePenalty):
     .. math::
         \omega_k = -\sum_t g_k(t)\, \Delta w_k(t), \qquad
         \Omega_k \leftarrow \Omega_k +
-        \frac{\max(\omega_k, 0)}{(w_k - w^*_k)^2 + \xi},
+        \frac{\omega_k}{(w_k - w^*_k)^2 + \xi},
 
     with g the gradient of the task's loss without the penalty, and :math:`\Delta w` the step of
-    the optimiser. Zenke, Poole and Ganguli, ICML 2017; defaults as in FACIL (its penalty has no
-    factor 1/2: its weight 0.1 is 0.2 here). Under gradient clipping g is only approximate: what
-    is clipped is the sum of both gradients.
+    the optimiser. Zenke, Poole and Ganguli, ICML 2017; as in FACIL, a share may be negative.
+    FACIL's penalty has no factor 1/2: its weight 0.1 is 0.2 here. Under gradient clipping g is
+    only approximate: what is clipped is the sum of both gradients.
 
     Args:
         weight: :math:`\lambda`.
@@ -76,5 +76,5 @@ class SI(ImportancePenalty):
         for name, parameter in penalised(context.view).items():
             path = getattr(self, f"path_{buffer_name(name)}")
             moved = parameter.detach() - self.anchor_of(name)
-            found[name] = path.clamp_min(0) / (moved.square() + self.damping)
+            found[name] = path / (moved.square() + self.damping)
         return found

@@ -9,6 +9,7 @@ from torch import Tensor
 from vdfd_seg.datasets.image_batches import LabelledImages
 from vdfd_seg.errors import InputError
 from vdfd_seg.models.classifier import ContinualClassifier, rotated
+from vdfd_seg.models.losses.wide import wide
 
 
 @dataclass
@@ -132,13 +133,15 @@ class ClassificationView:
         """The ``all_logits`` of :meth:`old_outputs`."""
         return self.old_outputs(network, outputs).all_logits
 
-    def old_groups(self, num_old: int) -> list[slice]:
+    def old_groups(self, num_old: int, apart: bool) -> list[slice]:
         """Rows of ``all_logits`` that a softmax over old classes is taken over.
 
-        Those of each old task where the task is known, else those of all old classes.
+        Args:
+            num_old: How many classes are old.
+            apart: Take those of each old task by themselves where the task is known.
         """
         rows = self.network.rows_per_class
-        if self.scenario != "task":
+        if self.scenario != "task" or not apart:
             return [slice(0, rows * num_old)]
         groups, start = [], 0
         for size in self.network.head_sizes:
@@ -154,7 +157,7 @@ class ClassificationView:
     def task_loss(self, outputs: ClassificationOutputs, samples) -> dict[str, Tensor]:
         """Cross-entropy among the classes that compete; rotations are classes of their own."""
         labels, tasks, rows = samples.labels, samples.tasks, self.network.rows_per_class
-        logits = outputs.all_logits.float()
+        logits = wide(outputs.all_logits)
         if len(logits) > len(labels):
             turns = torch.arange(rows, device=labels.device)
             labels = (rows * labels[:, None] + turns).flatten()

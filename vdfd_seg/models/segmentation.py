@@ -154,8 +154,8 @@ class SegmentationView:
         maps = self.network.decode_head._transform_inputs(outputs.features)
         return tuple(maps) if isinstance(maps, (tuple, list)) else (maps,)
 
-    def old_groups(self, num_old: int) -> list[slice]:
-        """Rows of ``all_logits`` that a softmax over old classes is taken over."""
+    def old_groups(self, num_old: int, apart: bool = False) -> list[slice]:
+        """Rows of ``all_logits`` that a softmax over old classes is taken over: one for all."""
         return [slice(0, num_old)]
 
     def at_labels(self, logits: Tensor, samples: list) -> Tensor:
