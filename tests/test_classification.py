@@ -18,6 +18,8 @@ from vdfd_seg.cli import run_command
 from vdfd_seg.datasets import read_arrays, write_arrays, write_digits
 from vdfd_seg.engine.step import ResumableLoop
 
+pytestmark = pytest.mark.processor
+
 VDFD = {"type": "VDFD", "weight": 5.0}
 ICARL = {"type": "ICaRL", "exemplars": 30}
 

@@ -14,6 +14,8 @@ from tests.tiny import CLASSES, TASKS, TRAIN, VAL, VOID
 from vdfd_seg.cli import run_command
 from vdfd_seg.engine.networks import model_config
 
+pytestmark = pytest.mark.processor
+
 LABELS = tuple(name for task in TASKS for name in task)
 SEEN = [sum(len(task) for task in TASKS[: step + 1]) for step in range(len(TASKS))]
 

@@ -27,9 +27,9 @@ def networks():
     yield "digitscenes", config("finetune_deeplabv3_r18-d4_digitscenes-4-3"), 64
     # With AVX-512 the fault needs larger images.
     model = config("finetune_deeplabv3_r18-d4_digitscenes-4-3")
-    model.backbone.update(base_channels=2, stem_channels=2, strides=(2, 2, 2), dilations=(1, 1, 1))
-    model.decode_head.update(in_channels=8)
-    yield "narrow", model, 128
+    model.backbone.update(base_channels=8, stem_channels=8, strides=(2, 2, 2), dilations=(1, 1, 1))
+    model.decode_head.update(in_channels=32)
+    yield "narrow", model, 256
 
 
 def record(layer, inputs, output):

@@ -7,6 +7,8 @@ import torch
 from vdfd_seg.errors import InputError
 from vdfd_seg.models.classifier import rotated
 
+pytestmark = pytest.mark.processor
+
 
 @pytest.fixture
 def images():

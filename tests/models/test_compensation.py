@@ -11,6 +11,8 @@ from torch import nn
 from vdfd_seg.errors import InputError
 from vdfd_seg.models.compensation import CompensatedConv, branches, compensate, fold
 
+pytestmark = pytest.mark.processor
+
 
 @pytest.fixture(autouse=True)
 def seeded():

@@ -5,6 +5,8 @@ import torch
 
 from vdfd_seg.models import ContinualLearner, SegmentationView
 
+pytestmark = pytest.mark.processor
+
 SETTINGS = [
     {},
     {"auxiliary": 1},
