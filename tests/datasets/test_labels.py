@@ -135,6 +135,9 @@ REFUSED = {
         pipelines(*LOAD, dict(type="Exchange", old=[1], new=0), part="test"),
         "test_dataloader.dataset.pipeline",
     ),
+    "not packed": (
+        {"train_dataloader.dataset.pipeline": [dict(type=name) for name in LOAD]}, "PackSegInputs",
+    ),
     "no label": (pipelines("LoadImageFromFile"), "LoadAnnotations"),
 }  # fmt: skip
 

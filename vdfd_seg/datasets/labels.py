@@ -108,10 +108,16 @@ def _labels(data, part, samples, pipeline) -> list[np.ndarray]:
     try:
         with torch.random.fork_rng(devices=[]):
             found = [dataset[position, 0]["data_samples"] for position in range(len(samples))]
+        labels = [sample.gt_sem_seg.data.numpy().ravel() for sample in found]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{part}_dataloader.dataset.pipeline gives no data_samples with a gt_sem_seg; put "
+            f"PackSegInputs last."
+        ) from error
     finally:
         random.setstate(states[0])
         np.random.set_state(states[1])
-    return [np.bincount(s.gt_sem_seg.data.numpy().ravel(), minlength=256) for s in found]
+    return [np.bincount(ids, minlength=256) for ids in labels]
 
 
 def _compare(found: np.ndarray, wanted: np.ndarray, exact: bool, what: str) -> None:
