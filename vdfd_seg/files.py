@@ -80,9 +80,9 @@ class _Recording(io.RawIOBase):
 
 
 def _replace(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    handle, temporary = tempfile.mkstemp(
-        prefix=f".{path.name}.", suffix=_TEMPORARY, dir=path.parent
-    )
+    # Of a long name the beginning: file systems have 255 bytes for all of it.
+    prefix = f".{path.name[:40]}."
+    handle, temporary = tempfile.mkstemp(prefix=prefix, suffix=_TEMPORARY, dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             recording = _Recording(file)
