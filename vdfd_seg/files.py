@@ -70,9 +70,9 @@ class _Recording(io.BufferedWriter):
 
 
 def _replace(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    handle, temporary = tempfile.mkstemp(
-        prefix=f".{path.name}.", suffix=_TEMPORARY, dir=path.parent
-    )
+    # Of a long name the beginning: file systems have 255 bytes for all of it.
+    prefix = f".{path.name[:40]}."
+    handle, temporary = tempfile.mkstemp(prefix=prefix, suffix=_TEMPORARY, dir=path.parent)
     try:
         with io.FileIO(handle, "wb") as raw, _Recording(raw) as file:
             try:

@@ -84,6 +84,16 @@ class TestImages:
             assert infer(vdfd_run.path, folder, "--out", out)[0] == 0
             assert {p.relative_to(out).as_posix() for p in out.rglob("*.png")} == expected
 
+    def test_the_longest_name(self, infer, vdfd_run, scenes, tmp_path):
+        folder, name = tmp_path / "in", "ü" * 125
+        folder.mkdir()
+        shutil.copy(scenes / "JPEGImages/val_00.jpg", folder / f"{name}n.jpg")
+        assert infer(vdfd_run.path, folder, "--out", tmp_path / "out")[0] == 0
+        assert [p.name for p in (tmp_path / "out").iterdir()] == [f"{name}n.png"]
+        status, error = infer(vdfd_run.path, folder, "--out", tmp_path / "masks", "--masks")
+        assert status == 2 and "too long a file name" in error
+        assert not list((tmp_path / "masks").iterdir())
+
     def test_what_is_left_out_is_said(self, scenes, tmp_path, monkeypatch):
         lines = []
         monkeypatch.setattr(image_files, "print_log", lambda line, **_: lines.append(line))

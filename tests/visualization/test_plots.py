@@ -136,3 +136,10 @@ def test_deviations_of_classes_are_drawn():
     without = class_bars(values)
     assert class_bars(values, deviations={"a": {"cat": None}}) == without
     assert class_bars(values, deviations={"a": {"cat": 5.0}}) != without
+
+
+@pytest.mark.filterwarnings("error")
+def test_long_names_and_other_scripts():
+    """Neither pushes the bars out of the picture, nor is it a warning."""
+    svg = class_bars({"run": {"x" * 300: 50.0, "道 길": 30.0, "y" * 40: 10.0}})
+    assert f">{'x' * 37}...<" in svg and ">道 길<" in svg and f">{'y' * 40}<" in svg

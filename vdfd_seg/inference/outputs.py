@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
@@ -20,6 +21,8 @@ from vdfd_seg.inference.masks import Predictor
 from vdfd_seg.inference.video import VideoReader, VideoWriter, is_video
 
 # Images (name, pixels) to (name, picture, mask or None).
+_LONGEST_NAME = 255  # Bytes, on all usual file systems.
+
 Draw = Callable[[list], Iterator[tuple[str, np.ndarray, np.ndarray | None]]]
 
 
@@ -147,6 +150,9 @@ def _targets(source, out, masks):
                 f"'{labels}'; rename one of the images, or leave --masks out."
             )
     written = [place for pair in targets.values() for place in pair[: 1 + masks]]
+    for place in written:
+        if len(os.fsencode(place.name)) > _LONGEST_NAME:
+            raise InputError(f"'{place}' would be too long a file name; rename the image.")
     _refuse_overwriting(source.paths, written)
     return targets
 

@@ -207,7 +207,9 @@ def class_bars(
                     lengths, places, xerr=errors, fmt="none", elinewidth=1, capsize=1.5,
                     ecolor=axes.xaxis.label.get_color(),
                 )  # fmt: skip
-        axes.set(xlabel=f"{metric} (%)", xlim=(0, 100), yticks=positions, yticklabels=classes)
+        # There is no room for more beside the bars.
+        shown = [each if len(each) <= 40 else f"{each[:37]}..." for each in classes]
+        axes.set(xlabel=f"{metric} (%)", xlim=(0, 100), yticks=positions, yticklabels=shown)
         axes.set_ylim(len(classes) - 0.5, -0.5)
         # A mark at zero must not touch the name.
         axes.tick_params(axis="y", length=0, pad=4 if bars else 8)

@@ -3,6 +3,7 @@
 import html
 import io
 import re
+import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -60,7 +61,9 @@ def render(
     Returns:
         The SVG element as text.
     """
-    with _style(_INK):
+    with _style(_INK), warnings.catch_warnings():
+        # Text stays text: who reads the page has the fonts, not Matplotlib.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
         buffer = io.StringIO()
         # Date and creator would make every writing differ; the rest names outside addresses.
         metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
