@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.test_resume import assert_same_run
 from tests.tiny import CLASSES, TRAIN, VAL
 
 DOMAINS = ("day", "night")
@@ -26,22 +27,22 @@ def run(scenes, train, tmp_path_factory):
             names.append(f"{domain}/{name}")
         (root / "ImageSets/Segmentation").mkdir(parents=True, exist_ok=True)
         (root / f"ImageSets/Segmentation/{split}.txt").write_text("\n".join(names) + "\n")
-    result = train(
-        config={
-            "protocol": {
-                "type": "Custom",
-                "scenario": "domain",
-                "name": "day-night",
-                "dataset": "Rectangles",
-                "classes": list(CLASSES),
-                "tasks": [["day"], ["night"]],
-            },
-            "train_dataloader.dataset.data_root": str(root),
-            "test_dataloader.dataset.data_root": str(root),
-            "train_cfg": {"max_iters": 2},
-            "step_overrides": {},
-        }
-    )
+    config = {
+        "protocol": {
+            "type": "Custom",
+            "scenario": "domain",
+            "name": "day-night",
+            "dataset": "Rectangles",
+            "classes": list(CLASSES),
+            "tasks": [["day"], ["night"]],
+        },
+        "train_dataloader.dataset.data_root": str(root),
+        "test_dataloader.dataset.data_root": str(root),
+        "train_cfg": {"max_iters": 2},
+        "step_overrides": {},
+    }
+    result = train(config=config)
+    result.config = config
     result.root = root
     return result
 
@@ -72,3 +73,11 @@ def test_matrix_and_summary_are_those_of_domains(run):
     assert None not in second
     assert run.results["summary"]["bwt"] == pytest.approx(second[0] - first[0])
     assert not {"old", "new", "all"} & run.results["summary"].keys()
+
+
+def test_a_domain_added_later(run, train):
+    one = {**run.config, "protocol": {**run.config["protocol"], "tasks": [["day"]]}}
+    work = train(config=one).path
+    extended = train("--resume", file=run.file, work_dir=work)
+    assert_same_run(extended, run, step=0)
+    assert_same_run(extended, run, step=1)
