@@ -1,5 +1,6 @@
 """A classification protocol bound to its images."""
 
+import copy
 from collections.abc import Iterator
 
 import numpy as np
@@ -88,6 +89,20 @@ class ClassificationData:
     def cumulative_samples(self, step: int) -> list[Sample]:
         """The training images of every step up to ``step``."""
         return self._samples("train", range(step + 1), ~self._held)
+
+    def excerpt(self, count: int) -> "ClassificationData":
+        """The same protocol with so many training images a step."""
+        few = copy.copy(self)
+
+        def train_samples(step: int) -> list[Sample]:
+            samples = self.train_samples(step)
+            return samples[:: max(1, len(samples) // count)][:count]
+
+        few.train_samples = train_samples
+        few.cumulative_samples = lambda step: [
+            sample for earlier in range(step + 1) for sample in train_samples(earlier)
+        ]
+        return few
 
     def test_samples(self, step: int) -> list[Sample]:
         """What ``step`` is evaluated on: the images of every class seen so far."""

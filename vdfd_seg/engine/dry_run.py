@@ -9,6 +9,7 @@ from rich.table import Table
 from vdfd_seg.engine.data import Data, open_data
 from vdfd_seg.engine.environment import set_up
 from vdfd_seg.engine.networks import build_network
+from vdfd_seg.engine.rehearsal import rehearse
 from vdfd_seg.engine.settings import Settings
 
 
@@ -43,6 +44,7 @@ def dry_run(settings: Settings) -> str:
     """
     set_up()
     data = open_data(settings)
+    rehearse(settings, data, range(len(settings.protocol.tasks)))
     protocol = data.protocol
     pixels = ", pixels" if protocol.problem == "segmentation" else ""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)

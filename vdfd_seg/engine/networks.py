@@ -13,6 +13,7 @@ from mmengine.model import revert_sync_batchnorm
 from torch import nn
 
 from vdfd_seg.datasets.seeding import derived_seed
+from vdfd_seg.engine.failures import failing
 from vdfd_seg.errors import InputError
 from vdfd_seg.models import ClassificationView, ContinualClassifier, SegmentationView, view_of
 from vdfd_seg.pretrained import load_pretrained
@@ -63,23 +64,19 @@ def build_network(model: dict, sizes: int | Sequence[int]) -> tuple[nn.Module, s
     if isinstance(init, dict) and init.get("type") == "Pretrained":
         pretrained = init["checkpoint"]
         cfg.backbone.pop("init_cfg")
-    try:
+    with failing("the config's model cannot be built", "model"):
         network = MODELS.build(cfg)
-    except Exception as error:
-        raise InputError(
-            f"the config's model cannot be built: {type(error).__name__}: {error}"
-        ) from error
     if get_device() == "cpu":
         network = revert_sync_batchnorm(network)
-    with _unlogged():
+    with unlogged():
         network.init_weights()
     # Convolutions are faster so, on CPUs and with tensor cores; activations follow the weights.
     return network.to(memory_format=torch.channels_last), pretrained
 
 
 @contextmanager
-def _unlogged():
-    """MMEngine logs a paragraph for every parameter that it initialises."""
+def unlogged():
+    """Inside, MMEngine's logger keeps to warnings: it has a paragraph for every parameter."""
     logger = MMLogger.get_current_instance()
     level = logger.level
     logger.setLevel(logging.WARNING)

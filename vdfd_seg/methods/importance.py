@@ -1,6 +1,6 @@
 """What the methods share that penalise each parameter by its importance."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 import torch
 from mmengine.dist import all_reduce
@@ -45,8 +45,8 @@ class ImportancePenalty(Method):
 
     def before_task(self, context: TaskContext) -> None:
         """Anchor the weights that the step begins with."""
-        params = penalised(context.view)
         carried = context.carried.get("importance", {})
+        params = penalised(context.view, carried)
         for name, value in carried.items():
             self.importance[name] = self._shaped(value, params[name])
         # Copies in the state: a resumed step must hold on to the same weights.
@@ -58,10 +58,14 @@ class ImportancePenalty(Method):
         if not self.importance or not self.weight:
             return {}
         params = penalised(view)
+        # What this step freezes has not moved.
         terms = [
             (importance * (params[name] - self.anchor_of(name)).square()).sum()
             for name, importance in self.importance.items()
+            if name in params
         ]
+        if not terms:
+            return {}
         total = sum(terms[1:], start=terms[0])
         return {f"loss_{type(self).__name__.lower()}": 0.5 * self.weight * total}
 
@@ -93,7 +97,7 @@ class ImportancePenalty(Method):
 
     def merge(self, old: dict[str, Tensor], new: dict[str, Tensor]) -> dict[str, Tensor]:
         """Importances of all tasks so far; default their sum."""
-        return {k: v + old[k] if k in old else v for k, v in new.items()}
+        return {**old, **{k: v + old[k] if k in old else v for k, v in new.items()}}
 
 
 class RunningImportance(ImportancePenalty):
@@ -129,15 +133,25 @@ class RunningImportance(ImportancePenalty):
         """The running importances."""
         if not old:
             return new
-        return {k: self.alpha * old[k] + (1 - self.alpha) * v for k, v in new.items()}
+        running = {
+            k: self.alpha * old[k] + (1 - self.alpha) * v if k in old else v
+            for k, v in new.items()
+        }
+        return {**old, **running}
 
 
-def penalised(view) -> dict[str, Tensor]:
-    """The parameters that feed the main logits, the classifier left out, by name."""
+def penalised(view, known: Container[str] = ()) -> dict[str, Tensor]:
+    """The parameters that feed the main logits, the classifier left out, by name.
+
+    Args:
+        view: The view of a network.
+        known: Names of frozen parameters to take all the same.
+    """
     return {
         name: parameter
         for name, parameter in view.network.named_parameters()
-        if parameter.requires_grad and not name.startswith(tuple(view.not_distilled))
+        if (parameter.requires_grad or name in known)
+        and not name.startswith(tuple(view.not_distilled))
     }
 
 
@@ -157,12 +171,16 @@ def mean_over_images(
         By parameter, float32; the mean over the images of all processes.
     """
     view = context.view
-    params = penalised(view)
+    # What an earlier step trained matters to this task's outputs, too, if this step froze it.
+    params = penalised(view, context.carried.get("importance", {}))
+    frozen = [parameter for parameter in params.values() if not parameter.requires_grad]
     classes = torch.tensor(list(_trained_classes(context)), device=context.device)
     sums = {name: torch.zeros_like(p, dtype=torch.float64) for name, p in params.items()}
     count = torch.zeros((), dtype=torch.float64)
     training = view.network.training
     view.network.eval()
+    for parameter in frozen:
+        parameter.requires_grad_(True)
     for image in _single(context, images):
         value = function(view.logits(image).index_select(1, classes).float())
         gradients = torch.autograd.grad(value, list(params.values()), allow_unused=True)
@@ -170,6 +188,8 @@ def mean_over_images(
             if gradient is not None:
                 sums[name] += reduce(gradient)
         count += 1
+    for parameter in frozen:
+        parameter.requires_grad_(False)
     view.network.train(training)
     all_reduce(count)
     for value in sums.values():
