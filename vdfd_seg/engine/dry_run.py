@@ -11,6 +11,7 @@ from vdfd_seg.engine.environment import set_up
 from vdfd_seg.engine.networks import build_network
 from vdfd_seg.engine.rehearsal import rehearse
 from vdfd_seg.engine.settings import Settings
+from vdfd_seg.engine.without_effect import notice
 
 
 def count_steps(data: Data) -> list[dict]:
@@ -71,7 +72,7 @@ def dry_run(settings: Settings) -> str:
     console.print(table, highlight=False)
     console.print(
         f"{type(network).__name__} with {size:,} parameters after the last step; method "
-        f"{settings.config.method.type}. Nothing was trained.",
+        f"{settings.config.method.type}. One batch was tried of everything; nothing was trained.",
         highlight=False,
     )
-    return text.getvalue().rstrip()
+    return "\n".join(filter(None, [text.getvalue().rstrip(), notice(settings.config)]))

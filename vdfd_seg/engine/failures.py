@@ -1,5 +1,6 @@
 """From what a library raised to one message that names the key to change."""
 
+import difflib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,6 +8,7 @@ from pathlib import Path
 from traceback import walk_tb
 
 from mmcv.transforms import BaseTransform
+from mmengine import registry
 from torch import nn
 
 from vdfd_seg.errors import InputError, LostProcessError, StorageError, raised_in_user_code
@@ -23,6 +25,9 @@ ADVICE = {
     "test_dataloader.batch_size=1 (training: crops of one size, or model.data_preprocessor.size)",
     "must have at most 2 classes": "take out model.decode_head.out_channels and use_sigmoid: there "
     "is one output a class",
+    "does not take pixel weights": "take out model.decode_head.sampler",
+    "prediction has shape": "predictions are of the image's size, and so must be the labels: in "
+    "test_dataloader.dataset.pipeline put LoadAnnotations behind Resize, and no Pad",
     "out of memory": "lower train_dataloader.batch_size, or the size of crops and test images",
 }
 """What to do about what is raised for a known reason: regular expressions of the text."""
@@ -47,11 +52,28 @@ def failing(what: str, keys: str, network: nn.Module | None = None) -> Iterator[
     except Exception as error:
         if is_storage_error(error) or lost_process(error) or raised_in_user_code(error):
             raise
-        text = " ".join(str(error).split())[:300]
-        known = next((v for k, v in ADVICE.items() if re.search(k, text, re.I)), f"see {keys}")
+        text = _unregistered(error) or " ".join(str(error).split())[:300].rstrip(".")
+        advice = next((v for k, v in ADVICE.items() if re.search(k, text, re.I)), f"see {keys}")
         raise InputError(
-            f"{what}: {type(error).__name__}{_place(error, network)}: {text}; {known}."
+            f"{what}: {type(error).__name__}{_place(error, network)}: {text}; {advice}."
         ) from error
+
+
+def _unregistered(error: Exception) -> str | None:
+    """What MMEngine says of a name that it does not know, short and with the nearest it knows."""
+    found = re.search(r"(\w+) is not in the \w+::(\w[\w ]*) registry", str(error))
+    if found is None:
+        return None
+    name, kind = found.groups()
+    known = {
+        each
+        for root in vars(registry).values()
+        if isinstance(root, registry.Registry) and root.name == kind
+        for part in (root, *root.children.values())
+        for each in part.module_dict
+    }
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"unknown {kind} '{name}'" + (f", did you mean '{near[0]}'?" if near else "")
 
 
 def _place(error: Exception, network: nn.Module | None) -> str:

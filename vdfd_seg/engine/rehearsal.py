@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import torch
 from mmengine.dist import get_world_size, is_main_process
+from mmengine.logging import MessageHub
 from mmengine.runner import Runner
 from PIL import Image
 from torch.utils.data import DataLoader
@@ -17,7 +18,7 @@ from torch.utils.data import DataLoader
 from vdfd_seg.checkpoint import to_plain
 from vdfd_seg.datasets.protocol_data import ProtocolData
 from vdfd_seg.engine.data import Data
-from vdfd_seg.engine.environment import forget_runner, release_memory
+from vdfd_seg.engine.environment import forget_runner
 from vdfd_seg.engine.evaluation import confusions_of_step, test_loader
 from vdfd_seg.engine.failures import failing
 from vdfd_seg.engine.networks import unlogged
@@ -39,7 +40,7 @@ def rehearse(
     data: Data,
     steps: Sequence[int],
     previous: dict | None = None,
-    untrained: Sequence[int] = (),
+    start: dict | None = None,
 ) -> None:
     """Find what would fail hours later: in the first iteration, save, evaluation or end of a task.
 
@@ -47,19 +48,21 @@ def rehearse(
     trained on, the state is saved and restored in memory, the method ends the task on an image,
     and the outcome predicts a test batch. All of it on networks of its own; nothing is written,
     no hook or worker of the config runs. A later step follows on what the rehearsal of the step
-    before it left.
+    before it left. ``rehearsal = False`` in the config leaves it out.
 
     Args:
         settings: The run's settings.
         data: The protocol and its images.
-        steps: The steps that will be trained, without gaps.
+        steps: Steps that will be trained, one after another.
         previous: The checkpoint of the step before the first of them.
-        untrained: Those whose network is taken from elsewhere.
+        start: The checkpoint whose network step 0 takes instead of training.
 
     Raises:
         InputError: Naming the step, and the key where it can be known. An error in a user's own
             code is raised as it is.
     """
+    if not settings.config.get("rehearsal", True):
+        return
     configs = {step: settings.for_step(step).to_dict() for step in steps}
     kinds = {s: (s > 0, [c.get(k) for k in PARTS]) for s, c in configs.items()}
     new = [s for i, s in enumerate(steps) if kinds[s] not in [kinds[t] for t in steps[:i]]]
@@ -67,10 +70,10 @@ def rehearse(
         # A warning that is given here would not be given again where it counts.
         warnings.simplefilter("ignore")
         for step in [s for s in steps if new and s <= new[-1]]:
-            whole = step in new and step not in untrained
-            previous = _Rehearsal(settings, data, step, previous).run(whole)
+            taken = start["state_dict"] if start and step == 0 else None
+            rehearsal = _Rehearsal(settings, data, step, previous)
+            previous = rehearsal.run(step in new, taken)
     forget_runner()
-    release_memory()
 
 
 class _Rehearsal:
@@ -81,12 +84,12 @@ class _Rehearsal:
         self.config = self.trainer.config
         self.of = f"step {step} ({data.protocol.tasks[step].name})"
 
-    def run(self, whole: bool) -> dict:
-        """What the step's checkpoint would hold."""
+    def run(self, whole: bool, taken: dict | None) -> dict:
+        """What the step's checkpoint would hold; ``taken`` are weights that are not trained."""
         with failing(f"{self.of} cannot begin", "model and method"):
-            learner, context = self.trainer.prepare()
+            learner, context = self.trainer.prepare(taken)
         network = learner.network
-        if whole:
+        if whole and taken is None:
             self._iteration(learner, context)
         batches = context.batches
         # One image a process, unless the method asks for certain ones.
@@ -110,6 +113,9 @@ class _Rehearsal:
             images = len(select(self.all, self.step, carried))
             optimizer, schedulers = trainer.optimisation(learner.network, images)
             optimizer.initialize_count_status(learner, 0, 1)
+        for key, value in {"iter": 0, "max_iters": 1, "epoch": 0, "max_epochs": 1}.items():
+            # What the Runner tells losses that change with the iteration.
+            MessageHub.get_current_instance().update_info(key, value)
         with failing(what, "train_dataloader"):
             samples = select(trainer.data, self.step, carried)
             loader = trainer.data.train_loader(

@@ -23,6 +23,7 @@ from vdfd_seg.engine.settings import Settings
 from vdfd_seg.engine.sharding import check_zero
 from vdfd_seg.engine.step import StepTrainer, TrainedStep
 from vdfd_seg.engine.testing import load_learner
+from vdfd_seg.engine.without_effect import notice
 from vdfd_seg.engine.work_dir import WorkDir
 from vdfd_seg.files import writable_dir
 from vdfd_seg.methods.held import held_bytes
@@ -68,6 +69,9 @@ def train_sequence(
         check_zero(settings.name, settings.for_step(step))
     start = checked_start(init_from, settings) if init_from else None
     data = open_data(settings)
+    unused = notice(settings.config)
+    if unused and is_main_process():
+        print(unused, flush=True)
     run.open(resume, overwrite)
     recover(run, len(settings.protocol.tasks), start is not None)
     ledger = Ledger(run, settings, data, describe(), command)
@@ -78,7 +82,7 @@ def train_sequence(
     todo = [step for step in steps if not run.checkpoint(step).exists()]
     if todo:
         previous = load_step(run.checkpoint(todo[0] - 1)) if todo[0] else None
-        rehearse(settings, data, todo, previous, [0] if start else [])
+        rehearse(settings, data, range(todo[0], todo[-1] + 1), previous, start)
     examples: list = []
     if isinstance(data, ProtocolData):
         examples = data.example_samples(settings.config.get("examples", 4))

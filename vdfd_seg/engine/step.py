@@ -11,6 +11,7 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.dist import broadcast, get_dist_info
 from mmengine.optim import OptimWrapper, build_optim_wrapper
+from mmengine.registry import OPTIMIZERS
 from mmengine.runner import IterBasedTrainLoop, Runner
 
 from vdfd_seg.datasets.seeding import derived_seed
@@ -22,7 +23,7 @@ from vdfd_seg.engine.recovery import last_state
 from vdfd_seg.engine.runner_config import build_schedulers, model_wrapper, step_hooks
 from vdfd_seg.engine.settings import Settings
 from vdfd_seg.engine.step_runner import StepRunner
-from vdfd_seg.errors import InputError
+from vdfd_seg.errors import InputError, unknown_name
 from vdfd_seg.methods import TaskContext
 from vdfd_seg.models import ContinualLearner
 from vdfd_seg.paths import step_name
@@ -193,6 +194,9 @@ class StepTrainer:
     def optimisation(self, network, images: int) -> tuple[OptimWrapper, list]:
         """Optimiser and schedulers of a step that trains on so many images."""
         batch = self.config.train_dataloader["batch_size"] * get_dist_info()[1]
+        kind = (self.config.optim_wrapper.get("optimizer") or {}).get("type")
+        if isinstance(kind, str) and OPTIMIZERS.get(kind) is None:
+            raise unknown_name("optimizer", kind, OPTIMIZERS.module_dict)
         # The network's parameters alone: the method trains its own.
         optimizer = build_optim_wrapper(network, dict(self.config.optim_wrapper))
         schedulers = build_schedulers(
