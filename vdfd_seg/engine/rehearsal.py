@@ -8,7 +8,6 @@ from contextlib import redirect_stderr
 from pathlib import Path
 from types import SimpleNamespace
 
-import torch
 from mmengine.dist import get_world_size, is_main_process
 from mmengine.logging import MessageHub
 from mmengine.runner import Runner

@@ -134,8 +134,7 @@ class RunningImportance(ImportancePenalty):
         if not old:
             return new
         running = {
-            k: self.alpha * old[k] + (1 - self.alpha) * v if k in old else v
-            for k, v in new.items()
+            k: self.alpha * old[k] + (1 - self.alpha) * v if k in old else v for k, v in new.items()
         }
         return {**old, **running}
 

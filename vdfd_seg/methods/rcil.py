@@ -118,10 +118,10 @@ class RCIL(Distilling):
         network = context.view.network
         compensate(network, frozen=context.step > 0)
         layers = branches(network)
-        for name, state in context.carried.get("branches", {}).items():
-            # Layers that this step freezes have one branch.
-            if name in layers:
-                layers[name].second.load_state_dict(_shaped(state, layers[name].second.state_dict()))
+        # Layers that this step freezes have one branch.
+        for name in layers.keys() & context.carried.get("branches", {}).keys():
+            second, state = layers[name].second, context.carried["branches"][name]
+            second.load_state_dict(_shaped(state, second.state_dict()))
 
     def extra_losses(self, view, outputs, samples) -> dict[str, Tensor]:
         """The weighted distillations of the logits and of the pooled maps."""
