@@ -98,10 +98,11 @@ class ClassificationData:
             samples = self.train_samples(step)
             return samples[:: max(1, len(samples) // count)][:count]
 
-        few.train_samples = train_samples
-        few.cumulative_samples = lambda step: [
-            sample for earlier in range(step + 1) for sample in train_samples(earlier)
-        ]
+        def cumulative_samples(step: int) -> list[Sample]:
+            return [sample for earlier in range(step + 1) for sample in train_samples(earlier)]
+
+        few.train_samples = train_samples  # type: ignore[method-assign]
+        few.cumulative_samples = cumulative_samples  # type: ignore[method-assign]
         return few
 
     def test_samples(self, step: int) -> list[Sample]:

@@ -118,7 +118,8 @@ class ProtocolData:
     def excerpt(self, count: int) -> "ProtocolData":
         """The same protocol with so many training images a step."""
         few = copy.copy(self)
-        few.train_images = lambda step: _some(self.train_images(step), count)
+        images = self.train_images
+        few.train_images = lambda step: _some(images(step), count)  # type: ignore[method-assign]
         return few
 
     def class_counts(self, step: int) -> dict[str, str]:

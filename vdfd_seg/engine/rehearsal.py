@@ -143,7 +143,7 @@ class _Rehearsal:
         with failing(f"evaluation of {self.of} would fail", "test_dataloader", network):
             few = copy.copy(self.all)
             samples = _test_batch(self.all, self.step, cfg["batch_size"])
-            few.test_samples = lambda step: samples
+            few.test_samples = lambda step: samples  # type: ignore[method-assign]
             if isinstance(few, ProtocolData):
                 test_loader(few, samples, cfg)
             learner = load_learner(self.settings, few, self.step, saved)
