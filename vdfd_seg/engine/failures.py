@@ -43,11 +43,14 @@ def failing(what: str, keys: str, network: nn.Module | None = None) -> Iterator[
         network: Its layers are named by their keys in the config's model.
 
     Raises:
-        InputError: With the cause's type, place and text. A user's own code keeps its traceback.
+        InputError: With the cause's type, place and text, or after ``what`` that of another
+            InputError. An error in a user's own code is raised as it is.
     """
     try:
         yield
-    except (InputError, StorageError, LostProcessError):
+    except InputError as error:
+        raise InputError(f"{what}: {error}") from error
+    except (StorageError, LostProcessError):
         raise
     except Exception as error:
         if is_storage_error(error) or lost_process(error) or raised_in_user_code(error):
