@@ -20,8 +20,10 @@ from vdfd_seg.checkpoint import load_plain, save_plain
 from vdfd_seg.cli import EXIT_STORAGE, run_command
 from vdfd_seg.engine import sequence
 from vdfd_seg.engine.recovery import last_state
+from vdfd_seg.engine.step import ResumableLoop
 from vdfd_seg.errors import StorageError
 from vdfd_seg.files import atomic_write, remove_unfinished
+from vdfd_seg.registry import METHODS
 
 ROOT = Path(__file__).resolve().parent.parent
 TINY = {
@@ -112,6 +114,40 @@ class TestState:
         resumed = train("--resume", file=finished.file, work_dir=tmp_path / "work")
         assert_same_run(resumed, finished, step=1)
         assert not list(resumed.path.rglob("resume*.pth"))
+
+
+class TestWhatComesAfterTraining:
+    """Fails: the trained weights are on the disk, and --resume does not train them again."""
+
+    def resumed(self, train, whole, monkeypatch, tmp_path, target, name):
+        def fails(*_):
+            raise Interrupted
+
+        with monkeypatch.context() as patch:
+            patch.setattr(sequence, "rehearse", lambda *_: None)
+            patch.setattr(target, name, fails)
+            with pytest.raises(Interrupted):
+                run_command("train", [str(whole.file), "--work-dir", str(tmp_path / "work")])
+        run_iter, steps = ResumableLoop.run_iter, []
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                ResumableLoop,
+                "run_iter",
+                lambda loop, batch: (
+                    steps.append(Path(loop.runner.work_dir).name) or run_iter(loop, batch)
+                ),
+            )
+            run = train("--resume", file=whole.file, work_dir=tmp_path / "work")
+        assert "step_00" not in steps
+        assert_same_run(run, whole, step=1)
+
+    def test_the_end_of_the_task(self, train, monkeypatch, tmp_path):
+        whole = train(config={**TINY, "method": {"type": "RCIL"}})
+        self.resumed(train, whole, monkeypatch, tmp_path, METHODS.get("RCIL"), "after_task")
+
+    @pytest.mark.parametrize("part", ["confusions_of_step", "predict_examples"])
+    def test_evaluation(self, train, finished, monkeypatch, tmp_path, part):
+        self.resumed(train, finished, monkeypatch, tmp_path, sequence, part)
 
 
 class TestFullDisk:

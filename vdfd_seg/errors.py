@@ -2,7 +2,11 @@
 
 import difflib
 import signal
+import sysconfig
 from collections.abc import Iterable
+from traceback import walk_tb
+
+_LIBRARIES = ("vdfd_seg", "torch", "torchvision", "mmcv", "mmengine", "mmseg")
 
 
 class InputError(ValueError):
@@ -46,6 +50,17 @@ class Stopped(BaseException):
     def __init__(self, number: int):
         self.number = int(number)
         super().__init__(signal.Signals(number).name)
+
+
+def raised_in_user_code(error: Exception) -> bool:
+    """Whether code that is neither this package's nor a library's had a part in an error."""
+    found = sysconfig.get_paths()
+    paths = tuple(found[key] for key in ("stdlib", "platstdlib", "purelib", "platlib"))
+    return any(
+        frame.f_globals.get("__name__", "").partition(".")[0] not in _LIBRARIES
+        and not frame.f_code.co_filename.startswith((*paths, "<"))
+        for frame, _ in walk_tb(error.__traceback__)
+    )
 
 
 def nearest(name: object, valid: Iterable[str], cutoff: float = 0.5) -> str | None:

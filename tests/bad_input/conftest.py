@@ -11,19 +11,20 @@ import pytest
 
 from tests.tiny import write_config
 from vdfd_seg.cli import run_command
+from vdfd_seg.engine import adopt, sequence
 from vdfd_seg.engine.step import ResumableLoop
-from vdfd_seg.methods import VDFD
 
 
 @pytest.fixture(autouse=True)
 def nothing_trains(monkeypatch):
-    """Fails a test in which an iteration or the estimate after a task begins."""
+    """Fails a test in which an iteration or the end of a task begins, outside the rehearsal."""
 
     def trained(*_):
         raise AssertionError("training began")
 
     monkeypatch.setattr(ResumableLoop, "run_iter", trained)
-    monkeypatch.setattr(VDFD, "after_task", trained)
+    for module in (sequence, adopt):
+        monkeypatch.setattr(module, "finish_step", trained)
 
 
 @pytest.fixture

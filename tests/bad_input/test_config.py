@@ -68,7 +68,7 @@ CONFIGS = {
         {"train_cfg": {"max_iters": 1, "max_epochs": 1}}, "either max_iters or max_epochs",
     ),
     "unknown key in train_cfg": (
-        {"train_cfg": {"max_iters": 1, "val_interval": 1}}, "train_cfg", "'val_interval'",
+        {"train_cfg": {"max_iters": 1, "val_begin": 1}}, "train_cfg", "'val_begin'",
     ),
     "step_overrides of no step": ({"step_overrides": {"7": {}}}, "step_overrides '7'", "0 to 2"),
     "unknown data set type": (
@@ -124,7 +124,7 @@ def test_config(check, scenes, case):
     assert_says(check(changed(tiny_config(scenes), changes)), *words)
 
 
-# These come out when the parts of the step are put together; a dry run does not.
+# These come out when the parts of a step are put together, in a dry run, too.
 PARTS = {
     "unsupported head": (
         {"model.decode_head": {
@@ -148,14 +148,13 @@ PARTS = {
         {"optim_wrapper.optimizer": {"type": "Adamm", "lr": 0.1}}, "unknown optimizer 'Adamm'",
         "Did you mean 'Adam",
     ),
-    "unknown scheduler": ({"param_scheduler": [{"type": "PolyLRR"}]}, "PolyLRR", "set up"),
-    "unknown hook": ({"custom_hooks": [{"type": "NoSuchHook"}]}, "NoSuchHook", "set up"),
+    "unknown scheduler": (
+        {"param_scheduler": [{"type": "PolyLRR"}]}, "unknown parameter scheduler 'PolyLRR'",
+        "param_scheduler",
+    ),
     "pretrained weights missing": (
         {"model.backbone.init_cfg": {"type": "Pretrained", "checkpoint": "no/weights.pth"}},
         "'no/weights.pth' do not exist", "init_cfg",
-    ),
-    "predictions where nothing can be written": (
-        {"prediction_dir": "/dev/null/predictions"}, "prediction_dir", "cannot be written",
     ),
 }  # fmt: skip
 
@@ -163,6 +162,21 @@ PARTS = {
 @pytest.mark.parametrize("case", PARTS)
 def test_part_of_a_step(check, scenes, case):
     changes, *words = PARTS[case]
+    assert_says(check(changed(tiny_config(scenes), changes)), *words)
+
+
+# A dry run builds no hook, and writes nothing.
+RUN = {
+    "unknown hook": ({"custom_hooks": [{"type": "NoSuchHook"}]}, "NoSuchHook", "set up"),
+    "predictions where nothing can be written": (
+        {"prediction_dir": "/dev/null/predictions"}, "prediction_dir", "cannot be written",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", RUN)
+def test_part_of_a_run(check, scenes, case):
+    changes, *words = RUN[case]
     assert_says(check(changed(tiny_config(scenes), changes), dry=False), *words)
 
 

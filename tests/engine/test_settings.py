@@ -286,7 +286,7 @@ class TestRefused:
         [
             ("dict()", "either max_iters or max_epochs"),
             ("dict(max_iters=1, max_epochs=1)", "either max_iters or max_epochs"),
-            ("dict(max_iters=1, val_interval=1)", "train_cfg has an unknown key 'val_interval'"),
+            ("dict(max_iters=1, val_begin=1)", "train_cfg has an unknown key 'val_begin'"),
             ("dict(max_iters=0)", "max_iters.*above 0"),
             ("dict(max_epochs=-1)", "max_epochs.*above 0"),
             ("dict(max_iters='many')", "max_iters.*above 0"),

@@ -23,7 +23,7 @@ def parser() -> argparse.ArgumentParser:
     parse.add_argument("--steps", metavar="A[:B]", help="only these steps, B excluded")
     parse.add_argument("--seed", type=int, help="default: the config's")
     parse.add_argument("--amp", action="store_true", help="automatic mixed precision (bfloat16)")
-    parse.add_argument("--dry-run", action="store_true", help="count images and classes, and stop")
+    parse.add_argument("--dry-run", action="store_true", help="try one batch, count, and stop")
     add_run_arguments(parse)
     return parse
 

@@ -1,5 +1,6 @@
 """A classification protocol bound to its images."""
 
+import copy
 import hashlib
 from collections.abc import Iterator
 
@@ -96,6 +97,21 @@ class ClassificationData:
     def cumulative_samples(self, step: int) -> list[Sample]:
         """The training images of every step up to ``step``."""
         return self._samples("train", range(step + 1), ~self._held)
+
+    def excerpt(self, count: int) -> "ClassificationData":
+        """The same protocol with so many training images a step."""
+        few = copy.copy(self)
+
+        def train_samples(step: int) -> list[Sample]:
+            samples = self.train_samples(step)
+            return samples[:: max(1, len(samples) // count)][:count]
+
+        def cumulative_samples(step: int) -> list[Sample]:
+            return [sample for earlier in range(step + 1) for sample in train_samples(earlier)]
+
+        few.train_samples = train_samples  # type: ignore[method-assign]
+        few.cumulative_samples = cumulative_samples  # type: ignore[method-assign]
+        return few
 
     def test_samples(self, step: int) -> list[Sample]:
         """What ``step`` is evaluated on: the images of every class seen so far."""

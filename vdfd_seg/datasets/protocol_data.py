@@ -1,5 +1,6 @@
 """A protocol bound to its images: what each step reads, and how much there is of it."""
 
+import copy
 import os
 from collections.abc import Iterable
 
@@ -126,6 +127,13 @@ class ProtocolData:
         images = train_images(self.protocol, self.train.index, step)
         return split_validation(self.protocol, self.train.index, images)[1]
 
+    def excerpt(self, count: int) -> "ProtocolData":
+        """The same protocol with so many training images a step."""
+        few = copy.copy(self)
+        images = self.train_images
+        few.train_images = lambda step: _some(images(step), count)  # type: ignore[method-assign]
+        return few
+
     def class_counts(self, step: int) -> dict[str, str]:
         """Training images and pixels of each new foreground class, as text by name.
 
@@ -235,6 +243,10 @@ def one_pass(dataset: TaskDataset, cfg: dict, sampler: Sampler | None = None) ->
         num_workers=cfg.get("num_workers", 0),
         collate_fn=_collate,
     )
+
+
+def _some(images: np.ndarray, count: int) -> np.ndarray:
+    return images[np.linspace(0, len(images), min(count, len(images)), False, dtype=int)]
 
 
 def _collate(items):

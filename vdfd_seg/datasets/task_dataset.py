@@ -10,7 +10,7 @@ from mmengine.dataset import BaseDataset, Compose
 from torch.utils.data import Dataset
 
 from vdfd_seg.datasets.seeding import derived_seed
-from vdfd_seg.errors import InputError
+from vdfd_seg.errors import InputError, raised_in_user_code
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,8 @@ class TaskDataset(Dataset):
         except InputError:
             raise
         except Exception as error:
+            if raised_in_user_code(error):
+                raise
             raise InputError(
                 f"the data set's pipeline cannot be built: {type(error).__name__}: {error}"
             ) from error
@@ -93,10 +95,17 @@ class TaskDataset(Dataset):
         except InputError:
             raise
         except Exception as error:
+            if raised_in_user_code(error):
+                raise
             raise InputError(
                 f"cannot read '{info.get('img_path')}' with mask '{info.get('seg_map_path')}': "
                 f"{type(error).__name__}: {error}"
             ) from error
+        if isinstance(packed["data_samples"], list):
+            raise InputError(
+                "a pipeline gives several views of an image (TestTimeAug), of which predictions "
+                "cannot be merged here; take it out of test_dataloader.dataset.pipeline."
+            )
         packed["data_samples"].set_metainfo({"task": sample.task, "draw": draw})
         return packed
 

@@ -7,7 +7,7 @@ per filter, and its gradient only through the *kernel means* ``g[o] = mean_k dF/
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -132,6 +132,7 @@ def penalisable_parameters(
     module: nn.Module,
     exclude: Iterable[str] = DEFAULT_EXCLUDE,
     unknown: str = "error",
+    known: Container[str] = (),
 ) -> dict[str, nn.Parameter]:
     """The parameters of a network that a gradient memory can cover, by name.
 
@@ -141,9 +142,11 @@ def penalisable_parameters(
             the classifier and the auxiliary heads of a segmentor of mmsegmentation.
         unknown: What to do with a parameter of an unknown kind: ``'error'`` (default) or
             ``'skip'``.
+        known: Names of frozen parameters to take all the same: those that an earlier task's
+            memory covers.
 
     Returns:
-        Name to parameter, in the network's order. Frozen parameters are left out; a parameter
+        Name to parameter, in the network's order. Other frozen parameters are left out; one
         shared by several layers appears once, under its first name.
 
     Raises:
@@ -153,15 +156,15 @@ def penalisable_parameters(
     if unknown not in ("error", "skip"):
         raise InputError(f"unknown must be 'error' or 'skip', not {unknown!r}.")
     exclude = (exclude,) if isinstance(exclude, str) else tuple(exclude)
-    return dict(_penalisable(module, exclude, unknown))
+    return dict(_penalisable(module, exclude, unknown, known))
 
 
 def _penalisable(
-    module: nn.Module, exclude: tuple[str, ...], unknown: str
+    module: nn.Module, exclude: tuple[str, ...], unknown: str, known: Container[str]
 ) -> Iterator[tuple[str, nn.Parameter]]:
     owners = owners_of(module)
     for name, parameter in module.named_parameters():
-        if not parameter.requires_grad or _excluded(name, exclude):
+        if not (parameter.requires_grad or name in known) or _excluded(name, exclude):
             continue
         try:
             _layouts(owners, {name: parameter})

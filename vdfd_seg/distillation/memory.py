@@ -102,7 +102,8 @@ class GradientMemory:
         for name in params:
             if name not in known:
                 raise MemoryMismatchError(
-                    f"parameter '{name}' is not covered by the gradient memory."
+                    f"parameter '{name}' is not covered by the gradient memory: was it frozen when "
+                    "that task ended? Then it must stay so, or train from the first step on."
                 )
 
     def reanchored(self, params: Mapping[str, Tensor]) -> "GradientMemory":

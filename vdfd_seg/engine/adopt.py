@@ -9,7 +9,6 @@ from vdfd_seg.datasets.image_files import find_images
 from vdfd_seg.datasets.image_limit import check_image_size
 from vdfd_seg.datasets.protocol_data import one_pass
 from vdfd_seg.datasets.task_dataset import Sample, TaskDataset, kind_of
-from vdfd_seg.engine.checks import check_parts
 from vdfd_seg.engine.data import open_data
 from vdfd_seg.engine.environment import set_up
 from vdfd_seg.engine.networks import build_network, checked_view
@@ -71,7 +70,6 @@ def adopt(
     for path in paths:
         check_image_size(path)
     data = open_data(settings)
-    check_parts(settings, data, range(len(settings.protocol.tasks)))
     trainer = StepTrainer(settings, data, 0, None, run.step(0))
     learner, context = trainer.prepare(state=state)
     context.batches = _batches(paths, learner.view, trainer)

@@ -2,20 +2,13 @@
 
 from pathlib import Path
 
-from mmengine.dist import is_main_process
-from mmengine.registry import OPTIMIZERS as MMENGINE_OPTIMIZERS
-from mmseg.registry import OPTIMIZERS
-
 from vdfd_seg.checkpoint import load_step
-from vdfd_seg.datasets.protocol_data import ProtocolData
 from vdfd_seg.engine.data import Data
 from vdfd_seg.engine.differences import told
 from vdfd_seg.engine.history import history, places
-from vdfd_seg.engine.networks import build_network, checked_view
 from vdfd_seg.engine.settings import Settings
 from vdfd_seg.engine.work_dir import WorkDir
-from vdfd_seg.errors import InputError, unknown_name
-from vdfd_seg.files import writable_dir
+from vdfd_seg.errors import InputError
 
 
 def checked_start(path: str | Path, settings: Settings) -> dict:
@@ -91,30 +84,6 @@ def check_settings(saved: dict, data: Data, settings: Settings, path: Path) -> N
             f"task {step}, which are elsewhere in the data set now; put the new images behind "
             f"those that were there."
         )
-
-
-def check_parts(settings: Settings, data: Data, steps: range) -> None:
-    """Refuse a config whose parts cannot be built for some step.
-
-    Raises:
-        InputError: Naming the pipeline, optimiser or model.
-    """
-    where = settings.config.get("prediction_dir")
-    if where and is_main_process():
-        writable_dir(where, "prediction_dir")
-    checked = []
-    for step in steps:
-        config = settings.for_step(step)
-        if isinstance(data, ProtocolData):
-            for part in ("train", "test"):
-                data.dataset(part, [], config[f"{part}_dataloader"]["dataset"]["pipeline"])
-        kind = (config.optim_wrapper.get("optimizer") or {}).get("type")
-        if isinstance(kind, str) and OPTIMIZERS.get(kind) is None:
-            raise unknown_name("optimizer", kind, MMENGINE_OPTIMIZERS.module_dict)
-        if config.model not in checked:
-            network = build_network(config.model, settings.protocol.task_sizes(step))
-            checked_view(network, settings.protocol)
-            checked.append(config.model)
 
 
 def check_method(saved: dict, settings: Settings, path: Path) -> None:

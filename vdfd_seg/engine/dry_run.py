@@ -9,7 +9,9 @@ from rich.table import Table
 from vdfd_seg.engine.data import Data, open_data
 from vdfd_seg.engine.environment import set_up
 from vdfd_seg.engine.networks import build_network
+from vdfd_seg.engine.rehearsal import rehearse
 from vdfd_seg.engine.settings import Settings
+from vdfd_seg.engine.without_effect import notice
 
 
 def count_steps(data: Data) -> list[dict]:
@@ -43,6 +45,7 @@ def dry_run(settings: Settings) -> str:
     """
     set_up()
     data = open_data(settings)
+    rehearse(settings, data, range(len(settings.protocol.tasks)))
     protocol = data.protocol
     pixels = ", pixels" if protocol.problem == "segmentation" else ""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
@@ -69,7 +72,7 @@ def dry_run(settings: Settings) -> str:
     console.print(table, highlight=False)
     console.print(
         f"{type(network).__name__} with {size:,} parameters after the last step; method "
-        f"{settings.config.method.type}. Nothing was trained.",
+        f"{settings.config.method.type}. One batch was tried of everything; nothing was trained.",
         highlight=False,
     )
-    return text.getvalue().rstrip()
+    return "\n".join(filter(None, [text.getvalue().rstrip(), notice(settings.config)]))

@@ -34,7 +34,9 @@ from vdfd_seg.protocols import IGNORE_INDEX, Protocol
 def test_loader(data: ProtocolData, samples: list, cfg: dict):
     """A loader over test samples, each process its share."""
     dataset = data.dataset(data.evaluate_on_part, samples, cfg["dataset"]["pipeline"])
-    loader = {k: v for k, v in cfg.items() if k not in ("dataset", "sampler")}
+    # Workers end with the pass: there is nothing to persist for.
+    skipped = ("dataset", "sampler", "persistent_workers")
+    loader = {k: v for k, v in cfg.items() if k not in skipped}
     loader["dataset"] = dataset
     loader["sampler"] = {"type": "DefaultSampler", "shuffle": False}
     return Runner.build_dataloader(loader, seed=0)

@@ -13,6 +13,7 @@ from mmengine.model import BaseModule, revert_sync_batchnorm
 from torch import nn
 
 from vdfd_seg.datasets.seeding import derived_seed
+from vdfd_seg.engine.failures import failing
 from vdfd_seg.errors import InputError
 from vdfd_seg.models import ClassificationView, ContinualClassifier, SegmentationView, view_of
 from vdfd_seg.models.memory_format import lay_out
@@ -63,27 +64,15 @@ def build_network(model: dict, sizes: int | Sequence[int], pretrained: bool = Fa
     """
     cfg = model_config(model, sizes)
     given = _backbone_file(cfg)
-    try:
+    with failing("the config's model cannot be built", "model"):
         network = MODELS.build(cfg)
-    except InputError:
-        raise
-    except Exception as error:
-        raise InputError(
-            f"the config's model cannot be built: {type(error).__name__}: {error}"
-        ) from error
     if get_device() == "cpu":
         network = revert_sync_batchnorm(network)
     if not pretrained:
         without_pretrained(network)
-    try:
-        with _unlogged(), checked_readers(network):
+    with failing("the config's model cannot be initialised", "model"):
+        with unlogged(), checked_readers(network):
             network.init_weights()
-    except InputError:
-        raise
-    except Exception as error:
-        raise InputError(
-            f"the config's model cannot be initialised: {type(error).__name__}: {error}"
-        ) from error
     if pretrained and given:
         load_pretrained(network.get_submodule("backbone"), given["checkpoint"], given.get("prefix"))
     return lay_out(network)
@@ -115,8 +104,8 @@ def _backbone_file(cfg: ConfigDict) -> dict | None:
 
 
 @contextmanager
-def _unlogged():
-    """MMEngine logs a paragraph for every parameter that it initialises."""
+def unlogged():
+    """Inside, MMEngine's logger keeps to warnings: it has a paragraph for every parameter."""
     logger = MMLogger.get_current_instance()
     level = logger.level
     logger.setLevel(logging.WARNING)

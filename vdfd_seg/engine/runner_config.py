@@ -1,11 +1,12 @@
 """Parts of a step's Runner that need more than the config says."""
 
 from mmengine.device import get_device
+from mmengine.registry import PARAM_SCHEDULERS
 
 
 def step_hooks(given: dict) -> dict:
     """MMEngine's default hooks and ours, as the config's ``default_hooks`` changes them."""
-    hooks = {"checkpoint": None, "sampler_seed": None, **given}
+    hooks = {**given, "checkpoint": None, "sampler_seed": None}
     health = hooks.pop("loss_health", {})
     if health is not None:
         hooks["loss_health"] = {"type": "vdfd_seg.LossHealthHook", **health}
@@ -21,6 +22,26 @@ def model_wrapper(cfg: dict | None) -> dict | None:
         return cfg
     default = {"type": "MMDistributedDataParallel", "broadcast_buffers": False}
     return {**default, **(cfg or {}), "device_ids": None}
+
+
+def build_schedulers(configs, optim_wrapper, epoch: int, iterations: int) -> list:
+    """The schedulers of a step, which step by iteration.
+
+    Args:
+        configs: The config's ``param_scheduler``: None, one, or several.
+        optim_wrapper: What they schedule.
+        epoch: Iterations of an epoch.
+        iterations: Those of the step.
+    """
+    configs = configs or []
+    parts = configs if isinstance(configs, (list, tuple)) else [configs]
+    return [
+        PARAM_SCHEDULERS.build(
+            {"end": iterations, **in_iterations(each, epoch, iterations)},
+            default_args={"optimizer": optim_wrapper, "epoch_length": epoch},
+        )
+        for each in parts
+    ]
 
 
 def in_iterations(scheduler: dict, epoch: int, iterations: int) -> dict:

@@ -7,7 +7,7 @@ from mmengine.dist import barrier, get_dist_info, is_main_process
 
 from vdfd_seg.checkpoint import STEP_FORMAT, load_step, nbytes, save_plain, to_plain
 from vdfd_seg.datasets.protocol_data import ProtocolData
-from vdfd_seg.engine.checks import check_checkpoints, check_parts, checked_start
+from vdfd_seg.engine.checks import check_checkpoints, checked_start
 from vdfd_seg.engine.data import open_data
 from vdfd_seg.engine.environment import describe, forget_runner, release_memory, set_up
 from vdfd_seg.engine.evaluation import (
@@ -19,11 +19,14 @@ from vdfd_seg.engine.evaluation import (
 from vdfd_seg.engine.history import history, places
 from vdfd_seg.engine.ledger import Ledger
 from vdfd_seg.engine.recovery import recover
+from vdfd_seg.engine.rehearsal import rehearse
 from vdfd_seg.engine.settings import Settings, imported_modules
 from vdfd_seg.engine.sharding import check_zero
 from vdfd_seg.engine.step import StepTrainer, TrainedStep
 from vdfd_seg.engine.testing import load_learner
+from vdfd_seg.engine.without_effect import notice
 from vdfd_seg.engine.work_dir import WorkDir
+from vdfd_seg.files import writable_dir
 from vdfd_seg.methods.held import held_bytes
 
 
@@ -67,11 +70,20 @@ def train_sequence(
         check_zero(settings.name, settings.for_step(step))
     start = checked_start(init_from, settings) if init_from else None
     data = open_data(settings)
-    check_parts(settings, data, steps)
+    unused = notice(settings.config)
+    if unused and is_main_process():
+        print(unused, flush=True)
     run.open(resume, overwrite)
     recover(run, len(settings.protocol.tasks), start is not None)
     ledger = Ledger(run, settings, data, describe(), command)
     check_checkpoints(run, data, settings, steps)
+    where = settings.config.get("prediction_dir")
+    if where and is_main_process():
+        writable_dir(where, "prediction_dir")
+    todo = [step for step in steps if not run.checkpoint(step).exists()]
+    if todo:
+        previous = load_step(run.checkpoint(todo[0] - 1)) if todo[0] else None
+        rehearse(settings, data, range(todo[0], todo[-1] + 1), previous, start)
     if ledger.begin():
         steps = range(steps[-1] + 1)
     run.write_config(settings)

@@ -16,6 +16,7 @@ from mmengine.logging import print_log
 from vdfd_seg.checkpoint import to_plain
 from vdfd_seg.engine.custom_imports import import_modules
 from vdfd_seg.engine.sharding import check_sharding
+from vdfd_seg.engine.without_effect import check_effect
 from vdfd_seg.errors import InputError, nearest, unknown_name
 from vdfd_seg.methods import Method, build_method
 from vdfd_seg.models.growth import INITIALISATIONS
@@ -31,6 +32,7 @@ KEYS = (
     "examples", "save_interval", "seed", "default_hooks", "custom_hooks", "custom_imports",
     "env_cfg", "visualizer", "log_processor", "log_level", "default_scope", "launcher", "work_dir",
     "model_wrapper_cfg", "data_root", "data_preprocessor", "prediction_dir", "method_name",
+    "rehearsal",
 )  # fmt: skip
 """Keys that mean something. Others are a config's own variables, unless nearly one of these."""
 
@@ -145,6 +147,7 @@ def load_settings(
             raise InputError(f"config '{path}': the key '{key}.dataset.pipeline' is missing.")
     _check_cycle(path, config.train_cfg)
     check_sharding(path, config)
+    check_effect(path, config)
     if amp and config.optim_wrapper.get("type") == "OptimWrapper":
         config.optim_wrapper.type = "vdfd_seg.DeviceAmpOptimWrapper"
     seed = config.get("seed", 0) if seed is None else seed
@@ -163,6 +166,7 @@ def load_settings(
         _check_growth(config.get("growth") or {}, path, protocol)
         _check_cycle(path, config.train_cfg)
         check_sharding(path, config)
+        check_effect(path, config)
     return settings
 
 
@@ -209,10 +213,13 @@ def _check_keys(path, config):
 def _check_cycle(path, cycle):
     if not isinstance(cycle, Mapping) or ("max_iters" in cycle) == ("max_epochs" in cycle):
         raise InputError(f"config '{path}': train_cfg needs either max_iters or max_epochs.")
-    unknown = set(cycle) - {"max_iters", "max_epochs"}
+    unknown = set(cycle) - {"max_iters", "max_epochs", "type", "val_interval"}
     if unknown:
         raise InputError(f"config '{path}': train_cfg has an unknown key '{min(unknown)}'.")
-    ((key, value),) = cycle.items()
+    if cycle.get("type") not in (None, "IterBasedTrainLoop", "EpochBasedTrainLoop"):
+        raise InputError(f"config '{path}': train_cfg.type='{cycle['type']}' has no effect here.")
+    key = "max_iters" if "max_iters" in cycle else "max_epochs"
+    value = cycle[key]
     if not isinstance(value, int) or value < 1:
         raise InputError(
             f"config '{path}': train_cfg.{key} must be a number above 0, not {value!r}."

@@ -10,20 +10,21 @@ import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.dist import broadcast, get_dist_info
-from mmengine.optim import build_optim_wrapper
+from mmengine.optim import OptimWrapper, build_optim_wrapper
+from mmengine.registry import OPTIMIZERS
 from mmengine.runner import IterBasedTrainLoop, Runner
 
 from vdfd_seg.datasets.seeding import derived_seed
 from vdfd_seg.engine.data import Data
 from vdfd_seg.engine.differences import told
+from vdfd_seg.engine.failures import failing
 from vdfd_seg.engine.networks import finished_network, network_of_step
 from vdfd_seg.engine.peak_memory import PeakMemory
 from vdfd_seg.engine.recovery import last_state
-from vdfd_seg.engine.runner_config import in_iterations, model_wrapper, step_hooks
+from vdfd_seg.engine.runner_config import build_schedulers, model_wrapper, step_hooks
 from vdfd_seg.engine.settings import Settings
 from vdfd_seg.engine.step_runner import StepRunner
-from vdfd_seg.errors import InputError, StorageError
-from vdfd_seg.files import is_storage_error
+from vdfd_seg.errors import InputError, unknown_name
 from vdfd_seg.methods import TaskContext
 from vdfd_seg.models import ContinualLearner
 from vdfd_seg.paths import step_name
@@ -153,20 +154,14 @@ class StepTrainer:
         samples = learner.method.select(self.data, self.step, context.carried)
         iterations = self._iterations(len(samples))
         start = state["iteration"] if state else 0
-        try:
+        what = f"training of step {self.step} cannot be set up from the config"
+        with failing(what, "default_hooks, custom_hooks, visualizer and log_processor"):
             runner = self._runner(learner, samples, iterations, start, resume_path, tag, state)
             # What Runner.train would build; done here to tell a wrong config from a defect.
             runner._train_loop = runner.build_train_loop(runner._train_loop)
-            # The network's parameters alone: the method trains its own.
-            runner.optim_wrapper = build_optim_wrapper(learner.network, runner.optim_wrapper)
-            runner.param_schedulers = runner.build_param_scheduler(runner.param_schedulers)
-        except Exception as error:
-            if is_storage_error(error):
-                raise StorageError(self.folder, error) from error
-            raise InputError(
-                f"training of step {self.step} cannot be set up from the config: "
-                f"{type(error).__name__}: {error}"
-            ) from error
+            runner.optim_wrapper, runner.param_schedulers = self.optimisation(
+                learner.network, len(samples)
+            )
         context.log = runner.logger.info
         for line in self._said:
             context.log(line)
@@ -196,12 +191,21 @@ class StepTrainer:
         batch = self.config.train_dataloader["batch_size"] * get_dist_info()[1]
         return int(cycle["max_epochs"]) * math.ceil(images / batch)
 
-    def _schedulers(self, images: int, iterations: int) -> list[dict]:
+    def optimisation(self, network, images: int) -> tuple[OptimWrapper, list]:
+        """Optimiser and schedulers of a step that trains on so many images."""
         batch = self.config.train_dataloader["batch_size"] * get_dist_info()[1]
-        schedulers = self.config.get("param_scheduler") or []
-        if not isinstance(schedulers, (list, tuple)):
-            schedulers = [schedulers]
-        return [in_iterations(each, math.ceil(images / batch), iterations) for each in schedulers]
+        kind = (self.config.optim_wrapper.get("optimizer") or {}).get("type")
+        if isinstance(kind, str) and OPTIMIZERS.get(kind) is None:
+            raise unknown_name("optimizer", kind, OPTIMIZERS.module_dict)
+        # The network's parameters alone: the method trains its own.
+        optimizer = build_optim_wrapper(network, dict(self.config.optim_wrapper))
+        schedulers = build_schedulers(
+            self.config.get("param_scheduler"),
+            optimizer,
+            math.ceil(images / batch),
+            self._iterations(images),
+        )
+        return optimizer, schedulers
 
     def _runner(self, learner, samples, iterations, start, resume_path, tag, state) -> Runner:
         config = self.config
@@ -221,7 +225,6 @@ class StepTrainer:
             train_dataloader=loader,
             train_cfg={"type": ResumableLoop, "max_iters": iterations, "start": start},
             optim_wrapper=dict(config.optim_wrapper),
-            param_scheduler=self._schedulers(len(samples), iterations),
             default_hooks=hooks,
             custom_hooks=[
                 *config.get("custom_hooks", []),

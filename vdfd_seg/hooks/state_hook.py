@@ -54,13 +54,7 @@ class StepStateHook(Hook):
         self.begun = time.perf_counter()
         if self.state is None:
             return
-        learner_of(runner).load_state_dict(self.state["learner"])
-        runner.optim_wrapper.load_state_dict(self.state["optimizer"])
-        for scheduler, saved in zip(runner.param_schedulers, self.state["schedulers"], strict=True):
-            scheduler.load_state_dict(saved)
-        own = learner_of(runner).method.optimizer
-        if own is not None:
-            own.load_state_dict(self.state["method_optimizer"])
+        restore(self.state, learner_of(runner), runner.optim_wrapper, runner.param_schedulers)
         runner.logger.info(f"resumed at iteration {self.state['iteration']}")
         self.state = None
 
@@ -88,16 +82,43 @@ class StepStateHook(Hook):
             return
         if self.path.exists():
             os.replace(self.path, previous_state(self.path))
-        own = learner_of(runner).method.optimizer
         save_plain(
             self.path,
             {
                 "tag": self.tag,
                 "iteration": done,
                 "seconds": self.seconds + time.perf_counter() - self.begun,
-                "learner": learner_of(runner).state_dict(),
-                "optimizer": optimizer,
-                "method_optimizer": own.state_dict() if own is not None else None,
-                "schedulers": [s.state_dict() for s in runner.param_schedulers],
+                **state_of(learner_of(runner), optimizer, runner.param_schedulers),
             },
         )
+
+
+def state_of(learner, optimizer: dict, schedulers: list) -> dict:
+    """All that training changes.
+
+    Args:
+        learner: The :class:`~vdfd_seg.models.ContinualLearner`.
+        optimizer: The state of its optimiser, which processes may share.
+        schedulers: Those of the optimiser's parameters.
+    """
+    own = learner.method.optimizer
+    return {
+        "learner": learner.state_dict(),
+        "optimizer": optimizer,
+        "method_optimizer": own.state_dict() if own is not None else None,
+        # A function among it (OneCycleLR's) is the config's.
+        "schedulers": [
+            {k: v for k, v in s.state_dict().items() if not callable(v)} for s in schedulers
+        ],
+    }
+
+
+def restore(state: dict, learner, optim_wrapper, schedulers: list) -> None:
+    """Bring back what :func:`state_of` returned."""
+    learner.load_state_dict(state["learner"])
+    optim_wrapper.load_state_dict(state["optimizer"])
+    for scheduler, saved in zip(schedulers, state["schedulers"], strict=True):
+        scheduler.load_state_dict(saved)
+    own = learner.method.optimizer
+    if own is not None:
+        own.load_state_dict(state["method_optimizer"])

@@ -1,7 +1,7 @@
 """What the methods share that penalise each parameter by its importance."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 import torch
 from mmengine.dist import all_reduce, get_dist_info
@@ -50,8 +50,8 @@ class ImportancePenalty(Method):
 
     def before_task(self, context: TaskContext) -> None:
         """Anchor the weights that the step begins with."""
-        params = penalised(context.view)
         carried = context.carried.get("importance", {})
+        params = penalised(context.view, carried)
         for name, value in carried.items():
             self.importance[name] = self._shaped(value, params[name])
         # Copies in the state: a resumed step must hold on to the same weights.
@@ -63,10 +63,14 @@ class ImportancePenalty(Method):
         if not self.importance or not self.weight:
             return {}
         params = penalised(view)
+        # What this step freezes has not moved.
         terms = [
             (importance * (params[name] - self.anchor_of(name)).square()).sum()
             for name, importance in self.importance.items()
+            if name in params
         ]
+        if not terms:
+            return {}
         total = sum(terms[1:], start=terms[0])
         return {f"loss_{type(self).__name__.lower()}": 0.5 * self.weight * total}
 
@@ -98,7 +102,7 @@ class ImportancePenalty(Method):
 
     def merge(self, old: dict[str, Tensor], new: dict[str, Tensor]) -> dict[str, Tensor]:
         """Importances of all tasks so far; default their sum."""
-        return {k: v + old[k] if k in old else v for k, v in new.items()}
+        return {**old, **{k: v + old[k] if k in old else v for k, v in new.items()}}
 
 
 class RunningImportance(ImportancePenalty):
@@ -172,7 +176,8 @@ class RunningImportance(ImportancePenalty):
 
     def merge(self, old: dict[str, Tensor], new: dict[str, Tensor]) -> dict[str, Tensor]:
         """The running importances."""
-        return {k: self.alpha * old.get(k, 0) + (1 - self.alpha) * v for k, v in new.items()}
+        running = {k: self.alpha * old.get(k, 0) + (1 - self.alpha) * v for k, v in new.items()}
+        return {**old, **running}
 
     def averaged(self, context: TaskContext, function, reduce) -> dict[str, Tensor]:
         """Mean over images or batches of a function of the gradient.
@@ -203,19 +208,32 @@ class RunningImportance(ImportancePenalty):
         buffers = [(buffer, buffer.clone()) for buffer in network.buffers()]
         torch.manual_seed(derived_seed(context.seed, "importance"))
         network.train(self.estimator == "facil")
-        found = _mean_of_gradients(penalised(view), inputs, value, reduce)
+        # What an earlier step trained matters to this task's outputs, too, if this step froze it.
+        parameters = penalised(view, context.carried.get("importance", {}))
+        frozen = [parameter for parameter in parameters.values() if not parameter.requires_grad]
+        for parameter in frozen:
+            parameter.requires_grad_(True)
+        found = _mean_of_gradients(parameters, inputs, value, reduce)
+        for parameter in frozen:
+            parameter.requires_grad_(False)
         network.train(training)
         for buffer, before in buffers:
             buffer.copy_(before)
         return found
 
 
-def penalised(view) -> dict[str, Tensor]:
-    """The parameters that feed the main logits, the classifier left out, by name."""
+def penalised(view, known: Container[str] = ()) -> dict[str, Tensor]:
+    """The parameters that feed the main logits, the classifier left out, by name.
+
+    Args:
+        view: The view of a network.
+        known: Names of frozen parameters to take all the same.
+    """
     return {
         name: parameter
         for name, parameter in view.network.named_parameters()
-        if parameter.requires_grad and not name.startswith(tuple(view.not_distilled))
+        if (parameter.requires_grad or name in known)
+        and not name.startswith(tuple(view.not_distilled))
     }
 
 

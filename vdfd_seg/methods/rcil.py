@@ -120,8 +120,10 @@ class RCIL(Distilling):
         network = context.view.network
         compensate(network, frozen=context.step > 0)
         layers = branches(network)
-        for name, state in context.carried.get("branches", {}).items():
-            layers[name].second.load_state_dict(_shaped(state, layers[name].second.state_dict()))
+        # Layers that this step freezes have one branch.
+        for name in layers.keys() & context.carried.get("branches", {}).keys():
+            second, state = layers[name].second, context.carried["branches"][name]
+            second.load_state_dict(_shaped(state, second.state_dict()))
 
     def extra_losses(self, view, outputs, samples) -> dict[str, Tensor]:
         """The weighted distillations of the logits and of the pooled maps."""
@@ -152,9 +154,13 @@ class RCIL(Distilling):
         """Fold the network's branches, and carry the second of each that has trained."""
         super().after_task(context)
         network = context.view.network
-        trained = {
+        layers = branches(network)
+        # Of layers that this step froze, as they came.
+        carried = context.carried.get("branches", {})
+        trained = {name: state for name, state in carried.items() if name not in layers}
+        trained |= {
             name: _flat(layer.second.state_dict())
-            for name, layer in branches(network).items()
+            for name, layer in layers.items()
             if not layer.untrained()
         }
         fold(network)

@@ -149,7 +149,7 @@ class VDFD(Method):
         self.num_old = context.num_old
         states = context.carried.get("memories", [])
         if states and self.weight:
-            params = self._penalised(context.view)
+            params = self._penalised(context)
             if self.old_rows == "penalised":
                 named = dict(context.view.network.named_parameters())
                 params.update({name: named[name] for name in self._classifier(context.view)})
@@ -199,7 +199,8 @@ class VDFD(Method):
             for name, rows in self.held_rows.items():
                 parameters[name].data[: self.num_old] = rows
         if self.penalty is not None and self.treatment == "proximal":
-            proximal_step(self.penalty, self.weight, learning_rate)
+            sizes = {k: learning_rate * p.requires_grad for k, p in self.penalty.params.items()}
+            proximal_step(self.penalty, self.weight, sizes)
 
     def after_task(self, context: TaskContext) -> dict:
         """Estimate the task's gradient memory and add it to those carried."""
@@ -207,10 +208,12 @@ class VDFD(Method):
         memories.append(self._estimate(context).to_state())
         return {"memories": memories}
 
-    def _penalised(self, view):
-        return penalisable_parameters(
-            view.network, exclude=view.not_distilled, unknown=self.unknown
-        )
+    def _penalised(self, context):
+        # What a task's memory covers stays covered where a later step freezes it.
+        memories = context.carried.get("memories", [])
+        known = {name for memory in memories for name in memory["shapes"]}
+        view = context.view
+        return penalisable_parameters(view.network, view.not_distilled, self.unknown, known)
 
     def _classifier(self, view) -> list[str]:
         bias = view.classifier()[1]
@@ -223,7 +226,7 @@ class VDFD(Method):
         if self.outputs == "seen":
             labels = range(protocol.num_classes(context.step))
         estimator = MeanGradientEstimator(
-            view.network, self._penalised(view), outputs=labels, over=self.over
+            view.network, self._penalised(context), outputs=labels, over=self.over
         )
         rows, bias = view.classifier()
         # Sum of the classifier's inputs over all pixels, and the number of pixels.
@@ -251,7 +254,7 @@ class VDFD(Method):
             }
         memory = estimator.compute(rank=self.rank, prototypes=rows, classifier=classifier)
         if self.directions == "random":
-            memory = random_directions(memory, self._penalised(view), seed=context.seed)
+            memory = random_directions(memory, self._penalised(context), seed=context.seed)
         context.log(
             f"gradient memory of task {context.step}: {memory.numbers} numbers, "
             f"{memory.nbytes} bytes"

@@ -1,0 +1,187 @@
+"""What would fail hours later is told before anything trains, and nothing that works is refused."""
+
+import pytest
+from mmseg.models.losses import CrossEntropyLoss
+from mmseg.registry import MODELS
+
+from tests.test_resume import assert_same_run
+from tests.tiny import tiny_config
+from vdfd_seg.cli import run_command
+from vdfd_seg.engine.step import ResumableLoop, StepTrainer
+
+SHORT = {"train_cfg": {"max_iters": 2}, "step_overrides": {}, "save_interval": 1}
+FINE = {"method": {"type": "FineTune"}}
+LOSS = {"type": "CrossEntropyLoss"}
+SEGFORMER = {
+    "backbone": {
+        "type": "MixVisionTransformer", "in_channels": 3, "embed_dims": 4, "num_stages": 4,
+        "num_layers": [1, 1, 1, 1], "num_heads": [1, 1, 1, 1], "patch_sizes": [7, 3, 3, 3],
+        "sr_ratios": [8, 4, 2, 1], "out_indices": (0, 1, 2, 3), "mlp_ratio": 1},
+    "decode_head": {
+        "type": "SegformerHead", "in_channels": [4, 4, 4, 4], "in_index": [0, 1, 2, 3],
+        "channels": 4, "num_classes": 1, "norm_cfg": {"type": "BN"}, "align_corners": False,
+        "loss_decode": LOSS},
+}  # fmt: skip
+TEST = "test_dataloader.dataset.pipeline"
+LOAD, PACK = ({"type": "LoadImageFromFile"}, {"type": "LoadAnnotations"}), {"type": "PackSegInputs"}
+
+FAILURES = {
+    "one image under batch norm": (
+        {"train_dataloader.batch_size": 1}, "training of step 0", "set train_dataloader.batch_size",
+        "model.decode_head.image_pool"),
+    "class weights of the last step": (
+        {"model.decode_head.loss_decode": {**LOSS, "class_weight": [1.0] * 7}}, "class_weight",
+        "training of step 0"),
+    "class weights of the first step": (
+        {"model.decode_head.loss_decode": {**LOSS, "class_weight": [1.0] * 3}}, "class_weight",
+        "training of step 1"),
+    "a sampler under the unbiased loss": (
+        {"model.decode_head.sampler": {"type": "OHEMPixelSampler", "thresh": 0.7}},
+        "take out model.decode_head.sampler"),
+    "images of unequal size": (
+        {"model.data_preprocessor.size": ..., "train_dataloader.dataset.pipeline": [*LOAD, PACK]},
+        "model.data_preprocessor.size"),
+    "another loss": (
+        {"model.decode_head.loss_decode": {"type": "FocalLoss"}}, "model.decode_head.loss_decode",
+        "(FocalLoss)"),
+    "a crop of no size": (
+        {"train_dataloader.dataset.pipeline": [*LOAD, {"type": "RandomCrop", "crop_size": (48,)},
+                                               PACK]}, "training of step 0", "crop_size"),
+    "a loader's unknown key": ({"train_dataloader.workers": 2}, "workers", "train_dataloader"),
+    "prefetching without workers": (
+        {"test_dataloader.prefetch_factor": 2}, "prefetch_factor", "test_dataloader"),
+    "a batch of unequal test images": (
+        {"test_dataloader.batch_size": 2, TEST: [*LOAD, PACK]}, "test_dataloader.batch_size=1"),
+    "labels that are resized too": (
+        {TEST: [*LOAD, {"type": "Resize", "scale": (24, 24)}, PACK]}, "LoadAnnotations", TEST),
+    "several views of a test image": (
+        {TEST: [*LOAD, {"type": "TestTimeAug", "transforms": [
+            [{"type": "RandomFlip", "prob": p} for p in (0.0, 1.0)], [PACK]]}]}, "TestTimeAug"),
+    "a schedule that ends before it begins": (
+        {"param_scheduler": [{"type": "LinearLR", "start_factor": 0.1, "begin": 9, "end": 3}]},
+        "param_scheduler"),
+    "a network that the method cannot remember": ({"model": ..., "method": {"type": "VDFD"}},
+                                                  "the end of step 0", "unknown='skip'"),
+    "only a later step": (
+        {"step_overrides": {"2": {"test_dataloader": {"dataset": {"pipeline": [*LOAD]}}}}},
+        "evaluation of step 2"),
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def trained(monkeypatch):
+    """Notes the steps that train."""
+    steps, train = [], StepTrainer.train
+    monkeypatch.setattr(
+        StepTrainer, "train", lambda self, *rest: steps.append(self.step) or train(self, *rest)
+    )
+    return steps
+
+
+@pytest.mark.parametrize("case", FAILURES)
+def test_is_told_before_anything_trains(config_file, scenes, tmp_path, capfd, trained, case):
+    changes, *words = FAILURES[case]
+    config = {**SHORT, **FINE, **changes}
+    if config.get("model") is ...:
+        config["model"] = {**tiny_config(scenes)["model"], **SEGFORMER}
+    arguments = [str(config_file(config)), "--work-dir", str(tmp_path / "work")]
+    assert run_command("train", arguments) == 2
+    error = capfd.readouterr().err
+    assert error.count("vdfd_seg: error: ") == 1
+    assert "Traceback" not in error
+    assert [word for word in words if word not in error] == [], error
+    assert trained == []
+    assert not list(tmp_path.rglob("*.pth"))
+
+
+def test_a_dry_run_says_the_same(config_file, tmp_path, capfd):
+    changes, *_ = FAILURES["one image under batch norm"]
+    arguments = [str(config_file({**SHORT, **FINE, **changes})), "--work-dir", str(tmp_path)]
+    errors = [
+        (run_command("train", [*arguments, *more]), capfd.readouterr().err)
+        for more in ([], ["--dry-run"])
+    ]
+    assert errors[0] == errors[1]
+
+
+WORKING = {
+    "one image without batch norm": {
+        "train_dataloader.batch_size": 1, "model.backbone.norm_eval": True,
+        "model.decode_head.norm_cfg": {"type": "GN", "num_groups": 4}},
+    "workers that stay but are none": {"test_dataloader.persistent_workers": True},
+    "a network that another method can train": {"model": ...},
+    "a batch of test images brought to one size": {
+        "test_dataloader.batch_size": 3,
+        TEST: [LOAD[0], {"type": "Resize", "scale": (48, 48)}, LOAD[1], PACK]},
+    "a cycle that ends with the step": {
+        "param_scheduler": [{"type": "OneCycleLR", "eta_max": 0.01, "total_steps": 2}]},
+    "a warm-up, then epochs": {
+        "train_cfg": {"max_epochs": 3}, "param_scheduler": [
+            {"type": "LinearLR", "start_factor": 0.1, "begin": 0, "end": 3, "by_epoch": False},
+            {"type": "PolyLR", "power": 0.9, "begin": 3}]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WORKING)
+def test_what_works_is_not_refused(config_file, scenes, case):
+    changes = dict(WORKING[case])
+    if changes.get("model") is ...:
+        changes["model"] = {**tiny_config(scenes)["model"], **SEGFORMER}
+    assert run_command("train", [str(config_file({**SHORT, **FINE, **changes})), "--dry-run"]) == 0
+
+
+def test_a_run_equals_one_without_it_to_the_bit(train):
+    config = {**SHORT, "method": {"type": "VDFDPlus"}}
+    runs = [train("--steps", "0:2", config={**config, "rehearsal": on}) for on in (True, False)]
+    assert_same_run(*runs, step=1)
+
+
+def test_a_cycle_resumes_to_the_bit(train, interrupt, tmp_path):
+    """OneCycleLR has a function among its state."""
+    cycle = {"param_scheduler": [{"type": "OneCycleLR", "eta_max": 0.01, "total_steps": 2}]}
+    whole = train("--steps", "0:1", config={**SHORT, **FINE, **cycle})
+    interrupt(whole.file, tmp_path / "work", step=0, at=1)
+    resumed = train("--resume", "--steps", "0:1", file=whole.file, work_dir=tmp_path / "work")
+    assert_same_run(resumed, whole, step=0)
+
+
+def test_a_finished_run_is_not_rehearsed(train, monkeypatch):
+    run = train("--steps", "0:1", config={**SHORT, **FINE})
+    monkeypatch.setattr(StepTrainer, "prepare", None)
+    train("--resume", "--steps", "0:1", file=run.file, work_dir=run.path)
+
+
+def test_each_step_that_is_another_follows_on_the_one_before(monkeypatch, train):
+    prepared, iterations = [], []
+    prepare, once = StepTrainer.prepare, StepTrainer.optimisation
+    monkeypatch.setattr(ResumableLoop, "run_iter", lambda *_: pytest.fail("trained"))
+    monkeypatch.setattr(
+        StepTrainer, "prepare", lambda s, *a: prepared.append(s.step) or prepare(s, *a)
+    )
+    monkeypatch.setattr(
+        StepTrainer, "optimisation", lambda s, *a: iterations.append(s.step) or once(s, *a)
+    )
+    tasks = [["background", "red"], *([name] for name in ("green", "blue", "gold", "pink"))]
+    overrides = {"3": {"optim_wrapper": {"optimizer": {"lr": 0.1}}}}
+    config = {**SHORT, "protocol.tasks": tasks, "step_overrides": overrides}
+    with pytest.raises(pytest.fail.Exception, match="trained"):
+        train(config=config)
+    # Then the run's own step 0, up to its first iteration.
+    assert prepared == [0, 1, 2, 3, 0]
+    assert iterations == [0, 1, 3, 0]
+
+
+@MODELS.register_module()
+class DividingLoss(CrossEntropyLoss):
+    """A user's own loss with a mistake."""
+
+    def forward(self, *args, **kwargs):
+        """Divide by zero."""
+        return super().forward(*args, **kwargs) / (1 // 0)
+
+
+def test_a_mistake_in_a_users_own_code_keeps_its_traceback(config_file, tmp_path, trained):
+    file = config_file({**SHORT, **FINE, "model.decode_head.loss_decode": {"type": "DividingLoss"}})
+    with pytest.raises(ZeroDivisionError):
+        run_command("train", [str(file), "--work-dir", str(tmp_path / "work")])
+    assert trained == []
