@@ -78,10 +78,14 @@ def rehearse(
 class _Rehearsal:
     def __init__(self, settings: Settings, data: Data, step: int, previous: dict | None):
         self.settings, self.all, self.step = settings, data, step
-        few = data.excerpt(settings.for_step(step).train_dataloader["batch_size"])
-        self.trainer = StepTrainer(settings, few, step, previous, Path())
-        self.config = self.trainer.config
         self.of = f"step {step} ({data.protocol.tasks[step].name})"
+        self.config = settings.for_step(step)
+        with failing(f"{self.of} cannot begin", "train_dataloader.batch_size"):
+            few = data.excerpt(self.config.train_dataloader["batch_size"])
+        self.trainer = StepTrainer(settings, few, step, previous, Path())
+        # What the method reads of the step's images.
+        for part in ("train_dataloader", "test_dataloader"):
+            self.trainer.config[part]["num_workers"] = 0
 
     def run(self, whole: bool, taken: dict | None) -> dict:
         """What the step's checkpoint would hold; ``taken`` are weights that are not trained."""

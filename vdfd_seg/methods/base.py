@@ -14,7 +14,8 @@ class Method(nn.Module):
     :meth:`select` (which images, which labels), then for each iteration :meth:`loss`,
     :meth:`before_update` and :meth:`after_update`, then :meth:`after_task`.
     Between steps only what :meth:`after_task` returns is kept. The method's
-    ``state_dict`` is what an interrupted step saves and restores.
+    ``state_dict`` is what an interrupted step saves and restores. Before a run trains, all of
+    it is called once for one batch, on an object and a network of their own.
 
     Attributes:
         optimizer: Trains the method's own parameters (VDFD's GCN), one step for each
