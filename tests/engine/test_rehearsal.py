@@ -145,6 +145,17 @@ def test_a_cycle_resumes_to_the_bit(train, interrupt, tmp_path):
     assert_same_run(resumed, whole, step=0)
 
 
+def test_what_is_refused_deletes_nothing(train, config_file):
+    run = train("--steps", "0:1", config={**SHORT, **FINE})
+    kept = {path: path.read_bytes() for path in run.path.rglob("*.*") if path.suffix != ".log"}
+    changes, *_ = FAILURES["one image under batch norm"]
+    fails = str(config_file({**SHORT, **FINE, **changes}))
+    for config, *steps in ((fails,), (str(run.file), "--steps", "1:")):
+        arguments = [config, "--work-dir", str(run.path), "--overwrite", *steps]
+        assert run_command("train", arguments) == 2
+    assert all(path.read_bytes() == content for path, content in kept.items())
+
+
 def test_a_finished_run_is_not_rehearsed(train, monkeypatch):
     run = train("--steps", "0:1", config={**SHORT, **FINE})
     monkeypatch.setattr(StepTrainer, "prepare", None)

@@ -26,6 +26,7 @@ from vdfd_seg.engine.step import StepTrainer, TrainedStep
 from vdfd_seg.engine.testing import load_learner
 from vdfd_seg.engine.without_effect import notice
 from vdfd_seg.engine.work_dir import WorkDir
+from vdfd_seg.errors import InputError
 from vdfd_seg.files import writable_dir
 from vdfd_seg.methods.held import held_bytes
 
@@ -73,15 +74,24 @@ def train_sequence(
     unused = notice(settings.config)
     if unused and is_main_process():
         print(unused, flush=True)
-    run.open(resume, overwrite)
-    recover(run, len(settings.protocol.tasks), start is not None)
-    ledger = Ledger(run, settings, data, describe(), command)
-    check_checkpoints(run, data, settings, steps)
     where = settings.config.get("prediction_dir")
     if where and is_main_process():
         writable_dir(where, "prediction_dir")
+    run.open(resume, overwrite)
+    if overwrite:
+        if steps and steps[0]:
+            raise InputError(
+                f"--overwrite deletes all steps, and --steps needs those before step {steps[0]}; "
+                f"give --resume, or leave one of them out."
+            )
+        # What is refused deletes nothing.
+        rehearse(settings, data, steps, None, start)
+        run.clear()
+    recover(run, len(settings.protocol.tasks), start is not None)
+    ledger = Ledger(run, settings, data, describe(), command)
+    check_checkpoints(run, data, settings, steps)
     todo = [step for step in steps if not run.checkpoint(step).exists()]
-    if todo:
+    if todo and not overwrite:
         previous = load_step(run.checkpoint(todo[0] - 1)) if todo[0] else None
         rehearse(settings, data, range(todo[0], todo[-1] + 1), previous, start)
     if ledger.begin():

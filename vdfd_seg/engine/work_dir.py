@@ -93,7 +93,7 @@ class WorkDir:
 
         Args:
             resume: Go on with what is there.
-            overwrite: Delete the steps and results that are there.
+            overwrite: What is there will be deleted by :meth:`clear`.
 
         Raises:
             InputError: When the folder cannot be written, or holds results and
@@ -102,14 +102,18 @@ class WorkDir:
         if is_main_process():
             writable_dir(self.path, "work dir")
             remove_unfinished(self.path)
-            if overwrite:
-                for folder in [*self.path.glob("step_[0-9]*"), self.samples]:
-                    shutil.rmtree(folder, ignore_errors=True)
-                for file in [self.report, self.results, *self.path.glob(OLD_RESULTS)]:
-                    file.unlink(missing_ok=True)
-            elif self.holds_run and not resume:
+            if self.holds_run and not resume and not overwrite:
                 raise InputError(
                     f"the work dir '{self.path}' already holds a run; give --resume to go on "
                     f"with it, --overwrite to delete it, or another --work-dir."
                 )
+        barrier()
+
+    def clear(self) -> None:
+        """Delete the steps and results that are there."""
+        if is_main_process():
+            for folder in [*self.path.glob("step_[0-9]*"), self.samples]:
+                shutil.rmtree(folder, ignore_errors=True)
+            for file in [self.report, self.results, *self.path.glob(OLD_RESULTS)]:
+                file.unlink(missing_ok=True)
         barrier()
