@@ -188,7 +188,7 @@ def tiny_network(network_cfg):
         key = repr((num_classes, seed, settings))
         if key not in built:
             torch.manual_seed(seed)
-            built[key] = build_network(network_cfg(num_classes, **settings), num_classes)
+            built[key] = build_network(network_cfg(num_classes, **settings), num_classes)[0]
         return copy.deepcopy(built[key])
 
     return make

@@ -34,7 +34,7 @@ def classifies(path):
 def columns(model: str, sizes: tuple[int, ...]) -> tuple[int, int]:
     """Columns of the logits, and of those of every row; many configs share one network."""
     set_up()
-    network = build_network(json.loads(model), sizes)
+    network, _ = build_network(json.loads(model), sizes)
     with torch.no_grad():
         outputs = view_of(network.eval(), "class").outputs(torch.zeros(1, 3, 64, 64))
     return outputs.logits.shape[1], outputs.all_logits.shape[1]

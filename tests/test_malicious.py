@@ -185,7 +185,7 @@ def test_files_that_mmengine_loads(trap, network_cfg, tmp_path, suffix):
         build_network(network_cfg(loss=loss), 3)
     assert not trap.trace.exists()
     fileio.dump([1.0, 2.0, 3.0], path)
-    assert build_network(network_cfg(loss=loss), 3).decode_head.loss_decode.class_weight == [
+    assert build_network(network_cfg(loss=loss), 3)[0].decode_head.loss_decode.class_weight == [
         1,
         2,
         3,

@@ -78,7 +78,7 @@ def write_trained(root):
 
     set_up()
     settings = load_settings(root / "own.py")
-    network = build_network(settings.config.model, 3)
+    network, _ = build_network(settings.config.model, 3)
     meta = {"dataset_meta": {"classes": ("leaf", "background", "apple")}, "cfg": ConfigDict(a=1)}
     torch.save({"meta": meta, "state_dict": network.state_dict()}, root / "trained.pth")
 

@@ -149,7 +149,7 @@ class TestWays:
             for key, value in WAYS[way][1].items() if way else ():
                 value = initial(value, str(path))
                 config = changed(config, {key: value})
-            return build_network(config, 3, pretrained=path is not None, **given)
+            return build_network(config, 3, pretrained=path is not None, **given)[0]
 
         return build
 

@@ -99,7 +99,7 @@ def checked_weights(settings: Settings, path: str | Path) -> dict[str, Tensor]:
         )
     if found is None:
         print(f"'{path}' names no classes; its outputs are taken to be {wanted}, in this order.")
-    network = build_network(settings.for_step(0).model, protocol.task_sizes(0))
+    network, _ = build_network(settings.for_step(0).model, protocol.task_sizes(0))
     view = checked_view(network, protocol)
     if found is not None and found != wanted:
         order = [found.index(name) for name in wanted]

@@ -60,7 +60,7 @@ def dry_run(settings: Settings) -> str:
             held,
         )  # fmt: skip
     last = len(protocol.tasks) - 1
-    network = build_network(settings.for_step(last).model, protocol.task_sizes(last))
+    network, _ = build_network(settings.for_step(last).model, protocol.task_sizes(last))
     size = sum(p.numel() for p in network.parameters())
     text = io.StringIO()
     console = Console(file=text, width=120)

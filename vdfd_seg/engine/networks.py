@@ -50,14 +50,19 @@ def model_config(model: dict, sizes: int | Sequence[int]) -> ConfigDict:
     return model
 
 
-def build_network(model: dict, sizes: int | Sequence[int], pretrained: bool = False) -> nn.Module:
-    """A network with fresh weights.
+def build_network(
+    model: dict, sizes: int | Sequence[int], pretrained: bool = False
+) -> tuple[nn.Module, str | None]:
+    """A network with fresh weights, and the file that the config names for those of its backbone.
 
     Args:
         model: The config's model.
         sizes: As in :func:`model_config`.
         pretrained: Read the files of initial weights that the config names; without, they need
             not exist.
+
+    Returns:
+        The network, and the backbone's file, None where the config names none.
 
     Raises:
         InputError: When the model's config cannot be built, or a file does not fit it.
@@ -75,7 +80,7 @@ def build_network(model: dict, sizes: int | Sequence[int], pretrained: bool = Fa
             network.init_weights()
     if pretrained and given:
         load_pretrained(network.get_submodule("backbone"), given["checkpoint"], given.get("prefix"))
-    return lay_out(network)
+    return lay_out(network), given["checkpoint"] if given else None
 
 
 def _backbone_file(cfg: ConfigDict) -> dict | None:
@@ -133,7 +138,7 @@ def network_of_step(
         InputError: When model and protocol do not fit each other, or the weights the model.
     """
     torch.manual_seed(derived_seed(seed, "weights", step))
-    network = build_network(model, protocol.task_sizes(step), pretrained=old_state is None)
+    network, _ = build_network(model, protocol.task_sizes(step), pretrained=old_state is None)
     view = checked_view(network, protocol)
     if old_state is not None:
         view.load(old_state, protocol.num_classes(step - 1), growth)
@@ -167,7 +172,7 @@ def finished_network(model: dict, sizes: int | Sequence[int], state: dict) -> nn
     Raises:
         InputError: When the weights do not fit the config's model.
     """
-    network = build_network(model, sizes)
+    network, _ = build_network(model, sizes)
     num_classes = sizes if isinstance(sizes, int) else sum(sizes)
     view_of(network, "class").load(state, num_classes)
     return network.to(get_device()).eval().requires_grad_(False)

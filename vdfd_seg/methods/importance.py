@@ -42,7 +42,7 @@ class ImportancePenalty(Method):
     def __init__(self, weight: float = 1.0, per_filter: bool = False, permuted: bool = False):
         super().__init__()
         not_negative(self, weight=weight)
-        self.weight = weight
+        self.weight: float | None = weight
         self.per_filter = per_filter
         self.permuted = permuted
         self.importance: dict[str, Tensor] = {}
@@ -146,7 +146,7 @@ class RunningImportance(ImportancePenalty):
         per_filter: bool = False,
         permuted: bool = False,
     ):
-        super().__init__(weight or 0.0, per_filter, permuted)
+        super().__init__(0.0 if weight is None else weight, per_filter, permuted)
         if not 0 <= alpha <= 1:
             raise InputError(f"method {type(self).__name__}: alpha={alpha} must be from 0 to 1.")
         none_or_at_least_one(self, images=images)

@@ -46,7 +46,7 @@ def none_or_at_least_one(method: object, **options: int | None) -> None:
     )
 
 
-def one_of(method: object, valid: Sequence[str], **options: str) -> None:
+def one_of(method: object, valid: Sequence[str | None], **options: str | None) -> None:
     """Refuse words that are not among the valid ones."""
     _refuse(method, options, lambda value: value in valid, f"is not one of {tuple(valid)}")
 
