@@ -141,7 +141,7 @@ class TestAdoption:
                      tmp_path / "work")  # fmt: skip
         assert_says(refused("adopt", *arguments), str(checkpoint), "does not exist")
         checkpoint.write_text("no checkpoint")
-        assert_says(refused("adopt", *arguments), str(checkpoint), "zip format")
+        assert_says(refused("adopt", *arguments), str(checkpoint), "no checkpoint of torch.save")
         torch.save({"state_dict": {"weight": torch.zeros(1)}}, checkpoint)
         assert_says(refused("adopt", *arguments), str(checkpoint), "does not fit the config")
         torch.save({"state_dict": {"weight": torch.tensor(float("nan"))}}, checkpoint)

@@ -22,6 +22,7 @@ LOAD = ["LoadImageFromFile", "LoadAnnotations"]
 NO_BACKGROUND = {
     "protocol.classes": list(CLASSES[1:]),
     "protocol.tasks": [["green", "red"], ["gold", "blue"], ["pink", "cyan"]],
+    "growth.init": "random",
 }
 
 

@@ -115,15 +115,6 @@ def test_classes_as_transform_types_are_masked_too(dataset):
     assert found == ["LoadImageFromFile", "LoadAnnotations", "MaskLabels", "PackSegInputs"]
 
 
-@pytest.mark.parametrize("more", [[], [{"type": "vdfd_seg.MaskLabels"}]])
-def test_masks_are_read_as_they_were_counted(dataset, more):
-    """OpenCV gives colours for a palette, and 255 for the 1 of a mask of one bit."""
-    load = {"type": "LoadAnnotations", "imdecode_backend": "pillow"}
-    dataset([PLAIN[0], load, *more, PLAIN[2]])
-    with pytest.raises(InputError, match="imdecode_backend='cv2'"):
-        dataset([PLAIN[0], {**load, "imdecode_backend": "cv2"}, *more, PLAIN[2]])
-
-
 def test_the_config_is_not_changed(dataset):
     dataset(PLAIN)
     assert len(PLAIN) == 3

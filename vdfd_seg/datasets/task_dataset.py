@@ -115,12 +115,6 @@ def _with_masking(pipeline):
     if "LoadAnnotations" not in kinds:
         return list(pipeline)
     after = kinds.index("LoadAnnotations") + 1
-    backend = pipeline[after - 1].get("imdecode_backend")
-    if backend not in (None, "pillow"):
-        raise InputError(
-            f"LoadAnnotations(imdecode_backend='{backend}') reads masks of one bit or with a "
-            f"palette otherwise than they were counted; leave imdecode_backend out."
-        )
     if "MaskLabels" in kinds:
         return list(pipeline)
     return [*pipeline[:after], {"type": "vdfd_seg.MaskLabels"}, *pipeline[after:]]

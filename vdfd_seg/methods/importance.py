@@ -42,7 +42,7 @@ class ImportancePenalty(Method):
     def __init__(self, weight: float = 1.0, per_filter: bool = False, permuted: bool = False):
         super().__init__()
         not_negative(self, weight=weight)
-        self.weight: float | None = weight
+        self.weight = weight
         self.per_filter = per_filter
         self.permuted = permuted
         self.importance: dict[str, Tensor] = {}
@@ -152,7 +152,7 @@ class RunningImportance(ImportancePenalty):
         none_or_at_least_one(self, images=images)
         one_of(self, (None, *ESTIMATORS), estimator=estimator)
         at_least_one(self, batch_size=batch_size)
-        self.weight = weight
+        self.takes_default_weight = weight is None
         self.alpha = alpha
         self.images = images
         self.estimator = estimator
@@ -163,7 +163,7 @@ class RunningImportance(ImportancePenalty):
         super().before_task(context)
         classifies = context.protocol.problem == "classification"
         self.estimator = self.estimator or ("facil" if classifies else "image")
-        if self.weight is None:
+        if self.takes_default_weight:
             self.weight = self.weights[self.estimator]
 
     def check(self, protocol: Protocol) -> None:
