@@ -11,7 +11,7 @@ from setuptools.command.build_py import build_py
 ROOT = Path(__file__).resolve().parent
 
 # Folders of the repository that are installed inside the package, under the name that
-# OpenMMLab's packages have for this. `vdfd_seg.paths.configs_dir` finds the configs there.
+# OpenMMLab's packages have for this. `vdfd_seg.utils.paths.configs_dir` finds the configs there.
 BUNDLED = ("configs", "tools")
 BUNDLE = Path("vdfd_seg", ".mim")
 
@@ -96,7 +96,7 @@ setup(
         "torch-geometric>=2.5,<3",
         "opencv-python>=4.10,<6",
         # The maintained forks of mmengine, mmcv and mmsegmentation, with the same
-        # import names. Never beside the originals: see vdfd_seg/environment.py.
+        # import names. Never beside the originals: see vdfd_seg/utils/environment.py.
         "onedl-mmengine>=0.10.10,<0.11",
         "onedl-mmcv>=2.3,<2.4",
         "onedl-mmsegmentation>=1.4,<1.5",

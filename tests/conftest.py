@@ -56,7 +56,7 @@ def command(monkeypatch):
 @pytest.fixture(scope="session")
 def registered_modules():
     """mmsegmentation's modules and default scope, as every tool sets them up."""
-    from vdfd_seg.engine.environment import set_up
+    from vdfd_seg.engine.run.environment import set_up
 
     set_up()
 
@@ -113,7 +113,7 @@ def tiny_protocol():
 @pytest.fixture(scope="session")
 def tiny_data(tiny_dataset_cfg, tiny_protocol, tmp_path_factory):
     """The tiny data set bound to a protocol."""
-    from vdfd_seg.datasets import ProtocolData, open_source
+    from vdfd_seg.datasets import SegmentationData, open_source
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VDFD_SEG_CACHE", str(tmp_path_factory.mktemp("cache")))
@@ -123,7 +123,7 @@ def tiny_data(tiny_dataset_cfg, tiny_protocol, tmp_path_factory):
         ]
 
     def make(evaluate_on="test", **rules):
-        return ProtocolData(tiny_protocol(**rules), *sources, evaluate_on)
+        return SegmentationData(tiny_protocol(**rules), *sources, evaluate_on)
 
     return make
 
@@ -287,7 +287,7 @@ def train(stack, config_file, tmp_path_factory):
 @pytest.fixture(scope="session")
 def interrupt(stack):
     """Run ``vdfd_seg train`` until iteration ``at`` of step ``step`` begins."""
-    from vdfd_seg.engine.step import ResumableLoop
+    from vdfd_seg.engine.run.step import ResumableLoop
 
     def run(file, work_dir, step, at):
         done = ResumableLoop.run_iter

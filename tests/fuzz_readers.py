@@ -29,12 +29,12 @@ sys.path.insert(0, str(ROOT))
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 
-from vdfd_seg.checkpoint import STEP_FORMAT, load_plain, load_step, save_plain  # noqa: E402
-from vdfd_seg.datasets.restricted_pickle import load_restricted  # noqa: E402
+from vdfd_seg.datasets.conversion.restricted_pickle import load_restricted  # noqa: E402
 from vdfd_seg.errors import InputError  # noqa: E402
 from vdfd_seg.evaluation import load_results  # noqa: E402
-from vdfd_seg.foreign import foreign_classes, foreign_weights, load_foreign  # noqa: E402
-from vdfd_seg.pretrained import load_pretrained  # noqa: E402
+from vdfd_seg.models.pretrained import load_pretrained  # noqa: E402
+from vdfd_seg.utils.checkpoint import STEP_FORMAT, load_plain, load_step, save_plain  # noqa: E402
+from vdfd_seg.utils.mmseg_checkpoint import foreign_classes, foreign_weights, load_foreign  # noqa: E402
 
 SLOW = 20.0
 LARGE = 2**29

@@ -84,10 +84,10 @@ def live(arguments: list[str], moment: str | None = None, number: int = 0) -> in
 def _arm(moment, number):
     from mmengine.optim import OptimWrapper
 
-    from vdfd_seg import files
     from vdfd_seg.distillation import estimator
-    from vdfd_seg.engine.step import ResumableLoop
+    from vdfd_seg.engine.run.step import ResumableLoop
     from vdfd_seg.models import ContinualLearner
+    from vdfd_seg.utils import files
 
     left = [number]
 
@@ -146,11 +146,11 @@ class _Half:
         return getattr(self.file, name)
 
     def write(self, content):
-        view = memoryview(content).cast("B")
-        if len(view) < self.left:
-            self.left -= len(view)
+        adapter = memoryview(content).cast("B")
+        if len(adapter) < self.left:
+            self.left -= len(adapter)
             return self.file.write(content)
-        self.file.write(view[: self.left])
+        self.file.write(adapter[: self.left])
         self.file.flush()
         getattr(self.file, "file", self.file).flush()
         os.kill(os.getpid(), signal.SIGKILL)
@@ -224,8 +224,8 @@ def check_complete(work_dir: Path) -> None:
 def differences(whole: Path, survived: Path) -> list[str]:
     """Where two finished runs differ in any bit, times aside."""
     from tests.test_resume import differences as compare
-    from vdfd_seg.checkpoint import load_step
     from vdfd_seg.evaluation import load_results
+    from vdfd_seg.utils.checkpoint import load_step
 
     found = []
     for path in sorted(whole.glob("step_*/checkpoint.pth")):

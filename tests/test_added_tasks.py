@@ -12,7 +12,7 @@ from tests.test_resume import assert_same_run
 from tests.tiny import CLASSES, changed, tiny_classifier_config, tiny_config, write_config
 from vdfd_seg.cli import run_command
 from vdfd_seg.datasets import write_arrays
-from vdfd_seg.engine.step import StepTrainer
+from vdfd_seg.engine.run.step import StepTrainer
 
 FEW = {"train_cfg": {"max_iters": 2}, "step_overrides": {}, "save_interval": 1}
 TASKS = [["background", "green", "red"], ["blue"], ["cyan"]]

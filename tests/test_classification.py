@@ -16,7 +16,7 @@ from tests.test_resume import Interrupted, assert_same_run, without_times
 from tests.tiny import changed, tiny_classifier_config, tiny_config, write_config
 from vdfd_seg.cli import run_command
 from vdfd_seg.datasets import read_arrays, write_arrays, write_digits
-from vdfd_seg.engine.step import ResumableLoop
+from vdfd_seg.engine.run.step import ResumableLoop
 
 pytestmark = pytest.mark.processor
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from vdfd_seg.engine import load_settings
-from vdfd_seg.engine.environment import set_up
 from vdfd_seg.engine.networks import build_network
-from vdfd_seg.models import view_of
+from vdfd_seg.engine.run.environment import set_up
+from vdfd_seg.models import adapter_of
 from vdfd_seg.registry import METHODS as METHOD_TYPES
 
 ROOT = Path(__file__).parent.parent / "configs"
@@ -36,7 +36,7 @@ def columns(model: str, sizes: tuple[int, ...]) -> tuple[int, int]:
     set_up()
     network, _ = build_network(json.loads(model), sizes)
     with torch.no_grad():
-        outputs = view_of(network.eval(), "class").outputs(torch.zeros(1, 3, 64, 64))
+        outputs = adapter_of(network.eval(), "class").outputs(torch.zeros(1, 3, 64, 64))
     return outputs.logits.shape[1], outputs.all_logits.shape[1]
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from tests.documented import PAGES, ROOT, blocks, commands, name_of, parsed, tool_of
 from vdfd_seg.engine import load_settings
-from vdfd_seg.paths import resolve_config
+from vdfd_seg.utils.paths import resolve_config
 
 RUN = {
     "README.md": "tests/test_documented_runs.py",

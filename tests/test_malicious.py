@@ -16,10 +16,10 @@ from mmengine import fileio
 from mmseg.utils import datafrombytes
 
 from tests.tiny import changed, write_config
-from vdfd_seg.checkpoint import load_step, save_plain
 from vdfd_seg.cli import run_command
 from vdfd_seg.engine.networks import build_network
 from vdfd_seg.errors import InputError
+from vdfd_seg.utils.checkpoint import load_step, save_plain
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -267,7 +267,7 @@ class TestArchive:
 def test_arrays(trap, tmp_path, tiny_arrays):
     """NumPy's format can hold pickled objects."""
     from tests.tiny import tiny_classifier_config
-    from vdfd_seg.datasets.image_arrays import write_arrays
+    from vdfd_seg.datasets.classification.arrays import write_arrays
 
     arrays = tiny_arrays()
     for split in ("train", "test"):

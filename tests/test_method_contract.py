@@ -11,12 +11,12 @@ import pytest
 from tests.methods.test_contract import CASES
 from tests.test_resume import assert_same_run, checkpoint
 from tests.tiny import changed, tiny_classifier_config, tiny_config, write_config
-from vdfd_seg.checkpoint import nbytes
-from vdfd_seg.datasets import ClassificationData, ProtocolData, write_arrays
-from vdfd_seg.engine.sequence import train_sequence
-from vdfd_seg.engine.settings import load_settings
-from vdfd_seg.engine.testing import evaluate_checkpoints
+from vdfd_seg.datasets import ClassificationData, SegmentationData, write_arrays
+from vdfd_seg.engine.input.settings import load_settings
+from vdfd_seg.engine.run.sequence import train_sequence
+from vdfd_seg.engine.run.testing import evaluate_checkpoints
 from vdfd_seg.methods import build_method
+from vdfd_seg.utils.checkpoint import nbytes
 
 SHORT = {"train_cfg": {"max_iters": 3}, "save_interval": 2, "param_scheduler": []}
 MODEL = {
@@ -56,7 +56,7 @@ def read():
         return wrapper
 
     with pytest.MonkeyPatch.context() as patch:
-        for kind in (ProtocolData, ClassificationData):
+        for kind in (SegmentationData, ClassificationData):
             wrapper = recorded(kind, "train_loader", lambda a: "train", lambda a: a[0])
             patch.setattr(kind, "train_loader", wrapper)
             wrapper = recorded(kind, "pass_over", lambda a: a[0], lambda a: a[1])

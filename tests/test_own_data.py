@@ -73,8 +73,8 @@ def write_trained(root):
     from mmengine.config import ConfigDict
 
     from vdfd_seg.engine import load_settings
-    from vdfd_seg.engine.environment import set_up
     from vdfd_seg.engine.networks import build_network
+    from vdfd_seg.engine.run.environment import set_up
 
     set_up()
     settings = load_settings(root / "own.py")

@@ -11,7 +11,7 @@ import pytest
 
 import vdfd_seg
 from tests.python_process import ROOT, run_python
-from vdfd_seg import environment
+from vdfd_seg.utils import environment
 
 # Modules whose distribution has another name.
 DISTRIBUTIONS = {

@@ -8,7 +8,7 @@ import torch
 from tests.tiny import TASKS, Interrupted
 from vdfd_seg.cli import run_command
 from vdfd_seg.engine import load_settings, sequence
-from vdfd_seg.engine.step import ResumableLoop, StepTrainer
+from vdfd_seg.engine.run.step import ResumableLoop, StepTrainer
 
 SHORT = {
     "train_cfg": {"max_iters": 4},

@@ -9,9 +9,9 @@ from mmengine.config import Config
 from torch import nn
 
 from tests.tiny import tiny_config
-from vdfd_seg.engine.environment import set_up
 from vdfd_seg.engine.networks import build_network
-from vdfd_seg.paths import configs_dir
+from vdfd_seg.engine.run.environment import set_up
+from vdfd_seg.utils.paths import configs_dir
 
 
 def config(name):

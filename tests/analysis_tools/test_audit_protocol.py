@@ -161,7 +161,7 @@ def test_classification(run, tmp_path):
 def test_classification_copies(tiny_arrays, monkeypatch):
     """A test image with the pixels of a training image, under a progress bar."""
     from vdfd_seg.datasets import ClassificationData
-    from vdfd_seg.datasets.audit import audit
+    from vdfd_seg.datasets.segmentation.audit import audit
     from vdfd_seg.protocols import build_protocol
 
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)

@@ -12,7 +12,7 @@ import pytest
 from tests.tiny import write_config
 from vdfd_seg.cli import run_command
 from vdfd_seg.engine import adopt, sequence
-from vdfd_seg.engine.step import ResumableLoop
+from vdfd_seg.engine.run.step import ResumableLoop
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,7 @@
 
 import torch
 
-from vdfd_seg.checkpoint import load_step, save_plain
+from vdfd_seg.utils.checkpoint import load_step, save_plain
 
 
 def assert_says(message, *words):

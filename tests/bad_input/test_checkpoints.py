@@ -14,7 +14,7 @@ from tests.bad_input.damage import (
     other_protocol,
     truncate,
 )
-from vdfd_seg.checkpoint import save_plain
+from vdfd_seg.utils.checkpoint import save_plain
 
 
 def test_work_dir_with_results(refused, copied):

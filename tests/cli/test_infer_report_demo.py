@@ -6,7 +6,7 @@ from PIL import Image
 
 from vdfd_seg.cli import demo, run_command
 from vdfd_seg.engine import load_settings
-from vdfd_seg.paths import resolve_config
+from vdfd_seg.utils.paths import resolve_config
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ from tests.tiny import changed, tiny_classifier_config, write_config
 from vdfd_seg.cli import run_command
 from vdfd_seg.datasets import write_digits
 from vdfd_seg.engine import load_settings
-from vdfd_seg.engine.multi_run import jobs_of, plan_runs
 from vdfd_seg.errors import InputError
+from vdfd_seg.multi_run.plan import jobs_of, plan_runs
 
 METHODS = {
     "plain": {"type": "FineTune"},

@@ -72,8 +72,8 @@ class TestDerivedSeed:
 class TestViews:
     def test_an_image_comes_in_so_many_views_in_turn(self):
         seen = {}
-        for position, view in draws(7 * 5, views=3):
-            seen.setdefault(position, []).append(view)
+        for position, adapter in draws(7 * 5, views=3):
+            seen.setdefault(position, []).append(adapter)
         assert seen == {p: [3 * p + turn % 3 for turn in range(5)] for p in range(7)}
 
     def test_the_order_of_images_is_the_same_as_without(self):

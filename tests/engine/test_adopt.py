@@ -11,9 +11,9 @@ from mmengine.config import ConfigDict
 from mmengine.logging import HistoryBuffer
 
 from tests.tiny import TASKS
-from vdfd_seg.checkpoint import digest, load_step
 from vdfd_seg.cli import run_command
-from vdfd_seg.foreign import foreign_classes, load_foreign
+from vdfd_seg.utils.checkpoint import digest, load_step
+from vdfd_seg.utils.mmseg_checkpoint import foreign_classes, load_foreign
 
 CLASSES = list(TASKS[0])
 

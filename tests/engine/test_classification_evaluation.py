@@ -9,7 +9,7 @@ import torch
 
 from vdfd_seg.engine import classification as module
 from vdfd_seg.engine.classification import classification_confusions, classification_metrics
-from vdfd_seg.models import ClassificationView
+from vdfd_seg.models import ClassificationAdapter
 
 STEP, CLASSES = 1, 4
 
@@ -19,12 +19,12 @@ def learner(tiny_classifier):
     """Gives every image of a class the same scores."""
 
     def make(scenario, scores):
-        view = ClassificationView(tiny_classifier([2, 2]), scenario)
+        adapter = ClassificationAdapter(tiny_classifier([2, 2]), scenario)
 
         def val_step(batch):
             return torch.tensor(scores)[batch["data_samples"].labels]
 
-        return SimpleNamespace(view=view, eval=lambda: None, val_step=val_step)
+        return SimpleNamespace(adapter=adapter, eval=lambda: None, val_step=val_step)
 
     return make
 
@@ -70,7 +70,7 @@ def test_processes_together_predict_what_one_does(
     whole = classification_confusions(one, data, STEP, {"batch_size": 5}, tmp_path / "one")
     shares, predicted = [], []
     for rank in (1, 0):
-        for place in (module, "vdfd_seg.datasets.classification_data"):
+        for place in (module, "vdfd_seg.datasets.classification.data"):
             name = place if isinstance(place, str) else place.__name__
             monkeypatch.setattr(f"{name}.get_dist_info", lambda rank=rank: (rank, 2))
 

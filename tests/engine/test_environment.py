@@ -3,7 +3,7 @@
 import gc
 import weakref
 
-from vdfd_seg.engine.environment import release_memory
+from vdfd_seg.engine.run.environment import release_memory
 
 
 class Holder:

@@ -32,9 +32,9 @@ class Guess(nn.Module):
 
 
 def segment(root, scenario, step, batch_size):
-    from vdfd_seg.datasets import ProtocolData, open_source
-    from vdfd_seg.engine.environment import set_up
-    from vdfd_seg.engine.evaluation import confusions_of_step
+    from vdfd_seg.datasets import SegmentationData, open_source
+    from vdfd_seg.engine.run.environment import set_up
+    from vdfd_seg.engine.run.evaluation import confusions_of_step
     from vdfd_seg.protocols import build_protocol
 
     set_up()
@@ -52,7 +52,7 @@ def segment(root, scenario, step, batch_size):
         open_source({**dataset, "ann_file": f"lists/{split}.txt"}, protocol, progress=False)
         for split in ("train", "val")
     ]
-    data = ProtocolData(protocol, *sources)
+    data = SegmentationData(protocol, *sources)
     cfg = {"batch_size": batch_size, "num_workers": 0, "dataset": {"pipeline": PIPELINE}}
     learner = Guess(protocol.num_classes(step))
     found = confusions_of_step(learner, data, step, cfg)
@@ -71,7 +71,7 @@ class Rank(nn.Module):
     def __init__(self, classes):
         super().__init__()
         self.classes = classes
-        self.view = SimpleNamespace(competing=lambda scores, samples: scores)
+        self.adapter = SimpleNamespace(competing=lambda scores, samples: scores)
 
     def val_step(self, batch):
         brightness = torch.stack([image.float().sum() for image in batch["inputs"]]).long()
@@ -80,7 +80,7 @@ class Rank(nn.Module):
 
 def classify(images, labels, folder):
     from vdfd_seg.datasets import ClassificationData
-    from vdfd_seg.engine.evaluation import confusions_of_step
+    from vdfd_seg.engine.run.evaluation import confusions_of_step
     from vdfd_seg.protocols import build_protocol
     from vdfd_seg.protocols.digits import CLASSES as digits
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from vdfd_seg.engine import peak_memory
-from vdfd_seg.engine.peak_memory import PeakMemory
+from vdfd_seg.engine.run import peak_memory
+from vdfd_seg.engine.run.peak_memory import PeakMemory
 
 SIZE = 64 * 2**20
 

@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from vdfd_seg.engine.differences import told
-from vdfd_seg.engine.settings import command_line, load_settings, parse_steps
+from vdfd_seg.engine.input.differences import told
+from vdfd_seg.engine.input.settings import command_line, load_settings, parse_steps
 from vdfd_seg.errors import InputError
 
 CONFIG = """
@@ -374,7 +374,7 @@ class TestNoBackground:
     ):
         lines = []
         monkeypatch.setattr(
-            "vdfd_seg.engine.settings.print_log", lambda line, **_: lines.append(line)
+            "vdfd_seg.engine.input.settings.print_log", lambda line, **_: lines.append(line)
         )
         for text in (CONFIG, _own(background="a"), _own(scenario="domain")):
             settings(extra, text=text)

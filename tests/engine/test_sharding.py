@@ -5,7 +5,7 @@ import torch.distributed as dist
 
 from tests.tiny import changed, tiny_config, write_config
 from vdfd_seg.cli import run_command
-from vdfd_seg.engine.sharding import check_sharding, check_zero
+from vdfd_seg.engine.input.sharding import check_sharding, check_zero
 from vdfd_seg.errors import InputError
 
 ZERO = {"type": "ZeroRedundancyOptimizer", "optimizer_type": "SGD", "lr": 0.1}

@@ -4,8 +4,8 @@ import logging
 
 import pytest
 
-from vdfd_seg.engine import step_runner
-from vdfd_seg.engine.step_runner import TerminalFilter
+from vdfd_seg.engine.run import step_runner
+from vdfd_seg.engine.run.step_runner import TerminalFilter
 
 HIDDEN = (
     "Hooks will be executed in the following order", "paramwise_options -- ", "Config:\n",

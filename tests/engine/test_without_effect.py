@@ -4,7 +4,7 @@ import pytest
 from mmengine.config import Config
 
 from tests.tiny import changed, tiny_config
-from vdfd_seg.engine.without_effect import check_effect, notice
+from vdfd_seg.engine.input.without_effect import check_effect, notice
 from vdfd_seg.errors import InputError
 
 REFUSED = {

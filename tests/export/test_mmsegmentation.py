@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from tests.tiny import changed, tiny_config
-from vdfd_seg.checkpoint import load_step, save_plain
 from vdfd_seg.cli import run_command
 from vdfd_seg.errors import InputError
 from vdfd_seg.export import export_mmseg
 from vdfd_seg.inference import load_predictor
+from vdfd_seg.utils.checkpoint import load_step, save_plain
 
 ALONE = """
 import sys

@@ -11,12 +11,12 @@ import pytest
 import torch
 
 from tests.tiny import tiny_classifier_config, write_config
-from vdfd_seg import environment
 from vdfd_seg.cli import run_command
 from vdfd_seg.datasets import read_arrays, write_digits
 from vdfd_seg.errors import InputError
 from vdfd_seg.export import export_onnx, onnx_graph
 from vdfd_seg.inference import load_predictor
+from vdfd_seg.utils import environment
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ import torch
 from mmengine.model import BaseModel
 from torch import nn
 
-from vdfd_seg.checkpoint import load_plain
 from vdfd_seg.hooks import IterationSeedHook, MethodHook, StepStateHook
+from vdfd_seg.utils.checkpoint import load_plain
 
 
 def draw():
@@ -50,11 +50,11 @@ class Recorder(nn.Module):
         self.scale = nn.Parameter(torch.ones(()))
         self.calls = []
 
-    def before_update(self, view):
-        self.calls.append(("before", view.weight.detach().clone(), view.weight.grad.clone()))
+    def before_update(self, adapter):
+        self.calls.append(("before", adapter.weight.detach().clone(), adapter.weight.grad.clone()))
 
-    def after_update(self, view, learning_rate):
-        self.calls.append(("after", view.weight.detach().clone(), learning_rate))
+    def after_update(self, adapter, learning_rate):
+        self.calls.append(("after", adapter.weight.detach().clone(), learning_rate))
 
 
 class Learner(BaseModel):
@@ -64,7 +64,7 @@ class Learner(BaseModel):
         nn.init.ones_(self.network.weight)
         self.norm = nn.BatchNorm1d(1, affine=False)
         self.method = Recorder()
-        self.view = self.network
+        self.adapter = self.network
 
     def forward(self, inputs, mode="loss"):
         noise = torch.rand(())
@@ -94,8 +94,8 @@ def train(registered_modules, tmp_path):
     from mmengine.runner import Runner
 
     from vdfd_seg.datasets import DrawSampler
-    from vdfd_seg.engine.environment import forget_runner
-    from vdfd_seg.engine.step import ResumableLoop
+    from vdfd_seg.engine.run.environment import forget_runner
+    from vdfd_seg.engine.run.step import ResumableLoop
 
     class Drawn(Batches):
         def __getitem__(self, key):

@@ -49,7 +49,7 @@ def iterate(runner, hook, numbers):
 
 def go_on(path):
     """The weights after all four iterations, of which two are restored."""
-    from vdfd_seg.checkpoint import load_plain
+    from vdfd_seg.utils.checkpoint import load_plain
 
     runner = runner_of(ZERO)
     with torch.no_grad():

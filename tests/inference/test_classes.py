@@ -5,9 +5,9 @@ import pytest
 import torch
 from PIL import Image
 
-from vdfd_seg.checkpoint import load_step, save_plain
 from vdfd_seg.errors import InputError
 from vdfd_seg.inference import load_predictor
+from vdfd_seg.utils.checkpoint import load_step, save_plain
 
 
 @pytest.mark.parametrize(

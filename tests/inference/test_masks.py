@@ -5,9 +5,9 @@ import pytest
 from PIL import Image
 
 import vdfd_seg
-from vdfd_seg.checkpoint import load_step
 from vdfd_seg.errors import InputError
 from vdfd_seg.inference import Predictor, load_predictor
+from vdfd_seg.utils.checkpoint import load_step
 
 
 @pytest.fixture(scope="module")

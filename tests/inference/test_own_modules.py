@@ -6,13 +6,13 @@ import sys
 import numpy as np
 import pytest
 
-from vdfd_seg.checkpoint import load_step, save_plain
 from vdfd_seg.cli import run_command
-from vdfd_seg.engine.settings import imported_modules
+from vdfd_seg.engine.input.settings import imported_modules
 from vdfd_seg.errors import InputError
 from vdfd_seg.export import export_mmseg
 from vdfd_seg.inference import load_predictor
 from vdfd_seg.registry import METHODS
+from vdfd_seg.utils.checkpoint import load_step, save_plain
 
 NET = """
 from mmseg.models.backbones import ResNet

@@ -7,7 +7,7 @@ import pytest
 import torch
 from mmengine.dist import get_dist_info
 
-from vdfd_seg.datasets import classification_data
+from vdfd_seg.datasets.classification import data as classification_data
 
 
 def numbered(samples, draws):
@@ -106,7 +106,7 @@ def begin(segmentation_step, classification_step):
     With ``data`` a step of classification, else one of segmentation.
     """
     from vdfd_seg.methods import TaskContext, build_method
-    from vdfd_seg.models import ContinualLearner, view_of
+    from vdfd_seg.models import ContinualLearner, adapter_of
 
     def start(cfg, step=0, previous=None, growth="random", data=None, **settings):
         method = build_method(cfg)
@@ -117,9 +117,9 @@ def begin(segmentation_step, classification_step):
             parts = classification_step(method, step, carried, data, **settings)
         protocol, network = parts.protocol, parts.network(step)
         method.check(protocol)
-        view = view_of(network, protocol.scenario)
+        adapter = adapter_of(network, protocol.scenario)
         if previous:
-            view.load(previous.state, protocol.num_classes(step - 1), growth)
+            adapter.load(previous.state, protocol.num_classes(step - 1), growth)
 
         def old_network():
             if not method.needs_old_network:
@@ -131,7 +131,7 @@ def begin(segmentation_step, classification_step):
         context = TaskContext(
             protocol=protocol,
             step=step,
-            view=view,
+            adapter=adapter,
             carried=carried,
             batches=parts.batches,
             old_network=old_network if step else None,
@@ -139,13 +139,13 @@ def begin(segmentation_step, classification_step):
             samples=parts.own,
             views=lambda count: views_of(parts.inputs, parts.samples, count),
         )
-        view.begin(method.num_hidden(context), method.stores_data, method.trains_old_heads)
+        adapter.begin(method.num_hidden(context), method.stores_data, method.trains_old_heads)
         torch.manual_seed(0)
         method.before_task(context)
         samples = numbered(parts.samples, torch.arange(len(parts.inputs)) * (method.views or 1))
-        learner = ContinualLearner(network, method, view).train()
+        learner = ContinualLearner(network, method, adapter).train()
         return SimpleNamespace(
-            learner=learner, network=network, method=method, view=view, context=context,
+            learner=learner, network=network, method=method, adapter=adapter, context=context,
             inputs=parts.inputs, samples=samples, data=data,
         )  # fmt: skip
 
@@ -173,9 +173,9 @@ def train(losses_of):
             optimizer.zero_grad()
             losses = step.learner(step.inputs, step.samples, mode="loss")
             sum(value for name, value in losses.items() if "loss" in name).backward()
-            step.method.before_update(step.view)
+            step.method.before_update(step.adapter)
             optimizer.step()
-            step.method.after_update(step.view, lr)
+            step.method.after_update(step.adapter, lr)
 
     return run
 

@@ -66,9 +66,9 @@ def test_outcome(process, begin, train, end, tiny_classification, name, case):
     total.backward()
     named = step.learner.named_parameters()
     gradients = {key: p.grad.clone() for key, p in named if p.grad is not None}
-    step.method.before_update(step.view)
+    step.method.before_update(step.adapter)
     torch.optim.SGD(step.network.parameters(), lr=0.01).step()
-    step.method.after_update(step.view, 0.01)
+    step.method.after_update(step.adapter, 0.01)
     carried = list(tensors(end(step).carried))
     torch.save(
         {"loss": total.detach(), "gradients": gradients, "carried": carried},

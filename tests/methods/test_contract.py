@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from vdfd_seg.checkpoint import load_plain, nbytes, save_plain, to_plain
 from vdfd_seg.errors import InputError
 from vdfd_seg.methods import build_method
-from vdfd_seg.methods.held import held_bytes
+from vdfd_seg.methods.common.training_memory import held_bytes
 from vdfd_seg.registry import METHODS
+from vdfd_seg.utils.checkpoint import load_plain, nbytes, save_plain, to_plain
 
 CASES = [
     (name, case)
@@ -72,7 +72,7 @@ def test_losses_are_finite_and_reach_network_and_method(second, train, losses_of
         ]
         # Under DistributedDataParallel a parameter without a gradient is an error.
         assert missing == []
-        assert step.view.classifier()[0].requires_grad
+        assert step.adapter.classifier()[0].requires_grad
         assert classifier_of(step).weight.grad[-1].abs().sum() > 0
         if number == 0:
             train(step, updates=1)
@@ -190,7 +190,7 @@ def test_what_is_held_while_a_step_trains_is_what_is_declared(second, start, tra
     most += 3 * size(method.parameters()) + size(method.buffers())
     if method.caches_outputs:
         # An old class's logit of two bytes at every position of every view.
-        cached = step.view.logits(step.inputs)[:, : step.context.num_old or None]
+        cached = step.adapter.logits(step.inputs)[:, : step.context.num_old or None]
         least = 2 * cached.numel() * method.views
         most += least
     if previous.carried:

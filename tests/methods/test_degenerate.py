@@ -73,7 +73,7 @@ def black_images(step):
 def confident_network(step):
     """Logits in the thousands: probabilities of exactly 0 and 1."""
     with torch.no_grad():
-        step.view.classifier()[0].mul_(1e4)
+        step.adapter.classifier()[0].mul_(1e4)
 
 
 def unmoved_network(step):

@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from tests.methods.plain import body, images_of, importances_of_facil, mean_of_gradients
-from vdfd_seg.datasets.seeding import derived_seed
 from vdfd_seg.errors import InputError
 from vdfd_seg.methods import EWC, MAS, build_method
+from vdfd_seg.utils.seeding import derived_seed
 
 
 def surprise(columns):
@@ -152,9 +152,9 @@ class TestFacil:
                 self.body = nn.Parameter(torch.tensor(1e-9))
 
         network, method = Toy(), build_method(cfg)
-        view = SimpleNamespace(
+        adapter = SimpleNamespace(
             network=network,
-            not_distilled=("heads",),
+            excluded_prefixes=("heads",),
             within_task=True,
             logits=lambda x: torch.stack([network.body * x, torch.zeros_like(x)], 1),
         )
@@ -166,8 +166,8 @@ class TestFacil:
             yield torch.tensor(samples), None
 
         context = SimpleNamespace(
-            view=view, protocol=protocol, step=0, carried={}, batches=batches, samples=[1.0, 3.0],
-            seed=0, device="cpu",
+            adapter=adapter, protocol=protocol, step=0, carried={}, batches=batches,
+            samples=[1.0, 3.0], seed=0, device="cpu",
         )  # fmt: skip
         method.before_task(context)
         assert method.estimate(context)["body"].item() == pytest.approx(expected)
@@ -235,9 +235,9 @@ class TestMerge:
 class TestPenalty:
     def test_value_and_gradient_by_hand(self, after):
         step, previous = after(weight=10.0)
-        outputs = step.view.outputs(step.inputs)
+        outputs = step.adapter.outputs(step.inputs)
         step.learner.zero_grad()
-        loss = step.method.extra_losses(step.view, outputs, step.samples)["loss_ewc"]
+        loss = step.method.extra_losses(step.adapter, outputs, step.samples)["loss_ewc"]
         loss.backward()
         total = 0.0
         for name, parameter in body(step.network).items():
@@ -254,13 +254,13 @@ class TestPenalty:
         first = begin({"type": "EWC"}, data=data)
         train(first)
         step = begin({"type": "EWC"}, 1, end(first), data=data)
-        assert step.method.extra_losses(step.view, None, None)["loss_ewc"].item() == 0
+        assert step.method.extra_losses(step.adapter, None, None)["loss_ewc"].item() == 0
 
     def test_there_is_none_without_old_tasks_or_weight(self, begin, after, tiny_classification):
         first = begin({"type": "EWC"}, data=tiny_classification())
-        assert first.method.extra_losses(first.view, None, None) == {}
+        assert first.method.extra_losses(first.adapter, None, None) == {}
         second, _ = after(weight=0)
-        assert second.method.extra_losses(second.view, None, None) == {}
+        assert second.method.extra_losses(second.adapter, None, None) == {}
 
 
 @pytest.mark.parametrize("name", ["EWC", "MAS"])

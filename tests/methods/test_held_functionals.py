@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tests.guides import shown
-from vdfd_seg.methods.importance import penalised
+from vdfd_seg.methods.common.importance import penalised
 from vdfd_seg.registry import METHODS
 
 PAGE, MODULE, NAME = "../notes/trials.md", "held", "Held"
@@ -44,7 +44,7 @@ def second(first, begin, train):
 
 
 def weights(step):
-    return torch.cat([p.detach().flatten().clone() for p in penalised(step.view).values()])
+    return torch.cat([p.detach().flatten().clone() for p in penalised(step.adapter).values()])
 
 
 def test_rows_are_gradients(first):
@@ -60,11 +60,11 @@ def test_rows_are_gradients(first):
         for length in (1e-2, -1e-2):
             shift = length * row / row.norm()
             with torch.no_grad():
-                parts = shift.split([p.numel() for p in penalised(step.view).values()])
-                for p, part in zip(penalised(step.view).values(), parts, strict=True):
+                parts = shift.split([p.numel() for p in penalised(step.adapter).values()])
+                for p, part in zip(penalised(step.adapter).values(), parts, strict=True):
                     p.add_(part.view_as(p))
-                values.append(step.view.logits(step.inputs[labels == of])[:, at].mean())
-                for p, part in zip(penalised(step.view).values(), parts, strict=True):
+                values.append(step.adapter.logits(step.inputs[labels == of])[:, at].mean())
+                for p, part in zip(penalised(step.adapter).values(), parts, strict=True):
                     p.sub_(part.view_as(p))
         assert float(values[0] - values[1]) / 2e-2 == pytest.approx(float(row.norm()), rel=0.02)
 
@@ -80,9 +80,9 @@ def test_what_is_held_does_not_change(second, options):
 
 def test_functionals_of_filters_say_the_same_of_all_their_weights(first):
     step, carried, _ = first(filters=True)
-    name, weight = max(penalised(step.view).items(), key=lambda item: item[1].numel())
-    parts = carried.carried["rows"].split([p.numel() for p in penalised(step.view).values()], 1)
-    own = parts[list(penalised(step.view)).index(name)].view(-1, len(weight), weight[0].numel())
+    name, weight = max(penalised(step.adapter).items(), key=lambda item: item[1].numel())
+    parts = carried.carried["rows"].split([p.numel() for p in penalised(step.adapter).values()], 1)
+    own = parts[list(penalised(step.adapter)).index(name)].view(-1, len(weight), weight[0].numel())
     assert torch.equal(own, own[:, :, :1].expand_as(own))
 
 
@@ -93,8 +93,8 @@ def test_the_sketch_has_the_trace_of_the_fisher_information(first):
     size = step.network.head_sizes[0]
     squares = []
     for image in step.inputs.split(1):
-        surprise = step.view.logits(image)[:, :size].log_softmax(1).amax()
-        gradients = torch.autograd.grad(surprise, list(penalised(step.view).values()))
+        surprise = step.adapter.logits(image)[:, :size].log_softmax(1).amax()
+        gradients = torch.autograd.grad(surprise, list(penalised(step.adapter).values()))
         squares.append(sum(g.square().sum() for g in gradients))
     found = carried.carried["norms"].square().sum()
     assert float(found) == pytest.approx(float(torch.stack(squares).mean()), rel=1e-3)

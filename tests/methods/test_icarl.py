@@ -8,11 +8,11 @@ import torch
 import torch.nn.functional as F
 
 from tests.methods import plain
-from vdfd_seg.checkpoint import nbytes
 from vdfd_seg.errors import InputError
 from vdfd_seg.methods import ICaRL, build_method
-from vdfd_seg.methods.distilling import sigmoid_distillation
+from vdfd_seg.methods.common.teacher import sigmoid_distillation
 from vdfd_seg.methods.icarl import herding
+from vdfd_seg.utils.checkpoint import nbytes
 
 SCENARIOS = pytest.mark.parametrize("scenario", ["task", "class"])
 
@@ -123,10 +123,10 @@ class TestLoss:
         teacher.load_state_dict(previous.state)
         with torch.no_grad():
             target = teacher.eval()(step.inputs).sigmoid()
-        outputs = step.view.outputs(step.inputs)
+        outputs = step.adapter.outputs(step.inputs)
         p = outputs.logits[:, :2].sigmoid()
         each = -(target * p.log() + (1 - target) * (1 - p).log())
-        found = step.method.extra_losses(step.view, outputs, step.samples)["loss_kd"]
+        found = step.method.extra_losses(step.adapter, outputs, step.samples)["loss_kd"]
         assert torch.allclose(found, 0.7 * each.sum(1).mean(), rtol=1e-4)
         (gradient,) = torch.autograd.grad(found, outputs.all_logits)
         expected = torch.zeros_like(gradient)
@@ -136,8 +136,8 @@ class TestLoss:
     @SCENARIOS
     def test_all_classes_seen_compete(self, run, scenario):
         step, _ = run(scenario, steps=2)[1]
-        outputs = step.view.outputs(step.inputs)
-        loss = step.method.task_loss(step.view, outputs, step.samples)["loss_ce"]
+        outputs = step.adapter.outputs(step.inputs)
+        loss = step.method.task_loss(step.adapter, outputs, step.samples)["loss_ce"]
         assert torch.allclose(loss, F.cross_entropy(outputs.logits, step.samples.labels))
 
     def test_float64_stays(self):
@@ -154,8 +154,8 @@ class TestPrediction:
         method = ICaRL()
         method.restore({"means": torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]])})
         embedding = torch.tensor([[5.0, 0.1], [0.0, 3.0], [0.3, 0.4]])
-        view = SimpleNamespace(outputs=lambda inputs: SimpleNamespace(embedding=embedding))
-        scores = method.predict(view, None, None)
+        adapter = SimpleNamespace(outputs=lambda inputs: SimpleNamespace(embedding=embedding))
+        scores = method.predict(adapter, None, None)
         assert scores.argmax(1).tolist() == [0, 1, 2]
         assert scores[1].tolist() == pytest.approx([-(2**0.5), 0.0, -(0.4**0.5)], abs=1e-6)
 
@@ -178,7 +178,7 @@ class TestPrediction:
         if scenario == "task":
             other = torch.arange(4) // 2 != step.samples.tasks[:, None]
             distances = distances.masked_fill(other, float("inf"))
-        found = step.view.competing(scores, step.samples).argmax(1)
+        found = step.adapter.competing(scores, step.samples).argmax(1)
         assert torch.equal(found, distances.argmin(1))
 
     def test_a_finished_step_predicts_as_before(self, begin, run):

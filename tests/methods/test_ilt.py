@@ -16,7 +16,7 @@ def test_step_as_in_the_code_of_mib(taught, domains, scenario, settings):
     protocol = domains if scenario == "domain" else None
     step, teacher = taught({"type": "ILT"}, protocol=protocol, **settings)
     num_old = 4 if scenario == "domain" else 2
-    outputs = step.view.outputs(step.inputs)
+    outputs = step.adapter.outputs(step.inputs)
     with torch.no_grad():
         old = teacher.encode_decode(step.inputs, [s.metainfo for s in step.samples])
         features = teacher.backbone(step.inputs)[-1]
@@ -25,7 +25,7 @@ def test_step_as_in_the_code_of_mib(taught, domains, scenario, settings):
         "loss_kd": -100 * (old.softmax(1) * new.log_softmax(1)).mean(),
         "loss_features": 100 * (outputs.features[-1] - features).square().mean(),
     }
-    losses = step.method.extra_losses(step.view, outputs, step.samples)
+    losses = step.method.extra_losses(step.adapter, outputs, step.samples)
     assert list(losses) == list(expected)
     for name, value in expected.items():
         assert torch.allclose(losses[name], value, rtol=1e-4), name
@@ -39,16 +39,16 @@ def test_its_output_term_is_that_of_lwf(taught):
     found = []
     for each in (step, other):
         each.learner.eval()
-        outputs = each.view.outputs(each.inputs)
-        found.append(each.method.extra_losses(each.view, outputs, each.samples)["loss_kd"])
+        outputs = each.adapter.outputs(each.inputs)
+        found.append(each.method.extra_losses(each.adapter, outputs, each.samples)["loss_kd"])
     assert torch.equal(*found)
 
 
 def test_the_feature_term_trains_the_backbone_alone(taught):
     step, _ = taught({"type": "ILT"}, auxiliary=1)
     step.learner.zero_grad()
-    outputs = step.view.outputs(step.inputs)
-    losses = step.method.extra_losses(step.view, outputs, step.samples)
+    outputs = step.adapter.outputs(step.inputs)
+    losses = step.method.extra_losses(step.adapter, outputs, step.samples)
     losses["loss_features"].backward()
     assert all(p.grad is not None for p in step.network.backbone.parameters())
     assert all(p.grad is None for p in step.network.decode_head.parameters())
@@ -58,8 +58,8 @@ def test_the_feature_term_trains_the_backbone_alone(taught):
 def test_both_terms_rest_while_the_network_is_still_the_old_one(taught):
     step, _ = taught({"type": "ILT"}, updates=0)
     step.learner.eval()
-    outputs = step.view.outputs(step.inputs)
-    losses = step.method.extra_losses(step.view, outputs, step.samples)
+    outputs = step.adapter.outputs(step.inputs)
+    losses = step.method.extra_losses(step.adapter, outputs, step.samples)
     assert losses["loss_features"] == 0
     losses["loss_kd"].backward()
     assert step.network.backbone.stem[0].weight.grad.abs().max() < 1e-4
@@ -88,7 +88,7 @@ def test_extreme_logits_under_autocast(taught):
 def test_nothing_is_carried(taught, end):
     step, _ = taught({"type": "ILT"})
     assert end(step).carried == {}
-    assert step.method.extra_losses(step.view, None, step.samples) == {}
+    assert step.method.extra_losses(step.adapter, None, step.samples) == {}
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ class TestStep:
     @pytest.mark.parametrize("variant", ["facil", "paper"])
     def test_what_competes_in_the_old_tasks(self, third, scenario, rotations, variant):
         step, teacher = third(scenario, rotations, weight=0.7, variant=variant)
-        outputs = step.view.outputs(step.inputs)
+        outputs = step.adapter.outputs(step.inputs)
         images, rows = step.inputs, 1
         if rotations:
             # All rows are distilled, on all turned images.
@@ -112,7 +112,7 @@ class TestStep:
             cross_entropy_of_facil(outputs.all_logits[:, group], old[:, group], 1 / 2)
             for group in groups
         )
-        found = step.method.extra_losses(step.view, outputs, step.samples)["loss_kd"]
+        found = step.method.extra_losses(step.adapter, outputs, step.samples)["loss_kd"]
         assert torch.allclose(found, 0.7 * expected, rtol=1e-4)
 
     def test_has_no_gradient_while_the_network_is_still_the_old_one(
@@ -126,8 +126,8 @@ class TestStep:
 
         def gradient():
             step.learner.zero_grad()
-            outputs = step.view.outputs(step.inputs)
-            step.method.extra_losses(step.view, outputs, step.samples)["loss_kd"].backward()
+            outputs = step.adapter.outputs(step.inputs)
+            step.method.extra_losses(step.adapter, outputs, step.samples)["loss_kd"].backward()
             return step.network.backbone.stem.weight.grad.abs().max().item()
 
         assert gradient() < 1e-6
@@ -146,7 +146,7 @@ class TestStep:
     def test_two_old_tasks_by_hand(self, third, variant, expected):
         step, _ = third(temperature=1.0, variant=variant)
         logits = torch.tensor([[math.log(3), 0.0, 0.0, 0.0, 5.0, 7.0]])
-        found = step.method.distilled(step.view, logits, logits[:, :4], step.samples)
+        found = step.method.distilled(step.adapter, logits, logits[:, :4], step.samples)
         assert found.item() == pytest.approx(expected, rel=1e-6)
 
     @pytest.mark.parametrize("scenario", ["task", "class"])
@@ -154,8 +154,8 @@ class TestStep:
     def test_old_heads_train_in_the_paper(self, third, scenario, variant):
         step, _ = third(scenario, variant=variant)
         step.learner.zero_grad()
-        outputs = step.view.outputs(step.inputs)
-        step.method.extra_losses(step.view, outputs, step.samples)["loss_kd"].backward()
+        outputs = step.adapter.outputs(step.inputs)
+        step.method.extra_losses(step.adapter, outputs, step.samples)["loss_kd"].backward()
         old, middle, new = (head.weight.grad for head in step.network.heads)
         if variant == "facil":
             assert old is middle is None
@@ -170,20 +170,20 @@ class TestStep:
     def test_segmentation_as_in_the_code_of_mib(self, taught, domains, scenario):
         cfg = {"type": "LwF", "weight": 100.0, "temperature": 1.0, "average_classes": True}
         step, teacher = taught(cfg, protocol=domains if scenario == "domain" else None)
-        outputs = step.view.outputs(step.inputs)
+        outputs = step.adapter.outputs(step.inputs)
         with torch.no_grad():
             old = teacher.encode_decode(step.inputs, [s.metainfo for s in step.samples])
         # Of three classes two are old; over domains all four are.
         assert old.shape[1] == (2 if scenario == "class" else 4)
         new = F.interpolate(outputs.logits, (32, 32), mode="bilinear")[:, : old.shape[1]]
         expected = -100 * (old.softmax(1) * new.log_softmax(1)).mean()
-        found = step.method.extra_losses(step.view, outputs, step.samples)["loss_kd"]
+        found = step.method.extra_losses(step.adapter, outputs, step.samples)["loss_kd"]
         assert torch.allclose(found, expected, rtol=1e-4)
 
     def test_the_teacher_is_let_go_and_nothing_carried(self, third, end):
         step, _ = third()
         assert end(step).carried == {}
-        assert step.method.extra_losses(step.view, None, step.samples) == {}
+        assert step.method.extra_losses(step.adapter, None, step.samples) == {}
 
 
 @pytest.mark.parametrize(

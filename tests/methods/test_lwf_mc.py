@@ -60,7 +60,7 @@ class TestLoss:
 
 def expected_losses(step, teacher, num_old):
     """Both terms, from probabilities."""
-    outputs = step.view.outputs(step.inputs)
+    outputs = step.adapter.outputs(step.inputs)
     with torch.no_grad():
         old = teacher.encode_decode(step.inputs, [s.metainfo for s in step.samples]).sigmoid()
     new = F.interpolate(outputs.logits, (32, 32), mode="bilinear")
@@ -83,8 +83,8 @@ def test_step_as_in_the_code_of_mib(taught, domains, scenario):
     step, teacher = taught({"type": "LwFMC"}, protocol=protocol)
     num_old = 4 if scenario == "domain" else 2
     outputs, own, kd = expected_losses(step, teacher, num_old)
-    losses = step.method.task_loss(step.view, outputs, step.samples)
-    losses.update(step.method.extra_losses(step.view, outputs, step.samples))
+    losses = step.method.task_loss(step.adapter, outputs, step.samples)
+    losses.update(step.method.extra_losses(step.adapter, outputs, step.samples))
     assert set(losses) == {"decode.loss_bce", "loss_kd"}
     assert torch.allclose(losses["decode.loss_bce"], own, rtol=1e-4)
     assert torch.allclose(losses["loss_kd"], kd, rtol=1e-4)
@@ -114,8 +114,8 @@ def test_has_no_gradient_while_the_network_is_still_the_old_one(taught):
 
     def gradient():
         step.learner.zero_grad()
-        outputs = step.view.outputs(step.inputs)
-        step.method.extra_losses(step.view, outputs, step.samples)["loss_kd"].backward()
+        outputs = step.adapter.outputs(step.inputs)
+        step.method.extra_losses(step.adapter, outputs, step.samples)["loss_kd"].backward()
         rows = step.network.decode_head.conv_seg.weight.grad
         assert rows[2].abs().max() == 0
         return rows.abs().max().item()
@@ -141,7 +141,7 @@ def test_extreme_logits_under_autocast(taught):
 def test_nothing_is_carried(taught, end):
     step, _ = taught({"type": "LwFMC"})
     assert end(step).carried == {}
-    assert step.method.extra_losses(step.view, None, step.samples) == {}
+    assert step.method.extra_losses(step.adapter, None, step.samples) == {}
 
 
 @pytest.mark.parametrize("weight", [-1, float("nan")])

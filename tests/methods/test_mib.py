@@ -12,14 +12,14 @@ UNCE = {"type": "vdfd_seg.UnbiasedCrossEntropyLoss"}
 
 def logits_of(step, teacher):
     """Logits of both networks at the labels' resolution, and the step's outputs."""
-    outputs = step.view.outputs(step.inputs)
+    outputs = step.adapter.outputs(step.inputs)
     with torch.no_grad():
         old = teacher.encode_decode(step.inputs, [s.metainfo for s in step.samples])
     return F.interpolate(outputs.logits, (32, 32), mode="bilinear"), old, outputs
 
 
 def found(step, outputs):
-    return step.method.extra_losses(step.view, outputs, step.samples)["loss_kd"]
+    return step.method.extra_losses(step.adapter, outputs, step.samples)["loss_kd"]
 
 
 def test_new_classes_are_distilled_as_background(taught):
@@ -84,7 +84,7 @@ class TestBalancedStart:
 def test_auxiliary_heads_are_not_distilled(taught):
     step, _ = taught({"type": "MiB"}, auxiliary=1, loss=UNCE)
     step.learner.zero_grad()
-    found(step, step.view.outputs(step.inputs)).backward()
+    found(step, step.adapter.outputs(step.inputs)).backward()
     assert all(p.grad is None for p in step.network.auxiliary_head.parameters())
     assert all(p.grad is not None for p in step.network.decode_head.parameters())
 
@@ -94,7 +94,7 @@ def test_the_teacher_has_no_gradient_and_is_let_go(taught, end):
     assert not any(p.requires_grad for p in step.method.teacher.parameters())
     assert not step.method.teacher.training
     assert end(step).carried == {}
-    assert step.method.extra_losses(step.view, None, step.samples) == {}
+    assert step.method.extra_losses(step.adapter, None, step.samples) == {}
 
 
 def test_extreme_logits_under_autocast(taught):

@@ -128,5 +128,5 @@ def test_the_memory_of_a_classifier_is_the_gradient_of_its_mean_logits(
         displacement = displacement + (full * change).reshape(2, -1).sum(1)
     expected = displacement.square().sum().item()
     assert expected > 1e-4
-    found = second.method.extra_losses(second.view, None, None)["vdfd_quadratic"].item()
+    found = second.method.extra_losses(second.adapter, None, None)["vdfd_quadratic"].item()
     assert found == pytest.approx(expected, rel=1e-3)

@@ -9,13 +9,13 @@ import torch.nn.functional as F
 
 from vdfd_seg.errors import InputError
 from vdfd_seg.methods import build_method
-from vdfd_seg.methods.pseudo_labels import normalised_entropy
+from vdfd_seg.methods.common.pseudo_labels import normalised_entropy
 
 AVERAGE = {"loss": {"type": "CrossEntropyLoss", "avg_non_ignore": False}}
 
 
 def own_labels(step):
-    return step.view.labels(step.samples).clone()
+    return step.adapter.labels(step.samples).clone()
 
 
 def teacher_scores(step, teacher):
@@ -47,17 +47,17 @@ class TestThresholds:
         expected = other.method.thresholds / (2 * math.log(3))
         assert torch.allclose(step.method.thresholds, expected, atol=1 / 5000)
         # The same pixels get a label, whatever the unit, but for the bins.
-        one, two = (s.method.targets(s.view, s.view.outputs(s.inputs), s.samples)
+        one, two = (s.method.targets(s.adapter, s.adapter.outputs(s.inputs), s.samples)
                     for s in (step, other))  # fmt: skip
-        agree = step.view.labels(one) == step.view.labels(two)
+        agree = step.adapter.labels(one) == step.adapter.labels(two)
         assert agree.float().mean() > 0.95
 
     def test_first_step_has_none(self, begin):
         step = begin({"type": "PLOP"})
-        outputs = step.view.outputs(step.inputs)
+        outputs = step.adapter.outputs(step.inputs)
         assert step.method.thresholds is None
-        assert step.method.targets(step.view, outputs, step.samples) is step.samples
-        assert step.method.extra_losses(step.view, outputs, step.samples) == {}
+        assert step.method.targets(step.adapter, outputs, step.samples) is step.samples
+        assert step.method.extra_losses(step.adapter, outputs, step.samples) == {}
         assert step.method.state_dict() == {}
 
 
@@ -69,15 +69,15 @@ class TestTargets:
         assert torch.equal(own_labels(step), labels)
         assert all(map(lambda a, b: a is b, step.samples, before))
         assert all("image_weight" not in sample for sample in step.samples)
-        found = step.method.targets(step.view, step.view.outputs(step.inputs), step.samples)
-        assert not torch.equal(step.view.labels(found), labels)
+        found = step.method.targets(step.adapter, step.adapter.outputs(step.inputs), step.samples)
+        assert not torch.equal(step.adapter.labels(found), labels)
         assert [s.metainfo for s in found] == [s.metainfo for s in step.samples]
 
     def test_are_the_teachers_sure_predictions(self, plop_second):
         step, teacher = plop_second()
         scores = teacher_scores(step, teacher)
         labels, thresholds = own_labels(step), step.method.thresholds
-        found = step.method.targets(step.view, step.view.outputs(step.inputs), step.samples)
+        found = step.method.targets(step.adapter, step.adapter.outputs(step.inputs), step.samples)
         classes, hidden = scores.argmax(1), labels < 2
         entropy = normalised_entropy(scores)
         sure = hidden & (entropy < thresholds[classes])
@@ -85,7 +85,7 @@ class TestTargets:
         expected = torch.where(sure, classes, torch.where(hidden, 255, labels))
         # Rounding decides on a threshold's very edge.
         clear = (entropy - thresholds[classes]).abs() > 1e-5
-        assert torch.equal(step.view.labels(found)[clear], expected[clear])
+        assert torch.equal(step.adapter.labels(found)[clear], expected[clear])
         for sample, of_image, total in zip(found, sure, hidden, strict=True):
             share = of_image.sum() / total.sum()
             assert sample.image_weight.item() == pytest.approx(share.item(), abs=5e-3)
@@ -93,7 +93,7 @@ class TestTargets:
     def test_old_network_sees_the_images_of_the_batch(self, plop_second):
         step, teacher = plop_second()
         flipped = step.inputs.flip(-1)
-        found = step.method._outputs_of_old(step.view, step.view.outputs(flipped))
+        found = step.method._outputs_of_old(step.adapter, step.adapter.outputs(flipped))
         with torch.no_grad():
             expected = teacher.decode_head(teacher.extract_feat(flipped))
         assert torch.allclose(found.logits, expected, atol=1e-5)
@@ -110,12 +110,12 @@ class TestTaskLoss:
     def test_is_the_weighted_mean_over_all_pixels(self, plop_second, auxiliary, adaptive_factor):
         settings = {"auxiliary": auxiliary, **AVERAGE}
         step, _ = plop_second(settings=settings, adaptive_factor=adaptive_factor)
-        outputs = step.view.outputs(step.inputs)
+        outputs = step.adapter.outputs(step.inputs)
         # Half of one image is not hidden at all.
         step.samples[0].gt_sem_seg.data[:, 16:] = 2
-        samples = step.method.targets(step.view, outputs, step.samples)
-        losses = step.method.task_loss(step.view, outputs, samples)
-        labels = step.view.labels(samples)
+        samples = step.method.targets(step.adapter, outputs, step.samples)
+        losses = step.method.task_loss(step.adapter, outputs, samples)
+        labels = step.adapter.labels(samples)
         factors = torch.stack([s.image_weight for s in samples])
         if not adaptive_factor:
             assert factors.tolist() == [1, 1]

@@ -14,8 +14,8 @@ class TestDistillation:
     def test_is_the_plain_formula(self, plop_second):
         settings = {"backbone": "mobilenet", "auxiliary": 1, **NO_DROPOUT}
         step, teacher = plop_second(settings=settings, feature_weight=0.03, logits_weight=0.002)
-        outputs = step.view.outputs(step.inputs)
-        found = step.method.extra_losses(step.view, outputs, step.samples)["loss_pod"]
+        outputs = step.adapter.outputs(step.inputs)
+        found = step.method.extra_losses(step.adapter, outputs, step.samples)["loss_pod"]
         new, old = [*outputs.features, outputs.embedding, outputs.logits], []
         with torch.no_grad():
             features = teacher.extract_feat(step.inputs)
@@ -45,8 +45,8 @@ class TestDistillation:
         # The new class has no score: the background's stays what it was.
         step.network.decode_head.conv_seg.weight.data[2:] = 0
         step.network.decode_head.conv_seg.bias.data[2:] = 0
-        outputs = step.view.outputs(step.inputs)
-        found = step.method.extra_losses(step.view, outputs, step.samples)["loss_pod"]
+        outputs = step.adapter.outputs(step.inputs)
+        found = step.method.extra_losses(step.adapter, outputs, step.samples)["loss_pod"]
         found.backward()
         assert found.item() == pytest.approx(0, abs=1e-7)
         assert all(p.grad.isfinite().all() for p in step.network.parameters() if p.grad is not None)
@@ -57,12 +57,12 @@ class TestDistillation:
         for module in step.network.decode_head.modules():
             module.train(isinstance(module, torch.nn.modules.dropout._DropoutNd))
         one, two = (
-            step.method.extra_losses(step.view, step.view.outputs(step.inputs), step.samples)
+            step.method.extra_losses(step.adapter, step.adapter.outputs(step.inputs), step.samples)
             for _ in range(2)
         )
         assert torch.equal(one["loss_pod"], two["loss_pod"])
-        outputs = step.view.outputs(step.inputs)
-        assert not torch.equal(outputs.embedding, outputs.undropped)
+        outputs = step.adapter.outputs(step.inputs)
+        assert not torch.equal(outputs.embedding, outputs.before_dropout)
 
     def test_no_graph_is_held_between_iterations(self, plop_second, losses_of):
         step, _ = plop_second()
@@ -73,7 +73,7 @@ class TestDistillation:
         step, _ = plop_second()
         assert end(step).carried == {}
         assert step.method.teacher is None
-        assert step.method.targets(step.view, None, step.samples) is step.samples
+        assert step.method.targets(step.adapter, None, step.samples) is step.samples
 
 
 class TestDomains:
@@ -91,8 +91,8 @@ class TestDomains:
         losses = losses_of(night)
         assert "loss_pod" in losses
         assert "adaptive_factor" not in losses
-        outputs = night.view.outputs(night.inputs)
-        assert night.method.targets(night.view, outputs, night.samples) is night.samples
+        outputs = night.adapter.outputs(night.inputs)
+        assert night.method.targets(night.adapter, outputs, night.samples) is night.samples
         assert night.method.state_dict() == {}
 
     def test_all_logits_are_distilled_without_a_factor(self, night):
@@ -100,8 +100,8 @@ class TestDomains:
         night.learner.eval()
 
         def distance():
-            outputs = night.view.outputs(night.inputs)
-            return night.method.extra_losses(night.view, outputs, night.samples)["loss_pod"]
+            outputs = night.adapter.outputs(night.inputs)
+            return night.method.extra_losses(night.adapter, outputs, night.samples)["loss_pod"]
 
         loss = distance()
         loss.backward()

@@ -31,11 +31,11 @@ def toy():
 
     def make(importance=None, **options):
         network, method = Toy(), SI(**options)
-        view = SimpleNamespace(network=network, not_distilled=("heads",))
+        adapter = SimpleNamespace(network=network, excluded_prefixes=("heads",))
         carried = {} if importance is None else {"importance": {"body": importance}}
-        context = SimpleNamespace(view=view, carried=carried)
+        context = SimpleNamespace(adapter=adapter, carried=carried)
         method.before_task(context)
-        return SimpleNamespace(network=network, method=method, view=view, context=context)
+        return SimpleNamespace(network=network, method=method, adapter=adapter, context=context)
 
     return make
 
@@ -49,11 +49,11 @@ def descend(step, updates, lr, sign=1.0, **settings):
         before = body.detach().clone()
         (alone,) = torch.autograd.grad(step.network.loss(), body)
         optimizer.zero_grad()
-        penalty = step.method.extra_losses(step.view, None, None).values()
+        penalty = step.method.extra_losses(step.adapter, None, None).values()
         (sign * (step.network.loss() + sum(penalty))).backward()
-        step.method.before_update(step.view)
+        step.method.before_update(step.adapter)
         optimizer.step()
-        step.method.after_update(step.view, lr)
+        step.method.after_update(step.adapter, lr)
         path -= sign * alone * (body.detach() - before)
     return path
 
@@ -106,10 +106,10 @@ def test_a_share_may_be_negative(toy):
     step = toy()
     body = step.network.body
     body.grad = torch.ones(3)
-    step.method.before_update(step.view)
+    step.method.before_update(step.adapter)
     with torch.no_grad():
         body += torch.tensor([0.5, -0.5, 0.0])
-    step.method.after_update(step.view, 0.1)
+    step.method.after_update(step.adapter, 0.1)
     (found,) = step.method.after_task(step.context)["importance"].values()
     assert torch.allclose(found, torch.tensor([-0.5, 0.5, 0.0]) / (0.25 + 0.1))
 

@@ -82,7 +82,7 @@ def test_the_loss_is_the_weighted_sum_of_the_terms_logged(successor, losses_of, 
 
 def gradients(step):
     step.learner.zero_grad()
-    step.method.extra_losses(step.view, None, None)["loss_vdfd"].backward()
+    step.method.extra_losses(step.adapter, None, None)["loss_vdfd"].backward()
     network = [p.grad for _, p in step.network.named_parameters() if p.grad is not None]
     return network, [p.grad for p in step.method.parameters()]
 
@@ -127,7 +127,7 @@ class TestProximal:
             step = successor(treatment="proximal", weight=weight)
             move(step, "backbone")
             before = quadratic(step)
-            step.method.after_update(step.view, 0.1)
+            step.method.after_update(step.adapter, 0.1)
             assert quadratic(step) < before
 
     def test_trains(self, successor, train, losses_of):
@@ -145,7 +145,7 @@ class TestOldRows:
 
     def rows(self, step, where):
         parameters = dict(step.network.named_parameters())
-        return [parameters[name].detach()[where].clone() for name in step.view.rows]
+        return [parameters[name].detach()[where].clone() for name in step.adapter.rows]
 
     @pytest.mark.parametrize(("optimizer", "settings"), OPTIMISERS)
     @pytest.mark.parametrize("treatment", ["gradient", "proximal"])
@@ -184,7 +184,7 @@ class TestOldRows:
         train(first)
         first.network.eval()
         with torch.no_grad():
-            features = [first.view.outputs(x).embedding for x, _ in first.context.batches()]
+            features = [first.adapter.outputs(x).embedding for x, _ in first.context.batches()]
         feature = torch.cat(features).mean((0, 2, 3))
         step = begin(cfg, 1, end(first), growth=growth)
         classifier = step.network.decode_head.conv_seg

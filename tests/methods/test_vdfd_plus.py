@@ -3,10 +3,10 @@ import torch
 
 from vdfd_seg.distillation import ClassGaussians
 from vdfd_seg.errors import InputError
+from vdfd_seg.losses import unbiased_distillation
 from vdfd_seg.methods import build_method
-from vdfd_seg.methods.output_cache import OutputCache, draws_of
+from vdfd_seg.methods.common.output_cache import OutputCache, draws_of
 from vdfd_seg.models.classifier import rotated
-from vdfd_seg.models.losses import unbiased_distillation
 
 CASES = ("segmentation", "task", "class", "domain")
 
@@ -38,7 +38,7 @@ def started(step, start):
     step.network.load_state_dict(start)
     step.network.eval()
     with torch.no_grad():
-        logits = step.view.logits(step.inputs)
+        logits = step.adapter.logits(step.inputs)
     step.network.load_state_dict(now)
     step.network.train()
     return logits
@@ -58,7 +58,7 @@ def test_the_bound_is_to_the_outputs_at_the_start_of_the_step(second, losses_of,
     num_old = step.method.num_old
     old = of_old_classes(started(step, start), num_old, case)
     torch.manual_seed(1)
-    new = of_old_classes(step.view.outputs(step.inputs).logits, num_old, case)
+    new = of_old_classes(step.adapter.outputs(step.inputs).logits, num_old, case)
     expected = 0.5 * (new - old).square().sum(1).mean()
     losses = losses_of(step)
     # The cache is in half precision.
@@ -72,7 +72,7 @@ def test_a_categorical_bound_is_distillation_from_the_network_of_the_start(secon
     method = step.method
     old = of_old_classes(started(step, start), method.num_old, case).double()
     torch.manual_seed(1)
-    new = of_old_classes(step.view.outputs(step.inputs).logits, method.num_old, case).double()
+    new = of_old_classes(step.adapter.outputs(step.inputs).logits, method.num_old, case).double()
     sizes = step.context.protocol.task_sizes(0) if case == "task" else [method.num_old]
     assert method.groups == sizes
     expected = 0.0
@@ -97,11 +97,11 @@ def test_a_categorical_bound_is_what_mib_computes_from_a_network_run_along(begin
         step.network.eval()
         with torch.no_grad():
             step.network.decode_head.conv_seg.weight.mul_(1.5)
-        outputs = step.view.outputs(step.inputs)
+        outputs = step.adapter.outputs(step.inputs)
         if step is cached:
-            loss = step.method.extra_losses(step.view, outputs, step.samples)["loss_bound"] / 0.1
+            loss = step.method.extra_losses(step.adapter, outputs, step.samples)["loss_bound"] / 0.1
         else:
-            old = step.view.old_logits(step.method.teacher, outputs)
+            old = step.adapter.old_logits(step.method.teacher, outputs)
             loss = unbiased_distillation(outputs.logits, old) * old.shape[1]
         step.network.zero_grad()
         loss.backward()
@@ -122,7 +122,7 @@ def test_after_a_balanced_start_the_cache_is_what_the_old_network_says(begin, tr
     step.network.eval()
     inputs, samples = next(iter(step.context.views(step.method.count)))
     with torch.no_grad():
-        old, grown = first.view.logits(inputs), step.view.logits(inputs)
+        old, grown = first.adapter.logits(inputs), step.adapter.logits(inputs)
     assert torch.allclose(step.method.cache.of(samples, "cpu"), old, atol=5e-3)
     assert torch.all(old[:, 0] - grown[:, 0] > 0.5)
 
@@ -191,7 +191,7 @@ def features(step, inputs=None):
     step.network.eval()
     with torch.no_grad():
         inputs = step.inputs if inputs is None else inputs
-        found = step.view.outputs(inputs).embedding.double()
+        found = step.adapter.outputs(inputs).embedding.double()
     step.network.train(training)
     return found
 
@@ -240,8 +240,8 @@ def test_predictions_are_those_of_the_densities(two_steps, case):
     _, _, step, _, state = two_steps(case)
     step.network.eval()
     with torch.no_grad():
-        found = step.method.predict(step.view, step.inputs, step.samples)
-        heads = step.view.logits(step.inputs)
+        found = step.method.predict(step.adapter, step.inputs, step.samples)
+        heads = step.adapter.logits(step.inputs)
     rows, offsets = ClassGaussians(
         state["means"].double(), state["covariance"].double(), 2
     ).discriminant()
@@ -261,11 +261,11 @@ def test_a_finished_step_predicts_alike_when_it_is_read_again(two_steps):
     _, _, step, _, state = two_steps("class")
     again = build_method({"type": "VDFDPlus", "gaussians": 0.5})
     step.network.eval()
-    before = again.predict(step.view, step.inputs, step.samples)
+    before = again.predict(step.adapter, step.inputs, step.samples)
     again.restore({"gaussians": state})
-    found = again.predict(step.view, step.inputs, step.samples)
-    assert torch.equal(found, step.method.predict(step.view, step.inputs, step.samples))
-    assert torch.equal(before, step.view.logits(step.inputs))
+    found = again.predict(step.adapter, step.inputs, step.samples)
+    assert torch.equal(found, step.method.predict(step.adapter, step.inputs, step.samples))
+    assert torch.equal(before, step.adapter.logits(step.inputs))
 
 
 def test_gaussians_are_refused_in_segmentation(tiny_protocol):

@@ -83,7 +83,7 @@ def test_loss_by_hand(begin, train, end, losses_of):
     first = begin(CONFIG)
     train(first)
     step = begin(CONFIG, 1, end(first))
-    rows, bias = (part.detach() for part in step.view.classifier())
+    rows, bias = (part.detach() for part in step.adapter.classifier())
     expected = 0.0
     for label, mean in enumerate(step.method.means):
         scores = rows @ mean + bias

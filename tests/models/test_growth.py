@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from vdfd_seg.errors import InputError
-from vdfd_seg.models import SegmentationView, grow
+from vdfd_seg.models import SegmentationAdapter, grow
 from vdfd_seg.models.growth import class_rows, register_class_rows
 
 ARCHITECTURES = [
@@ -23,7 +23,7 @@ ARCHITECTURES = [
 def grown(tiny_network, old, new, init="random", **settings):
     first, second = tiny_network(old, seed=1, **settings), tiny_network(new, seed=2, **settings)
     fresh = {name: value.clone() for name, value in second.state_dict().items()}
-    rows = SegmentationView(second).rows
+    rows = SegmentationAdapter(second).rows
     grow(second, first.state_dict(), rows, old, init)
     return first, second, fresh, rows
 
@@ -52,9 +52,9 @@ def test_old_logits_of_every_head_are_unchanged(
     settings = {"backbone": backbone, "head": head, "auxiliary": auxiliary}
     first, second, _, _ = grown(tiny_network, 3, 4, **settings)
     inputs, _ = make_batch()
-    before, after = SegmentationView(first.eval()), SegmentationView(second.eval())
+    before, after = SegmentationAdapter(first.eval()), SegmentationAdapter(second.eval())
     with torch.no_grad():
-        features = [view.network.extract_feat(inputs) for view in (before, after)]
+        features = [adapter.network.extract_feat(inputs) for adapter in (before, after)]
         for key in before.heads:
             old, new = before.heads[key](features[0]), after.heads[key](features[1])
             assert torch.allclose(new[:, :3], old, atol=1e-6)
@@ -84,8 +84,8 @@ def test_balanced_growth_leaves_the_old_probabilities_unchanged(tiny_network, ma
     first, second, _, _ = grown(tiny_network, 3, 3 + added, init="balanced")
     inputs, _ = make_batch()
     with torch.no_grad():
-        old = SegmentationView(first.eval()).logits(inputs).softmax(1)
-        new = SegmentationView(second.eval()).logits(inputs).softmax(1)
+        old = SegmentationAdapter(first.eval()).logits(inputs).softmax(1)
+        new = SegmentationAdapter(second.eval()).logits(inputs).softmax(1)
     assert torch.allclose(new[:, 1:3], old[:, 1:3], atol=1e-6)
     assert torch.allclose(new[:, 0] + new[:, 3:].sum(1), old[:, 0], atol=1e-6)
     # The background's share is divided equally.
@@ -143,29 +143,29 @@ class TestRefused:
         network = tiny_network()
         network.decode_head.__class__ = OwnLossHead
         with pytest.raises(InputError, match="OwnLossHead"):
-            SegmentationView(network)
+            SegmentationAdapter(network)
 
     def test_another_kind_of_network(self):
         with pytest.raises(InputError, match="model type Linear is not supported"):
-            SegmentationView(nn.Linear(1, 1))
+            SegmentationAdapter(nn.Linear(1, 1))
 
     def test_weights_of_another_backbone(self, tiny_network):
         old = tiny_network(3, backbone="mobilenet").state_dict()
         new = tiny_network(4)
         with pytest.raises(InputError, match=r"lacks parameter 'backbone\.layer1"):
-            grow(new, old, SegmentationView(new).rows, 3)
+            grow(new, old, SegmentationAdapter(new).rows, 3)
 
     def test_weights_of_a_larger_architecture(self, tiny_network):
         old = tiny_network(3, auxiliary=1).state_dict()
         new = tiny_network(4)
         with pytest.raises(InputError, match="unknown parameter 'auxiliary_head"):
-            grow(new, old, SegmentationView(new).rows, 3)
+            grow(new, old, SegmentationAdapter(new).rows, 3)
 
     def test_weights_of_another_width(self, tiny_network):
         old = tiny_network(3, channels=16).state_dict()
         new = tiny_network(4)
         with pytest.raises(InputError, match=r"'decode_head\.conv_seg\.weight' has shape \(3, 16,"):
-            grow(new, old, SegmentationView(new).rows, 3)
+            grow(new, old, SegmentationAdapter(new).rows, 3)
 
     def test_weights_of_another_shape_elsewhere(self):
         old, new = nn.Linear(3, 2), nn.Linear(4, 2)
@@ -175,4 +175,4 @@ class TestRefused:
     def test_weights_of_another_number_of_classes(self, tiny_network):
         new = tiny_network(4)
         with pytest.raises(InputError, match=r"'decode_head\.conv_seg\.weight'.*2 old classes"):
-            grow(new, tiny_network(3).state_dict(), SegmentationView(new).rows, 2)
+            grow(new, tiny_network(3).state_dict(), SegmentationAdapter(new).rows, 2)

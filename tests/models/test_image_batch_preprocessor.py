@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from vdfd_seg.datasets import LabelledImages
-from vdfd_seg.datasets.image_batches import random_bits
+from vdfd_seg.datasets.classification.batches import random_bits
 from vdfd_seg.errors import InputError
 from vdfd_seg.models import ImageBatchPreprocessor
 from vdfd_seg.models.image_batch_preprocessor import augment

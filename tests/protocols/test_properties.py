@@ -4,9 +4,9 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from vdfd_seg.datasets.index import ClassIndex
-from vdfd_seg.datasets.selection import split_validation, test_images, train_images
-from vdfd_seg.datasets.transforms import MaskLabels
+from vdfd_seg.datasets.segmentation.index import ClassIndex
+from vdfd_seg.datasets.segmentation.selection import split_validation, test_images, train_images
+from vdfd_seg.datasets.segmentation.transforms import MaskLabels
 from vdfd_seg.errors import InputError
 from vdfd_seg.protocols import IGNORE_INDEX, PROTOCOLS, Protocol, build_protocol
 

@@ -34,12 +34,12 @@ def parser() -> argparse.ArgumentParser:
 
 def open_config(args):
     """The protocol and its images, as the arguments ask for."""
-    from vdfd_seg.datasets.audit import named_data
+    from vdfd_seg.datasets.segmentation.audit import named_data
     from vdfd_seg.engine import load_settings
-    from vdfd_seg.engine.data import open_data
-    from vdfd_seg.engine.environment import set_up
-    from vdfd_seg.engine.settings import load_protocol
-    from vdfd_seg.paths import resolve_config
+    from vdfd_seg.engine.input.data import open_data
+    from vdfd_seg.engine.input.settings import load_protocol
+    from vdfd_seg.engine.run.environment import set_up
+    from vdfd_seg.utils.paths import resolve_config
 
     path = resolve_config(args.config)
     if args.names:
@@ -97,10 +97,10 @@ def print_audit(data, found) -> None:
 def main(argv: list[str] | None = None) -> int:
     args = parser().parse_args(argv)
 
-    from vdfd_seg.environment import quiet_imports
+    from vdfd_seg.utils.environment import quiet_imports
 
     with quiet_imports():
-        from vdfd_seg.datasets.audit import audit
+        from vdfd_seg.datasets.segmentation.audit import audit
 
         data = open_config(args)
     found = audit(data, read=not args.names)

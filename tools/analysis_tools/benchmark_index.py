@@ -113,11 +113,11 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
 
-    from vdfd_seg.environment import quiet_imports
+    from vdfd_seg.utils.environment import quiet_imports
 
     with quiet_imports():
         from vdfd_seg.datasets import open_source
-        from vdfd_seg.engine.environment import set_up
+        from vdfd_seg.engine.run.environment import set_up
         from vdfd_seg.protocols import build_protocol
 
         set_up()

@@ -6,8 +6,9 @@
 The networks of all configs take turns in one process, on batches of step 1: a few iterations of
 each, again and again, so that whatever else the machine does falls on all of them. The first
 config is what the others are compared with; give it fine-tuning. "Held" is what the method holds
-beside the network (:mod:`vdfd_seg.methods.held`), without images that it stores. ``--memory`` then
-runs every config once more in a process of its own and reports the greatest memory that it took.
+beside the network (:mod:`vdfd_seg.methods.common.training_memory`), without images that it
+stores. ``--memory`` then runs every config once more in a process of its own and reports the
+greatest memory that it took.
 Prints a Markdown table.
 """
 
@@ -30,17 +31,17 @@ from mmengine.config import DictAction
 from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmengine.runner import Runner
 
-from vdfd_seg.checkpoint import load_step, to_plain
 from vdfd_seg.cli import run_guarded
 from vdfd_seg.engine import load_settings
-from vdfd_seg.engine.data import open_data
-from vdfd_seg.engine.environment import set_up
-from vdfd_seg.engine.step import StepTrainer
+from vdfd_seg.engine.input.data import open_data
+from vdfd_seg.engine.run.environment import set_up
+from vdfd_seg.engine.run.step import StepTrainer
 from vdfd_seg.evaluation import human_bytes
 from vdfd_seg.hooks import MethodHook
-from vdfd_seg.methods.held import held_bytes
+from vdfd_seg.methods.common.training_memory import held_bytes
 from vdfd_seg.models import ContinualLearner
-from vdfd_seg.paths import resolve_config
+from vdfd_seg.utils.checkpoint import load_step, to_plain
+from vdfd_seg.utils.paths import resolve_config
 
 
 @dataclass

@@ -94,12 +94,12 @@ def digits_blocks(args: argparse.Namespace, device: torch.device, overs: Sequenc
 
 def run_blocks(args: argparse.Namespace, device: torch.device, overs: Sequence[str]) -> Iterator:
     """The network of a run's step, on that step's training images in random order."""
-    from vdfd_seg.checkpoint import load_step
     from vdfd_seg.engine import load_settings
-    from vdfd_seg.engine.data import open_data
-    from vdfd_seg.engine.environment import set_up
-    from vdfd_seg.engine.testing import load_learner
-    from vdfd_seg.paths import resolve_config
+    from vdfd_seg.engine.input.data import open_data
+    from vdfd_seg.engine.run.environment import set_up
+    from vdfd_seg.engine.run.testing import load_learner
+    from vdfd_seg.utils.checkpoint import load_step
+    from vdfd_seg.utils.paths import resolve_config
 
     set_up()
     options = {} if args.data_root is None else {"data_root": args.data_root}
@@ -107,9 +107,9 @@ def run_blocks(args: argparse.Namespace, device: torch.device, overs: Sequence[s
     saved = load_step(args.checkpoint)
     step = saved["meta"]["step"]
     data = open_data(settings)
-    view = load_learner(settings, data, step, saved).view
-    network = view.network.requires_grad_(True)
-    params = penalisable_parameters(network, exclude=view.not_distilled)
+    adapter = load_learner(settings, data, step, saved).adapter
+    network = adapter.network.requires_grad_(True)
+    params = penalisable_parameters(network, exclude=adapter.excluded_prefixes)
     samples = data.train_samples(step)
     samples = [samples[i] for i in torch.randperm(len(samples))[: args.images]]
     loader = settings.for_step(step).test_dataloader
@@ -118,8 +118,8 @@ def run_blocks(args: argparse.Namespace, device: torch.device, overs: Sequence[s
         batches = []
         for batch in data.pass_over("train", samples[start : start + BLOCK], loader):
             batch = network.data_preprocessor(batch, training=False)
-            labels = view.labels(batch["data_samples"])
-            batches.append((view.logits, batch["inputs"], labels))
+            labels = adapter.labels(batch["data_samples"])
+            batches.append((adapter.logits, batch["inputs"], labels))
         for over in overs:
             outputs = data.protocol.task_labels(step)
             estimator = MeanGradientEstimator(network, params, outputs, over=over)

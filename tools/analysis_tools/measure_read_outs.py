@@ -26,7 +26,7 @@ from mmengine.config import DictAction
 from torch import Tensor, nn
 
 from vdfd_seg.cli import run_guarded
-from vdfd_seg.environment import quiet_imports
+from vdfd_seg.utils.environment import quiet_imports
 
 
 @torch.no_grad()
@@ -44,7 +44,7 @@ def features(network: nn.Module, data, part: str, samples: list, cfg: dict, turn
 def gaussians_after(networks: Sequence[nn.Module], data, cfg: dict) -> dict:
     """The Gaussians after the last step: moved in two ways, left, and from old images."""
     from vdfd_seg.distillation import ClassGaussians, linear_drift
-    from vdfd_seg.methods.gaussian_read_out import turned_thirds
+    from vdfd_seg.methods.common.gaussian_classifier import turned_thirds
 
     def of(network, step):
         found, _, batches = features(network, data, "train", data.train_samples(step), cfg)
@@ -77,13 +77,13 @@ def gaussians_after(networks: Sequence[nn.Module], data, cfg: dict) -> dict:
 def measure(config: str, work_dir: Path, weight: float, options: dict | None = None) -> dict:
     """Accuracies in percent by read-out, see the module's text."""
     from vdfd_seg.engine.finished import FinishedRun
-    from vdfd_seg.engine.networks import checked_view
-    from vdfd_seg.methods.gaussian_read_out import within_tasks
+    from vdfd_seg.engine.networks import checked_adapter
+    from vdfd_seg.methods.common.gaussian_classifier import within_tasks
 
     run = FinishedRun(config, work_dir, options)
     data, cfg, last = run.data, run.loader, len(run.saved) - 1
     networks = [run.network(step) for step in range(last + 1)]
-    view = checked_view(networks[-1], run.protocol)
+    adapter = checked_adapter(networks[-1], run.protocol)
     found, heads, batches = features(
         networks[-1], data, data.evaluate_on_part, data.test_samples(last), cfg
     )
@@ -91,7 +91,7 @@ def measure(config: str, work_dir: Path, weight: float, options: dict | None = N
     def accuracy(scores: Tensor) -> float:
         parts = scores.split([len(batch) for batch in batches])
         right = torch.cat([
-            view.competing(part, batch).argmax(1) == batch.labels
+            adapter.competing(part, batch).argmax(1) == batch.labels
             for part, batch in zip(parts, batches, strict=True)
         ])  # fmt: skip
         tasks = torch.cat([batch.tasks for batch in batches])

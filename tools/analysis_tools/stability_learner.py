@@ -134,7 +134,7 @@ class Learner:
         self.diverged = False
 
     def copy(self) -> "Learner":
-        """A copy; the views into the flat vector are made anew."""
+        """A copy; the adapters into the flat vector are made anew."""
         other = copy.copy(self)
         for name, value in vars(self).items():
             if name not in ("args", "tasks", "seed", "classes", "adam"):

@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from vdfd_seg.datasets.cifar import convert_cifar100
+from vdfd_seg.datasets.conversion.cifar import convert_cifar100
 from vdfd_seg.errors import InputError
 
 

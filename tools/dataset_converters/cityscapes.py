@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from vdfd_seg.datasets.cityscapes import convert_cityscapes, describe
+from vdfd_seg.datasets.conversion.cityscapes import convert_cityscapes, describe
 from vdfd_seg.errors import InputError
 
 

@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from vdfd_seg.datasets.digit_scenes import write_digit_scenes
+from vdfd_seg.datasets.embedded.digit_scenes import write_digit_scenes
 from vdfd_seg.errors import InputError
 
 

@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from vdfd_seg.datasets.voc_aug import COUNTS, convert_voc_aug, download_voc_aug
+from vdfd_seg.datasets.conversion.voc_aug import COUNTS, convert_voc_aug, download_voc_aug
 from vdfd_seg.errors import InputError
 
 

@@ -10,8 +10,8 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 
-from vdfd_seg.environment import check_distributions, explain_import_error
 from vdfd_seg.errors import InputError, LostProcessError, Stopped, StorageError, unknown_name
+from vdfd_seg.utils.environment import check_distributions, explain_import_error
 from vdfd_seg.version import __version__
 
 COMMANDS = {

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 
 from vdfd_seg.cli.arguments import add_options_argument
-from vdfd_seg.environment import quiet_imports
+from vdfd_seg.utils.environment import quiet_imports
 
 
 def parser() -> argparse.ArgumentParser:
@@ -34,8 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     with quiet_imports():
         from vdfd_seg.engine import load_settings
-        from vdfd_seg.engine.adopt import adopt
-        from vdfd_seg.paths import resolve_config
+        from vdfd_seg.engine.run.adopt import adopt
+        from vdfd_seg.utils.paths import resolve_config
 
     settings = load_settings(resolve_config(args.config), args.cfg_options, args.seed)
     work_dir = settings.work_dir(args.work_dir)

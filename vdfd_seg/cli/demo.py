@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from vdfd_seg.environment import quiet_imports
-from vdfd_seg.processes import run_jobs
+from vdfd_seg.multi_run.processes import run_jobs
+from vdfd_seg.utils.environment import quiet_imports
 
 RUNS = (
     ("finetune", "finetune/finetune_deeplabv3_r18-d4_digitscenes-4-3"),
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     with quiet_imports():
         from vdfd_seg.cli.multi_run import report_on
-        from vdfd_seg.engine.multi_run import jobs_of
+        from vdfd_seg.multi_run.plan import jobs_of
 
     out = Path(args.out)
     runs = plan(out, args.seeds, args.iters)
@@ -54,8 +54,8 @@ def plan(out: Path, seeds: Sequence[int], iters: int | None = None) -> list:
         iters: Iterations of each step; None for the configs' own.
     """
     from vdfd_seg.engine import load_settings
-    from vdfd_seg.engine.multi_run import Run
-    from vdfd_seg.paths import resolve_config
+    from vdfd_seg.multi_run.plan import Run
+    from vdfd_seg.utils.paths import resolve_config
 
     changes: dict[str, Any] = {
         "log_level": "WARNING",

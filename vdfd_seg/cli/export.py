@@ -4,9 +4,9 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from vdfd_seg.environment import quiet_imports
 from vdfd_seg.errors import InputError
-from vdfd_seg.paths import find_checkpoints
+from vdfd_seg.utils.environment import quiet_imports
+from vdfd_seg.utils.paths import find_checkpoints
 
 FORMATS = {".pth": "mmseg", ".onnx": "onnx"}
 
@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise InputError(f"--out would overwrite the checkpoint '{checkpoint}'.")
     with quiet_imports():
         from vdfd_seg.export import export_mmseg, export_onnx
-        from vdfd_seg.files import writable_dir
+        from vdfd_seg.utils.files import writable_dir
 
     writable_dir(out.parent, "folder of --out")
     if kind == "mmseg":

@@ -4,8 +4,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from vdfd_seg.environment import quiet_imports
 from vdfd_seg.errors import InputError
+from vdfd_seg.utils.environment import quiet_imports
 
 
 def parser() -> argparse.ArgumentParser:
@@ -46,8 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.diff and (args.masks or args.step is not None):
         raise InputError("--diff goes with neither --masks nor --step; infer each step by itself.")
     with quiet_imports():
-        from vdfd_seg.files import writable_dir
         from vdfd_seg.inference.outputs import Source
+        from vdfd_seg.utils.files import writable_dir
 
     source = Source(args.images, args.out)
     predict = _differences(args) if args.diff else _one(args)

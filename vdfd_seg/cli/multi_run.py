@@ -4,9 +4,9 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from vdfd_seg.environment import quiet_imports
 from vdfd_seg.errors import InputError
-from vdfd_seg.processes import run_jobs
+from vdfd_seg.multi_run.processes import run_jobs
+from vdfd_seg.utils.environment import quiet_imports
 
 FEW = 12
 """Up to so many runs are shown step by step."""
@@ -52,8 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if getattr(args, key) < least:
             raise InputError(f"--{key} {getattr(args, key)} must be at least {least}.")
     with quiet_imports():
-        from vdfd_seg.engine.multi_run import jobs_of, plan_runs
-        from vdfd_seg.paths import resolve_config
+        from vdfd_seg.multi_run.plan import jobs_of, plan_runs
+        from vdfd_seg.utils.paths import resolve_config
 
     runs = plan_runs(
         [resolve_config(config) for config in args.configs],
@@ -75,7 +75,7 @@ def report_on(runs: Sequence, work_dir: Path, title: str | None = None) -> int:
     """Print the comparison of finished runs and write ``comparison.txt`` and ``report.html``.
 
     Args:
-        runs: :class:`~vdfd_seg.engine.multi_run.Run` objects.
+        runs: :class:`~vdfd_seg.multi_run.plan.Run` objects.
         work_dir: Where the files go.
         title: Title of the report.
 
@@ -83,7 +83,7 @@ def report_on(runs: Sequence, work_dir: Path, title: str | None = None) -> int:
         The exit status: 0 when all runs are finished, else 1.
     """
     from vdfd_seg.evaluation import RunFiles, format_comparison, format_table
-    from vdfd_seg.files import atomic_write_text
+    from vdfd_seg.utils.files import atomic_write_text
     from vdfd_seg.visualization import write_report
 
     finished = [run for run in runs if run.finished]

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from vdfd_seg.environment import quiet_imports
+from vdfd_seg.utils.environment import quiet_imports
 
 
 def parser() -> argparse.ArgumentParser:

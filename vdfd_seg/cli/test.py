@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vdfd_seg.cli.arguments import add_run_arguments
-from vdfd_seg.environment import quiet_imports
 from vdfd_seg.errors import InputError
-from vdfd_seg.paths import find_checkpoints
+from vdfd_seg.utils.environment import quiet_imports
+from vdfd_seg.utils.paths import find_checkpoints
 
 
 def parser() -> argparse.ArgumentParser:
@@ -36,8 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         from vdfd_seg.engine import evaluate_checkpoints, load_settings
         from vdfd_seg.evaluation import format_table, write_results
-        from vdfd_seg.files import writable_dir
-        from vdfd_seg.paths import resolve_config
+        from vdfd_seg.utils.files import writable_dir
+        from vdfd_seg.utils.paths import resolve_config
     if args.out:
         writable_dir(Path(args.out).parent, "folder of --out")
         if Path(args.out).is_dir():

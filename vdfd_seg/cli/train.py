@@ -5,9 +5,9 @@ import os
 from collections.abc import Sequence
 
 from vdfd_seg.cli.arguments import add_run_arguments
-from vdfd_seg.environment import quiet_imports
 from vdfd_seg.errors import InputError, LostProcessError, Stopped, StorageError
-from vdfd_seg.files import is_storage_error
+from vdfd_seg.utils.environment import quiet_imports
+from vdfd_seg.utils.files import is_storage_error
 
 
 def parser() -> argparse.ArgumentParser:
@@ -43,11 +43,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         from mmengine.dist import is_main_process
 
         from vdfd_seg.engine import load_settings, train_sequence
-        from vdfd_seg.engine.dry_run import dry_run
-        from vdfd_seg.engine.settings import command_line, parse_steps
+        from vdfd_seg.engine.input.dry_run import dry_run
+        from vdfd_seg.engine.input.settings import command_line, parse_steps
         from vdfd_seg.evaluation import format_table
-        from vdfd_seg.paths import resolve_config
-        from vdfd_seg.stopping import listening, lost_process, requeue
+        from vdfd_seg.utils.paths import resolve_config
+        from vdfd_seg.utils.signals import listening, lost_process, requeue
         from vdfd_seg.visualization import write_report
 
     settings = load_settings(resolve_config(args.config), args.cfg_options, args.seed, args.amp)

@@ -1,9 +1,9 @@
 """The sequence over steps."""
 
-from vdfd_seg.engine.optim_wrapper import DeviceAmpOptimWrapper
-from vdfd_seg.engine.sequence import train_sequence
-from vdfd_seg.engine.settings import Settings, load_settings
-from vdfd_seg.engine.testing import evaluate_checkpoints
+from vdfd_seg.engine.input.settings import Settings, load_settings
+from vdfd_seg.engine.run.optim_wrapper import DeviceAmpOptimWrapper
+from vdfd_seg.engine.run.sequence import train_sequence
+from vdfd_seg.engine.run.testing import evaluate_checkpoints
 
 __all__ = [
     "DeviceAmpOptimWrapper",

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from mmengine.dist import all_reduce, get_dist_info
 
-from vdfd_seg.datasets.classification_data import ClassificationData
+from vdfd_seg.datasets.classification.data import ClassificationData
 from vdfd_seg.evaluation import accuracy, accuracy_row, recall_per_class
-from vdfd_seg.files import atomic_write_text, writable_dir
 from vdfd_seg.models import ContinualLearner
 from vdfd_seg.protocols import Protocol
+from vdfd_seg.utils.files import atomic_write_text, writable_dir
 
 
 @torch.no_grad()
@@ -48,7 +48,9 @@ def classification_confusions(
     for batch in data.pass_over(part, samples, cfg):
         scores = learner.val_step(batch)
         labels = batch["data_samples"].labels
-        classes = learner.view.competing(scores, batch["data_samples"].to(scores.device)).argmax(1)
+        classes = learner.adapter.competing(scores, batch["data_samples"].to(scores.device)).argmax(
+            1
+        )
         classes = classes.cpu()
         total += torch.bincount(labels * count + classes, minlength=count * count)
         predicted[place : place + len(classes) * world : world] = classes

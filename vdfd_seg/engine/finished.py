@@ -5,13 +5,13 @@ from typing import Any
 
 from torch import nn
 
-from vdfd_seg.checkpoint import load_step
-from vdfd_seg.engine.data import open_data
-from vdfd_seg.engine.environment import set_up
+from vdfd_seg.engine.input.data import open_data
+from vdfd_seg.engine.input.settings import load_settings
 from vdfd_seg.engine.networks import finished_network
-from vdfd_seg.engine.settings import load_settings
+from vdfd_seg.engine.run.environment import set_up
 from vdfd_seg.errors import InputError
-from vdfd_seg.paths import resolve_config, step_name
+from vdfd_seg.utils.checkpoint import load_step
+from vdfd_seg.utils.paths import resolve_config, step_name
 
 
 class FinishedRun:
@@ -23,7 +23,7 @@ class FinishedRun:
         options: Changes to the config.
 
     Attributes:
-        data: What :func:`~vdfd_seg.engine.data.open_data` gives.
+        data: What :func:`~vdfd_seg.engine.input.data.open_data` gives.
         protocol: The protocol.
         loader: The config of the loader that evaluation uses.
         saved: The checkpoint of each step.

@@ -12,12 +12,16 @@ from mmengine.logging import MMLogger
 from mmengine.model import BaseModule, revert_sync_batchnorm
 from torch import nn
 
-from vdfd_seg.datasets.seeding import derived_seed
-from vdfd_seg.engine.failures import failing
+from vdfd_seg.engine.input.failures import failing
 from vdfd_seg.errors import InputError
-from vdfd_seg.models import ClassificationView, ContinualClassifier, SegmentationView, view_of
+from vdfd_seg.models import (
+    ClassificationAdapter,
+    ContinualClassifier,
+    SegmentationAdapter,
+    adapter_of,
+)
 from vdfd_seg.models.memory_format import lay_out
-from vdfd_seg.pretrained import (
+from vdfd_seg.models.pretrained import (
     checked_readers,
     is_pretrained,
     load_pretrained,
@@ -25,6 +29,7 @@ from vdfd_seg.pretrained import (
 )
 from vdfd_seg.protocols import Protocol
 from vdfd_seg.registry import MODELS
+from vdfd_seg.utils.seeding import derived_seed
 
 
 def model_config(model: dict, sizes: int | Sequence[int]) -> ConfigDict:
@@ -122,7 +127,7 @@ def unlogged():
 
 def network_of_step(
     model: dict, protocol, step: int, old_state: dict | None, growth: str, seed: int
-) -> SegmentationView | ClassificationView:
+) -> SegmentationAdapter | ClassificationAdapter:
     """The network that ``step`` trains, with its weights set.
 
     Args:
@@ -139,15 +144,17 @@ def network_of_step(
     """
     torch.manual_seed(derived_seed(seed, "weights", step))
     network, _ = build_network(model, protocol.task_sizes(step), pretrained=old_state is None)
-    view = checked_view(network, protocol)
+    adapter = checked_adapter(network, protocol)
     if old_state is not None:
-        view.load(old_state, protocol.num_classes(step - 1), growth)
+        adapter.load(old_state, protocol.num_classes(step - 1), growth)
     network.to(get_device())
-    return view
+    return adapter
 
 
-def checked_view(network: nn.Module, protocol: Protocol) -> SegmentationView | ClassificationView:
-    """The view of a network that is of the protocol's kind.
+def checked_adapter(
+    network: nn.Module, protocol: Protocol
+) -> SegmentationAdapter | ClassificationAdapter:
+    """The adapter of a network that is of the protocol's kind.
 
     Raises:
         InputError: For a classifier under a segmentation protocol, or the reverse.
@@ -158,7 +165,7 @@ def checked_view(network: nn.Module, protocol: Protocol) -> SegmentationView | C
             f"model type {type(network).__name__} is not for protocol '{protocol.name}' of "
             f"{protocol.dataset}, which is about {protocol.problem}."
         )
-    return view_of(network, protocol.scenario)
+    return adapter_of(network, protocol.scenario)
 
 
 def finished_network(model: dict, sizes: int | Sequence[int], state: dict) -> nn.Module:
@@ -174,5 +181,5 @@ def finished_network(model: dict, sizes: int | Sequence[int], state: dict) -> nn
     """
     network, _ = build_network(model, sizes)
     num_classes = sizes if isinstance(sizes, int) else sum(sizes)
-    view_of(network, "class").load(state, num_classes)
+    adapter_of(network, "class").load(state, num_classes)
     return network.to(get_device()).eval().requires_grad_(False)

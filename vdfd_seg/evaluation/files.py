@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from vdfd_seg.errors import DamagedError, InputError
-from vdfd_seg.files import atomic_write_text
+from vdfd_seg.utils.files import atomic_write_text
 
 SCHEMA = 1
 _TOP = ("method", "config", "seed", "protocol", "metric", "matrix", "summary", "steps")

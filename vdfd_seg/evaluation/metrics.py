@@ -9,8 +9,8 @@ from mmengine.evaluator import BaseMetric
 from PIL import Image
 
 from vdfd_seg.evaluation.functional import Average, confusion_matrix, mean_iou
-from vdfd_seg.files import atomic_write_image
 from vdfd_seg.registry import METRICS
+from vdfd_seg.utils.files import atomic_write_image
 
 
 @METRICS.register_module()

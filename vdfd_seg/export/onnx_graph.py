@@ -16,12 +16,12 @@ from mmseg.models import EncoderDecoder
 from mmseg.models.utils import resize
 from torch import Tensor, nn
 
-from vdfd_seg.checkpoint import load_step
-from vdfd_seg.environment import optional_module
 from vdfd_seg.errors import InputError
 from vdfd_seg.inference.loading import head_sizes, load_predictor
 from vdfd_seg.inference.masks import image_transforms
 from vdfd_seg.models import ContinualClassifier, ContinualLearner
+from vdfd_seg.utils.checkpoint import load_step
+from vdfd_seg.utils.environment import optional_module
 from vdfd_seg.version import __version__
 from vdfd_seg.visualization import default_palette
 
@@ -84,7 +84,7 @@ class Classifies(nn.Module):
         super().__init__()
         assert isinstance(learner.network, ContinualClassifier)
         self.network, self.method = learner.network, learner.method
-        self._view = [learner.view]
+        self._view = [learner.adapter]
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """``(N, C)`` scores and ``(N,)`` int64 labels of ``(N, 3, H, W)`` images."""

@@ -21,18 +21,18 @@ class MethodHook(Hook):
     def before_train(self, runner) -> None:
         """Register with the optimiser."""
         learner = learner_of(runner)
-        method, view = learner.method, learner.view
+        method, adapter = learner.method, learner.adapter
         optimizer = runner.optim_wrapper.optimizer
 
         def before(*_):
-            method.before_update(view)
+            method.before_update(adapter)
 
         def after(*_):
             if method.optimizer is not None:
                 _follow(method.optimizer, optimizer)
                 method.optimizer.step()
                 method.optimizer.zero_grad()
-            method.after_update(view, optimizer.param_groups[0]["lr"])
+            method.after_update(adapter, optimizer.param_groups[0]["lr"])
 
         self.handles = [
             optimizer.register_step_pre_hook(before),

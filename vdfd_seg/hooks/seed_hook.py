@@ -7,8 +7,8 @@ import torch
 from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 
-from vdfd_seg.datasets.seeding import derived_seed
 from vdfd_seg.registry import HOOKS
+from vdfd_seg.utils.seeding import derived_seed
 
 
 @HOOKS.register_module()

@@ -7,13 +7,13 @@ from pathlib import Path
 from mmengine.dist import barrier, is_main_process
 from mmengine.hooks import Hook
 
-from vdfd_seg.checkpoint import save_plain
 from vdfd_seg.errors import Stopped
-from vdfd_seg.files import previous_state
 from vdfd_seg.hooks.gradient_norms import non_finite_parameters
 from vdfd_seg.hooks.learner import learner_of
 from vdfd_seg.registry import HOOKS
-from vdfd_seg.stopping import asked_to_stop
+from vdfd_seg.utils.checkpoint import save_plain
+from vdfd_seg.utils.files import previous_state
+from vdfd_seg.utils.signals import asked_to_stop
 
 
 @HOOKS.register_module()

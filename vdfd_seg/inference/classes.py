@@ -11,9 +11,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from vdfd_seg.datasets.image_batches import LabelledImages
+from vdfd_seg.datasets.classification.batches import LabelledImages
+from vdfd_seg.datasets.classification.folder import read_image
 from vdfd_seg.datasets.image_files import check_array
-from vdfd_seg.datasets.image_folder import read_image
 from vdfd_seg.models import ContinualLearner
 
 
@@ -113,7 +113,7 @@ class ClassPredictor:
         known = torch.full((len(images),), self.task or 0)
         samples = LabelledImages(torch.zeros_like(known), known)
         scores = self.learner.test_step({"inputs": inputs, "data_samples": samples})
-        return self.learner.view.competing(scores, samples.to(scores.device)).softmax(1)
+        return self.learner.adapter.competing(scores, samples.to(scores.device)).softmax(1)
 
     def _pixels(self, image: str | Path | np.ndarray) -> np.ndarray:
         if not isinstance(image, np.ndarray):

@@ -9,17 +9,17 @@ from mmengine.logging import print_log
 from mmengine.registry import Registry
 from mmseg import registry as mmseg_registry
 
-from vdfd_seg.checkpoint import load_step
-from vdfd_seg.engine.environment import set_up
 from vdfd_seg.engine.networks import finished_network
+from vdfd_seg.engine.run.environment import set_up
 from vdfd_seg.errors import InputError
 from vdfd_seg.inference.classes import ClassPredictor
 from vdfd_seg.inference.masks import Predictor
 from vdfd_seg.methods import FineTune, Method, build_method
-from vdfd_seg.models import ContinualLearner, view_of
+from vdfd_seg.models import ContinualLearner, adapter_of
 from vdfd_seg.models.classifier import ROTATIONS
-from vdfd_seg.paths import find_checkpoints
 from vdfd_seg.registry import METHODS
+from vdfd_seg.utils.checkpoint import load_step
+from vdfd_seg.utils.paths import find_checkpoints
 
 _REGISTRIES = [METHODS, *(r for r in vars(mmseg_registry).values() if isinstance(r, Registry))]
 
@@ -61,8 +61,8 @@ def load_predictor(
             f"checkpoint '{checkpoint}' has no task {task}; it has seen 0 to {len(sizes) - 1}."
         )
     network = finished_network(meta["model"], sizes, saved["state_dict"])
-    view = view_of(network, "class" if task is None else "task")
-    learner = ContinualLearner(network, _method(saved), view).eval()
+    adapter = adapter_of(network, "class" if task is None else "task")
+    learner = ContinualLearner(network, _method(saved), adapter).eval()
     if classifies:
         return ClassPredictor(learner, meta, task)
     return Predictor(learner, meta)

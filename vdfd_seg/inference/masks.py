@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from mmcv.transforms import Compose
 
-from vdfd_seg.datasets.crops import whole_image
 from vdfd_seg.datasets.image_files import check_array
 from vdfd_seg.datasets.image_limit import check_image_size
+from vdfd_seg.datasets.segmentation.crops import whole_image
 from vdfd_seg.errors import InputError
 from vdfd_seg.models import ContinualLearner
 from vdfd_seg.visualization import default_palette, legend, overlay

@@ -14,11 +14,11 @@ from tqdm import tqdm
 
 from vdfd_seg.datasets.image_files import find_images
 from vdfd_seg.errors import InputError
-from vdfd_seg.files import atomic_write_image, atomic_write_text
 from vdfd_seg.inference.classes import ClassPredictor
 from vdfd_seg.inference.differences import Differences, changes_of
 from vdfd_seg.inference.masks import Predictor
 from vdfd_seg.inference.video import VideoReader, VideoWriter, is_video
+from vdfd_seg.utils.files import atomic_write_image, atomic_write_text
 
 # Images (name, pixels) to (name, picture, mask or None).
 _LONGEST_NAME = 255  # Bytes, on all usual file systems.

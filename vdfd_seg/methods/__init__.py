@@ -4,8 +4,8 @@ import inspect
 from collections.abc import Mapping
 
 from vdfd_seg.errors import InputError, unknown_name
-from vdfd_seg.methods.base import Method
-from vdfd_seg.methods.context import TaskContext
+from vdfd_seg.methods.common.base import Method
+from vdfd_seg.methods.common.context import TaskContext
 from vdfd_seg.methods.ewc import EWC
 from vdfd_seg.methods.finetune import FineTune
 from vdfd_seg.methods.icarl import ICaRL

@@ -3,8 +3,8 @@
 import torch.nn.functional as F
 from torch import Tensor
 
-from vdfd_seg.methods.context import TaskContext
-from vdfd_seg.methods.importance import RunningImportance
+from vdfd_seg.methods.common.context import TaskContext
+from vdfd_seg.methods.common.importance import RunningImportance
 from vdfd_seg.registry import METHODS
 
 
@@ -25,7 +25,7 @@ class EWC(RunningImportance):
         weight: :math:`\lambda`. Default 5000 with ``estimator="facil"``, FACIL's own, and 1000 with
             ``"image"``, the best of four on CIFAR-100 (docs/en/notes/results_cifar100.md).
         alpha, images, estimator, batch_size, per_filter, permuted: See
-            :class:`~vdfd_seg.methods.importance.RunningImportance`.
+            :class:`~vdfd_seg.methods.common.importance.RunningImportance`.
 
     Raises:
         InputError: See there.

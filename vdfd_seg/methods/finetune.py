@@ -1,6 +1,6 @@
 """Fine-tuning: the lower bound."""
 
-from vdfd_seg.methods.base import Method
+from vdfd_seg.methods.common.base import Method
 from vdfd_seg.registry import METHODS
 
 

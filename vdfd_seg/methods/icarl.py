@@ -7,18 +7,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vdfd_seg.datasets.task_dataset import Sample
+from vdfd_seg.datasets.segmentation.task_dataset import Sample
 from vdfd_seg.errors import InputError
-from vdfd_seg.methods.context import TaskContext
-from vdfd_seg.methods.distilling import Distilling, sigmoid_distillation
-from vdfd_seg.methods.features import features_of
-from vdfd_seg.methods.options import at_least_one, not_negative
+from vdfd_seg.methods.common.context import TaskContext
+from vdfd_seg.methods.common.features import features_of
+from vdfd_seg.methods.common.options import at_least_one, not_negative
+from vdfd_seg.methods.common.teacher import TeacherMethod, sigmoid_distillation
 from vdfd_seg.protocols import Protocol
 from vdfd_seg.registry import METHODS
 
 
 @METHODS.register_module()
-class ICaRL(Distilling):
+class ICaRL(TeacherMethod):
     r"""Keeps exemplars of old classes, and classifies by the nearest mean of exemplars.
 
     Training runs over the step's images and all exemplars; all classes seen compete, in both
@@ -80,13 +80,13 @@ class ICaRL(Distilling):
     def before_task(self, context: TaskContext) -> None:
         """Take the teacher, and let all classes seen compete even where the task is known."""
         super().before_task(context)
-        context.view.within_task = False
+        context.adapter.within_task = False
 
-    def extra_losses(self, view, outputs, samples) -> dict[str, Tensor]:
+    def extra_losses(self, adapter, outputs, samples) -> dict[str, Tensor]:
         """The weighted distillation of the old classes' sigmoids."""
         if self.teacher is None:
             return {}
-        old = view.old_logits(self.teacher, outputs)
+        old = adapter.old_logits(self.teacher, outputs)
         return {"loss_kd": self.weight * sigmoid_distillation(outputs.all_logits, old)}
 
     def after_task(self, context: TaskContext) -> dict:
@@ -113,11 +113,11 @@ class ICaRL(Distilling):
         """Take the means of the exemplars."""
         self.means = state["means"]
 
-    def predict(self, view, inputs: Tensor, samples) -> Tensor:
+    def predict(self, adapter, inputs: Tensor, samples) -> Tensor:
         """Minus the distance to each class's mean ``(N, C)``; logits before there are means."""
         if self.means is None:
-            return view.network(inputs, samples, mode="predict")
-        features = F.normalize(view.outputs(inputs).embedding.float(), dim=1)
+            return adapter.network(inputs, samples, mode="predict")
+        features = F.normalize(adapter.outputs(inputs).embedding.float(), dim=1)
         # Not cdist, which cannot be exported to ONNX; 51 MB for 250 images and 100 classes.
         return -torch.linalg.vector_norm(features[:, None] - self.means.to(features), dim=2)
 

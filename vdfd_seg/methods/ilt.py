@@ -3,8 +3,8 @@
 import torch.nn.functional as F
 from torch import Tensor
 
+from vdfd_seg.methods.common.options import not_negative
 from vdfd_seg.methods.lwf import LwF
-from vdfd_seg.methods.options import not_negative
 from vdfd_seg.registry import METHODS
 
 
@@ -47,15 +47,15 @@ class ILT(LwF):
         not_negative(self, feature_weight=feature_weight)
         self.feature_weight = feature_weight
 
-    def extra_losses(self, view, outputs, samples) -> dict[str, Tensor]:
+    def extra_losses(self, adapter, outputs, samples) -> dict[str, Tensor]:
         """The weighted distillations, from one forward pass of the old network."""
         if self.teacher is None:
             return {}
-        old = view.old_outputs(self.teacher, outputs)
-        pairs = list(zip(view.body(outputs), view.body(old), strict=True))
+        old = adapter.old_outputs(self.teacher, outputs)
+        pairs = list(zip(adapter.body(outputs), adapter.body(old), strict=True))
         terms = [F.mse_loss(new.float(), past.float()) for new, past in pairs]
         features = sum(terms[1:], start=terms[0]) / len(terms)
-        outputs_kd = self.distilled(view, outputs.all_logits, old.all_logits, samples)
+        outputs_kd = self.distilled(adapter, outputs.all_logits, old.all_logits, samples)
         return {
             "loss_kd": self.weight * outputs_kd,
             "loss_features": self.feature_weight * features,

@@ -1,7 +1,7 @@
 """Joint training: the upper bound."""
 
-from vdfd_seg.methods.base import Method
-from vdfd_seg.methods.context import TaskContext
+from vdfd_seg.methods.common.base import Method
+from vdfd_seg.methods.common.context import TaskContext
 from vdfd_seg.registry import METHODS
 
 

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 import torch.nn.functional as F
 from torch import Tensor
 
-from vdfd_seg.methods.distilling import Distilling
-from vdfd_seg.methods.options import not_negative, one_of, positive
-from vdfd_seg.models.losses.wide import wide
+from vdfd_seg.losses.wide import wide
+from vdfd_seg.methods.common.options import not_negative, one_of, positive
+from vdfd_seg.methods.common.teacher import TeacherMethod
 from vdfd_seg.registry import METHODS
 
 
@@ -57,7 +57,7 @@ def distillation_over_groups(
 
 
 @METHODS.register_module()
-class LwF(Distilling):
+class LwF(TeacherMethod):
     """Adds a distillation of the old classes from the network of the step before.
 
     ``L = L_CE + weight * l``, see :func:`distillation_loss`. Nothing is carried between steps; the
@@ -92,23 +92,23 @@ class LwF(Distilling):
         self.average_classes = average_classes
         self.trains_old_heads = variant == "paper"
 
-    def extra_losses(self, view, outputs, samples) -> dict[str, Tensor]:
+    def extra_losses(self, adapter, outputs, samples) -> dict[str, Tensor]:
         """The weighted distillation."""
         if self.teacher is None:
             return {}
-        old = view.old_logits(self.teacher, outputs)
-        return {"loss_kd": self.weight * self.distilled(view, outputs.all_logits, old, samples)}
+        old = adapter.old_logits(self.teacher, outputs)
+        return {"loss_kd": self.weight * self.distilled(adapter, outputs.all_logits, old, samples)}
 
-    def distilled(self, view, new: Tensor, old: Tensor, samples) -> Tensor:
+    def distilled(self, adapter, new: Tensor, old: Tensor, samples) -> Tensor:
         """The distillation before weighting.
 
         Args:
-            view: The view.
+            adapter: The adapter.
             new: ``all_logits`` of the network that trains.
             old: The teacher's.
             samples: The batch's data samples, for the resolution of their labels.
         """
-        new, old = view.at_labels(new, samples), view.at_labels(old, samples)
-        rows = view.old_groups(self.num_old, apart=self.trains_old_heads)
+        new, old = adapter.at_labels(new, samples), adapter.at_labels(old, samples)
+        rows = adapter.old_groups(self.num_old, apart=self.trains_old_heads)
         groups = ((new[:, each], old[:, each]) for each in rows)
         return distillation_over_groups(groups, self.temperature, self.average_classes)

@@ -3,9 +3,9 @@
 import torch.nn.functional as F
 from torch import Tensor
 
-from vdfd_seg.methods.distilling import Distilling, sigmoid_distillation
-from vdfd_seg.methods.options import not_negative
-from vdfd_seg.models.losses import wide
+from vdfd_seg.losses import wide
+from vdfd_seg.methods.common.options import not_negative
+from vdfd_seg.methods.common.teacher import TeacherMethod, sigmoid_distillation
 from vdfd_seg.protocols import IGNORE_INDEX
 from vdfd_seg.registry import METHODS
 
@@ -35,7 +35,7 @@ def binary_cross_entropy(
 
 
 @METHODS.register_module()
-class LwFMC(Distilling):
+class LwFMC(TeacherMethod):
     r"""LwF-MC, "multi-class": iCaRL's training loss without its exemplars.
 
     .. math::
@@ -66,16 +66,16 @@ class LwFMC(Distilling):
         not_negative(self, weight=weight)
         self.weight = weight
 
-    def task_loss(self, view, outputs, samples) -> dict[str, Tensor]:
+    def task_loss(self, adapter, outputs, samples) -> dict[str, Tensor]:
         """Binary cross-entropy of the main head; the losses of the auxiliary ones."""
-        logits = view.at_labels(outputs.logits, samples)
-        loss = binary_cross_entropy(logits, view.labels(samples))
-        return {"decode.loss_bce": loss, **view.auxiliary_losses(outputs, samples)}
+        logits = adapter.at_labels(outputs.logits, samples)
+        loss = binary_cross_entropy(logits, adapter.labels(samples))
+        return {"decode.loss_bce": loss, **adapter.auxiliary_losses(outputs, samples)}
 
-    def extra_losses(self, view, outputs, samples) -> dict[str, Tensor]:
+    def extra_losses(self, adapter, outputs, samples) -> dict[str, Tensor]:
         """The weighted distillation of the old classes' sigmoids."""
         if self.teacher is None:
             return {}
-        old = view.at_labels(view.old_logits(self.teacher, outputs), samples)
-        new = view.at_labels(outputs.logits, samples)
+        old = adapter.at_labels(adapter.old_logits(self.teacher, outputs), samples)
+        new = adapter.at_labels(outputs.logits, samples)
         return {"loss_kd": self.weight * sigmoid_distillation(new, old)}

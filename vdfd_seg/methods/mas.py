@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
-from vdfd_seg.methods.context import TaskContext
-from vdfd_seg.methods.importance import RunningImportance
+from vdfd_seg.methods.common.context import TaskContext
+from vdfd_seg.methods.common.importance import RunningImportance
 from vdfd_seg.registry import METHODS
 
 
@@ -23,7 +23,7 @@ class MAS(RunningImportance):
         weight: :math:`\lambda`. Default 1 with ``estimator="facil"``, FACIL's own, and 2 with
             ``"image"``, the paper's 1, whose penalty has no factor 1/2.
         alpha, images, estimator, batch_size, per_filter, permuted: See
-            :class:`~vdfd_seg.methods.importance.RunningImportance`.
+            :class:`~vdfd_seg.methods.common.importance.RunningImportance`.
 
     Raises:
         InputError: See there.

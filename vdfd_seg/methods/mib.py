@@ -2,21 +2,21 @@
 
 from torch import Tensor
 
-from vdfd_seg.methods.context import TaskContext
-from vdfd_seg.methods.distilling import Distilling
-from vdfd_seg.methods.options import not_negative, positive
-from vdfd_seg.models.losses import unbiased_distillation
+from vdfd_seg.losses import unbiased_distillation
+from vdfd_seg.methods.common.context import TaskContext
+from vdfd_seg.methods.common.options import not_negative, positive
+from vdfd_seg.methods.common.teacher import TeacherMethod
 from vdfd_seg.registry import METHODS
 
 
 @METHODS.register_module()
-class MiB(Distilling):
+class MiB(TeacherMethod):
     r"""Distils under the background shift.
 
     .. math::
         L = L_{UNCE} + \lambda\, \ell_{UNKD},
 
-    the distillation of :func:`~vdfd_seg.models.losses.unbiased_distillation` at the resolution of
+    the distillation of :func:`~vdfd_seg.losses.unbiased_distillation` at the resolution of
     the labels, for the main head alone (the authors' network has no other). The rest of MiB is
     config: ``loss_decode=dict(type='vdfd_seg.UnbiasedCrossEntropyLoss')`` for the heads, and
     ``growth=dict(init='balanced')``. Where no old class is hidden in the background
@@ -47,12 +47,12 @@ class MiB(Distilling):
         super().before_task(context)
         self.hides = self.num_hidden(context) > 0
 
-    def extra_losses(self, view, outputs, samples) -> dict[str, Tensor]:
+    def extra_losses(self, adapter, outputs, samples) -> dict[str, Tensor]:
         """The weighted unbiased distillation."""
         if self.teacher is None:
             return {}
-        new = view.at_labels(outputs.logits, samples)
-        old = view.at_labels(view.old_logits(self.teacher, outputs), samples)
+        new = adapter.at_labels(outputs.logits, samples)
+        old = adapter.at_labels(adapter.old_logits(self.teacher, outputs), samples)
         if not self.hides:
             new = new[:, : self.num_old]
         return {"loss_kd": self.weight * unbiased_distillation(new, old, self.alpha)}

@@ -8,20 +8,20 @@ import torch
 from mmengine.structures import PixelData
 from torch import Tensor
 
-from vdfd_seg.methods.context import TaskContext
-from vdfd_seg.methods.distilled_maps import distilled_maps, growth_factor
-from vdfd_seg.methods.distilling import Distilling
-from vdfd_seg.methods.options import at_least_one, not_negative, one_of
-from vdfd_seg.methods.pseudo_labels import EntropyMedians, normalised_entropy, pseudo_labels
-from vdfd_seg.models.losses import local_pod_loss
-from vdfd_seg.models.segmentation import Outputs, SegmentationView
+from vdfd_seg.losses import local_pod_loss
+from vdfd_seg.methods.common.context import TaskContext
+from vdfd_seg.methods.common.distilled_maps import distilled_maps, growth_factor
+from vdfd_seg.methods.common.options import at_least_one, not_negative, one_of
+from vdfd_seg.methods.common.pseudo_labels import EntropyMedians, normalised_entropy, pseudo_labels
+from vdfd_seg.methods.common.teacher import TeacherMethod
+from vdfd_seg.models.adapters.segmentation import Outputs, SegmentationAdapter
 from vdfd_seg.registry import METHODS
 
 ENTROPIES = ("unit", "released")
 
 
 @METHODS.register_module()
-class PLOP(Distilling):
+class PLOP(TeacherMethod):
     r"""Pseudo-labels from the old network, and distillation of its maps by Local POD.
 
     .. math::
@@ -30,9 +30,10 @@ class PLOP(Distilling):
 
     Douillard et al., "PLOP: Learning without Forgetting for Continual Semantic Segmentation",
     CVPR 2021. The maps are those of the backbone's stages, the input of the classifier and the
-    low-resolution logits, see :func:`~vdfd_seg.models.losses.local_pod_distance`;
+    low-resolution logits, see :func:`~vdfd_seg.losses.local_pod_distance`;
     :math:`C` counts all classes, :math:`C_{new}` the step's. Labels :math:`\hat y` and factors
-    :math:`\nu`: :func:`~vdfd_seg.methods.pseudo_labels.pseudo_labels`. Domain-incremental, or
+    :math:`\nu`: :func:`~vdfd_seg.methods.common.pseudo_labels.pseudo_labels`. Domain-incremental,
+    or
     where no background hides old classes, labels stay as they are and :math:`\nu = 1`; with the
     same classes in every domain the root is 1 too (11-5, 11-1 and 1-1 on Cityscapes were
     published with 1e-4 for the features and 1e-4 or 1e-3 for the logits).
@@ -128,29 +129,29 @@ class PLOP(Distilling):
     def _find_thresholds(self, context: TaskContext) -> Tensor:
         medians = EntropyMedians(context.num_hidden, self.bins, context.device)
         assert self.teacher is not None
-        old = SegmentationView(self.teacher)
+        old = SegmentationAdapter(self.teacher)
         for inputs, samples in context.batches():
-            labels = context.view.labels(samples)
+            labels = context.adapter.labels(samples)
             logits = old.upsample(old.logits(inputs), labels)
             hidden = labels < context.num_hidden
             entropy = self.scale * normalised_entropy(logits)
             medians.update(entropy[hidden], logits.argmax(1)[hidden])
         return medians.compute().clamp(min=self.min_threshold)
 
-    def loss(self, view, inputs: Tensor, samples: list) -> dict[str, Tensor]:
+    def loss(self, adapter, inputs: Tensor, samples: list) -> dict[str, Tensor]:
         """All terms, from one forward pass of each network."""
         try:
-            return super().loss(view, inputs, samples)
+            return super().loss(adapter, inputs, samples)
         finally:
             # Or the graph would live on into the next iteration.
             self._seen = None
 
-    def targets(self, view, outputs, samples: list) -> list:
+    def targets(self, adapter, outputs, samples: list) -> list:
         """Copies of the samples with pseudo-labels and, as ``image_weight``, the factors."""
         if self.thresholds is None or self.teacher is None:
             return samples
-        labels = view.labels(samples)
-        logits = view.upsample(self._outputs_of_old(view, outputs).logits, labels)
+        labels = adapter.labels(samples)
+        logits = adapter.upsample(self._outputs_of_old(adapter, outputs).logits, labels)
         labels, factors = pseudo_labels(labels, logits, self.thresholds, self.scale)
         copies = [sample.new() for sample in samples]
         for copy, label, factor in zip(copies, labels, factors, strict=True):
@@ -158,11 +159,13 @@ class PLOP(Distilling):
             copy.image_weight = factor if self.adaptive_factor else torch.ones_like(factor)
         return copies
 
-    def task_loss(self, view, outputs, samples: list) -> dict[str, Tensor]:
+    def task_loss(self, adapter, outputs, samples: list) -> dict[str, Tensor]:
         """The heads' losses of each image times its factor, and the mean factor for the log."""
         if not samples or "image_weight" not in samples[0]:
-            return view.task_loss(outputs, samples)
-        images = [view.task_loss(_image(outputs, i), [sample]) for i, sample in enumerate(samples)]
+            return adapter.task_loss(outputs, samples)
+        images = [
+            adapter.task_loss(_image(outputs, i), [sample]) for i, sample in enumerate(samples)
+        ]
         weights = torch.stack([sample.image_weight for sample in samples])
         losses = {}
         for name in images[0]:
@@ -172,31 +175,31 @@ class PLOP(Distilling):
         losses["adaptive_factor"] = weights.mean()
         return losses
 
-    def extra_losses(self, view, outputs, samples: list) -> dict[str, Tensor]:
+    def extra_losses(self, adapter, outputs, samples: list) -> dict[str, Tensor]:
         """The weighted Local POD."""
         if self.teacher is None:
             return {}
-        old = self._outputs_of_old(view, outputs)
+        old = self._outputs_of_old(adapter, outputs)
         weights = [self.feature_weight] * (len(outputs.features) + 1) + [self.logits_weight]
         with torch.autocast(outputs.inputs.device.type, enabled=False):
             pod = local_pod_loss(
-                self._maps(view, outputs),
-                self._maps(SegmentationView(self.teacher), old),
+                self._maps(adapter, outputs),
+                self._maps(SegmentationAdapter(self.teacher), old),
                 weights,
                 self.scales,
             )
         return {"loss_pod": self.growth * pod}
 
-    def _outputs_of_old(self, view: SegmentationView, outputs: Outputs) -> Outputs:
+    def _outputs_of_old(self, adapter: SegmentationAdapter, outputs: Outputs) -> Outputs:
         """The old network's for the same images, computed once an iteration."""
         assert self.teacher is not None
         if self._seen is None or self._seen[0] is not outputs:
             with torch.autocast(outputs.inputs.device.type, enabled=False):
-                self._seen = outputs, view.old_outputs(self.teacher, outputs)
+                self._seen = outputs, adapter.old_outputs(self.teacher, outputs)
         return self._seen[1]
 
-    def _maps(self, view: SegmentationView, outputs: Outputs) -> list[Tensor]:
-        return distilled_maps(view, outputs, self.num_old, self.background)
+    def _maps(self, adapter: SegmentationAdapter, outputs: Outputs) -> list[Tensor]:
+        return distilled_maps(adapter, outputs, self.num_old, self.background)
 
 
 def _image(outputs: Outputs, index: int) -> Outputs:

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from vdfd_seg.methods.context import TaskContext
-from vdfd_seg.methods.importance import ImportancePenalty, buffer_name, penalised
-from vdfd_seg.methods.options import positive
+from vdfd_seg.methods.common.context import TaskContext
+from vdfd_seg.methods.common.importance import ImportancePenalty, buffer_name, penalised
+from vdfd_seg.methods.common.options import positive
 from vdfd_seg.registry import METHODS
 
 
@@ -42,17 +42,17 @@ class SI(ImportancePenalty):
     def before_task(self, context: TaskContext) -> None:
         """Begin the sums; the start of the step is kept from the first task on."""
         super().before_task(context)
-        for name, parameter in penalised(context.view).items():
+        for name, parameter in penalised(context.adapter).items():
             key = buffer_name(name)
             self.register_buffer(f"path_{key}", torch.zeros_like(parameter))
             if not hasattr(self, f"anchor_{key}"):
                 self.register_buffer(f"anchor_{key}", parameter.detach().clone())
 
     @torch.no_grad()
-    def before_update(self, view) -> None:
+    def before_update(self, adapter) -> None:
         """Keep the weights and the gradient of the task's loss."""
         self._before = {}
-        for name, parameter in penalised(view).items():
+        for name, parameter in penalised(adapter).items():
             if parameter.grad is None:
                 continue
             gradient = parameter.grad.clone()
@@ -62,9 +62,9 @@ class SI(ImportancePenalty):
             self._before[name] = (parameter.clone(), gradient)
 
     @torch.no_grad()
-    def after_update(self, view, learning_rate: float) -> None:
+    def after_update(self, adapter, learning_rate: float) -> None:
         """Add the step's share."""
-        params = penalised(view)
+        params = penalised(adapter)
         for name, (weights, gradient) in self._before.items():
             path = getattr(self, f"path_{buffer_name(name)}")
             path -= gradient * (params[name] - weights)
@@ -73,7 +73,7 @@ class SI(ImportancePenalty):
     def estimate(self, context: TaskContext) -> dict[str, Tensor]:
         """The task's share of each parameter, over how far it moved."""
         found = {}
-        for name, parameter in penalised(context.view).items():
+        for name, parameter in penalised(context.adapter).items():
             path = getattr(self, f"path_{buffer_name(name)}")
             moved = parameter.detach() - self.anchor_of(name)
             found[name] = path / (moved.square() + self.damping)

@@ -1,4 +1,4 @@
-"""VDFD for networks seen through a view: segmentors and classifiers alike."""
+"""VDFD for networks seen through an adapter: segmentors and classifiers alike."""
 
 import torch
 from mmengine.dist import all_reduce
@@ -16,9 +16,9 @@ from vdfd_seg.distillation.loss import ACCUMULATIONS
 from vdfd_seg.distillation.pixels import MEANS
 from vdfd_seg.distillation.precision import PRECISIONS
 from vdfd_seg.errors import InputError
-from vdfd_seg.methods.base import Method
-from vdfd_seg.methods.context import TaskContext
-from vdfd_seg.methods.options import (
+from vdfd_seg.methods.common.base import Method
+from vdfd_seg.methods.common.context import TaskContext
+from vdfd_seg.methods.common.options import (
     at_least_one,
     none_or_at_least_one,
     not_negative,
@@ -129,7 +129,7 @@ class VDFD(Method):
         self.directions = directions
         self.penalty: VariationalDistillationLoss | None = None
         self.num_old = 0
-        self.held_rows: dict[str, Tensor] = {}
+        self.frozen_rows: dict[str, Tensor] = {}
 
     def check(self, protocol: Protocol) -> None:
         """Refuse ``old_rows`` where old rows are not a matter of the method."""
@@ -151,8 +151,8 @@ class VDFD(Method):
         if states and self.weight:
             params = self._penalised(context)
             if self.old_rows == "penalised":
-                named = dict(context.view.network.named_parameters())
-                params.update({name: named[name] for name in self._classifier(context.view)})
+                named = dict(context.adapter.network.named_parameters())
+                params.update({name: named[name] for name in self._classifier(context.adapter)})
             memories = [GradientMemory.from_state(state) for state in states]
             self.penalty = VariationalDistillationLoss(
                 # Growth may have moved old rows: hold on to them as they are now.
@@ -172,7 +172,7 @@ class VDFD(Method):
                     weight_decay=self.gcn_weight_decay,
                 )
 
-    def extra_losses(self, view, outputs, samples) -> dict[str, Tensor]:
+    def extra_losses(self, adapter, outputs, samples) -> dict[str, Tensor]:
         """The weighted penalty; its two terms beside it, for the log."""
         if self.penalty is None:
             return {}
@@ -183,20 +183,20 @@ class VDFD(Method):
             "vdfd_log_det": log_det.detach(),
         }
 
-    def before_update(self, view) -> None:
+    def before_update(self, adapter) -> None:
         """Clear the gradients of frozen old rows, and keep the rows themselves."""
         if self.old_rows == "frozen" and self.num_old:
-            parameters = dict(view.network.named_parameters())
-            for name in view.rows:
+            parameters = dict(adapter.network.named_parameters())
+            for name in adapter.rows:
                 if parameters[name].grad is not None:
                     parameters[name].grad[: self.num_old] = 0
-                self.held_rows[name] = parameters[name].detach()[: self.num_old].clone()
+                self.frozen_rows[name] = parameters[name].detach()[: self.num_old].clone()
 
-    def after_update(self, view, learning_rate: float) -> None:
+    def after_update(self, adapter, learning_rate: float) -> None:
         """Undo weight decay and momentum on frozen rows; the proximal treatment's step."""
-        if self.held_rows:
-            parameters = dict(view.network.named_parameters())
-            for name, rows in self.held_rows.items():
+        if self.frozen_rows:
+            parameters = dict(adapter.network.named_parameters())
+            for name, rows in self.frozen_rows.items():
                 parameters[name].data[: self.num_old] = rows
         if self.penalty is not None and self.treatment == "proximal":
             sizes = {k: learning_rate * p.requires_grad for k, p in self.penalty.params.items()}
@@ -212,28 +212,30 @@ class VDFD(Method):
         # What a task's memory covers stays covered where a later step freezes it.
         memories = context.carried.get("memories", [])
         known = {name for memory in memories for name in memory["shapes"]}
-        view = context.view
-        return penalisable_parameters(view.network, view.not_distilled, self.unknown, known)
+        adapter = context.adapter
+        return penalisable_parameters(
+            adapter.network, adapter.excluded_prefixes, self.unknown, known
+        )
 
-    def _classifier(self, view) -> list[str]:
-        bias = view.classifier()[1]
+    def _classifier(self, adapter) -> list[str]:
+        bias = adapter.classifier()[1]
         kinds = ("weight",) if bias is None else ("weight", "bias")
-        return [f"{view.classifier_name}.{kind}" for kind in kinds]
+        return [f"{adapter.classifier_name}.{kind}" for kind in kinds]
 
     def _estimate(self, context: TaskContext) -> GradientMemory:
-        protocol, view = context.protocol, context.view
+        protocol, adapter = context.protocol, context.adapter
         labels = protocol.task_labels(context.step)
         if self.outputs == "seen":
             labels = range(protocol.num_classes(context.step))
         estimator = MeanGradientEstimator(
-            view.network, self._penalised(context), outputs=labels, over=self.over
+            adapter.network, self._penalised(context), outputs=labels, over=self.over
         )
-        rows, bias = view.classifier()
+        rows, bias = adapter.classifier()
         # Sum of the classifier's inputs over all pixels, and the number of pixels.
         total = torch.zeros(rows.shape[1] + 1, dtype=torch.float64, device=rows.device)
 
         def logits(inputs: Tensor) -> Tensor:
-            outputs = view.outputs(inputs)
+            outputs = adapter.outputs(inputs)
             pixels = outputs.embedding.detach().transpose(0, 1).flatten(1).double()
             total[:-1] += pixels.sum(1)
             total[-1] += pixels.shape[1]
@@ -241,7 +243,7 @@ class VDFD(Method):
 
         with estimator:
             for inputs, samples in context.batches(limit=self.images):
-                estimator.update(logits, inputs, view.labels(samples))
+                estimator.update(logits, inputs, adapter.labels(samples))
         rows = rows.detach()[list(labels)]
         classifier = None
         if self.old_rows == "penalised":
@@ -250,7 +252,7 @@ class VDFD(Method):
                 "mean_feature": (total[:-1] / total[-1]).float(),
                 "rows": rows.clone(),
                 "bias": None if bias is None else bias.detach()[list(labels)],
-                "names": self._classifier(view),
+                "names": self._classifier(adapter),
             }
         memory = estimator.compute(rank=self.rank, prototypes=rows, classifier=classifier)
         if self.directions == "random":

@@ -8,13 +8,13 @@ from torch import Tensor
 from vdfd_seg.distillation import VariationalBound
 from vdfd_seg.distillation.precision import PRECISIONS
 from vdfd_seg.errors import InputError
-from vdfd_seg.methods.base import Method
-from vdfd_seg.methods.context import TaskContext
-from vdfd_seg.methods.gaussian_read_out import GaussianReadOut, within_tasks
+from vdfd_seg.losses import new_classes_as_background
+from vdfd_seg.methods.common.base import Method
+from vdfd_seg.methods.common.context import TaskContext
+from vdfd_seg.methods.common.gaussian_classifier import GaussianClassifier, within_tasks
+from vdfd_seg.methods.common.options import at_least_one, not_negative, one_of, positive
+from vdfd_seg.methods.common.output_cache import OutputCache
 from vdfd_seg.methods.lwf import distillation_over_groups
-from vdfd_seg.methods.options import at_least_one, not_negative, one_of, positive
-from vdfd_seg.methods.output_cache import OutputCache
-from vdfd_seg.models.losses import new_classes_as_background
 from vdfd_seg.protocols import Protocol
 from vdfd_seg.registry import METHODS
 
@@ -124,7 +124,7 @@ class VDFDPlus(Method):
         self.gcn_widths = (None, None) if gcn_widths is None else tuple(gcn_widths)
         self.gaussians = gaussians
         self.labels_after_task = gaussians > 0
-        self.read_out = GaussianReadOut() if gaussians else None
+        self.read_out = GaussianClassifier() if gaussians else None
         self.bound: VariationalBound | None = None
         self.cache: OutputCache | None = None
         self.num_old = 0
@@ -147,20 +147,20 @@ class VDFDPlus(Method):
             self.read_out.begin(context)
         if not context.step or not self.weight:
             return
-        protocol, view = context.protocol, context.view
+        protocol, adapter = context.protocol, context.adapter
         sizes = [size for size in protocol.task_sizes(context.step - 1) if size]
         self.num_old = sum(sizes)
         self.hides = self.num_hidden(context) > 0
         self.groups = sizes if protocol.scenario == "task" else [self.num_old]
         if self.family == "gaussian":
-            self._build_bound(view.classifier()[0].detach()[: self.num_old].split(sizes))
+            self._build_bound(adapter.classifier()[0].detach()[: self.num_old].split(sizes))
         self.views = self.count
         assert context.views is not None
-        view.network.eval()
+        adapter.network.eval()
         self.cache = OutputCache(
-            context.views(self.count), lambda inputs: self._of_old_classes(view.logits(inputs))
+            context.views(self.count), lambda inputs: self._of_old_classes(adapter.logits(inputs))
         )
-        view.network.train()
+        adapter.network.train()
         context.log(f"cached the outputs of {len(self.cache.values)} views")
 
     def _build_bound(self, prototypes: Sequence[Tensor]) -> None:
@@ -170,7 +170,7 @@ class VDFDPlus(Method):
                 self.bound.parameters(), lr=self.gcn_lr, weight_decay=self.gcn_weight_decay
             )
 
-    def extra_losses(self, view, outputs, samples) -> dict[str, Tensor]:
+    def extra_losses(self, adapter, outputs, samples) -> dict[str, Tensor]:
         """The weighted bound; a Gaussian's two terms beside it, for the log."""
         if self.cache is None:
             return {}
@@ -204,13 +204,13 @@ class VDFDPlus(Method):
         if self.read_out is not None and "gaussians" in state:
             self.read_out.restore(state["gaussians"])
 
-    def predict(self, view, inputs: Tensor, samples):
+    def predict(self, adapter, inputs: Tensor, samples):
         """Predictions of the heads, or scores ``(N, C)`` with the Gaussians."""
         if self.read_out is None or self.read_out.discriminant is None:
-            return super().predict(view, inputs, samples)
-        outputs = view.outputs(inputs)
+            return super().predict(adapter, inputs, samples)
+        outputs = adapter.outputs(inputs)
         scores = self.read_out.scores(outputs.embedding)
-        if view.scenario != "task":
+        if adapter.scenario != "task":
             return scores
-        sizes = view.network.head_sizes
+        sizes = adapter.network.head_sizes
         return within_tasks(outputs.logits.float(), scores, sizes, self.gaussians)

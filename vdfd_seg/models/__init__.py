@@ -1,25 +1,25 @@
-"""Networks and losses, and the views through which methods see them."""
+"""Networks and losses, and the adapters through which methods see them."""
 
-from vdfd_seg.models.classification import ClassificationOutputs, ClassificationView
+from vdfd_seg.losses import TaskAwareLoss, UnbiasedCrossEntropyLoss
+from vdfd_seg.models.adapters import adapter_of
+from vdfd_seg.models.adapters.classification import ClassificationAdapter, ClassificationOutputs
+from vdfd_seg.models.adapters.segmentation import Outputs, SegmentationAdapter
 from vdfd_seg.models.classifier import ContinualClassifier
 from vdfd_seg.models.growth import grow, register_class_rows
 from vdfd_seg.models.image_batch_preprocessor import ImageBatchPreprocessor
 from vdfd_seg.models.learner import ContinualLearner
-from vdfd_seg.models.losses import TaskAwareLoss, UnbiasedCrossEntropyLoss
-from vdfd_seg.models.segmentation import Outputs, SegmentationView
-from vdfd_seg.models.views import view_of
 
 __all__ = [
+    "ClassificationAdapter",
     "ClassificationOutputs",
-    "ClassificationView",
     "ContinualClassifier",
     "ContinualLearner",
     "ImageBatchPreprocessor",
     "Outputs",
-    "SegmentationView",
+    "SegmentationAdapter",
     "TaskAwareLoss",
     "UnbiasedCrossEntropyLoss",
+    "adapter_of",
     "grow",
     "register_class_rows",
-    "view_of",
 ]

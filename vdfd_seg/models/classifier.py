@@ -119,7 +119,7 @@ class ContinualClassifier(nn.Module):
 
         Args:
             inputs: ``(N, 3, H, W)``.
-            data_samples: Not used: what competes with what is the view's to say.
+            data_samples: Not used: what competes with what is the adapter's to say.
             mode: ``"tensor"`` or ``"predict"``.
         """
         rows = self.rows_per_class

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
 
-from vdfd_seg.datasets.image_batches import LabelledImages
+from vdfd_seg.datasets.classification.batches import LabelledImages
 from vdfd_seg.errors import InputError
 from vdfd_seg.registry import MODELS
 

@@ -17,7 +17,7 @@ class ContinualLearner(BaseModel):
     Args:
         network: The segmentor or classifier of MMSegmentation's kind.
         method: A :class:`vdfd_seg.methods.Method`.
-        view: The method's view of ``network``.
+        adapter: The method's view of ``network``.
 
     Attributes:
         on_terms: Called with the terms of each iteration's loss, by name and with their graph,
@@ -29,11 +29,11 @@ class ContinualLearner(BaseModel):
     # Methods know models, not the reverse; as a Module it would have no methods of its own.
     method: Any
 
-    def __init__(self, network: nn.Module, method: nn.Module, view):
+    def __init__(self, network: nn.Module, method: nn.Module, adapter):
         super().__init__(data_preprocessor=network.data_preprocessor)
         self.network = network
         self.method = method
-        self.view = view
+        self.adapter = adapter
 
     def init_weights(self):
         """Does nothing: a step's weights are set when its network is built and grown."""
@@ -41,9 +41,9 @@ class ContinualLearner(BaseModel):
     def forward(self, inputs, data_samples=None, mode="tensor"):
         """MMEngine's three modes: ``loss`` and ``predict`` go through the method."""
         if mode == "loss":
-            return self.method.loss(self.view, inputs, data_samples)
+            return self.method.loss(self.adapter, inputs, data_samples)
         if mode == "predict":
-            return self.method.predict(self.view, inputs, data_samples)
+            return self.method.predict(self.adapter, inputs, data_samples)
         return self.network(inputs, data_samples, mode=mode)
 
     def parse_losses(self, losses):

@@ -66,7 +66,7 @@ class Protocol:
             [0, 1). Chosen by a hash of each image's name, so adding images
             moves no other image.
         domain_split: Domain-incremental only: how the images of a domain are
-            divided, see :mod:`vdfd_seg.datasets.selection`. None when the
+            divided, see :mod:`vdfd_seg.datasets.segmentation.selection`. None when the
             data set comes with its own test images.
         test_share: Share of test images under ``domain_split``.
         palette: One RGB colour a class, in the order of ``classes``.

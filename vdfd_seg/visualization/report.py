@@ -9,7 +9,7 @@ import jinja2
 from vdfd_seg.evaluation.groups import Group, group_runs, peak_of_step
 from vdfd_seg.evaluation.readable import format_number, human_bytes, human_peak, human_seconds
 from vdfd_seg.evaluation.runs import RunFiles, describe_protocol, protocol_marks, read_runs
-from vdfd_seg.files import atomic_write_text
+from vdfd_seg.utils.files import atomic_write_text
 from vdfd_seg.version import __version__
 from vdfd_seg.visualization import figures, tables
 from vdfd_seg.visualization.samples import collect_samples, palette_of

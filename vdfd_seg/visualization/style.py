@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from vdfd_seg.files import atomic_write, atomic_write_text
+from vdfd_seg.utils.files import atomic_write, atomic_write_text
 
 # Okabe and Ito, "Color Universal Design", 2008, without black and yellow, which vanish on a dark
 # and on a light page: told apart with any colour vision.

@@ -1,5 +1,5 @@
 data_root = 'data/digitscenes'
-# The data set is written on first use; see vdfd_seg/datasets/digit_scenes.py.
+# The data set is written on first use; see vdfd_seg/datasets/embedded/digit_scenes.py.
 data_preparation = dict(
     type='vdfd_seg.write_digit_scenes', root=data_root, num_train=800, size=(64, 64))
 train_pipeline = [

@@ -1,0 +1,86 @@
+import io
+import sys
+import tarfile
+
+import pytest
+
+from tests.fake_voc import write_tar
+from vdfd_seg.datasets.conversion import archives
+from vdfd_seg.datasets.conversion.archives import read_members
+from vdfd_seg.errors import InputError
+
+FILES = {"./a/one.txt": b"1", "a/two.txt": b"22", "b/three.bin": bytes(range(256)) * 40}
+
+
+def read(path, wanted=lambda name: True):
+    return dict(read_members(path, wanted, "the archive of the test"))
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:xz"])
+def test_wanted_members_come_with_their_content(tmp_path, mode):
+    path = write_tar(tmp_path / "archive", FILES, mode)
+    assert read(path) == {"a/one.txt": b"1", **dict(list(FILES.items())[1:])}
+    assert read(path, lambda name: name.startswith("a/")) == {"a/one.txt": b"1", "a/two.txt": b"22"}
+
+
+def test_links_and_folders_are_passed_over(tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("secret")
+    path = tmp_path / "archive"
+    with tarfile.open(path, "w") as archive:
+        for name, kind in (("link", tarfile.SYMTYPE), ("hard", tarfile.LNKTYPE)):
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = kind, str(secret)
+            archive.addfile(member)
+        folder = tarfile.TarInfo("folder")
+        folder.type = tarfile.DIRTYPE
+        archive.addfile(folder)
+    assert read(path) == {}
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:xz"])
+def test_cut_at_any_place(tmp_path, mode):
+    """Refused, unless a plain tar is cut between members: no content is ever half."""
+    content = write_tar(tmp_path / "archive", FILES, mode).read_bytes()
+    whole = read(tmp_path / "archive")
+    cut = tmp_path / "cut"
+    refused = 0
+    ends = range(0, len(content), 97) if mode == "w" else range(len(content))
+    for end in ends:
+        cut.write_bytes(content[:end])
+        try:
+            assert read(cut).items() <= whole.items()
+        except InputError as error:
+            assert str(error).startswith(f"{cut}: ") and "the archive of the test" in str(error)
+            refused += 1
+    assert refused == len(ends) or (mode == "w" and refused > 10)
+
+
+def test_other_files(tmp_path):
+    (tmp_path / "text").write_text("no archive\n" * 100)
+    with pytest.raises(InputError, match="text: no archive, or a damaged or truncated one"):
+        read(tmp_path / "text")
+    with pytest.raises(InputError, match="absent: there is no such file"):
+        read(tmp_path / "absent")
+    with pytest.raises(InputError, match=r"no archive.*Is a directory"):
+        read(tmp_path)
+
+
+def test_a_member_that_is_far_too_large_is_not_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(archives, "MAX_MEMBER", 100)
+    path = write_tar(tmp_path / "archive", FILES)
+    with pytest.raises(InputError, match=r"b/three\.bin is far too large"):
+        read(path)
+    assert read(path, lambda name: name.startswith("a/"))
+
+
+def test_progress_on_a_terminal(tmp_path, monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    path = write_tar(tmp_path / "archive.tgz", FILES, "w:gz")
+    for progress in (True, False):
+        monkeypatch.setattr("sys.stderr", Terminal())
+        assert len(dict(read_members(path, bool, "the archive", progress))) == 3
+        assert ("archive.tgz: 100%" in sys.stderr.getvalue()) == progress

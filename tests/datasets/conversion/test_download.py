@@ -1,0 +1,121 @@
+"""Against a server of the test's own; nothing leaves the machine."""
+
+import hashlib
+import http.server
+import io
+import sys
+import threading
+
+import pytest
+
+from vdfd_seg.datasets.conversion.download import download
+from vdfd_seg.errors import InputError
+
+CONTENT = bytes(range(256)) * 4000
+MD5 = hashlib.md5(CONTENT).hexdigest()
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        server = self.server
+        asked = self.headers.get("Range")
+        server.asked.append(asked)
+        start = int(asked.removeprefix("bytes=").rstrip("-")) if asked and server.ranges else 0
+        if start >= len(CONTENT):
+            self.send_error(416)
+            return
+        self.send_response(206 if start else 200)
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(CONTENT) - 1}/{len(CONTENT)}")
+        self.send_header("Content-Length", str(len(CONTENT) - start))
+        self.end_headers()
+        self.wfile.write(CONTENT[start : server.until])
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def server():
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        running.asked, running.ranges, running.until = [], True, None
+        running.url = f"http://127.0.0.1:{running.server_address[1]}/file"
+        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()
+
+
+def test_fetches_and_leaves_no_other_file(server, tmp_path):
+    path = download(server.url, tmp_path / "new" / "file", MD5)
+    assert path.read_bytes() == CONTENT
+    assert [p.name for p in path.parent.iterdir()] == ["file"]
+
+
+def test_progress_on_a_terminal(server, tmp_path, monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    (tmp_path / "file.part").write_bytes(CONTENT[:512_000])
+    monkeypatch.setattr("sys.stderr", Terminal())
+    assert download(server.url, tmp_path / "file", MD5).read_bytes() == CONTENT
+    assert "file:  50%" in sys.stderr.getvalue() and "file: 100%" in sys.stderr.getvalue()
+
+
+def test_a_file_that_is_there_is_not_fetched(server, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    assert download(server.url, tmp_path / "file", MD5).read_text() == "mine"
+    assert server.asked == []
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_goes_on_after_the_connection_broke_off(server, tmp_path, ranges):
+    server.ranges, server.until = ranges, 300_000
+    with pytest.raises(InputError, match="Run the same again to go on"):
+        download(server.url, tmp_path / "file", MD5)
+    assert not (tmp_path / "file").exists()
+    present = (tmp_path / "file.part").stat().st_size
+    assert 0 < present <= 300_000
+    server.until = None
+    assert download(server.url, tmp_path / "file", MD5).read_bytes() == CONTENT
+    assert server.asked == [None, f"bytes={present}-"]
+
+
+def test_part_that_is_whole_already_is_fetched_anew(server, tmp_path):
+    (tmp_path / "file.part").write_bytes(CONTENT)
+    assert download(server.url, tmp_path / "file", MD5).read_bytes() == CONTENT
+    assert server.asked[-1] is None
+
+
+def test_other_content_is_removed(server, tmp_path):
+    (tmp_path / "file.part").write_bytes(b"x" * 1000)
+    with pytest.raises(InputError, match=f"not {MD5}; it was removed"):
+        download(server.url, tmp_path / "file", MD5)
+    assert list(tmp_path.iterdir()) == []
+    assert download(server.url, tmp_path / "file", MD5).read_bytes() == CONTENT
+
+
+def test_file_url(tmp_path):
+    (tmp_path / "source").write_bytes(CONTENT)
+    url = (tmp_path / "source").as_uri()
+    assert download(url, tmp_path / "copy", MD5).read_bytes() == CONTENT
+    (tmp_path / "other.part").write_bytes(CONTENT[:50])
+    assert download(url, tmp_path / "other").read_bytes() == CONTENT
+
+
+def test_source_that_cannot_be_reached(tmp_path):
+    with pytest.raises(InputError, match=r"absent: cannot be fetched to '.*copy'"):
+        download((tmp_path / "absent").as_uri(), tmp_path / "copy")
+    # A port that was free a moment ago.
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as closed:
+        port = closed.server_address[1]
+    with pytest.raises(InputError, match="cannot be fetched"):
+        download(f"http://127.0.0.1:{port}/file", tmp_path / "copy")
+
+
+def test_folder_that_cannot_be_made(server, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be fetched"):
+        download(server.url, tmp_path / "file" / "below", MD5)

@@ -1,0 +1,242 @@
+import gzip
+import hashlib
+import io
+import json
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.io import savemat
+
+from tests import fake_voc as fake
+from tools.dataset_converters import voc_aug as tool
+from vdfd_seg.datasets import voc_archives, voc_aug
+from vdfd_seg.datasets.conversion.voc_aug import COUNTS, convert_voc_aug
+from vdfd_seg.datasets.segmentation.source import open_source
+from vdfd_seg.errors import InputError
+from vdfd_seg.protocols import build_protocol
+
+FOUND = {"train": 4, "val": 1, "voc_masks": 3, "sbd_masks": 2}
+TRAIN = ["2007_000001", "2007_000003", "2008_000010", "2008_000011"]
+VOC_TAR, SBD_TAR = "VOCtrainval_11-May-2012.tar", "benchmark.tgz"
+
+
+@pytest.fixture(scope="module")
+def archives(tmp_path_factory):
+    return fake.write_archives(tmp_path_factory.mktemp("archives"))
+
+
+@pytest.fixture(scope="module")
+def written(archives, tmp_path_factory):
+    root = tmp_path_factory.mktemp("written") / "VOCaug"
+    assert convert_voc_aug(archives, root, counts=None) == FOUND
+    return root
+
+
+def changed(folder, voc=(), sbd=()):
+    """Archives with members replaced, or taken away (None)."""
+    files = []
+    for contents, prefix, changes in (
+        (fake.voc_files(), fake.VOC_FOLDER, voc),
+        (fake.sbd_files(), fake.SBD_FOLDER, sbd),
+    ):
+        contents |= {f"{prefix}/{name}": content for name, content in dict(changes).items()}
+        files.append({name: content for name, content in contents.items() if content is not None})
+    return fake.write_archives(folder, *files)
+
+
+def refused(archives, target, match, counts=None):
+    with pytest.raises(InputError, match=match):
+        convert_voc_aug(archives, target, counts)
+    assert not target.exists()
+    assert not list(target.parent.glob(".*.partial"))
+
+
+def test_lists_are_train_aug_and_val(written):
+    lists = written / "ImageSets/Segmentation"
+    assert (lists / "train.txt").read_text().split() == TRAIN
+    assert (lists / "val.txt").read_text().split() == ["2007_000002"]
+    folders = {"JPEGImages", "SegmentationClassAug", "ImageSets", "dataset.json"}
+    assert set(os.listdir(written)) == folders
+
+
+def test_images_are_copied_and_no_others(written):
+    names = {*TRAIN, "2007_000002"}
+    assert {path.stem for path in (written / "JPEGImages").iterdir()} == names
+    for name in names:
+        assert (written / f"JPEGImages/{name}.jpg").read_bytes() == fake.jpeg(name)
+
+
+def test_voc_masks_win_and_keep_their_void(written):
+    """2007_000001 and 2007_000002 have a mask of each kind."""
+    assert len(list((written / "SegmentationClassAug").iterdir())) == 5
+    for name in (*fake.VOC_LISTS["train"], *fake.VOC_LISTS["val"]):
+        with Image.open(written / f"SegmentationClassAug/{name}.png") as mask:
+            assert (np.asarray(mask) == fake.voc_mask(name)).all()
+    for name in TRAIN[2:]:
+        with Image.open(written / f"SegmentationClassAug/{name}.png") as mask:
+            assert mask.mode == "P" and mask.getpalette()[60:63] == [0, 64, 128]
+            assert (np.asarray(mask) == fake.sbd_mask(name)).all()
+
+
+def test_the_shipped_config_reads_it(written, registered_modules):
+    from vdfd_seg.engine import load_settings
+    from vdfd_seg.utils.paths import resolve_config
+
+    path = resolve_config("finetune/finetune_deeplabv3_r101-d16_2xb12-30e_voc-10-5-512x512")
+    settings = load_settings(path, {"data_root": str(written)})
+    sources = [
+        open_source(settings.config[part].dataset, build_protocol({"type": "VOC", "split": "10-5"}))
+        for part in ("train_dataloader", "test_dataloader")
+    ]
+    assert sources[0].index.names == tuple(TRAIN)
+    assert sources[1].index.names == ("2007_000002",)
+    assert sources[0].index.counts[0, [0, 1, 255]].tolist() == [8, 32, 8]
+    assert sources[0].index.counts[2, [0, 20]].tolist() == [6, 42]
+
+
+def test_a_finished_set_is_left_alone(archives, written):
+    before = {path: path.stat().st_mtime_ns for path in written.rglob("*")}
+    assert convert_voc_aug(archives / "absent", written, counts=None) == FOUND
+    assert {path: path.stat().st_mtime_ns for path in written.rglob("*")} == before
+
+
+@pytest.mark.parametrize(
+    "lost", ["SegmentationClassAug/2008_000010.png", "ImageSets/Segmentation/val.txt"]
+)
+def test_an_incomplete_set_is_written_again(archives, tmp_path, lost):
+    root = tmp_path / "VOCaug"
+    convert_voc_aug(archives, root, counts=None)
+    (root / lost).unlink()
+    assert convert_voc_aug(archives, root, counts=None) == FOUND
+    assert (root / lost).exists()
+
+
+def test_folder_with_other_content_is_refused(archives, tmp_path):
+    (tmp_path / "mine").write_text("")
+    with pytest.raises(InputError, match="this converter did not write"):
+        convert_voc_aug(archives, tmp_path, counts=None)
+    assert os.listdir(tmp_path) == ["mine"]
+
+
+def test_official_numbers_are_expected(archives, tmp_path):
+    assert COUNTS == {"train": 10582, "val": 1449}
+    refused(archives, tmp_path / "out", "4 training and 1 validation images, not 10582", COUNTS)
+
+
+def test_interrupted_conversion_leaves_nothing(archives, tmp_path, monkeypatch):
+    def interrupt(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(voc_aug, "copy_voc", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        convert_voc_aug(archives, tmp_path / "out", counts=None)
+    assert not (tmp_path / "out").exists()
+
+
+class TestWrongArchives:
+    def test_missing(self, tmp_path):
+        refused(tmp_path, tmp_path / "out", f"{VOC_TAR}: there is no such file")
+
+    def test_swapped(self, tmp_path):
+        folder = fake.write_archives(tmp_path / "in", fake.sbd_files(), fake.voc_files())
+        refused(folder, tmp_path / "out", rf"{VOC_TAR}: has no train.txt; expected .*VOC2012")
+
+    def test_something_else_in_the_place_of_sbd(self, tmp_path):
+        folder = fake.write_archives(tmp_path / "in", sbd={"readme": b"hello"})
+        refused(folder, tmp_path / "out", rf"{SBD_TAR}: has no train.txt; expected {SBD_TAR}")
+
+    @pytest.mark.parametrize("name", [VOC_TAR, SBD_TAR])
+    def test_truncated(self, tmp_path, name):
+        folder = fake.write_archives(tmp_path / "in")
+        content = (folder / name).read_bytes()
+        (folder / name).write_bytes(content[: len(content) // 2])
+        refused(folder, tmp_path / "out", f"{name}: no archive, or a damaged or truncated one")
+
+    def test_damaged_in_the_compressed_middle(self, tmp_path):
+        folder = fake.write_archives(tmp_path / "in")
+        with gzip.open(folder / SBD_TAR) as file:
+            plain = file.read()
+        damaged = bytearray(gzip.compress(plain))
+        damaged[-6] ^= 1  # the checksum
+        (folder / SBD_TAR).write_bytes(damaged)
+        refused(folder, tmp_path / "out", f"{SBD_TAR}: no archive, or a damaged or truncated one")
+
+    def test_image_or_mask_that_is_missing(self, tmp_path):
+        folder = changed(tmp_path / "1", voc={"JPEGImages/2008_000011.jpg": None})
+        refused(folder, tmp_path / "out", rf"{VOC_TAR}: 1 of 5 images .* no image .*2008_000011")
+        folder = changed(tmp_path / "2", voc={"SegmentationClass/2007_000003.png": None})
+        refused(folder, tmp_path / "out", rf"{VOC_TAR}: 1 of 5 images have no mask .*2007_000003")
+        folder = changed(tmp_path / "3", sbd={"cls/2008_000010.mat": None})
+        refused(folder, tmp_path / "out", rf"{SBD_TAR}: 1 of 5 images have no mask .*2008_000010")
+
+    def test_list_with_a_path_in_it(self, tmp_path):
+        folder = changed(tmp_path / "in", sbd={"train.txt": b"2008_000010\n../../evil\n"})
+        refused(folder, tmp_path / "out", rf"{SBD_TAR}: names '../../evil' in train.txt")
+
+    def test_colour_mask(self, tmp_path):
+        folder = changed(
+            tmp_path / "in", voc={"SegmentationClass/2007_000001.png": fake.jpeg("2007_000001")}
+        )
+        refused(folder, tmp_path / "out", r"2007_000001\.png is no palette image")
+
+    def test_mask_that_is_no_image(self, tmp_path):
+        folder = changed(tmp_path / "in", voc={"SegmentationClass/2007_000001.png": b"text"})
+        refused(folder, tmp_path / "out", r"2007_000001\.png cannot be read")
+
+    def test_mats_that_are_none(self, tmp_path):
+        file = io.BytesIO()
+        savemat(file, {"GTinst": 1})
+        good = fake.mat(fake.sbd_mask("2008_000010"))
+        mats = [b"", b"x" * 200, file.getvalue(), good[:-5], good[:100]]
+        for number, content in enumerate(mats):
+            folder = changed(tmp_path / str(number), sbd={"cls/2008_000010.mat": content})
+            refused(folder, tmp_path / "out", r"benchmark.tgz: .*2008_000010\.mat: no mask, or a")
+
+    def test_mat_with_other_classes(self, tmp_path):
+        folder = changed(
+            tmp_path / "in", sbd={"cls/2008_000010.mat": fake.mat(np.full((2, 2), 21, np.uint8))}
+        )
+        refused(folder, tmp_path / "out", "is not a mask of VOC's classes")
+
+
+def test_members_cannot_leave_the_target(tmp_path):
+    """Names with parent folders are passed over, or end where their last part belongs."""
+    evil = {
+        "JPEGImages/../../../evil/2007_000001.jpg": fake.jpeg("2007_000001"),
+        "JPEGImages/../../evil.jpg": b"evil",
+    }
+    folder = changed(tmp_path / "in", voc=evil, sbd={"cls/../../../evil.mat": b"evil"})
+    convert_voc_aug(folder, tmp_path / "a" / "out", counts=None)
+    found = {p.name for p in tmp_path.rglob("*") if "evil" in p.name}
+    assert not found
+
+
+class TestTool:
+    def test_prints_the_counts(self, archives, tmp_path, capsys):
+        assert tool.main([str(archives), str(tmp_path / "out"), "--any-counts"]) == 0
+        printed = capsys.readouterr().out
+        assert "train: 4 images, val: 1 images" in printed
+        assert "masks: 3 of VOC, 2 of SBD" in printed
+        described = json.loads((tmp_path / "out/dataset.json").read_text())
+        assert described["counts"] == FOUND
+
+    def test_bad_input_is_a_message_and_status_2(self, archives, tmp_path, capsys):
+        assert tool.main([str(archives), str(tmp_path / "out")]) == 2
+        error = capsys.readouterr().err
+        assert error.startswith("error: ") and error.count("\n") == 1
+
+    def test_download_fetches_what_is_missing(self, archives, tmp_path, capsys, monkeypatch):
+        def local(archive):
+            source = archives / archive.file
+            md5 = hashlib.md5(source.read_bytes()).hexdigest()
+            return voc_archives.Archive(archive.file, source.as_uri(), md5, archive.folder)
+
+        for name in ("VOC", "SBD"):
+            monkeypatch.setattr(voc_aug, name, local(getattr(voc_aug, name)))
+        folder = tmp_path / "in"
+        arguments = [str(folder), str(tmp_path / "out"), "--any-counts"]
+        assert tool.main(arguments) == 2
+        assert tool.main([*arguments, "--download"]) == 0
+        assert {path.name for path in folder.iterdir()} == {VOC_TAR, SBD_TAR}

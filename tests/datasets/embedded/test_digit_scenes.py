@@ -1,0 +1,223 @@
+import hashlib
+import json
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy import ndimage
+
+from tools.dataset_converters import digit_scenes as tool
+from vdfd_seg.datasets import build_index
+from vdfd_seg.datasets import write_digit_scenes as write
+from vdfd_seg.datasets.embedded.digit_scenes_render import digit_pool, photo_strips, render_scene
+from vdfd_seg.errors import InputError
+from vdfd_seg.protocols.digit_scenes import CLASSES as DIGIT_SCENES_CLASSES
+from vdfd_seg.protocols.digit_scenes import PALETTE as DIGIT_SCENES_PALETTE
+from vdfd_seg.registry import FUNCTIONS
+
+SMALL = {"num_train": 20, "num_val": 10, "size": (48, 64)}
+
+
+def content(root):
+    """SHA-256 of every file below ``root``, by relative path."""
+    return {
+        path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in root.rglob("*")
+        if path.is_file()
+    }
+
+
+def masks(root):
+    return {path.stem: np.asarray(Image.open(path)) for path in root.glob("SegmentationClass/*")}
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    return write(tmp_path_factory.mktemp("digits") / "DigitScenes", **SMALL)
+
+
+@pytest.fixture
+def copy(written, tmp_path):
+    return shutil.copytree(written, tmp_path / "copy")
+
+
+def test_classes_and_palette():
+    assert len(DIGIT_SCENES_CLASSES) == len(DIGIT_SCENES_PALETTE) == 11
+    assert len({tuple(colour) for colour in DIGIT_SCENES_PALETTE}) == 11
+
+
+def test_folder_layout_is_that_of_voc(written):
+    train = (written / "ImageSets/Segmentation/train.txt").read_text().split()
+    val = (written / "ImageSets/Segmentation/val.txt").read_text().split()
+    assert (len(train), len(val)) == (20, 10)
+    assert not set(train) & set(val)
+    assert {path.stem for path in written.glob("JPEGImages/*.jpg")} == {*train, *val}
+    assert {path.stem for path in written.glob("SegmentationClass/*.png")} == {*train, *val}
+    description = json.loads((written / "dataset.json").read_text())
+    assert description["dataset"] == "DigitScenes"
+    assert description["num_train"] == 20
+
+
+def test_images_and_masks_have_the_size_and_kind_asked_for(written):
+    image = Image.open(written / "JPEGImages/train_00000.jpg")
+    mask = Image.open(written / "SegmentationClass/train_00000.png")
+    assert image.size == mask.size == (64, 48)
+    assert (image.mode, mask.mode) == ("RGB", "P")
+    assert mask.getpalette()[: 3 * 11] == [c for colour in DIGIT_SCENES_PALETTE for c in colour]
+
+
+def test_masks_hold_every_class_and_no_other_id(written, tmp_path):
+    items = [
+        {"img_path": path, "seg_map_path": written / "SegmentationClass" / f"{path.stem}.png"}
+        for path in sorted(written.glob("JPEGImages/*.jpg"))
+    ]
+    index = build_index(items, num_classes=11, cache_dir=tmp_path)
+    train = np.array([name.startswith("train") for name in index.names])
+    for digit in range(1, 11):
+        holds = index.holds([digit])
+        assert holds[train].sum() >= 2
+        assert holds[~train].sum() >= 1
+    several = (index.counts[:, 1:11] > 0).sum(axis=1) > 1
+    assert several.any()
+    assert not several.all()
+
+
+def test_digits_never_touch_background_without_void_between(written):
+    for mask in masks(written).values():
+        digit = (mask > 0) & (mask < 255)
+        around = ndimage.binary_dilation(digit, np.ones((3, 3)))
+        assert not (around & (mask == 0)).any()
+
+
+def test_two_writes_are_equal_and_another_seed_differs(written, tmp_path):
+    assert content(write(tmp_path / "again", **SMALL)) == content(written)
+    other = content(write(tmp_path / "other", **SMALL, seed=1))
+    assert other["JPEGImages/train_00000.jpg"] != content(written)["JPEGImages/train_00000.jpg"]
+
+
+def test_a_scene_depends_on_its_number_and_not_on_how_many_there_are(written, tmp_path):
+    fewer = content(write(tmp_path / "fewer", num_train=3, num_val=1, size=(48, 64)))
+    whole = content(written)
+    pictures = [name for name in fewer if name.endswith((".jpg", ".png"))]
+    assert len(pictures) == 8
+    assert all(fewer[name] == whole[name] for name in pictures)
+
+
+def test_splits_share_no_scanned_digit():
+    used = {"train": set(), "val": set()}
+    for split, samples in used.items():
+        for number in range(20):
+            samples.update(render_scene(split, number, (48, 48), 0).samples)
+    assert used["train"]
+    assert used["val"]
+    assert not used["train"] & used["val"]
+    for digit in range(10):
+        train, val = digit_pool("train", digit), digit_pool("val", digit)
+        assert not set(train) & set(val)
+        assert 2.5 < len(train) / len(val) < 3.5
+
+
+@pytest.mark.parametrize("photo", [0, 1])
+def test_splits_share_no_part_of_a_photograph(photo):
+    columns = {
+        split: {c for start, end in photo_strips(split, photo, 640) for c in range(start, end)}
+        for split in ("train", "val")
+    }
+    assert not columns["train"] & columns["val"]
+    assert min(len(part) for part in columns.values()) > 100
+
+
+def test_finished_set_is_left_alone(copy):
+    before = {path: path.stat().st_mtime_ns for path in copy.rglob("*")}
+    assert write(copy, **SMALL) == copy
+    assert {path: path.stat().st_mtime_ns for path in copy.rglob("*")} == before
+
+
+@pytest.mark.parametrize("lost", ["JPEGImages/val_00003.jpg", "SegmentationClass/train_00001.png"])
+def test_incomplete_set_is_written_again(copy, written, lost):
+    (copy / lost).unlink()
+    write(copy, **SMALL)
+    assert content(copy) == content(written)
+
+
+def test_set_with_other_parameters_is_replaced(copy, tmp_path):
+    write(copy, num_train=2, num_val=1, size=(48, 48))
+    assert len(list(copy.glob("JPEGImages/*"))) == 3
+    assert not list(tmp_path.glob("*.partial")) + list(tmp_path.glob("*.outdated"))
+
+
+def test_interrupted_write_leaves_nothing_half_done(written, tmp_path, monkeypatch):
+    root = tmp_path / "set"
+    with monkeypatch.context() as patch:
+        calls = iter(range(7))
+
+        def interrupted(*args):
+            if next(calls) == 6:
+                raise KeyboardInterrupt
+            return render_scene(*args)
+
+        patch.setattr("vdfd_seg.datasets.embedded.digit_scenes.render_scene", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            write(root, **SMALL)
+    assert not root.exists()
+    write(root, **SMALL)
+    assert content(root) == content(written)
+    assert not list(tmp_path.glob(".*.partial"))
+
+
+def test_foreign_folder_is_refused_and_left_alone(tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(InputError, match="not DigitScenes") as caught:
+        write(tmp_path, **SMALL)
+    assert str(tmp_path) in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_empty_folder_is_used(tmp_path):
+    root = tmp_path / "empty"
+    root.mkdir()
+    write(root, num_train=1, num_val=1, size=(48, 48))
+    assert (root / "dataset.json").is_file()
+
+
+def test_place_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be written"):
+        write(tmp_path / "file" / "set", **SMALL)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"num_train": 0}, {"num_val": 0}, {"size": (96,)}, {"size": (8, 96)}, {"seed": -1}]
+)
+def test_arguments_out_of_range(tmp_path, wrong):
+    with pytest.raises(InputError, match=next(iter(wrong))):
+        write(tmp_path / "set", **{**SMALL, **wrong})
+    assert not (tmp_path / "set").exists()
+
+
+def test_two_writers_may_start_at_once(written, tmp_path):
+    # Threads stand for processes, which take seconds to start: the lock is on a file,
+    # and each call opens it anew.
+    root = tmp_path / "shared"
+    with ThreadPoolExecutor(2) as executor:
+        calls = [executor.submit(write, root, **SMALL) for _ in range(2)]
+        assert [call.result() for call in calls] == [root, root]
+    assert content(root) == content(written)
+
+
+def test_is_found_by_name():
+    assert FUNCTIONS.get("write_digit_scenes") is write
+
+
+class TestTool:
+    def test_writes(self, tmp_path, capsys):
+        argv = [str(tmp_path / "set"), "--num-train", "2", "--num-val", "1", "--size", "48", "56"]
+        assert tool.main(argv) == 0
+        assert Image.open(tmp_path / "set/JPEGImages/val_00000.jpg").size == (56, 48)
+        assert str(tmp_path / "set") in capsys.readouterr().out
+
+    def test_bad_input_is_a_message_and_status_2(self, tmp_path, capsys):
+        assert tool.main([str(tmp_path / "set"), "--num-train", "0"]) == 2
+        assert "num_train" in capsys.readouterr().err

@@ -1,0 +1,134 @@
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from vdfd_seg.datasets import image_arrays, read_arrays, write_arrays, write_digits
+from vdfd_seg.errors import InputError
+from vdfd_seg.registry import FUNCTIONS
+
+NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+FILES = {f"{split}{suffix}" for split in ("train", "test") for suffix in image_arrays.SUFFIXES}
+
+
+@pytest.fixture
+def root(tmp_path):
+    return write_digits(tmp_path / "digits")
+
+
+def digests(root):
+    return [read_arrays(root, split).digest for split in ("train", "test")]
+
+
+def times(root):
+    return {path.name: path.stat().st_mtime_ns for path in root.iterdir()}
+
+
+def test_every_scan_is_in_one_split_with_its_label(root):
+    train, test = read_arrays(root, "train"), read_arrays(root, "test")
+    scans, labels = load_digits(return_X_y=True)
+    written = sorted(
+        (int(label), image[..., 0].tobytes())
+        for split in (train, test)
+        for image, label in zip(split.images, split.labels, strict=True)
+    )
+    scaled = np.rint(scans * 255 / 16).astype(np.uint8)
+    expected = zip(labels.tolist(), (scan.tobytes() for scan in scaled), strict=True)
+    assert written == sorted(expected)
+
+
+def test_images_are_grey_and_span_the_range(root):
+    images = read_arrays(root, "train").images
+    assert images.shape[1:] == (8, 8, 3)
+    assert (images == images[..., :1]).all()
+    assert (images.min(), images.max()) == (0, 255)
+
+
+def test_every_fifth_of_each_digit_is_for_testing(root):
+    train, test = read_arrays(root, "train"), read_arrays(root, "test")
+    assert train.classes == test.classes == NAMES
+    counts = [np.bincount(split.labels, minlength=10) for split in (train, test)]
+    assert (counts[1] == sum(counts) // 5).all()
+
+
+def test_two_writes_are_equal(root, tmp_path):
+    assert digests(write_digits(tmp_path / "again")) == digests(root)
+
+
+def test_second_call_does_nothing(root, monkeypatch):
+    before = times(root)
+    monkeypatch.setattr("sklearn.datasets.load_digits", None)
+    assert write_digits(root) == root
+    assert times(root) == before
+
+
+@pytest.mark.parametrize("lost", sorted(FILES))
+def test_incomplete_set_is_written_again(root, lost):
+    before = digests(root)
+    (root / lost).unlink()
+    write_digits(root)
+    assert digests(root) == before
+
+
+def test_damaged_set_is_written_again(root):
+    before = digests(root)
+    (root / "train_images.npy").write_bytes(b"\x93NUMPY")
+    write_digits(root)
+    assert digests(root) == before
+
+
+@pytest.mark.parametrize("finished", range(len(FILES)))
+def test_interrupted_write_is_redone(root, tmp_path, monkeypatch, finished):
+    started, replace, files = tmp_path / "started", os.replace, iter(range(len(FILES)))
+
+    def interrupted(*paths):
+        if next(files) == finished:
+            raise KeyboardInterrupt
+        replace(*paths)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("vdfd_seg.utils.files.os.replace", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            write_digits(started)
+    assert len(list(started.iterdir())) == finished
+    (started / ".train_images.npy.killed").write_bytes(b"half")
+    assert digests(write_digits(started)) == digests(root)
+
+
+def test_two_writers_may_start_at_once(root, tmp_path):
+    # Threads stand for processes, which take seconds to start: the lock is on a file,
+    # and each call opens it anew.
+    shared = tmp_path / "at_once"
+    with ThreadPoolExecutor(4) as executor:
+        calls = [executor.submit(write_digits, shared) for _ in range(4)]
+        assert [call.result() for call in calls] == [shared] * 4
+    assert digests(shared) == digests(root)
+    assert {path.name for path in shared.iterdir()} == FILES
+
+
+def test_foreign_folder_is_refused_and_left_alone(tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(InputError, match="not the digits") as caught:
+        write_digits(tmp_path)
+    assert str(tmp_path) in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_arrays_of_another_data_set_are_refused(tmp_path):
+    write_arrays(tmp_path, "train", np.zeros((2, 4, 4, 3), np.uint8), np.array([0, 1]), ("a", "b"))
+    with pytest.raises(InputError, match="not the digits"):
+        write_digits(tmp_path)
+    assert read_arrays(tmp_path, "train").classes == ("a", "b")
+
+
+def test_place_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    for root in (tmp_path / "file", tmp_path / "file/digits"):
+        with pytest.raises(InputError, match="not the digits|cannot be written"):
+            write_digits(root)
+
+
+def test_is_found_by_name():
+    assert FUNCTIONS.get("write_digits") is write_digits

@@ -1,0 +1,208 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vdfd_seg.datasets import index as index_module
+from vdfd_seg.datasets.segmentation.index_cache import common_folder, default_folder
+from vdfd_seg.datasets.segmentation.source import _name
+from vdfd_seg.errors import InputError
+
+
+def mask_path(item):
+    return Path(item["seg_map_path"])
+
+
+@pytest.fixture
+def no_scan(monkeypatch):
+    def refuse(*args):
+        raise AssertionError("masks were read although the counts are cached")
+
+    return lambda: monkeypatch.setattr(index_module, "_scan", refuse)
+
+
+def test_counts_pixels_per_image_and_value(items, index):
+    result = index(items)
+    assert result.names == ("a", "b", "c")
+    assert result.counts.shape == (3, 256)
+    assert result.counts.dtype == np.int64
+    assert result.counts[0, [0, 1, 2, 255]].tolist() == [2, 1, 1, 2]
+    assert result.counts[1, 0] == 6
+    assert result.counts.sum() == 18
+    assert result.pixels()[[0, 1, 2, 255]].tolist() == [8, 2, 6, 2]
+
+
+def test_holds_tells_images_with_any_of_the_ids(items, index):
+    result = index(items)
+    assert result.holds([1]).tolist() == [True, False, True]
+    assert result.holds({0, 255}).tolist() == [True, True, False]
+    assert result.holds([]).tolist() == [False, False, False]
+
+
+def test_counts_cannot_be_changed(items, index):
+    with pytest.raises(ValueError, match="read-only"):
+        index(items).counts[0, 0] = 1
+
+
+@pytest.mark.parametrize("mode", ["L", "I;16"])
+def test_grey_masks_are_read_by_value(items, index, mode, write_mask):
+    expected = index(items).counts
+    for item in items:
+        write_mask(mask_path(item), np.asarray(Image.open(mask_path(item))), mode)
+    assert (index(items).counts == expected).all()
+
+
+def test_binary_masks_are_read_as_zero_and_one(items, index, write_mask):
+    write_mask(mask_path(items[0]), [[0, 1, 1], [0, 0, 0]], mode="1")
+    assert index(items[:1]).counts[0, :2].tolist() == [4, 2]
+
+
+def test_names_are_given_or_relative_to_the_images_folder(items, index, tmp_path, write_image):
+    nested = tmp_path / "images" / "town" / "d.e.jpg"
+    write_image(nested)
+    more = [*items, {"img_path": str(nested), "seg_map_path": items[0]["seg_map_path"]}]
+    assert index(more).names == ("a", "b", "c", "town/d.e")
+    more[0]["name"] = "own"
+    assert index(more).names[0] == "own"
+
+
+PATHS = [
+    "a/b.png", "a/b/c.d.png", "/x/y.png", "./a.png", "a//b.png", "a/./b.png", "a/../b.png",
+    "../a.png", "/x/.hidden/y.png", "/x/y./z.png", "a/b..png", "a/b.", "a/b", "a/.png", "/a.png",
+    "//a/b.png", "a/b.png/", "..a/b.png", "a/...",
+]  # fmt: skip
+"""With and without something to normalise."""
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("where", [".", "/"])
+def test_short_cuts_for_paths_take_the_long_way_s_end(path, where, tmp_path, monkeypatch):
+    """Names and keys must not depend on which way was taken."""
+    monkeypatch.chdir(tmp_path if where == "." else where)
+    item = {"img_path": path, "seg_map_path": path}
+    assert index_module._paths([item]) == [(os.path.abspath(path),) * 2]
+    for folder in ("/x", "a", "", "a/", "./a"):
+        slow = Path(os.path.relpath(path, folder or ".")).with_suffix("").as_posix()
+        assert _name(path, folder or ".", os.path.join(folder, "")) == slow
+
+
+@pytest.mark.parametrize(
+    "paths", [["/a"], ["/a", "/b/c"], ["/x/y/a", "/x/y/b"], ["/x/y/a", "/x/yz/b"]]
+)
+def test_common_folder(paths):
+    assert common_folder(paths) == os.path.commonpath([os.path.dirname(path) for path in paths])
+
+
+def test_digest_follows_names_labels_and_order(items, index, write_mask):
+    digest = index(items).digest
+    assert digest == index(items).digest
+    assert len(digest) == 64
+    assert index(items[::-1]).digest != digest
+    assert index([{**items[0], "name": "other"}, *items[1:]]).digest != digest
+    write_mask(mask_path(items[1]), np.ones((2, 3)))
+    assert index(items).digest != digest
+
+
+def test_parallel_equals_serial(tmp_path, index, write_image, write_mask):
+    rng = np.random.default_rng(0)
+    image = tmp_path / "images"
+    items = []
+    for number in range(100):
+        write_image(image / f"{number}.png", size=(9, 7))
+        write_mask(tmp_path / "masks" / f"{number}.png", rng.integers(0, 3, (7, 9)))
+        items.append(
+            {
+                "img_path": str(image / f"{number}.png"),
+                "seg_map_path": str(tmp_path / "masks" / f"{number}.png"),
+            }
+        )
+    serial = index(items, workers=1, cache_dir=tmp_path / "one")
+    parallel = index(items, workers=3, cache_dir=tmp_path / "two")
+    assert (serial.counts == parallel.counts).all()
+    assert serial.digest == parallel.digest
+
+
+@pytest.mark.parametrize("mode", ["P", "P of 4 bits", "L", "1", "I", "I;16"])
+@pytest.mark.parametrize("suffix", ["png", "tif", "bmp"])
+def test_counts_are_of_what_the_training_reads(items, index, registered_modules, mode, suffix):
+    from mmseg.registry import TRANSFORMS
+
+    values = np.array([[0, 0, 1], [2, 9, 9]], np.uint8)
+    if mode == "1":
+        values = values > 1
+    types = {"I;16": np.uint16, "I": np.int32}
+    mask = Image.fromarray(values.astype(types.get(mode, values.dtype)))
+    if mode[0] == "P":
+        mask.putpalette([part for value in range(256) for part in (255 - value, value, 7)])
+    path = mask_path(items[0]).with_suffix(f".{suffix}")
+    try:
+        mask.save(path, **({"bits": 4} if "4" in mode else {}))
+    except OSError:
+        return  # Not a mode of this format.
+    load = TRANSFORMS.build({"type": "LoadAnnotations"})
+    sample = {"seg_map_path": str(path), "label_map": None, "reduce_zero_label": False}
+    read = load({**sample, "seg_fields": []})["gt_seg_map"]
+    assert np.array_equal(read, values)
+    counts = index([{**items[0], "seg_map_path": str(path)}], num_classes=10).counts[0]
+    assert np.array_equal(counts, np.bincount(values.ravel(), minlength=256))
+
+
+def test_image_turned_by_its_exif_tag_fits_a_turned_mask(items, index, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (2, 3)).save(items[0]["img_path"], exif=exif)
+    index(items)
+
+
+class TestCache:
+    def test_second_call_reads_no_mask(self, items, index, no_scan):
+        first = index(items)
+        no_scan()
+        second = index(items)
+        assert (first.counts == second.counts).all()
+        assert first.digest == second.digest
+
+    def test_changed_file_is_noticed(self, items, index, write_mask):
+        index(items)
+        before = os.stat(items[0]["seg_map_path"])
+        write_mask(mask_path(items[0]), [[1, 1, 1], [1, 1, 1]])
+        os.utime(items[0]["seg_map_path"], ns=(before.st_atime_ns, before.st_mtime_ns + 1))
+        assert index(items).counts[0, 1] == 6
+
+    def test_another_number_of_classes_is_checked_anew(self, items, index):
+        index(items)
+        with pytest.raises(InputError, match="valid ids are 0 to 1"):
+            index(items, num_classes=2)
+
+    @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no archive", None])
+    def test_damaged_cache_is_rebuilt(self, items, index, tmp_path, content, no_scan):
+        expected = index(items).counts
+        (cached,) = (tmp_path / "cache").iterdir()
+        cached.write_bytes(cached.read_bytes()[:-40] if content is None else content)
+        assert (index(items).counts == expected).all()
+        no_scan()
+        index(items)
+
+    def test_cache_of_another_shape_is_rebuilt(self, items, index, tmp_path):
+        expected = index(items).counts
+        (cached,) = (tmp_path / "cache").iterdir()
+        np.savez(cached, counts=np.zeros((3, 4), dtype=np.int64))
+        assert (index(items).counts == expected).all()
+
+    def test_folder_that_cannot_be_written_is_a_warning(self, items, index, tmp_path):
+        (tmp_path / "file").write_text("in the way")
+        assert len(index(items, cache_dir=tmp_path / "file" / "cache")) == 3
+
+    def test_failed_scan_is_not_cached(self, items, index, tmp_path):
+        with pytest.raises(InputError):
+            index(items, num_classes=2)
+        assert not (tmp_path / "cache").exists()
+
+    def test_default_folder(self, monkeypatch):
+        monkeypatch.setenv("XDG_CACHE_HOME", "/x")
+        monkeypatch.delenv("VDFD_SEG_CACHE", raising=False)
+        assert default_folder().as_posix() == "/x/vdfd_seg"
+        monkeypatch.setenv("VDFD_SEG_CACHE", "/own")
+        assert default_folder().as_posix() == "/own"

@@ -1,0 +1,248 @@
+"""Damage is found by name, and a run goes on from what is whole; a full disk stops it."""
+
+import errno
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tests.bad_input.damage import flip, truncate
+from tests.test_resume import Interrupted, assert_same_run
+from vdfd_seg.cli import EXIT_STORAGE, run_command
+from vdfd_seg.engine.run import sequence
+from vdfd_seg.engine.run.step import ResumableLoop
+from vdfd_seg.engine.state.recovery import last_state
+from vdfd_seg.errors import StorageError
+from vdfd_seg.registry import METHODS
+from vdfd_seg.utils import files
+from vdfd_seg.utils.checkpoint import load_plain, save_plain
+from vdfd_seg.utils.files import atomic_write, remove_unfinished
+
+ROOT = Path(__file__).resolve().parent.parent
+TINY = {
+    "train_cfg": {"max_iters": 3},
+    "step_overrides": {},
+    "save_interval": 1,
+    "method": {"type": "FineTune"},
+    "protocol.tasks": [["background", "red", "green"], ["gold", "blue"]],
+}
+
+
+@pytest.fixture(scope="module")
+def finished(train):
+    """A run of two steps."""
+    return train(config=TINY)
+
+
+@pytest.fixture
+def copied(finished, tmp_path):
+    """A copy of it, to be damaged."""
+    return Path(shutil.copytree(finished.path, tmp_path / "copy"))
+
+
+@pytest.mark.parametrize("damage", [flip, truncate])
+@pytest.mark.parametrize("step", [0, 1])
+def test_a_damaged_step_is_trained_again(finished, copied, train, capfd, damage, step):
+    path = copied / f"step_{step:02d}" / "checkpoint.pth"
+    damage(path)
+    resumed = train("--resume", file=finished.file, work_dir=copied)
+    assert_same_run(resumed, finished, step=1)
+    error = capfd.readouterr().err
+    assert "vdfd_seg: warning:" in error
+    assert str(path) in error
+    assert f"step {step} is trained again" in error
+    assert path.with_name("checkpoint.pth.damaged").exists()
+
+
+@pytest.mark.parametrize("damage", [truncate, lambda path: path.write_bytes(b"{"), flip])
+def test_damaged_results_are_evaluated_again(finished, copied, train, capfd, damage):
+    damage(copied / "results.json")
+    before = (copied / "step_01" / "checkpoint.pth").stat().st_mtime_ns
+    resumed = train("--resume", file=finished.file, work_dir=copied)
+    assert_same_run(resumed, finished, step=1)
+    assert (copied / "step_01" / "checkpoint.pth").stat().st_mtime_ns == before
+    assert "finished steps are evaluated again" in capfd.readouterr().err
+
+
+def test_a_damaged_start_from_elsewhere_is_not_trained_instead(finished, train, capfd):
+    start = finished.path / "step_00" / "checkpoint.pth"
+    taken = train("--init-from", start, "--steps", "0", file=finished.file)
+    flip(taken.path / "step_00" / "checkpoint.pth")
+    arguments = [str(finished.file), "--work-dir", str(taken.path), "--resume"]
+    assert run_command("train", arguments) == 2
+    assert "is damaged" in capfd.readouterr().err
+    resumed = train(
+        "--resume", "--init-from", start, "--steps", "0", file=finished.file, work_dir=taken.path
+    )
+    assert resumed.results["steps"][0]["seconds"] == 0
+
+
+class TestState:
+    def test_the_one_before_is_used(self, tmp_path, capsys):
+        path = tmp_path / "resume.pth"
+        assert last_state(path) is None
+        save_plain(files.previous_state(path), {"iteration": 1})
+        assert last_state(path) == {"iteration": 1}
+        save_plain(path, {"iteration": 2})
+        assert last_state(path) == {"iteration": 2}
+        assert capsys.readouterr().err == ""
+        truncate(path)
+        assert last_state(path) == {"iteration": 1}
+        assert f"checkpoint '{path}' is damaged" in capsys.readouterr().err
+        truncate(files.previous_state(path))
+        assert last_state(path) is None
+
+    def test_a_run_goes_on_from_it(self, finished, train, monkeypatch, tmp_path):
+        with monkeypatch.context() as patch:
+
+            def interrupted(*_):
+                raise Interrupted
+
+            patch.setattr(sequence, "finish_step", interrupted)
+            with pytest.raises(Interrupted):
+                run_command("train", [str(finished.file), "--work-dir", str(tmp_path / "work")])
+        state = tmp_path / "work" / "step_00" / "resume.pth"
+        assert load_plain(files.previous_state(state))["iteration"] == 2
+        truncate(state)
+        resumed = train("--resume", file=finished.file, work_dir=tmp_path / "work")
+        assert_same_run(resumed, finished, step=1)
+        assert not list(resumed.path.rglob("resume*.pth"))
+
+
+class TestWhatComesAfterTraining:
+    """Fails: the trained weights are on the disk, and --resume does not train them again."""
+
+    def resumed(self, train, whole, monkeypatch, tmp_path, target, name):
+        def fails(*_):
+            raise Interrupted
+
+        with monkeypatch.context() as patch:
+            patch.setattr(sequence, "rehearse", lambda *_: None)
+            patch.setattr(target, name, fails)
+            with pytest.raises(Interrupted):
+                run_command("train", [str(whole.file), "--work-dir", str(tmp_path / "work")])
+        run_iter, steps = ResumableLoop.run_iter, []
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                ResumableLoop,
+                "run_iter",
+                lambda loop, batch: (
+                    steps.append(Path(loop.runner.work_dir).name) or run_iter(loop, batch)
+                ),
+            )
+            run = train("--resume", file=whole.file, work_dir=tmp_path / "work")
+        assert "step_00" not in steps
+        assert_same_run(run, whole, step=1)
+
+    def test_the_end_of_the_task(self, train, monkeypatch, tmp_path):
+        whole = train(config={**TINY, "method": {"type": "RCIL"}})
+        self.resumed(train, whole, monkeypatch, tmp_path, METHODS.get("RCIL"), "after_task")
+
+    @pytest.mark.parametrize("part", ["confusions_of_step", "predict_examples"])
+    def test_evaluation(self, train, finished, monkeypatch, tmp_path, part):
+        self.resumed(train, finished, monkeypatch, tmp_path, sequence, part)
+
+
+class TestFullDisk:
+    def full(self, error=errno.ENOSPC):
+        def write(file):
+            file.write(b"half")
+            raise OSError(error, os.strerror(error))
+
+        return write
+
+    @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS])
+    def test_is_told_and_the_old_file_stays(self, tmp_path, error):
+        path = tmp_path / "file"
+        path.write_text("old")
+        with pytest.raises(StorageError, match=f"{os.strerror(error)}.*--resume") as caught:
+            atomic_write(path, self.full(error))
+        assert str(path) in str(caught.value)
+        assert path.read_text() == "old"
+        assert os.listdir(tmp_path) == ["file"]
+
+    def test_other_errors_are_not_taken_for_it(self, tmp_path):
+        with pytest.raises(PermissionError):
+            atomic_write(tmp_path / "file", self.full(errno.EACCES))
+
+    @pytest.mark.parametrize(
+        "write",
+        [
+            lambda file: torch.save(torch.zeros(2**20), file),
+            lambda file: Image.effect_noise((900, 900), 80).save(file, "PNG"),
+            lambda file: np.savez(file, np.zeros(2**20)),
+            lambda file: file.write(bytes(2**20)),
+        ],
+        ids=["torch", "pillow", "numpy", "bytes"],
+    )
+    def test_is_told_whatever_the_writer_makes_of_it(self, tmp_path, write):
+        """The limit of the operating system on a file's size stands for a full disk."""
+        path = tmp_path / "file"
+        atomic_write(path, write)
+        size, (limit, hard) = path.stat().st_size, resource.getrlimit(resource.RLIMIT_FSIZE)
+        assert size > 500_000
+        resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, hard))
+        try:
+            with pytest.raises(StorageError, match="File too large"):
+                atomic_write(path, write)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+        assert (path.stat().st_size, os.listdir(tmp_path)) == (size, ["file"])
+
+    def test_a_run_stops_and_goes_on_when_there_is_room(
+        self, finished, train, monkeypatch, tmp_path, capfd
+    ):
+        work_dir, saves = tmp_path / "work", []
+        replace = files._replace
+
+        def full(path, write):
+            if path.name == "resume.pth":
+                saves.append(path)
+                if len(saves) == 3:
+                    raise OSError(errno.ENOSPC, "No space left on device")
+            return replace(path, write)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(files, "_replace", full)
+            arguments = [str(finished.file), "--work-dir", str(work_dir)]
+            assert run_command("train", arguments) == EXIT_STORAGE
+        error = capfd.readouterr().err
+        assert "resume.pth' (No space left on device)" in error
+        assert "Traceback" not in error
+        assert last_state(saves[0])["iteration"] == 2
+        assert_same_run(train("--resume", file=finished.file, work_dir=work_dir), finished, step=1)
+
+    def test_a_process_that_may_write_no_large_file(self, finished, tmp_path):
+        """The limit of the operating system stands for a small disk: 40 kB a file."""
+        work_dir = tmp_path / "work"
+        done = subprocess.run(
+            [sys.executable, str(ROOT / "tools/train.py"), str(finished.file),
+             "--work-dir", str(work_dir)],
+            capture_output=True, text=True, check=False, timeout=300,
+            # What measures coverage in a process would write a file, too.
+            env={
+                **{k: v for k, v in os.environ.items() if "COVERAGE" not in k},
+                "OMP_NUM_THREADS": "1",
+            },
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000)),
+        )  # fmt: skip
+        assert done.returncode == EXIT_STORAGE, done.stderr
+        assert "cannot write" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert not list(work_dir.rglob("*.pth"))
+        assert not list(work_dir.rglob(".*.writing"))
+
+
+def test_what_killed_writers_leave_is_removed(tmp_path):
+    (tmp_path / "step_00").mkdir()
+    (tmp_path / "step_00" / ".resume.pth.abc.writing").touch()
+    (tmp_path / "step_00" / "kept.pth").touch()
+    remove_unfinished(tmp_path)
+    assert os.listdir(tmp_path / "step_00") == ["kept.pth"]

@@ -1,0 +1,154 @@
+"""Pooled cube distillation: by hand, against loops, by differences, and where it could be NaN."""
+
+import pytest
+import torch
+
+from vdfd_seg.losses import (
+    channel_cube_distance,
+    pooled_cube_loss,
+    spatial_cube_distance,
+)
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    torch.manual_seed(0)
+
+
+def pair(*shape, dtype=torch.float64):
+    return torch.randn(2, *shape, dtype=dtype).unbind(0)
+
+
+def windows(image, size):
+    """Mean of every window of one map (H, W) and its margin of zeros, as a list of numbers."""
+    height, width = image.shape
+    margin = size // 2
+    found = []
+    for top in range(-margin, height + margin - size + 1):
+        for left in range(-margin, width + margin - size + 1):
+            total = 0.0
+            for i in range(max(top, 0), min(top + size, height)):
+                for j in range(max(left, 0), min(left + size, width)):
+                    total += image[i, j].item()
+            found.append(total / size**2)
+    return found
+
+
+def spatial_by_loops(new, old, sizes):
+    total = 0.0
+    for size in sizes:
+        for x, y in zip(new, old, strict=True):
+            squares = 0.0
+            for a, b in zip(x, y, strict=True):
+                pairs = zip(windows(a**2, size), windows(b**2, size), strict=True)
+                squares += sum((one - two) ** 2 for one, two in pairs)
+            total += squares**0.5 / len(new) / len(sizes)
+    return total
+
+
+def channel_by_loops(new, old, count):
+    total, margin = 0.0, count // 2
+    for x, y in zip(new, old, strict=True):
+        squares = 0.0
+        difference = x**2 - y**2
+        for first in range(-margin, len(x) + margin - count + 1):
+            inside = difference[max(first, 0) : first + count]
+            squares += ((inside.sum(0) / count) ** 2).sum().item()
+        total += squares**0.5 / len(new)
+    return total
+
+
+class TestByHand:
+    def test_one_pixel_in_windows_of_two(self):
+        """The pixel's 3^2 - 1^2 = 8 is a quarter of each of the four windows that see it."""
+        new, old = torch.tensor([[[[3.0]]]]), torch.tensor([[[[1.0]]]])
+        assert spatial_cube_distance(new, old, [2]).item() == pytest.approx((4 * 2**2) ** 0.5)
+
+    def test_two_pixels_in_windows_of_one_and_two(self):
+        new, old = torch.tensor([[[[1.0, 2.0]]]]), torch.zeros(1, 1, 1, 2)
+        # Windows of one: 1 and 4. Of two, in two rows: 1/4, 5/4, 4/4.
+        one, two = 17**0.5, (2 * (1 + 25 + 16) / 16) ** 0.5
+        found = spatial_cube_distance(new, old, [1, 2])
+        assert found.item() == pytest.approx((one + two) / 2)
+
+    def test_three_channels_in_windows_of_three(self):
+        new = torch.tensor([1.0, 2.0, 3.0]).view(1, 3, 1, 1)
+        expected = sum(mean**2 for mean in (5 / 3, 14 / 3, 13 / 3)) ** 0.5
+        found = channel_cube_distance(new, torch.zeros_like(new))
+        assert found.item() == pytest.approx(expected)
+
+    def test_images_are_averaged(self):
+        new = torch.tensor([1.0, 3.0]).view(2, 1, 1, 1)
+        old = torch.zeros_like(new)
+        assert spatial_cube_distance(new, old, [1]).item() == pytest.approx(5)
+        assert channel_cube_distance(new, old, 1).item() == pytest.approx(5)
+
+
+class TestByLoops:
+    @pytest.mark.parametrize("size", [(6, 6), (5, 7), (3, 2), (1, 1)])
+    @pytest.mark.parametrize("sizes", [(4, 8), (3,), (1, 24)])
+    def test_spatial(self, size, sizes):
+        """Also with windows greater than the map."""
+        new, old = pair(2, 2, *size)
+        found = spatial_cube_distance(new, old, sizes).item()
+        assert found == pytest.approx(spatial_by_loops(new, old, sizes), rel=1e-9)
+
+    @pytest.mark.parametrize("count", [1, 2, 3, 5])
+    @pytest.mark.parametrize("channels", [1, 2, 6])
+    def test_channel(self, count, channels):
+        new, old = pair(2, channels, 3, 2)
+        found = channel_cube_distance(new, old, count).item()
+        assert found == pytest.approx(channel_by_loops(new, old, count), rel=1e-9)
+
+    def test_default_windows_see_every_map(self):
+        for side in (1, 2, 12, 30):
+            new, old = pair(1, 2, side, side)
+            one = spatial_cube_distance(new, old)
+            new[0, 0, 0, 0] += 1
+            assert one > 0 and spatial_cube_distance(new, old) != one
+
+
+@pytest.mark.parametrize("distance", [spatial_cube_distance, channel_cube_distance])
+class TestGradients:
+    def test_equal_finite_differences(self, distance):
+        new, old = pair(2, 3, 4, 3)
+        assert torch.autograd.gradcheck(lambda x: distance(x, old), new.requires_grad_(), atol=1e-6)
+
+    def test_equal_maps_have_distance_and_gradient_zero(self, distance):
+        new = torch.randn(2, 3, 8, 8, requires_grad=True)
+        loss = distance(new, new.detach())
+        loss.backward()
+        assert loss.item() == 0
+        assert new.grad.abs().max().item() == 0
+
+    @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+    def test_squares_of_half_precision_maps_do_not_overflow(self, distance, dtype):
+        new = torch.full((1, 2, 4, 4), 3e4, dtype=dtype).requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = distance(new, torch.full_like(new, 300.0).detach())
+        assert loss.dtype == torch.float32
+        assert loss.isfinite()
+        (loss * 1e-6).backward()
+        assert new.grad.isfinite().all()
+
+
+class TestLoss:
+    @pytest.fixture
+    def maps(self):
+        return zip(*(pair(2, 3, s, s) for s in (8, 4, 2)), strict=True)
+
+    def test_layers_are_weighted_and_averaged(self, maps):
+        new, old = maps
+        spatial, channel = pooled_cube_loss(new, old, [0.01, 0.01, 5e-4], [0.02, 3e-3])
+        one, two, three = (spatial_cube_distance(x, y) for x, y in zip(new, old, strict=True))
+        assert spatial.item() == pytest.approx((0.01 * (one + two) + 5e-4 * three).item() / 3)
+        one, two, _ = (channel_cube_distance(x, y) for x, y in zip(new, old, strict=True))
+        assert channel.item() == pytest.approx((0.02 * one + 3e-3 * two).item() / 2)
+
+    def test_a_layer_of_weight_zero_counts_in_the_mean(self, maps):
+        new, old = maps
+        spatial, channel = pooled_cube_loss(new, old, [0.0, 1.0, 0.0], [1.0, 0.0])
+        assert spatial.item() == pytest.approx(spatial_cube_distance(new[1], old[1]).item() / 3)
+        assert channel.item() == pytest.approx(channel_cube_distance(new[0], old[0]).item() / 2)
+        nothing = pooled_cube_loss(new, old, [0.0] * 3, [0.0] * 2)
+        assert [value.item() for value in nothing] == [0, 0]

@@ -1,0 +1,133 @@
+"""MiB's unbiased cross-entropy: by hand, against plain cross-entropy, by differences."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from vdfd_seg.losses import unbiased_cross_entropy
+from vdfd_seg.models import UnbiasedCrossEntropyLoss
+
+
+def data(classes=5, labels=None, dtype=torch.float32, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    logits = 3 * torch.randn(2, classes, 4, 3, generator=generator, dtype=dtype)
+    labels = torch.randint(classes, (2, 4, 3), generator=generator) if labels is None else labels
+    labels[0, 0] = 255
+    return logits, labels
+
+
+@pytest.mark.parametrize("hidden", [0, 1])
+def test_is_the_plain_cross_entropy_where_nothing_is_hidden(hidden):
+    logits, labels = data()
+    expected = F.cross_entropy(logits, labels, ignore_index=255)
+    assert torch.allclose(unbiased_cross_entropy(logits, labels, hidden), expected)
+
+
+def test_by_hand():
+    # Scores log 1, log 2, log 3, log 4: probabilities 0.1, 0.2, 0.3, 0.4; two hidden classes.
+    logits = torch.log(torch.tensor([1.0, 2, 3, 4])).view(1, 4, 1, 1).expand(1, 4, 1, 4)
+    labels = torch.tensor([[[0, 1, 3, 255]]])
+    expected = -(math.log(0.3) + math.log(0.3) + math.log(0.4)) / 3
+    assert unbiased_cross_entropy(logits, labels, 2).item() == pytest.approx(expected)
+    # Over all pixels, as the released code of RCIL: ``loss.mean()`` of losses with 0 at void.
+    found = UnbiasedCrossEntropyLoss(avg_non_ignore=False)
+    found.num_hidden = 2
+    assert found(logits, labels).item() == pytest.approx(expected * 3 / 4)
+
+
+@pytest.mark.parametrize("hidden", [2, 3, 5])
+def test_equals_the_cross_entropy_of_merged_probabilities(hidden):
+    logits, labels = data(dtype=torch.float64)
+    q = logits.softmax(1)
+    merged = torch.cat([q[:, :hidden].sum(1, keepdim=True), q[:, hidden:]], 1)
+    targets = (labels - hidden + 1).clamp(min=0).masked_fill(labels == 255, 255)
+    expected = F.nll_loss(merged.log(), targets, ignore_index=255)
+    found = unbiased_cross_entropy(logits, labels, hidden)
+    assert torch.allclose(found.double(), expected, atol=1e-6)
+
+
+def test_does_not_tell_hidden_classes_apart():
+    logits, labels = data()
+    swapped = logits[:, [2, 0, 1, 3, 4]]
+    other = labels.clone()
+    other[labels < 3] = 0
+    first, second = (
+        unbiased_cross_entropy(logits, labels, 3), unbiased_cross_entropy(swapped, other, 3)
+    )  # fmt: skip
+    assert torch.allclose(first, second)
+
+
+@pytest.mark.parametrize("hidden", [0, 3])
+def test_gradient_equals_finite_differences(hidden):
+    logits, labels = data(dtype=torch.float64)
+    logits.requires_grad_()
+    assert torch.autograd.gradcheck(lambda z: unbiased_cross_entropy(z, labels, hidden), (logits,))
+
+
+def test_background_pixels_pull_hidden_classes_by_their_probability():
+    # d/dz_c of -log(sum_{k<K} q_k) is q_c - q_c / sum_{k<K} q_k for hidden c.
+    logits, _ = data(dtype=torch.float64)
+    logits = logits[:1, :, :1, :1].requires_grad_()
+    unbiased_cross_entropy(logits, torch.zeros(1, 1, 1, dtype=torch.long), 3).backward()
+    q = logits.detach().softmax(1)[0, :, 0, 0]
+    expected = q.clone()
+    expected[:3] -= q[:3] / q[:3].sum()
+    assert torch.allclose(logits.grad[0, :, 0, 0], expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("hidden", [0, 3])
+def test_a_batch_without_labels_gives_zero_with_a_gradient(hidden):
+    logits, _ = data()
+    logits.requires_grad_()
+    loss = unbiased_cross_entropy(logits, torch.full((2, 4, 3), 255), hidden)
+    loss.backward()
+    assert loss.item() == 0
+    assert torch.equal(logits.grad, torch.zeros_like(logits))
+
+
+def test_extreme_scores_are_finite():
+    logits, labels = data()
+    loss = unbiased_cross_entropy((1e4 * logits).requires_grad_(), labels, 3)
+    loss.backward()
+    assert loss.isfinite()
+
+
+def test_is_finite_and_close_under_autocast():
+    logits, labels = data()
+    expected = unbiased_cross_entropy(logits, labels, 3)
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = unbiased_cross_entropy(logits.bfloat16().requires_grad_(), labels, 3)
+    assert loss.dtype == torch.float32
+    assert torch.allclose(loss, expected, rtol=0.02)
+    loss.backward()
+
+
+def test_labels_are_not_changed():
+    logits, labels = data()
+    before = labels.clone()
+    unbiased_cross_entropy(logits, labels, 3)
+    assert torch.equal(labels, before)
+
+
+class TestModule:
+    def test_weights_its_function_by_the_step(self):
+        logits, labels = data()
+        module = UnbiasedCrossEntropyLoss(loss_weight=0.5)
+        plain = module(logits, labels, ignore_index=255)
+        assert torch.allclose(plain, 0.5 * F.cross_entropy(logits, labels, ignore_index=255))
+        module.num_hidden = 3
+        expected = 0.5 * unbiased_cross_entropy(logits, labels, 3)
+        assert torch.allclose(module(logits, labels), expected)
+
+    def test_pixel_weights_are_refused(self):
+        logits, labels = data()
+        with pytest.raises(ValueError, match="pixel weights"):
+            UnbiasedCrossEntropyLoss()(logits, labels, weight=torch.ones(2, 4, 3))
+
+    def test_another_ignore_index(self):
+        logits, labels = data()
+        labels[labels == 255] = 4
+        expected = F.cross_entropy(logits, labels, ignore_index=4)
+        assert torch.allclose(UnbiasedCrossEntropyLoss()(logits, labels, ignore_index=4), expected)

@@ -1,0 +1,139 @@
+"""Pseudo-labels: entropies, medians and labels by hand and against numpy."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import entropy as entropy_of_scipy
+
+from vdfd_seg.methods import pseudo_labels as module
+from vdfd_seg.methods.common.pseudo_labels import EntropyMedians, normalised_entropy, pseudo_labels
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    torch.manual_seed(0)
+
+
+class TestEntropy:
+    def test_is_that_of_scipy(self):
+        logits = 3 * torch.randn(2, 5, 4, 3, dtype=torch.float64)
+        expected = entropy_of_scipy(logits.softmax(1).numpy(), base=5, axis=1)
+        assert normalised_entropy(logits).numpy() == pytest.approx(expected, rel=1e-9)
+
+    @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+    def test_certainty_is_zero_and_doubt_is_one(self, dtype):
+        logits = torch.zeros(1, 3, 2, dtype=dtype)
+        # Probabilities of exactly 0, whose logarithm is infinite.
+        logits[0, 0, 0] = 6e4
+        found = normalised_entropy(logits)
+        assert found.dtype == torch.float32
+        assert found.flatten().tolist() == pytest.approx([0, 1], abs=1e-6)
+        assert found.max() <= 1
+
+    def test_one_class_leaves_no_doubt(self):
+        assert normalised_entropy(torch.randn(2, 1, 3)).abs().max() == 0
+
+
+class TestMedians:
+    @pytest.mark.parametrize("bins", [10, 100, 10000])
+    @pytest.mark.parametrize("power", [1, 4, 0.2])
+    def test_is_numpys_median_to_a_bin(self, bins, power):
+        values = torch.rand(4001) ** power
+        classes = torch.randint(3, (4001,))
+        medians = EntropyMedians(4, bins)
+        for part in range(0, 4001, 1000):
+            medians.update(values[part : part + 1000], classes[part : part + 1000])
+        found = medians.compute()
+        for c in range(3):
+            expected = np.quantile(values[classes == c].numpy(), 0.5, method="inverted_cdf")
+            assert found[c].item() == pytest.approx(expected, abs=1 / bins)
+        assert found[3] == 0
+
+    def test_by_hand(self):
+        # Ten bins: 1 pixel in bin 2, 4 in bin 5, 2 in bin 9. Half of 7 is 2.5 of 4 into bin 5.
+        medians = EntropyMedians(1, 10)
+        values = torch.tensor([0.25, 0.55, 0.55, 0.55, 0.55, 0.95, 1.0])
+        medians.update(values, torch.zeros(7, dtype=torch.int64))
+        assert medians.counts[0].tolist() == [0, 0, 1, 0, 0, 4, 0, 0, 0, 2]
+        assert medians.compute().tolist() == pytest.approx([0.5 + 0.1 * 2.5 / 4])
+
+    def test_no_pixels_at_all_give_zeros(self):
+        medians = EntropyMedians(3)
+        medians.update(torch.zeros(0), torch.zeros(0, dtype=torch.int64))
+        assert medians.compute().tolist() == [0, 0, 0]
+
+    def test_counts_of_all_processes_are_summed(self, monkeypatch):
+        values, classes = torch.rand(500), torch.randint(2, (500,))
+        whole, ours, theirs = (EntropyMedians(2) for _ in range(3))
+        whole.update(values, classes)
+        ours.update(values[:100], classes[:100])
+        theirs.update(values[100:], classes[100:])
+        expected = whole.compute()
+        assert not torch.equal(ours.compute(), expected)
+        monkeypatch.setattr(module, "all_reduce", lambda counts: counts.add_(theirs.counts))
+        assert torch.equal(ours.compute(), expected)
+        # The process keeps its own counts.
+        assert torch.equal(ours.compute(), expected)
+
+
+def scores(*probabilities):
+    """(1, K, 1, P) logits of pixels with these probabilities."""
+    return torch.tensor(probabilities).log().t()[None, :, None]
+
+
+class TestLabels:
+    def test_by_hand(self):
+        u = (math.log(2) / 2 + math.log(4) / 2) / math.log(3)
+        logits = scores(
+            (0.98, 0.01, 0.01), (0.01, 0.98, 0.01), (0.25, 0.5, 0.25), (0.5, 0.25, 0.25),
+            (0.98, 0.01, 0.01), (0.98, 0.01, 0.01),
+        )  # fmt: skip
+        labels = torch.tensor([[[0, 0, 0, 0, 4, 255]]])
+        thresholds = torch.tensor([u + 0.01, u - 0.01, 1.0])
+        found, factors = pseudo_labels(labels, logits, thresholds)
+        # Of four hidden pixels the third is too uncertain for its class; 4 and 255 stay.
+        assert found.tolist() == [[[0, 1, 255, 0, 4, 255]]]
+        assert factors.tolist() == [0.75]
+        found, factors = pseudo_labels(labels, logits, thresholds, scale=0.5)
+        assert found.tolist() == [[[0, 1, 1, 0, 4, 255]]]
+        assert factors.tolist() == [1.0]
+
+    def test_is_that_of_loops(self):
+        logits = 2 * torch.randn(3, 4, 5, 6)
+        labels = torch.randint(7, (3, 5, 6))
+        labels[:, 0] = 255
+        thresholds = torch.tensor([0.5, 0.6, 0.7, 0.8])
+        found, factors = pseudo_labels(labels, logits, thresholds)
+        for n in range(3):
+            accepted = hidden = 0
+            for y in range(5):
+                for x in range(6):
+                    label, q = labels[n, y, x].item(), logits[n, :, y, x].softmax(0).numpy()
+                    if label < 4:
+                        hidden += 1
+                        best = int(q.argmax())
+                        sure = entropy_of_scipy(q, base=4) < thresholds[best]
+                        accepted += sure
+                        label = best if sure else 255
+                    assert found[n, y, x].item() == label
+            assert factors[n].item() == pytest.approx(accepted / hidden)
+
+    def test_the_threshold_itself_is_not_below_it(self):
+        labels, logits = torch.zeros(1, 1, 1, dtype=torch.int64), torch.zeros(1, 2, 1, 1)
+        assert pseudo_labels(labels, logits, torch.tensor([1.0, 1.0]))[0].item() == 255
+
+    def test_images_without_hidden_pixels_do_not_count(self):
+        """As in the released code: accepted / (hidden + 1e-6)."""
+        labels = torch.tensor([[[3, 4]], [[255, 255]], [[0, 255]]])
+        found, factors = pseudo_labels(labels, torch.zeros(3, 2, 1, 2), torch.full((2,), 1.5))
+        assert found.tolist() == [[[3, 4]], [[255, 255]], [[0, 255]]]
+        assert factors.tolist() == [0, 0, 1]
+
+    def test_the_given_labels_are_not_changed(self):
+        labels = torch.zeros(1, 2, 2, dtype=torch.int64)
+        before = labels.clone()
+        found, _ = pseudo_labels(labels, torch.randn(1, 3, 2, 2), torch.ones(3))
+        assert torch.equal(labels, before)
+        assert found.dtype == labels.dtype

@@ -1,0 +1,223 @@
+"""The adapter shows methods what mmsegmentation's network computes."""
+
+import pytest
+import torch
+
+from vdfd_seg.models import ContinualLearner, SegmentationAdapter
+
+pytestmark = pytest.mark.processor
+
+SETTINGS = [
+    {},
+    {"auxiliary": 1},
+    {"auxiliary": 2, "head": "DepthwiseSeparableASPPHead"},
+    {"backbone": "mobilenet", "auxiliary": 1},
+    {"auxiliary": 1, "loss": [
+        {"type": "CrossEntropyLoss", "loss_name": "loss_ce"},
+        {"type": "DiceLoss", "loss_name": "loss_dice", "loss_weight": 0.3},
+    ]},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_task_loss_is_that_of_mmsegmentation(tiny_network, make_batch, settings):
+    network = tiny_network(**settings).train()
+    inputs, samples = make_batch()
+    state = {name: value.clone() for name, value in network.state_dict().items()}
+    torch.manual_seed(7)
+    expected = network.loss(inputs, samples)
+    network.load_state_dict(state)
+    torch.manual_seed(7)
+    adapter = SegmentationAdapter(network)
+    found = adapter.task_loss(adapter.outputs(inputs), samples)
+    assert list(found) == list(expected)
+    for name, value in expected.items():
+        assert torch.allclose(found[name], value, atol=1e-6), name
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_gradients_are_those_of_mmsegmentation(tiny_network, make_batch, settings):
+    inputs, samples = make_batch()
+
+    def gradients(losses_of):
+        network = tiny_network(**settings).train()
+        torch.manual_seed(7)
+        losses = losses_of(network)
+        sum(value for name, value in losses.items() if "loss" in name).backward()
+        return {name: p.grad for name, p in network.named_parameters()}
+
+    def through_view(network):
+        adapter = SegmentationAdapter(network)
+        return adapter.task_loss(adapter.outputs(inputs), samples)
+
+    expected = gradients(lambda network: network.loss(inputs, samples))
+    found = gradients(through_view)
+    assert any(gradient.abs().max() > 0 for gradient in expected.values())
+    for name, gradient in expected.items():
+        assert torch.allclose(found[name], gradient, atol=1e-5), name
+
+
+@pytest.mark.parametrize("settings", SETTINGS[:4])
+def test_embedding_times_classifier_is_the_logits(tiny_network, make_batch, settings):
+    adapter = SegmentationAdapter(tiny_network(**settings).eval())
+    inputs, _ = make_batch()
+    with torch.no_grad():
+        outputs = adapter.outputs(inputs)
+        rows, bias = adapter.classifier()
+        again = torch.einsum("ndhw,cd->nchw", outputs.embedding, rows) + bias[:, None, None]
+    assert torch.allclose(again, outputs.logits, atol=1e-5)
+    assert torch.equal(adapter.logits(inputs), outputs.logits)
+    assert outputs.auxiliary == ()
+    assert len(outputs.features) == 4
+
+
+def test_upsampled_logits_are_the_networks_prediction(tiny_network, make_batch):
+    network = tiny_network().eval()
+    adapter = SegmentationAdapter(network)
+    inputs, samples = make_batch()
+    with torch.no_grad():
+        expected = network.encode_decode(inputs, [sample.metainfo for sample in samples])
+        found = adapter.upsample(adapter.logits(inputs), adapter.labels(samples))
+    assert torch.allclose(found, expected, atol=1e-6)
+
+
+def test_labels_are_stacked(tiny_network, make_batch):
+    adapter = SegmentationAdapter(tiny_network())
+    _, samples = make_batch()
+    labels = adapter.labels(samples)
+    assert labels.shape == (2, 32, 32)
+    assert torch.equal(labels[1:], samples[1].gt_sem_seg.data)
+
+
+@pytest.mark.parametrize("settings", SETTINGS)
+def test_auxiliary_losses_are_those_not_of_the_main_head(tiny_network, make_batch, settings):
+    adapter = SegmentationAdapter(tiny_network(**settings).train())
+    inputs, samples = make_batch()
+    outputs = adapter.outputs(inputs)
+    every = adapter.task_loss(outputs, samples)
+    found = adapter.auxiliary_losses(outputs, samples)
+    assert list(found) == [name for name in every if not name.startswith("decode.")]
+    assert all(torch.equal(every[name], value) for name, value in found.items())
+
+
+def test_old_outputs_are_those_of_the_old_network(tiny_network, make_batch):
+    adapter = SegmentationAdapter(tiny_network(3, auxiliary=1).train())
+    old = tiny_network(2, seed=1, auxiliary=1).eval()
+    inputs, _ = make_batch()
+    outputs = adapter.outputs(inputs)
+    found = adapter.old_outputs(old, outputs)
+    with torch.no_grad():
+        expected = SegmentationAdapter(old).outputs(inputs)
+    assert torch.equal(found.logits, expected.logits)
+    assert torch.equal(adapter.old_logits(old, outputs), expected.logits)
+    assert all(map(torch.equal, found.features, expected.features))
+    assert found.auxiliary == ()
+    assert not found.logits.requires_grad
+    assert not any(feature.requires_grad for feature in found.features)
+
+
+@pytest.mark.parametrize(
+    ("settings", "index"),
+    [
+        ({}, 3),
+        ({"in_index": 1, "in_channels": 8}, 1),
+        ({"head": "DepthwiseSeparableASPPHead", "backbone": "mobilenet"}, 3),
+    ],
+)
+def test_body_is_what_the_main_head_takes(tiny_network, make_batch, settings, index):
+    adapter = SegmentationAdapter(tiny_network(**settings).eval())
+    outputs = adapter.outputs(make_batch()[0])
+    (found,) = adapter.body(outputs)
+    assert found is outputs.features[index]
+
+
+def test_body_of_a_head_that_takes_several_maps(tiny_network, make_batch):
+    adapter = SegmentationAdapter(tiny_network().eval())
+    outputs = adapter.outputs(make_batch()[0])
+    head = adapter.network.decode_head
+    head.input_transform, head.in_index = "multiple_select", [1, 3]
+    first, second = adapter.body(outputs)
+    assert first is outputs.features[1]
+    assert second is outputs.features[3]
+
+
+def test_no_hook_stays_behind(tiny_network, make_batch):
+    adapter = SegmentationAdapter(tiny_network())
+    adapter.outputs(make_batch()[0])
+    assert not adapter.network.decode_head.conv_seg._forward_pre_hooks
+
+
+def test_rows_are_exactly_the_parameters_that_depend_on_the_number_of_classes(tiny_network):
+    for settings in SETTINGS[:4]:
+        small, large = tiny_network(3, **settings), tiny_network(4, **settings)
+        sizes = {name: value.shape for name, value in large.named_parameters()}
+        changed = {n for n, value in small.named_parameters() if value.shape != sizes[n]}
+        assert set(SegmentationAdapter(small).rows) == changed
+
+
+def test_not_distilled_is_what_the_main_logits_do_not_need_and_the_classifier(
+    tiny_network, make_batch
+):
+    network = tiny_network(auxiliary=2).eval()
+    adapter = SegmentationAdapter(network)
+    adapter.logits(make_batch()[0]).sum().backward()
+    for name, parameter in network.named_parameters():
+        excluded = name.startswith(adapter.excluded_prefixes)
+        classifier = name.startswith(adapter.classifier_name)
+        assert excluded == (parameter.grad is None or classifier), name
+
+
+def test_begin_tells_every_head(tiny_network):
+    loss = {"type": "vdfd_seg.UnbiasedCrossEntropyLoss"}
+    network = tiny_network(auxiliary=2, loss=loss)
+    adapter = SegmentationAdapter(network)
+    adapter.begin(2)
+    assert [head.loss_decode.num_hidden for head in adapter.heads.values()] == [2, 2, 2]
+
+
+def test_hidden_classes_reach_the_loss(tiny_network, make_batch):
+    from vdfd_seg.losses import unbiased_cross_entropy
+
+    network = tiny_network(loss={"type": "vdfd_seg.UnbiasedCrossEntropyLoss"}).train()
+    adapter = SegmentationAdapter(network)
+    inputs, samples = make_batch()
+    adapter.begin(2)
+    outputs = adapter.outputs(inputs)
+    labels = adapter.labels(samples)
+    expected = unbiased_cross_entropy(adapter.upsample(outputs.logits, labels), labels, 2)
+    assert torch.allclose(adapter.task_loss(outputs, samples)["decode.loss_ce"], expected)
+
+
+class TestLearner:
+    class Method(torch.nn.Module):
+        def loss(self, adapter, inputs, samples):
+            return {"loss_of": adapter, "inputs": inputs, "samples": samples}
+
+        def predict(self, adapter, inputs, samples):
+            return [adapter, inputs, samples]
+
+    def test_forwards_to_the_method_or_the_network(self, tiny_network, make_batch):
+        network = tiny_network().eval()
+        adapter = SegmentationAdapter(network)
+        learner = ContinualLearner(network, self.Method(), adapter).eval()
+        inputs, samples = make_batch()
+        assert learner(inputs, samples, mode="loss")["loss_of"] is adapter
+        assert learner(inputs, samples, mode="predict")[0] is adapter
+        with torch.no_grad():
+            assert torch.equal(learner(inputs), adapter.logits(inputs))
+
+    def test_starting_a_runner_keeps_the_weights(self, tiny_network):
+        network = tiny_network()
+        learner = ContinualLearner(network, self.Method(), SegmentationAdapter(network))
+        before = [parameter.clone() for parameter in network.parameters()]
+        learner.init_weights()
+        assert all(map(torch.equal, before, network.parameters()))
+
+    def test_parameters_of_network_and_method_are_trained_together(self, tiny_network):
+        network, method = tiny_network(), self.Method()
+        method.graph = torch.nn.Linear(2, 2)
+        learner = ContinualLearner(network, method, SegmentationAdapter(network))
+        names = [name for name, _ in learner.named_parameters()]
+        assert "method.graph.weight" in names
+        assert "network.decode_head.conv_seg.weight" in names
+        assert len(names) == len(list(network.parameters())) + 2

@@ -1,0 +1,216 @@
+"""What passes from step to step: plain, whole, or refused."""
+
+import os
+import pickle
+import random
+
+import pytest
+import torch
+
+from vdfd_seg.errors import InputError
+from vdfd_seg.utils import checkpoint
+from vdfd_seg.utils.checkpoint import digest, load_plain, load_step, nbytes, save_plain, to_plain
+
+CONTENT = {
+    "weights": {"a": torch.arange(6.0).view(2, 3), "n": torch.tensor(3), "e": torch.zeros(0, 2)},
+    "half": torch.tensor([1.5, -2.0], dtype=torch.bfloat16),
+    "flags": torch.tensor([True, False]),
+    "meta": {"name": "tâche", "steps": [1, 2.5, None, True], 3: "number as key"},
+}
+
+
+class Evil:
+    """Runs code where it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (self.path,)
+
+
+def same(first, second):
+    if isinstance(first, torch.Tensor):
+        return first.dtype == second.dtype and torch.equal(first, second)
+    if isinstance(first, dict):
+        return list(first) == list(second) and all(same(first[k], second[k]) for k in first)
+    if isinstance(first, list):
+        return len(first) == len(second) and all(map(same, first, second))
+    return type(first) is type(second) and first == second
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "checkpoint.pth"
+
+
+class TestRoundTrip:
+    def test_content_comes_back_as_it_was(self, path):
+        save_plain(path, CONTENT)
+        assert same(load_plain(path), CONTENT)
+
+    def test_what_is_written_is_read_by_torch_without_trust(self, path):
+        save_plain(path, CONTENT)
+        assert torch.load(path, weights_only=True)["meta"]["name"] == "tâche"
+
+    def test_mappings_tuples_and_parameters_become_plain(self, path):
+        layer = torch.nn.Linear(2, 2)
+        save_plain(path, {"state": layer.state_dict(), "p": layer.weight, "t": (1, (2,))})
+        found = load_plain(path)
+        assert type(found["state"]) is dict
+        assert type(found["p"]) is torch.Tensor
+        assert not found["p"].requires_grad
+        assert found["t"] == [1, [2]]
+
+    def test_a_second_save_replaces_the_first(self, path):
+        save_plain(path, {"a": 1})
+        save_plain(path, {"a": 2})
+        assert load_plain(path) == {"a": 2}
+        assert os.listdir(path.parent) == [path.name]
+
+    def test_a_view_is_saved_without_the_storage_behind_it(self, path):
+        # What a method does not keep must not travel in the file unseen.
+        save_plain(path, {"rows": torch.rand(1000, 1000)[:2]})
+        assert path.stat().st_size < 40_000
+        assert load_plain(path)["rows"].shape == (2, 1000)
+
+
+class TestPlainness:
+    @pytest.mark.parametrize(
+        ("content", "where"),
+        [
+            ({"a": {"b": [1, {2}]}}, r"checkpoint\.a\.b\[1\] holds a set"),
+            ({"f": len}, r"checkpoint\.f holds a builtin_function"),
+            ({"m": {"x": torch.nn.Linear(1, 1)}}, r"checkpoint\.m\.x holds a Linear"),
+            ({"n": __import__("numpy").float64(1)}, r"checkpoint\.n holds a float64"),
+            ({"k": {(1, 2): 3}}, r"checkpoint\.k has a key of type tuple"),
+            ({"k": {torch.float32: 3}}, r"checkpoint\.k has a key of type dtype"),
+        ],
+    )
+    def test_other_types_are_refused_naming_the_place(self, path, content, where):
+        with pytest.raises(TypeError, match=where):
+            save_plain(path, content)
+        assert not path.exists()
+
+    def test_the_digests_own_name_is_refused(self, path):
+        with pytest.raises(TypeError, match="digest"):
+            save_plain(path, {"digest": "mine"})
+
+    def test_refusal_leaves_the_old_file(self, path):
+        save_plain(path, {"a": 1})
+        with pytest.raises(TypeError):
+            save_plain(path, {"a": object()})
+        assert load_plain(path) == {"a": 1}
+
+
+class TestDamage:
+    def refused(self, path, message="damaged"):
+        with pytest.raises(InputError, match=message) as caught:
+            load_plain(path)
+        assert str(path) in str(caught.value)
+
+    def test_missing(self, path):
+        self.refused(path, "does not exist")
+
+    def test_a_folder_in_its_place(self, tmp_path):
+        self.refused(tmp_path, "does not exist")
+
+    @pytest.mark.parametrize("share", [0, 0.01, 0.3, 0.7, 0.99])
+    def test_truncated(self, path, share):
+        save_plain(path, CONTENT)
+        whole = path.read_bytes()
+        path.write_bytes(whole[: int(share * len(whole))])
+        self.refused(path)
+
+    def test_no_flipped_bit_passes_unnoticed(self, path):
+        save_plain(path, CONTENT)
+        whole = path.read_bytes()
+        random.seed(0)
+        refusals = 0
+        for place in random.sample(range(len(whole)), 400):
+            damaged = bytearray(whole)
+            damaged[place] ^= 1 << random.randrange(8)
+            path.write_bytes(damaged)
+            try:
+                # Padding and time stamps of the archive carry no content.
+                assert same(load_plain(path), CONTENT)
+            except InputError as error:
+                assert str(path) in str(error)
+                refusals += 1
+        assert refusals > 100
+
+    def test_flipped_bit_in_a_tensor(self, path):
+        save_plain(path, {"w": torch.full((5000,), 3.25)})
+        damaged = bytearray(path.read_bytes())
+        damaged[len(damaged) // 2] ^= 16
+        path.write_bytes(damaged)
+        self.refused(path)
+
+    def test_content_that_does_not_match_its_digest(self, path):
+        torch.save({"a": torch.zeros(2), "digest": digest({"a": torch.ones(2)})}, path)
+        self.refused(path, "does not match its digest")
+
+    def test_without_a_digest(self, path):
+        torch.save({"state_dict": {}}, path)
+        self.refused(path, "no digest.*init_cfg")
+
+    def test_not_a_dict(self, path):
+        torch.save([1], path)
+        self.refused(path, "no digest")
+
+    @pytest.mark.parametrize("content", [b"", b"no checkpoint", b"\x80\x04.", b"PK\x03\x04"])
+    def test_other_files(self, path, content):
+        path.write_bytes(content)
+        self.refused(path)
+
+    @pytest.mark.parametrize("write", [torch.save, lambda o, p: p.write_bytes(pickle.dumps(o))])
+    def test_a_malicious_file_executes_nothing(self, path, tmp_path, write):
+        trace = tmp_path / "executed"
+        write({"a": Evil(str(trace)), "digest": "0"}, path)
+        self.refused(path)
+        assert not trace.exists()
+
+
+class TestStep:
+    STEP = {"state_dict": {"w": torch.ones(2)}, "meta": {"format": checkpoint.STEP_FORMAT},
+            "method": {"type": "FineTune", "state": {}}}  # fmt: skip
+
+    def test_round_trip(self, path):
+        save_plain(path, self.STEP)
+        assert same(load_step(path), self.STEP)
+
+    def test_another_kind_of_file(self, path):
+        save_plain(path, {"state_dict": {}})
+        with pytest.raises(InputError, match="not a step's checkpoint: it has no me"):
+            load_step(path)
+
+    def test_another_format(self, path):
+        save_plain(path, {**self.STEP, "meta": {"format": 99}})
+        with pytest.raises(InputError, match="has meta.format 99"):
+            load_step(path)
+
+    def test_meta_that_is_no_dict(self, path):
+        save_plain(path, {**self.STEP, "meta": "x"})
+        with pytest.raises(InputError, match="meta"):
+            load_step(path)
+
+
+class TestDigest:
+    def test_tells_contents_apart(self):
+        contents = [
+            {"a": 1}, {"a": 1.0}, {"a": True}, {"a": "1"}, {"a": None}, {"b": 1}, {1: 1}, {"1": 1},
+            {"a": [1, 2]}, {"a": [12]}, {"a": [[1], 2]}, {"a": {}}, {"a": []},
+            {"a": torch.tensor([1.0, 2.0])}, {"a": torch.tensor([[1.0, 2.0]])},
+            {"a": torch.tensor([1.0, 2.0]).double()}, {"a": torch.tensor([1.0, 3.0])},
+            {"a": torch.zeros(2)}, {"a": torch.zeros(2, dtype=torch.int32)}, {"a": torch.zeros(0)},
+        ]  # fmt: skip
+        assert len({digest(to_plain(content)) for content in contents}) == len(contents)
+
+    def test_does_not_depend_on_memory_layout(self):
+        tensor = torch.rand(3, 4)
+        assert digest(tensor) == digest(tensor.t().contiguous().t())
+
+
+def test_bytes_of_content():
+    content = {"ab": torch.zeros(3, dtype=torch.float64), "c": [1, 2.0, None, True], "d": "é"}
+    assert nbytes(content) == (2 + 24) + (1 + 24) + (1 + 2)

@@ -1,0 +1,127 @@
+"""A reader sees the old content or the new."""
+
+import os
+
+import pytest
+
+from vdfd_seg.errors import InputError, unknown_name
+from vdfd_seg.utils.files import atomic_write, atomic_write_text, replace_folder, writable_dir
+
+
+def test_content_is_written(tmp_path):
+    path = tmp_path / "file"
+    assert atomic_write(path, lambda file: file.write(b"new")) == path
+    assert path.read_bytes() == b"new"
+    atomic_write_text(path, "é")
+    assert path.read_bytes() == "é".encode()
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_a_writer_that_raises_leaves_the_old_file_and_no_other(tmp_path, error):
+    path = tmp_path / "file"
+    path.write_text("old")
+
+    def write(file):
+        file.write(b"half")
+        raise error
+
+    with pytest.raises(error):
+        atomic_write(path, write)
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_the_old_file_stands_until_the_new_one_is_complete(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("old")
+
+    def write(file):
+        file.write(b"new")
+        file.flush()
+        assert path.read_text() == "old"
+
+    atomic_write(path, write)
+    assert path.read_text() == "new"
+
+
+def test_others_may_read_the_file(tmp_path):
+    atomic_write_text(tmp_path / "file", "x")
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o644
+
+
+def test_a_folder_that_does_not_exist_is_an_error(tmp_path):
+    with pytest.raises(OSError, match="nowhere"):
+        atomic_write_text(tmp_path / "nowhere" / "file", "x")
+
+
+class TestWritableDir:
+    def test_is_made_with_its_parents_and_left_empty(self, tmp_path):
+        path = writable_dir(tmp_path / "a" / "b", "work dir")
+        assert os.listdir(path) == []
+        assert writable_dir(path, "work dir") == path
+
+    @pytest.mark.parametrize("below", ["", "sub"])
+    def test_a_file_in_the_way(self, tmp_path, below):
+        (tmp_path / "file").write_text("")
+        with pytest.raises(InputError, match="the work dir '.*file.*' cannot be written to"):
+            writable_dir(tmp_path / "file" / below, "work dir")
+
+    def test_without_permission(self, tmp_path):
+        tmp_path.chmod(0o500)
+        try:
+            if os.access(tmp_path, os.W_OK):
+                pytest.skip("this user cannot be denied")
+            with pytest.raises(InputError, match="cannot be written to"):
+                writable_dir(tmp_path, "work dir")
+        finally:
+            tmp_path.chmod(0o700)
+
+
+class TestUnknownName:
+    def test_names_the_nearest_and_all(self):
+        message = str(unknown_name("method", "vdfd", ["VDFD", "Joint"]))
+        assert message == "unknown method 'vdfd'. Did you mean 'VDFD'? Valid names: Joint, VDFD."
+
+    def test_names_none_where_none_is_near(self):
+        assert "Did you mean" not in str(unknown_name("method", "xyz", ["VDFD", "Joint"]))
+
+    def test_says_so_where_there_is_none(self):
+        message = str(unknown_name("key in method FineTune", "weight", []))
+        assert message == (
+            "unknown key in method FineTune 'weight': there is none to give; take it out."
+        )
+
+    def test_bad_input_is_a_value_error(self):
+        assert issubclass(InputError, ValueError)
+
+
+def folder_of(text):
+    def write(folder):
+        folder.mkdir()
+        (folder / "file").write_text(text)
+
+    return write
+
+
+def test_a_folder_is_made_and_replaced_as_a_whole(tmp_path):
+    root = tmp_path / "data"
+    replace_folder(root, folder_of("old"))
+    (root / "more").write_text("")
+    (tmp_path / ".data.partial").mkdir()  # of a process that was killed
+    assert replace_folder(root, folder_of("new")) == root
+    assert os.listdir(root) == ["file"] and (root / "file").read_text() == "new"
+    assert os.listdir(tmp_path) == ["data"]
+
+
+@pytest.mark.parametrize("error", [InputError, KeyboardInterrupt])
+def test_a_folder_stands_when_the_writing_of_the_new_one_fails(tmp_path, error):
+    root = replace_folder(tmp_path / "data", folder_of("old"))
+
+    def write(folder):
+        folder_of("half")(folder)
+        raise error
+
+    with pytest.raises(error):
+        replace_folder(root, write)
+    assert (root / "file").read_text() == "old"
+    assert os.listdir(tmp_path) == ["data"]

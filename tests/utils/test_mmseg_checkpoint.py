@@ -1,0 +1,70 @@
+"""Files that are no checkpoints of this kind, or damaged: one message each, and no crash."""
+
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+from mmengine.logging import HistoryBuffer
+
+from vdfd_seg.errors import InputError
+from vdfd_seg.utils.mmseg_checkpoint import load_foreign
+
+
+@pytest.fixture
+def path(tmp_path):
+    """A checkpoint with a helper object of MMEngine's."""
+    path = tmp_path / "foreign.pth"
+    log = HistoryBuffer([1.0], [1])
+    torch.save({"log": log, "state_dict": {"weight": torch.arange(6.0).view(2, 3)}}, path)
+    return path
+
+
+@pytest.mark.filterwarnings("ignore:'torch.load' received a zip file that looks like")
+def test_formats_of_torch(tmp_path):
+    path = tmp_path / "other.pth"
+    torch.save({"weight": torch.ones(2)}, path, _use_new_zipfile_serialization=False)
+    assert torch.equal(load_foreign(path)["weight"], torch.ones(2))
+    torch.save({"log": HistoryBuffer()}, path, _use_new_zipfile_serialization=False)
+    with pytest.raises(InputError, match="it asks for mmengine.logging.history_buffer"):
+        load_foreign(path)
+    torch.jit.save(torch.jit.script(torch.nn.Linear(1, 1)), path)
+    with pytest.raises(InputError, match="no checkpoint of torch.save"):
+        load_foreign(path)
+
+
+def test_every_truncation_is_one_message(path):
+    whole = path.read_bytes()
+    for length in range(0, len(whole), len(whole) // 20):
+        path.write_bytes(whole[:length])
+        with pytest.raises(InputError):
+            load_foreign(path)
+
+
+def test_changed_pickle_is_one_message_or_reads(path):
+    """The archive is written anew around the pickle, so that its checksums hold."""
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    (pickled,) = [name for name in parts if name.endswith("data.pkl")]
+    rng, read = np.random.default_rng(0), 0
+    for _ in range(200):
+        changed = bytearray(parts[pickled])
+        changed[int(rng.integers(len(changed)))] = int(rng.integers(256))
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, content in {**parts, pickled: bytes(changed)}.items():
+                archive.writestr(name, content)
+        try:
+            load_foreign(path)
+            read += 1
+        except InputError as error:
+            assert str(path) in str(error)
+    assert 0 < read < 200
+
+
+def test_archive_of_several_disks_is_one_message(tmp_path):
+    """What ``zipfile.is_zipfile`` itself raises for; found by the fuzzer."""
+    path = tmp_path / "foreign.pth"
+    locator = b"PK\x06\x07" + bytes(4) + bytes(8) + (7).to_bytes(4, "little")
+    path.write_bytes(bytes(100) + locator + b"PK\x05\x06" + bytes(18))
+    with pytest.raises(InputError, match="damaged"):
+        load_foreign(path)

@@ -1,0 +1,79 @@
+"""Where configs are, and names of configs."""
+
+from pathlib import Path
+
+import pytest
+
+from vdfd_seg.errors import InputError
+from vdfd_seg.utils import paths
+
+
+class TestResolveConfig:
+    @pytest.fixture(autouse=True)
+    def configs(self, tmp_path, monkeypatch):
+        folder = tmp_path / "packaged"
+        for name in (
+            "vdfd/vdfd_deeplabv3_voc-11-5.py",
+            "finetune/finetune_deeplabv3_voc-11-5.py",
+            "_base_/default_runtime.py",
+        ):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text("")
+        (tmp_path / "outside.py").write_text("")
+        (tmp_path / "some" / "where").mkdir(parents=True)
+        monkeypatch.chdir(tmp_path / "some" / "where")
+        monkeypatch.setattr(paths, "configs_dir", lambda: folder)
+        return folder
+
+    @pytest.mark.parametrize("prefix", ["", "configs/", "./configs/"])
+    @pytest.mark.parametrize("suffix", ["", ".py"])
+    def test_name_below_the_packaged_configs(self, configs, prefix, suffix):
+        # The name has a dot-free stem, but '11-5.py' must not be cut at other characters.
+        found = paths.resolve_config(f"{prefix}vdfd/vdfd_deeplabv3_voc-11-5{suffix}")
+        assert found == configs / "vdfd/vdfd_deeplabv3_voc-11-5.py"
+
+    def test_existing_path_wins(self, configs):
+        mine = Path("configs/vdfd/vdfd_deeplabv3_voc-11-5.py")
+        mine.parent.mkdir(parents=True)
+        mine.write_text("mine = 1")
+        assert paths.resolve_config(mine).read_text() == "mine = 1"
+
+    @pytest.mark.parametrize(
+        "wrong, nearest",
+        [
+            ("vdfd/vdfd_deeplabv3_voc-11-6.py", "vdfd/vdfd_deeplabv3_voc-11-5.py"),
+            ("vdfd/vdfd_deplabv3_voc-11-5", "vdfd/vdfd_deeplabv3_voc-11-5.py"),
+            ("finetune_deeplabv3_voc-11-5.py", "finetune/finetune_deeplabv3_voc-11-5.py"),
+        ],
+    )
+    def test_nearest_names(self, wrong, nearest):
+        with pytest.raises(InputError, match="does not exist") as error:
+            paths.resolve_config(wrong)
+        assert f"Did you mean {nearest}" in str(error.value)
+
+    def test_nothing_near(self):
+        with pytest.raises(InputError) as error:
+            paths.resolve_config("zzzz")
+        assert "Did you mean" not in str(error.value)
+
+    @pytest.mark.parametrize("name", ["../outside.py", "configs/../outside", "", "configs", "/"])
+    def test_only_files_below_the_folder(self, name):
+        with pytest.raises(InputError):
+            paths.resolve_config(name)
+
+    def test_folder_is_called_a_folder(self, tmp_path):
+        with pytest.raises(InputError, match="is a folder"):
+            paths.resolve_config(tmp_path)
+
+
+def test_configs_dir_of_a_clone_and_of_an_installed_copy(tmp_path, monkeypatch):
+    package = tmp_path / "vdfd_seg"
+    package.mkdir()
+    monkeypatch.setattr(paths, "_PACKAGE", package)
+    (tmp_path / "configs").mkdir()
+    with pytest.raises(InputError):  # site-packages/configs belongs to somebody else
+        paths.configs_dir()
+    (tmp_path / "setup.py").write_text("")
+    assert paths.configs_dir() == tmp_path / "configs"
+    (package / ".mim" / "configs").mkdir(parents=True)
+    assert paths.configs_dir() == package / ".mim" / "configs"

@@ -1,0 +1,1 @@
+"""How a step serves images and class labels from arrays in memory."""

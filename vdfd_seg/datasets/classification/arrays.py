@@ -1,0 +1,218 @@
+"""Data sets for classification as arrays: memory-mapped, so that opening one reads no image."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+
+import numpy as np
+
+from vdfd_seg.errors import InputError
+from vdfd_seg.utils.files import atomic_write, atomic_write_text, writable_dir
+
+VERSION = 1
+SUFFIXES = ("_images.npy", "_labels.npy", ".json")
+"""A split's files are its name with each of these."""
+
+_CONVERTER = "python tools/dataset_converters/cifar100.py SOURCE ROOT"
+_CHUNK = 4096
+_DIGEST_LENGTH = 16
+
+
+@dataclass(frozen=True, eq=False)
+class ImageArrays:
+    """The images of one split of a data set for classification.
+
+    Attributes:
+        images: ``(N, H, W, 3)`` uint8, RGB; memory-mapped and read-only if read from files.
+        labels: ``(N,)`` int64, each the index of a class.
+        classes: Names of the classes.
+        root: The data set's folder, for messages.
+        images_sha256: SHA-256 of the images' bytes, where it is known beforehand.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    classes: tuple[str, ...]
+    root: str
+    images_sha256: str | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @cached_property
+    def digest(self) -> str:
+        """16 hexadecimal digits that follow the images, labels and classes, not the root."""
+        images = self.images_sha256 or images_sha256(self.images)
+        described = json.dumps([list(self.images.shape), list(self.classes), images])
+        digest = hashlib.sha256(described.encode())
+        digest.update(np.ascontiguousarray(self.labels, dtype="<i8").data)
+        return digest.hexdigest()[:_DIGEST_LENGTH]
+
+
+def write_arrays(
+    root: str | Path, split: str, images: np.ndarray, labels: np.ndarray, classes: Sequence[str]
+) -> None:
+    """Write one split, replacing what the split held.
+
+    Each file is replaced atomically, and the description comes last: a split whose writing was
+    interrupted reads as missing, never as a mixture.
+
+    Args:
+        root: The data set's folder; made if it is absent.
+        split: Name of the split, for instance ``"train"``.
+        images: ``(N, H, W, 3)`` uint8, RGB.
+        labels: ``(N,)`` of any integer type, each in ``[0, len(classes))``.
+        classes: Names of the classes.
+
+    Raises:
+        InputError: Arrays that are no data set, or a folder that cannot be written.
+    """
+    files = _files(root, split)
+    images, labels = np.asarray(images), np.asarray(labels)
+    classes = _checked_classes(classes, files[2])
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise InputError(f"{files[1]}: labels must be integers, not {labels.dtype}.")
+    _check(images, labels, len(classes), files)
+    labels = labels.astype(np.int64)
+    description = {
+        "version": VERSION,
+        "shape": list(images.shape),
+        "images_sha256": images_sha256(images),
+        "classes": list(classes),
+    }
+    folder = writable_dir(root, "folder of the data set")
+    try:
+        files[2].unlink(missing_ok=True)
+        for path, array in zip(files, (images, labels), strict=False):
+            atomic_write(path, partial(np.save, arr=array, allow_pickle=False))
+        atomic_write_text(files[2], json.dumps(description, indent=1) + "\n")
+    except OSError as error:
+        raise InputError(
+            f"{folder}: the split '{split}' cannot be written here ({error}); make room or name "
+            "another folder."
+        ) from error
+
+
+def read_arrays(root: str | Path, split: str) -> ImageArrays:
+    """Open a split that :func:`write_arrays` wrote; images are mapped into memory, not read.
+
+    Args:
+        root: The data set's folder.
+        split: Name of the split.
+
+    Raises:
+        InputError: Files that are missing, damaged, or do not belong together.
+    """
+    files = _files(root, split)
+    if not Path(root).is_dir():
+        raise InputError(
+            f"{root}: there is no such folder. Name the folder of the data set, or write "
+            f"CIFAR-100 with '{_CONVERTER}'."
+        )
+    for path in files:
+        if not path.is_file():
+            raise InputError(
+                f"{path}: this file is missing; the split '{split}' is absent or incomplete. "
+                f"Write it again (CIFAR-100: '{_CONVERTER}')."
+            )
+    description = _read_description(files[2])
+    classes = description["classes"]
+    images, labels = _map(files[0]), _map(files[1])
+    if labels.dtype != np.int64:
+        raise InputError(f"{files[1]}: labels must be int64, not {labels.dtype}; write it again.")
+    _check(images, labels, len(classes), files)
+    if list(images.shape) != description["shape"]:
+        raise InputError(
+            f"{files[0]}: images of shape {images.shape}, but {files[2].name} tells of "
+            f"{tuple(description['shape'])}; the files do not belong together. Write them again."
+        )
+    return ImageArrays(images, np.array(labels), classes, str(root), description["images_sha256"])
+
+
+def _files(root: str | Path, split: str) -> tuple[Path, Path, Path]:
+    if not split or split.startswith(".") or Path(split).name != split:
+        raise InputError(f"a split needs a plain name such as 'train', not '{split}'.")
+    images, labels, description = (Path(root) / f"{split}{suffix}" for suffix in SUFFIXES)
+    return images, labels, description
+
+
+def _read_description(path: Path) -> dict:
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        if stored["version"] != VERSION:
+            raise InputError(
+                f"{path}: format {stored['version']}, but this release reads {VERSION}; write "
+                "the data set again."
+            )
+        return {
+            "shape": list(stored["shape"]),
+            "images_sha256": str(stored["images_sha256"]),
+            "classes": _checked_classes(stored["classes"], path),
+        }
+    except InputError:
+        raise
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InputError(
+            f"{path}: damaged description of a data set ({error}); write the data set again."
+        ) from error
+
+
+def _unreadable(path: Path, error: OSError) -> InputError:
+    return InputError(f"{path}: cannot be read ({error}); mend its permissions or its disk.")
+
+
+def _map(path: Path) -> np.ndarray:
+    try:
+        # Not np.load: it would also open a zip archive that is named .npy.
+        return np.lib.format.open_memmap(path, mode="r")
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    except Exception as error:
+        # A damaged header makes NumPy's parser raise all kinds of errors.
+        raise InputError(
+            f"{path}: damaged or truncated array ({error}); write the data set again."
+        ) from error
+
+
+def _checked_classes(classes: Sequence[str], path: Path) -> tuple[str, ...]:
+    named = not isinstance(classes, str) and all(isinstance(n, str) and n for n in classes)
+    if not named or not classes or len(set(classes)) != len(classes):
+        raise InputError(
+            f"{path}: classes must be different names, one at least, not {classes!r:.200}."
+        )
+    return tuple(classes)
+
+
+def _check(images: np.ndarray, labels: np.ndarray, num_classes: int, files: Sequence[Path]) -> None:
+    if images.dtype != np.uint8:
+        raise InputError(f"{files[0]}: images must be uint8, not {images.dtype}.")
+    if images.ndim != 4 or images.shape[3] != 3:
+        raise InputError(f"{files[0]}: images must be (N, H, W, 3), not {images.shape}.")
+    if labels.ndim != 1:
+        raise InputError(f"{files[1]}: labels must be (N,), not {labels.shape}.")
+    if len(images) != len(labels):
+        raise InputError(
+            f"{files[1]}: {len(labels)} labels for the {len(images)} images of {files[0].name}; "
+            "each image needs one."
+        )
+    if images.size == 0:
+        raise InputError(f"{files[0]}: images of shape {images.shape}: there are none.")
+    wrong = np.flatnonzero((labels < 0) | (labels >= num_classes))
+    if len(wrong):
+        raise InputError(
+            f"{files[1]}: label {labels[wrong[0]]} at index {wrong[0]} is none of the "
+            f"{num_classes} classes; labels go from 0 to {num_classes - 1}."
+        )
+
+
+def images_sha256(images: np.ndarray) -> str:
+    """SHA-256 (hexadecimal) of the images' bytes."""
+    digest = hashlib.sha256()
+    for start in range(0, len(images), _CHUNK):
+        digest.update(np.ascontiguousarray(images[start : start + _CHUNK]).data)
+    return digest.hexdigest()

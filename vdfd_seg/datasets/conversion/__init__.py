@@ -1,0 +1,1 @@
+"""From official archives to the folders and arrays that configs read."""

@@ -1,0 +1,1 @@
+"""The two data sets that the package makes itself: Digits and DigitScenes."""

@@ -1,0 +1,1 @@
+"""How a step serves images and label maps: index, selection, masking, transforms."""

@@ -1,0 +1,196 @@
+"""Which image of a data set holds how many pixels of which class."""
+
+import hashlib
+import os
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from vdfd_seg.datasets.segmentation.index_cache import (
+    cache_file,
+    common_folder,
+    load_counts,
+    save_counts,
+)
+from vdfd_seg.datasets.segmentation.index_scan import (
+    MASK_VALUES,
+    MaskScanner,
+    SampleError,
+    unusable,
+)
+from vdfd_seg.errors import InputError
+
+
+@dataclass(frozen=True, eq=False)
+class ClassIndex:
+    """Pixels per class and image of one split.
+
+    Attributes:
+        names: The images' names, unique, in the split's order.
+        counts: ``(images, 256)`` int64, pixels per mask value; read-only.
+        digest: SHA-256 (hexadecimal) over names and counts, in order: two splits
+            share it only if they hold the same names with the same labels counted.
+    """
+
+    names: tuple[str, ...]
+    counts: np.ndarray
+    digest: str
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def pixels(self) -> np.ndarray:
+        """Pixels per mask value over the whole split, ``(256,)`` int64."""
+        return self.counts.sum(axis=0)
+
+    def holds(self, ids: Iterable[int]) -> np.ndarray:
+        """Whether each image has at least one pixel of any of ``ids``, ``(images,)`` bool."""
+        columns = np.fromiter(ids, dtype=np.intp)
+        return np.any(self.counts[:, columns] > 0, axis=1)
+
+
+def build_index(
+    items: Sequence[dict],
+    *,
+    num_classes: int,
+    class_names: Sequence[str] | None = None,
+    ignore_index: int = 255,
+    workers: int = 16,
+    cache_dir: str | Path | None = None,
+    progress: bool = True,
+    description: str = "Indexing masks",
+    reduce_zero_label: bool = False,
+) -> ClassIndex:
+    """Count the pixels of every class in every mask, checking the files on the way.
+
+    Masks are read as they are stored (palette indices or grey values). The counts are cached
+    under a key made of the files' relative paths, sizes and modification times, so a second call
+    reads no mask, and a changed file is noticed.
+
+    Args:
+        items: mmsegmentation's data infos: dictionaries with ``img_path`` and
+            ``seg_map_path`` (local files), and optionally ``name``. The name defaults
+            to the image's path relative to the images' common folder, without suffix.
+        num_classes: Ids 0 to ``num_classes - 1`` are classes.
+        class_names: Names of the classes, for messages only.
+        ignore_index: The id of pixels without a label.
+        workers: Threads; decoding runs outside the interpreter's lock.
+        cache_dir: Where counts are cached; default: ``$VDFD_SEG_CACHE``, else
+            ``$XDG_CACHE_HOME/vdfd_seg``, else ``~/.cache/vdfd_seg``. A folder that
+            cannot be written costs a warning only.
+        progress: Show a progress bar on stderr where that is a terminal.
+        description: The progress bar's label.
+        reduce_zero_label: As in MMSegmentation, 0 is no label and every other id one less.
+
+    Returns:
+        The index, in the order of ``items``.
+
+    Raises:
+        InputError: No items, two items of one name, or files that are missing, damaged,
+            of unequal size, not index masks, or with ids outside the valid ones. One
+            message names the first five files and counts the rest.
+    """
+    if not items:
+        raise InputError("the data set has no images: check its annotation file and folders.")
+    pairs = _paths(items)
+    names = _names(items, [image for image, _ in pairs])
+    if reduce_zero_label:
+        num_classes = min(num_classes + 1, ignore_index)
+        class_names = ("no label", *(class_names or ()))
+    file = cache_file(pairs, num_classes, ignore_index, cache_dir)
+    counts = load_counts(file, len(pairs))
+    if counts is None:
+        scanner = MaskScanner(num_classes, ignore_index, class_names)
+        counts = _scan(scanner, pairs, workers, description if progress else None)
+        save_counts(file, counts)
+    if reduce_zero_label:
+        unlabelled = counts[:, 0] + counts[:, ignore_index]
+        counts = np.roll(counts, -1, axis=1)
+        counts[:, ignore_index - 1] = 0
+        counts[:, ignore_index] = unlabelled
+    counts.setflags(write=False)
+    return ClassIndex(names, counts, index_digest(names, counts))
+
+
+def _paths(items: Sequence[dict]) -> list[tuple[str, str]]:
+    pairs = []
+    unlabelled = []
+    here = os.path.join(os.getcwd(), "")
+
+    def absolute(path: str) -> str:
+        # What os.path.abspath returns, which takes long for a data set's many paths.
+        path = os.fspath(path)
+        whole = path if path.startswith("/") else here + path
+        return whole if is_plain(whole) else os.path.abspath(path)
+
+    for item in items:
+        image, mask = absolute(item["img_path"]), item.get("seg_map_path")
+        if mask is None:
+            unlabelled.append(f"{image}: no mask is given for this image (no 'seg_map_path').")
+        else:
+            pairs.append((image, absolute(mask)))
+    if unlabelled:
+        raise unusable(unlabelled, len(items))
+    return pairs
+
+
+def is_plain(path: str) -> bool:
+    """Whether a path that begins with ``/`` surely has nothing to normalise.
+
+    That is: neither an empty part, nor one that begins or ends with a dot.
+    """
+    return os.sep == "/" and not (
+        "//" in path or "/." in path or "./" in path or path.endswith((".", "/"))
+    )
+
+
+def _names(items: Sequence[dict], images: Sequence[str]) -> tuple[str, ...]:
+    root = common_folder(images)
+    names: dict[str, str] = {}
+    for item, image in zip(items, images, strict=True):
+        name = item.get("name") or _default_name(image, root)
+        if name in names:
+            raise InputError(
+                f"two images have the name '{name}': {names[name]} and {image}. "
+                "List every image once and give it a name of its own."
+            )
+        names[name] = image
+    return tuple(names)
+
+
+def _default_name(image: str, root: str) -> str:
+    # pathlib takes as long for this as the whole rest of a start from the cache.
+    return os.path.splitext(image[len(root) :].lstrip(os.sep))[0].replace(os.sep, "/")
+
+
+def _scan(
+    scanner: MaskScanner, pairs: Sequence[tuple[str, str]], workers: int, description: str | None
+) -> np.ndarray:
+    counts = np.zeros((len(pairs), MASK_VALUES), dtype=np.int64)
+    problems: list[str] = []
+    executor = ThreadPoolExecutor(workers)
+    try:
+        results = executor.map(scanner, pairs)
+        # No bar where stderr is no terminal.
+        bar = tqdm(results, description, len(pairs), disable=None if description else True)
+        for row, result in enumerate(bar):
+            if isinstance(result, SampleError):
+                problems.append(str(result))
+            else:
+                counts[row] = result
+    finally:
+        executor.shutdown(cancel_futures=True)
+    if problems:
+        raise unusable(problems, len(pairs))
+    return counts
+
+
+def index_digest(names: Sequence[str], counts: np.ndarray) -> str:
+    """SHA-256 (hexadecimal) over images' names and pixel counts, in order."""
+    digest = hashlib.sha256("\0".join(names).encode())
+    digest.update(counts.astype("<i8").tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,124 @@
+"""Which images a step trains on and is tested on."""
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from vdfd_seg.datasets.segmentation.index import ClassIndex
+from vdfd_seg.errors import InputError, unknown_name
+from vdfd_seg.protocols import Protocol
+
+SHUFFLE_SEED = 1
+"""Seed of the shuffles that divide a domain's images in the published benchmark."""
+
+
+def check_evaluate_on(evaluate_on: str, protocol: Protocol) -> None:
+    """Refuse images to evaluate on that there are not.
+
+    Raises:
+        InputError: For anything but ``"test"`` and ``"validation"``, or for the latter where the
+            protocol holds nothing out.
+    """
+    if evaluate_on not in ("test", "validation"):
+        raise unknown_name("evaluate_on", evaluate_on, ("test", "validation"))
+    if evaluate_on == "validation" and not protocol.validation:
+        raise InputError(
+            "evaluate_on='validation' needs protocol.validation, the share of training images "
+            "to hold out, to be above 0."
+        )
+
+
+def held_out(names: Sequence[str], share: float) -> np.ndarray:
+    """Images kept for validation: those whose name hashes below ``share``.
+
+    Returns:
+        bool (images,). An image's place depends on its name alone.
+    """
+    heads = [hashlib.sha256(name.encode()).digest()[:8] for name in names]
+    return np.array([int.from_bytes(head, "big") / 2**64 < share for head in heads], dtype=bool)
+
+
+def train_images(protocol: Protocol, index: ClassIndex, step: int) -> np.ndarray:
+    """Images that ``step`` may train on, validation images included.
+
+    Class-incremental, overlap: those with a pixel of one of the step's
+    foreground classes. Disjoint: of these, the ones without a class that is
+    learned later or never. Domain-incremental: the training part of the step's
+    domains.
+
+    Returns:
+        Ascending positions in the index.
+    """
+    if protocol.scenario == "domain":
+        return np.sort(_domain_part(protocol, index, step, "train"))
+    chosen = index.holds(protocol.foreground_ids([step]))
+    if protocol.setting == "disjoint":
+        seen = set(protocol.mask_ids(protocol.classes_seen(step)))
+        later = [i for i, name in enumerate(protocol.classes) if i not in seen]
+        later = [i for i in later if protocol.classes[i] != protocol.background]
+        chosen &= ~index.holds(later)
+    return np.flatnonzero(chosen)
+
+
+def split_validation(
+    protocol: Protocol, index: ClassIndex, images: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Divide training images into those trained on and those held out for tuning."""
+    out = held_out([index.names[i] for i in images], protocol.validation)
+    return images[~out], images[out]
+
+
+def test_images(protocol: Protocol, index: ClassIndex, step: int) -> list[tuple[int, np.ndarray]]:
+    """Test images after ``step``, as pairs of a task and its images.
+
+    Class-incremental: one group, task 0, of every image with a foreground class
+    seen so far. Domain-incremental: one group for each task seen.
+    """
+    if protocol.scenario == "domain":
+        return [
+            (task, np.sort(_domain_part(protocol, index, task, "test", upto=step)))
+            for task in range(step + 1)
+        ]
+    return [(0, np.flatnonzero(index.holds(protocol.foreground_ids(range(step + 1)))))]
+
+
+def domains(index: ClassIndex) -> np.ndarray:
+    """Domain of each image: the folder it lies in (``train/aachen/x`` is of aachen)."""
+    return np.array([name.rpartition("/")[0].rpartition("/")[2] for name in index.names])
+
+
+def _domain_part(protocol, index, task, part, upto=None):
+    """Images of one task's domains.
+
+    ``clean`` divides each task's own images once. ``published`` divides the
+    training images the same way, but tests on the last part of a second shuffle
+    over all domains seen, as PLOP's code does, so most test images of later steps
+    were trained on.
+    """
+    where = domains(index)
+
+    def of(steps):
+        names = [name for s in steps for name in protocol.tasks[s].domains]
+        return np.flatnonzero(np.isin(where, names))
+
+    if protocol.domain_split is None:
+        return of([task])
+    if part == "test" and protocol.domain_split == "published":
+        images = of(range(upto + 1))
+        tested = _shuffled(images)[_cut(images, protocol) :]
+        return tested[np.isin(tested, of([task]))]
+    images = of([task])
+    shuffled = _shuffled(images)
+    cut = _cut(images, protocol)
+    return shuffled[:cut] if part == "train" else shuffled[cut:]
+
+
+def _cut(images, protocol):
+    return int((1 - protocol.test_share) * len(images))
+
+
+def _shuffled(images):
+    images = images.copy()
+    np.random.RandomState(SHUFFLE_SEED).shuffle(images)
+    return images

@@ -1,0 +1,144 @@
+"""The dataset that one step reads: some images of a source, relabelled."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from mmengine.dataset import BaseDataset, Compose
+from torch.utils.data import Dataset
+
+from vdfd_seg.errors import InputError, raised_in_user_code
+from vdfd_seg.utils.seeding import derived_seed
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image as a step sees it.
+
+    Attributes:
+        image: Position in the source dataset.
+        label_map: Lookup table of 256 labels, see ``Protocol.label_map``; empty
+            where images, not pixels, have labels.
+        task: The task it is counted for in evaluation.
+    """
+
+    image: int
+    label_map: tuple[int, ...] = ()
+    task: int = 0
+
+
+class TaskDataset(Dataset):
+    """The samples of one step, served through an mmsegmentation pipeline.
+
+    Any dataset of MMSegmentation can be the source: only its list of images and
+    masks is used. :class:`MaskLabels` is put behind the pipeline's
+    ``LoadAnnotations`` unless the pipeline already has it.
+
+    Args:
+        source: A dataset built with an empty pipeline.
+        samples: What to serve.
+        pipeline: mmsegmentation transforms.
+        metainfo: ``classes`` and ``palette`` in label order.
+        seed: Base of the random state of each draw: the pipeline's randomness
+            is a function of (seed, draw number) alone, so an interrupted run
+            draws the same images again.
+    """
+
+    def __init__(
+        self,
+        source: BaseDataset,
+        samples: Sequence[Sample],
+        pipeline: Sequence[dict],
+        metainfo: dict,
+        seed: int = 0,
+    ):
+        self.source = source
+        self.samples = list(samples)
+        self.metainfo = metainfo
+        self.seed = seed
+        try:
+            self.pipeline = Compose(_with_masking(pipeline))
+        except InputError:
+            raise
+        except Exception as error:
+            if raised_in_user_code(error):
+                raise
+            raise InputError(
+                f"the data set's pipeline cannot be built: {type(error).__name__}: {error}"
+            ) from error
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, key) -> dict:
+        """One packed sample.
+
+        Args:
+            key: A position, or a pair (position, draw number) whose draw number
+                sets the random state first.
+        """
+        position, draw = key, None
+        if isinstance(key, tuple):
+            position, draw = key
+            seed = derived_seed(self.seed, "draw", draw)
+            random.seed(seed)
+            np.random.seed(seed)
+            torch.manual_seed(seed)
+        sample = self.samples[position]
+        info = self.source.get_data_info(sample.image)
+        info["continual_label_map"] = sample.label_map
+        info["task"] = sample.task
+        try:
+            packed = self.pipeline(info)
+        except InputError:
+            raise
+        except Exception as error:
+            if raised_in_user_code(error):
+                raise
+            raise InputError(
+                f"cannot read '{info.get('img_path')}' with mask '{info.get('seg_map_path')}': "
+                f"{type(error).__name__}: {error}"
+            ) from error
+        if isinstance(packed["data_samples"], list):
+            raise InputError(
+                "a pipeline gives several views of an image (TestTimeAug), of which predictions "
+                "cannot be merged here; take it out of test_dataloader.dataset.pipeline."
+            )
+        packed["data_samples"].set_metainfo({"task": sample.task, "draw": draw})
+        return packed
+
+
+def _with_masking(pipeline):
+    kinds = [kind_of(transform["type"]) for transform in pipeline]
+    if "LoadAnnotations" not in kinds:
+        return list(pipeline)
+    after = kinds.index("LoadAnnotations") + 1
+    if "MaskLabels" in kinds:
+        return list(pipeline)
+    return [*pipeline[:after], {"type": "vdfd_seg.MaskLabels"}, *pipeline[after:]]
+
+
+def loading_part(pipeline: Sequence[dict], where: str) -> list[dict]:
+    """What stands before :class:`MaskLabels` in a pipeline.
+
+    Args:
+        pipeline: mmsegmentation transforms.
+        where: What to call it in messages.
+
+    Raises:
+        InputError: For a pipeline whose labels nothing masks.
+    """
+    kinds = [kind_of(transform["type"]) for transform in _with_masking(pipeline)]
+    if "MaskLabels" not in kinds:
+        raise InputError(
+            f"{where} has no LoadAnnotations of its own; with another transform that loads masks, "
+            f"put dict(type='vdfd_seg.MaskLabels') behind it."
+        )
+    return list(pipeline[: kinds.index("MaskLabels")])
+
+
+def kind_of(name) -> str:
+    """A transform's name without its scope: configs write names, scoped names or classes."""
+    return name.rpartition(".")[2] if isinstance(name, str) else name.__name__

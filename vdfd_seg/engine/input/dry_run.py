@@ -1,0 +1,78 @@
+"""What a run would read, counted before anything trains."""
+
+import io
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from vdfd_seg.engine.input.data import Data, open_data
+from vdfd_seg.engine.input.settings import Settings
+from vdfd_seg.engine.input.without_effect import notice
+from vdfd_seg.engine.networks import build_network
+from vdfd_seg.engine.run.environment import set_up
+from vdfd_seg.engine.run.rehearsal import rehearse
+
+
+def count_steps(data: Data) -> list[dict]:
+    """For each step its images, and how many there are of each new class.
+
+    Returns:
+        ``step``, ``task``, ``train_images``, ``validation_images``, ``test_images``,
+        ``classes_seen`` and ``classes``: by name, as text, the training images (segmentation:
+        and pixels) of what the step trains on.
+    """
+    protocol = data.protocol
+    return [
+        {
+            "step": step,
+            "task": task.name,
+            "train_images": len(data.train_samples(step)),
+            "validation_images": len(data.validation_images(step)),
+            "test_images": len(data.test_samples(step)),
+            "classes_seen": protocol.num_classes(step),
+            "classes": data.class_counts(step),
+        }
+        for step, task in enumerate(protocol.tasks)
+    ]
+
+
+def dry_run(settings: Settings) -> str:
+    """The counts of every step as text, with the network's size.
+
+    Raises:
+        InputError: For anything a run would be refused for.
+    """
+    set_up()
+    data = open_data(settings)
+    rehearse(settings, data, range(len(settings.protocol.tasks)))
+    protocol = data.protocol
+    pixels = ", pixels" if protocol.problem == "segmentation" else ""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in ("step", "task", "train", "validation", "test", "classes seen",
+                   f"new classes: training images{pixels}"):  # fmt: skip
+        table.add_column(column, overflow="fold")
+    for row in count_steps(data):
+        held = ", ".join(f"{name} {counts}" for name, counts in row["classes"].items())
+        table.add_row(
+            *(str(row[k]) for k in ("step", "task", "train_images", "validation_images",
+                                    "test_images", "classes_seen")),
+            held,
+        )  # fmt: skip
+    last = len(protocol.tasks) - 1
+    network, _ = build_network(settings.for_step(last).model, protocol.task_sizes(last))
+    size = sum(p.numel() for p in network.parameters())
+    text = io.StringIO()
+    console = Console(file=text, width=120)
+    console.print(
+        f"{protocol.dataset} {protocol.name}, {protocol.scenario}-incremental"
+        f"{', ' + protocol.setting if protocol.setting else ''}, fingerprint {data.fingerprint}",
+        highlight=False,
+    )
+    console.print(table, highlight=False)
+    console.print(
+        f"{type(network).__name__} with {size:,} parameters after the last step; method "
+        f"{settings.config.method.type}. One batch was tried of everything; nothing was trained.",
+        highlight=False,
+    )
+    return "\n".join(filter(None, [text.getvalue().rstrip(), notice(settings.config)]))

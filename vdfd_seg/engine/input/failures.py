@@ -1,0 +1,93 @@
+"""From what a library raised to one message that names the key to change."""
+
+import difflib
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from traceback import walk_tb
+
+from mmcv.transforms import BaseTransform
+from mmengine import registry
+from torch import nn
+
+from vdfd_seg.errors import InputError, LostProcessError, StorageError, raised_in_user_code
+from vdfd_seg.utils.files import is_storage_error
+from vdfd_seg.utils.signals import lost_process
+
+ADVICE = {
+    "more than 1 value per channel": "batch norm needs more than one value a channel: set "
+    "train_dataloader.batch_size to 2 or more",
+    "weight tensor should be defined": "a class_weight of loss_decode has one entry a class, and "
+    "every step has another number of classes: take it out",
+    "one of size and size_divisor": "set model.data_preprocessor.size to the size of the crops",
+    "size in a batch should be the same|stack expects each tensor": "images of unequal size need "
+    "test_dataloader.batch_size=1 (training: crops of one size, or model.data_preprocessor.size)",
+    "must have at most 2 classes": "take out model.decode_head.out_channels and use_sigmoid: there "
+    "is one output a class",
+    "does not take pixel weights": "take out model.decode_head.sampler",
+    "prediction has shape": "predictions are of the image's size, and so must be the labels: in "
+    "test_dataloader.dataset.pipeline put LoadAnnotations behind Resize, and no Pad",
+    "out of memory": "lower train_dataloader.batch_size, or the size of crops and test images",
+}
+"""What to do about what is raised for a known reason: regular expressions of the text."""
+
+
+@contextmanager
+def failing(what: str, keys: str, network: nn.Module | None = None) -> Iterator[None]:
+    """Inside, what a library raises becomes one message.
+
+    Args:
+        what: What then fails, the message's beginning.
+        keys: The config's keys that it depends on, named where nothing better is known.
+        network: Its layers are named by their keys in the config's model.
+
+    Raises:
+        InputError: With the cause's type, place and text, or after ``what`` that of another
+            InputError. An error in a user's own code is raised as it is.
+    """
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{what}: {error}") from error
+    except (StorageError, LostProcessError):
+        raise
+    except Exception as error:
+        if is_storage_error(error) or lost_process(error) or raised_in_user_code(error):
+            raise
+        text = _unregistered(error) or " ".join(str(error).split())[:300].rstrip(".")
+        advice = next((v for k, v in ADVICE.items() if re.search(k, text, re.I)), f"see {keys}")
+        raise InputError(
+            f"{what}: {type(error).__name__}{_place(error, network)}: {text}; {advice}."
+        ) from error
+
+
+def _unregistered(error: Exception) -> str | None:
+    """What MMEngine says of a name that it does not know, short and with the nearest it knows."""
+    found = re.search(r"(\w+) is not in the \w+::(\w[\w ]*) registry", str(error))
+    if found is None:
+        return None
+    name, kind = found.groups()
+    known = {
+        each
+        for root in vars(registry).values()
+        if isinstance(root, registry.Registry) and root.name == kind
+        for part in (root, *root.children.values())
+        for each in part.module_dict
+    }
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"unknown {kind} '{name}'" + (f", did you mean '{near[0]}'?" if near else "")
+
+
+def _place(error: Exception, network: nn.Module | None) -> str:
+    """The innermost layer or transform, and the line."""
+    layers = {} if network is None else {id(m): name for name, m in network.named_modules()}
+    where, line = "", ""
+    for frame, number in walk_tb(error.__traceback__):
+        owner = frame.f_locals.get("self")
+        if layers.get(id(owner)):
+            where = f" in model.{layers[id(owner)]} ({type(owner).__name__})"
+        elif isinstance(owner, BaseTransform):
+            where = f" in the transform {type(owner).__name__}"
+        line = f" at {'/'.join(Path(frame.f_code.co_filename).parts[-3:])}:{number}"
+    return where + line

@@ -1,0 +1,1 @@
+"""Running a protocol: one runner a step."""

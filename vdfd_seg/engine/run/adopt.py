@@ -1,0 +1,149 @@
+"""A network that was trained elsewhere, as step 0 of a sequence."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from torch import Tensor
+
+from vdfd_seg.datasets.image_files import find_images
+from vdfd_seg.datasets.image_limit import check_image_size
+from vdfd_seg.datasets.segmentation.data import one_pass
+from vdfd_seg.datasets.segmentation.task_dataset import Sample, TaskDataset, kind_of
+from vdfd_seg.engine.input.data import open_data
+from vdfd_seg.engine.input.settings import Settings
+from vdfd_seg.engine.networks import build_network, checked_adapter
+from vdfd_seg.engine.run.environment import set_up
+from vdfd_seg.engine.run.sequence import finish_step
+from vdfd_seg.engine.run.step import StepTrainer, TrainedStep, spread
+from vdfd_seg.engine.state.work_dir import WorkDir
+from vdfd_seg.errors import InputError
+from vdfd_seg.utils.mmseg_checkpoint import foreign_classes, foreign_weights, load_foreign
+
+
+class ImageList:
+    """Images without masks, as a source of :class:`TaskDataset`.
+
+    Args:
+        paths: Their files.
+    """
+
+    def __init__(self, paths: list[Path]):
+        self.paths = paths
+
+    def get_data_info(self, position: int) -> dict:
+        """What mmsegmentation's pipelines begin with."""
+        return {"img_path": str(self.paths[position]), "seg_map_path": None, "label_map": None,
+                "reduce_zero_label": False, "seg_fields": []}  # fmt: skip
+
+
+def adopt(
+    settings: Settings, checkpoint: str | Path, images: str | Path, work_dir: str | Path
+) -> Path:
+    """Write a work dir whose step 0 is a network that mmsegmentation trained.
+
+    What the method carries on is estimated from images of the first task; their labels are not
+    needed. Nothing is trained and nothing is evaluated: ``train --resume`` does that.
+
+    Args:
+        settings: The sequence that goes on from the network.
+        checkpoint: Its ``.pth`` file, read without executing what is in it.
+        images: A folder of images of the first task, or one image.
+        work_dir: The work dir; must not hold a run.
+
+    Returns:
+        The checkpoint of step 0.
+
+    Raises:
+        InputError: For a method that cannot begin so, a file that is no checkpoint or fits
+            neither the protocol's first task nor the config's model, unusable images or data, or
+            a work dir that holds a run.
+    """
+    set_up()
+    _check_method(settings)
+    run = WorkDir(work_dir)
+    if run.holds_run:
+        raise InputError(
+            f"the work dir '{run.path}' already holds a run; give another --work-dir, or delete it."
+        )
+    state = checked_weights(settings, checkpoint)
+    paths = find_images(images)
+    for path in paths:
+        check_image_size(path)
+    data = open_data(settings)
+    trainer = StepTrainer(settings, data, 0, None, run.step(0))
+    learner, context = trainer.prepare(state=state)
+    context.batches = _batches(paths, learner.adapter, trainer)
+    run.open(resume=False, overwrite=False)
+    finish_step(TrainedStep(learner, context, 0.0, 0.0, len(paths)), trainer, data, run)
+    return run.checkpoint(0)
+
+
+def checked_weights(settings: Settings, path: str | Path) -> dict[str, Tensor]:
+    """The weights of a foreign checkpoint, its classifiers' rows in the protocol's order.
+
+    Args:
+        settings: The sequence.
+        path: The checkpoint.
+
+    Raises:
+        InputError: When the file cannot be used, or its classes or shapes are others.
+    """
+    content = load_foreign(path)
+    state = foreign_weights(content, path)
+    protocol = settings.protocol
+    wanted, found = list(protocol.classes_seen(0)), foreign_classes(content)
+    if found is not None and sorted(found) != sorted(wanted):
+        raise InputError(
+            f"checkpoint '{path}' knows the classes {found}, the protocol's first task is "
+            f"{wanted}; name these classes in the first of protocol.tasks."
+        )
+    if found is None:
+        print(f"'{path}' names no classes; its outputs are taken to be {wanted}, in this order.")
+    network, _ = build_network(settings.for_step(0).model, protocol.task_sizes(0))
+    adapter = checked_adapter(network, protocol)
+    if found is not None and found != wanted:
+        order = [found.index(name) for name in wanted]
+        for name in adapter.rows:
+            if name in state and len(state[name]) == len(order):
+                state[name] = state[name][order]
+    try:
+        adapter.load(state, len(wanted))
+    except InputError as error:
+        raise InputError(f"checkpoint '{path}' does not fit the config: {error}") from error
+    return state
+
+
+def _check_method(settings):
+    kind, method = settings.config.method.type, settings.method()
+    if settings.protocol.problem != "segmentation":
+        raise InputError(
+            f"adopt is for segmentation networks; protocol '{settings.protocol.name}' is about "
+            f"{settings.protocol.problem}."
+        )
+    if method.needs_own_training:
+        raise InputError(
+            f"adopt: method {kind} remembers a task while it trains, so it must train step 0 "
+            f"itself; choose another method."
+        )
+    if method.labels_after_task:
+        raise InputError(
+            f"adopt: method {kind} as configured estimates what it remembers from labels, and "
+            f"--images has none; for VDFD set method.over='all'."
+        )
+
+
+def _batches(paths, adapter, trainer):
+    loader = trainer.config.test_dataloader
+    steps = [t for t in loader["dataset"]["pipeline"] if kind_of(t["type"]) != "MaskLabels"]
+    steps = [
+        {"type": "vdfd_seg.BlankLabels"} if kind_of(t["type"]) == "LoadAnnotations" else t
+        for t in steps
+    ]
+
+    def batches(limit: int | None = None) -> Iterator:
+        samples = spread([Sample(i) for i in range(len(paths))], limit)
+        for batch in one_pass(TaskDataset(ImageList(paths), samples, steps, {}), loader):
+            batch = adapter.network.data_preprocessor(batch, training=False)
+            yield batch["inputs"], batch["data_samples"]
+
+    return batches

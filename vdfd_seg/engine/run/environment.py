@@ -1,0 +1,115 @@
+"""Process-wide set-up, once, and the traces that one Runner leaves for the next."""
+
+import ctypes
+import gc
+import os
+import platform
+import sys
+
+import cv2
+import torch
+from mmengine.device import get_device
+from mmengine.dist import init_dist, is_distributed
+from mmengine.logging import MessageHub, MMLogger
+from mmengine.registry import DefaultScope, init_default_scope
+from mmengine.utils import ManagerMixin
+from mmengine.visualization import Visualizer
+from mmseg.utils import register_all_modules
+
+from vdfd_seg.errors import InputError
+from vdfd_seg.utils.environment import quiet_imports
+
+
+def set_up(launcher: str = "none") -> None:
+    """Register modules and start the process group, before the first Runner.
+
+    Args:
+        launcher: ``"none"``, ``"pytorch"`` (torchrun) or ``"slurm"``.
+    """
+    # Whatever loads a checkpoint in this process or its workers, libraries' backbones too, asks
+    # torch in the end. Who trusts the files of a library sets the variable to 0.
+    if "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD" not in os.environ:
+        os.environ.setdefault("TORCH_FORCE_WEIGHTS_ONLY_LOAD", "1")
+    with quiet_imports():
+        register_all_modules(init_default_scope=True)
+    cv2.setNumThreads(0)
+    if launcher != "none" and not is_distributed():
+        needed = {"pytorch": "RANK", "slurm": "SLURM_PROCID"}[launcher]
+        if needed not in os.environ:
+            raise InputError(
+                f"--launcher {launcher} needs the environment variable {needed}, which is not set: "
+                f"start with tools/dist_train.sh (torchrun) or tools/slurm_train.sh (srun)."
+            )
+        if torch.cuda.is_available():
+            init_dist(launcher, backend="nccl", init_backend="torch")
+        elif launcher == "slurm":
+            raise InputError("--launcher slurm needs GPUs; on CPUs start with tools/dist_train.sh.")
+        else:
+            # MMEngine's own start gives every process a GPU.
+            torch.distributed.init_process_group("gloo")
+
+
+def forget_runner() -> None:
+    """Close a finished Runner's log files and forget its global instances.
+
+    MMEngine assumes one run a process: without this, the next step's scalars and
+    log lines go to the last step's folder.
+    """
+    for kind in (MMLogger, MessageHub, Visualizer, DefaultScope):
+        for manager in _kinds(kind):
+            for instance in list(manager._instance_dict.values()):
+                if isinstance(instance, MMLogger):
+                    for handler in list(instance.handlers):
+                        handler.close()
+                        instance.removeHandler(handler)
+                elif isinstance(instance, Visualizer):
+                    instance.close()
+            manager._instance_dict.clear()
+    init_default_scope("mmseg")
+
+
+def _kinds(kind: type[ManagerMixin]):
+    yield kind
+    for sub in kind.__subclasses__():
+        yield from _kinds(sub)
+
+
+def release_memory() -> None:
+    """Give back what a finished step has left, before the next one takes its own.
+
+    A Runner and its hooks hold each other: until garbage is collected, the step's networks and
+    optimisers stay. What is freed then stays with glibc's allocator in pieces that the next step
+    does not quite fit, unless it is told to return them to the system.
+    """
+    gc.collect()
+    if sys.platform == "linux":
+        # Other C libraries have no such function.
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
+
+
+def describe() -> dict[str, str]:
+    """Versions and hardware, for results and reports."""
+    import mmcv
+    import mmengine
+    import mmseg
+    import torch_geometric
+
+    from vdfd_seg import __version__
+
+    device = get_device()
+    return {
+        "vdfd_seg": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "torch_geometric": torch_geometric.__version__,
+        "mmengine": mmengine.__version__,
+        "mmcv": mmcv.__version__,
+        "mmsegmentation": mmseg.__version__,
+        "opencv": cv2.__version__,
+        "device": torch.cuda.get_device_name() if device == "cuda" else device,
+        "cpu_threads": str(torch.get_num_threads()),
+        "processes": os.environ.get("WORLD_SIZE", "1"),
+        "system": platform.platform(),
+    }

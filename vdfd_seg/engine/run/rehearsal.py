@@ -1,0 +1,186 @@
+"""One batch of all that a run will do, before it trains."""
+
+import copy
+import io
+import warnings
+from collections.abc import Sequence
+from contextlib import redirect_stderr
+from pathlib import Path
+from types import SimpleNamespace
+
+from mmengine.dist import get_world_size, is_main_process
+from mmengine.logging import MessageHub
+from mmengine.runner import Runner
+from PIL import Image
+from torch.utils.data import DataLoader
+
+from vdfd_seg.datasets.segmentation.data import SegmentationData
+from vdfd_seg.engine.input.data import Data
+from vdfd_seg.engine.input.failures import failing
+from vdfd_seg.engine.input.settings import Settings
+from vdfd_seg.engine.networks import unlogged
+from vdfd_seg.engine.run.environment import forget_runner
+from vdfd_seg.engine.run.evaluation import confusions_of_step, test_loader
+from vdfd_seg.engine.run.step import StepTrainer, spread
+from vdfd_seg.engine.run.testing import load_learner
+from vdfd_seg.hooks import MethodHook
+from vdfd_seg.hooks.state_hook import restore, state_of
+from vdfd_seg.methods import TaskContext
+from vdfd_seg.models import ContinualLearner
+from vdfd_seg.utils.checkpoint import to_plain
+
+PARTS = ("model", "growth", "train_dataloader", "test_dataloader", "train_cfg", "optim_wrapper",
+         "param_scheduler")  # fmt: skip
+"""Keys whose change by ``step_overrides`` lets a step be rehearsed."""
+
+
+def rehearse(
+    settings: Settings,
+    data: Data,
+    steps: Sequence[int],
+    previous: dict | None = None,
+    start: dict | None = None,
+) -> None:
+    """Find what would fail hours later: in the first iteration, save, evaluation or end of a task.
+
+    For the first step, the first with old classes, and each whose config differs: a batch is
+    trained on, the state is saved and restored in memory, the method ends the task on an image,
+    and the outcome predicts a test batch. All of it on networks of its own; nothing is written,
+    no hook or worker of the config runs. A later step follows on what the rehearsal of the step
+    before it left. ``rehearsal = False`` in the config leaves it out.
+
+    Args:
+        settings: The run's settings.
+        data: The protocol and its images.
+        steps: Steps that will be trained, one after another.
+        previous: The checkpoint of the step before the first of them.
+        start: The checkpoint whose network step 0 takes instead of training.
+
+    Raises:
+        InputError: Naming the step, and the key where it can be known. An error in a user's own
+            code is raised as it is.
+    """
+    if not settings.config.get("rehearsal", True):
+        return
+    configs = {step: settings.for_step(step).to_dict() for step in steps}
+    kinds = {s: (s > 0, [c.get(k) for k in PARTS]) for s, c in configs.items()}
+    new = [s for i, s in enumerate(steps) if kinds[s] not in [kinds[t] for t in steps[:i]]]
+    with unlogged(), warnings.catch_warnings():
+        # A warning that is given here would not be given again where it counts.
+        warnings.simplefilter("ignore")
+        for step in [s for s in steps if new and s <= new[-1]]:
+            taken = start["state_dict"] if start and step == 0 else None
+            rehearsal = _Rehearsal(settings, data, step, previous)
+            previous = rehearsal.run(step in new, taken)
+    forget_runner()
+
+
+class _Rehearsal:
+    def __init__(self, settings: Settings, data: Data, step: int, previous: dict | None):
+        self.settings, self.all, self.step = settings, data, step
+        self.of = f"step {step} ({data.protocol.tasks[step].name})"
+        self.config = settings.for_step(step)
+        with failing(f"{self.of} cannot begin", "train_dataloader.batch_size"):
+            few = data.excerpt(self.config.train_dataloader["batch_size"])
+        self.trainer = StepTrainer(settings, few, step, previous, Path())
+        # What the method reads of the step's images.
+        for part in ("train_dataloader", "test_dataloader"):
+            self.trainer.config[part]["num_workers"] = 0
+
+    def run(self, whole: bool, taken: dict | None) -> dict:
+        """What the step's checkpoint would hold; ``taken`` are weights that are not trained."""
+        with failing(f"{self.of} cannot begin", "model and method"):
+            learner, context = self.trainer.prepare(taken)
+        network = learner.network
+        if whole and taken is None:
+            self._iteration(learner, context)
+        batches = context.batches
+        # One image a process, unless the method asks for certain ones.
+        context.batches = lambda limit=None, samples=None: batches(
+            get_world_size() if samples is None else limit, samples
+        )
+        with failing(f"the end of {self.of} would fail", "model and method", network):
+            carried = to_plain(learner.method.after_task(context), "the method's carried state")
+        method = {"type": self.config.method.type, "state": carried}
+        saved = {"state_dict": network.state_dict(), "method": method}
+        if whole:
+            self._evaluation(saved, network)
+        return saved
+
+    def _iteration(self, learner: ContinualLearner, context: TaskContext) -> None:
+        trainer, config = self.trainer, self.config
+        select, carried = learner.method.select, context.carried
+        weights = copy.deepcopy(learner.network.state_dict())
+        what = f"training of {self.of} would fail"
+        with failing(what, "optim_wrapper and param_scheduler"):
+            images = len(select(self.all, self.step, carried))
+            optimizer, schedulers = trainer.optimisation(learner.network, images)
+            optimizer.initialize_count_status(learner, 0, 1)
+        for key, value in {"iter": 0, "max_iters": 1, "epoch": 0, "max_epochs": 1}.items():
+            # What the Runner tells losses that change with the iteration.
+            MessageHub.get_current_instance().update_info(key, value)
+        with failing(what, "train_dataloader"):
+            samples = select(trainer.data, self.step, carried)
+            loader = trainer.data.train_loader(
+                samples, config.train_dataloader, trainer.seed, 0, learner.method.views
+            )
+            batch = next(iter(_without_workers(loader)))
+        keys = "train_dataloader, model (loss_decode, data_preprocessor), method and optim_wrapper"
+        hook = MethodHook()
+        hook.before_train(SimpleNamespace(model=learner, optim_wrapper=optimizer))
+        with failing(what, keys, learner.network):
+            learner.train().train_step(batch, optimizer)
+            for scheduler in schedulers:
+                scheduler.step()
+        hook.after_train(None)
+        with failing(f"saving {self.of} would fail", "optim_wrapper and param_scheduler"):
+            state = state_of(learner, optimizer.state_dict(), schedulers)
+            if is_main_process():
+                state = to_plain(state, "the state")
+            if get_world_size() == 1:
+                restore(state, learner, optimizer, schedulers)
+        # One update may be a bad one, the end of the task is about the network.
+        learner.network.load_state_dict(weights)
+
+    def _evaluation(self, saved: dict, network) -> None:
+        cfg = self.config.test_dataloader
+        with failing(f"evaluation of {self.of} would fail", "test_dataloader", network):
+            few = copy.copy(self.all)
+            samples = _test_batch(self.all, self.step, cfg["batch_size"])
+            few.test_samples = lambda step: samples  # type: ignore[method-assign]
+            if isinstance(few, SegmentationData):
+                test_loader(few, samples, cfg)
+            learner = load_learner(self.settings, few, self.step, saved)
+            with redirect_stderr(io.StringIO()):  # the bar
+                confusions_of_step(learner, few, self.step, _alone(cfg))
+
+
+def _without_workers(loader) -> DataLoader:
+    """Builds a config's loader as it will be built, and the same without workers."""
+    if isinstance(loader, DataLoader):
+        return loader
+    Runner.build_dataloader(loader, seed=0)
+    return Runner.build_dataloader(_alone(loader), seed=0)
+
+
+def _alone(loader: dict) -> dict:
+    skipped = ("persistent_workers", "prefetch_factor", "timeout", "worker_init_fn")
+    return {**{k: v for k, v in loader.items() if k not in skipped}, "num_workers": 0}
+
+
+def _test_batch(data: Data, step: int, size: int) -> list:
+    """A batch of test images: the one with most different sizes."""
+    samples = data.test_samples(step)
+    if not isinstance(data, SegmentationData) or size == 1:
+        return spread(samples, min(size, 4))
+    source = data.evaluation_source.dataset
+
+    def sizes(batch: list) -> int:
+        paths = [source.get_data_info(sample.image)["img_path"] for sample in batch]
+        found = set()
+        for path in paths:
+            with Image.open(path) as image:
+                found.add(image.size)
+        return len(found)
+
+    return max((samples[i : i + size] for i in range(0, len(samples), size)), key=sizes)

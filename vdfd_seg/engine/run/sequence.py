@@ -1,0 +1,230 @@
+"""Walking a protocol: train, remember, save, evaluate, report; step after step."""
+
+import time
+from pathlib import Path
+
+from mmengine.dist import barrier, get_dist_info, is_main_process
+
+from vdfd_seg.datasets.segmentation.data import SegmentationData
+from vdfd_seg.engine.input.checks import check_checkpoints, checked_start
+from vdfd_seg.engine.input.data import open_data
+from vdfd_seg.engine.input.settings import Settings, imported_modules
+from vdfd_seg.engine.input.sharding import check_zero
+from vdfd_seg.engine.input.without_effect import notice
+from vdfd_seg.engine.run.environment import describe, forget_runner, release_memory, set_up
+from vdfd_seg.engine.run.evaluation import (
+    confusions_of_step,
+    predict_examples,
+    step_metrics,
+    write_examples,
+)
+from vdfd_seg.engine.run.rehearsal import rehearse
+from vdfd_seg.engine.run.step import StepTrainer, TrainedStep
+from vdfd_seg.engine.run.testing import load_learner
+from vdfd_seg.engine.state.history import history, places
+from vdfd_seg.engine.state.recovery import recover
+from vdfd_seg.engine.state.results_writer import Ledger
+from vdfd_seg.engine.state.work_dir import WorkDir
+from vdfd_seg.errors import InputError
+from vdfd_seg.methods.common.training_memory import held_bytes
+from vdfd_seg.utils.checkpoint import STEP_FORMAT, load_step, nbytes, save_plain, to_plain
+from vdfd_seg.utils.files import writable_dir
+
+
+def train_sequence(
+    settings: Settings,
+    work_dir: str | Path,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    init_from: str | Path | None = None,
+    steps: range | None = None,
+    launcher: str = "none",
+    command: str = "",
+) -> dict:
+    """Train and evaluate the steps of a protocol.
+
+    A finished step (its checkpoint and its entry in ``results.json`` are there) is
+    not run again; one whose checkpoint alone is there is only evaluated.
+
+    Args:
+        settings: What to run.
+        work_dir: Where everything is written.
+        resume: Go on with what ``work_dir`` holds.
+        overwrite: Delete what ``work_dir`` holds.
+        init_from: Checkpoint of a finished step 0 whose network step 0 takes
+            instead of training, so that methods start from the same network.
+        steps: Which steps; default all. Earlier ones must be finished.
+        launcher: ``"none"``, ``"pytorch"`` or ``"slurm"``.
+        command: The command line, kept in the results.
+
+    Returns:
+        The content of ``results.json``.
+
+    Raises:
+        InputError: For bad input, before anything trains.
+    """
+    set_up(launcher)
+    run = WorkDir(work_dir)
+    steps = range(len(settings.protocol.tasks)) if steps is None else steps
+    for step in steps:
+        check_zero(settings.name, settings.for_step(step))
+    start = checked_start(init_from, settings) if init_from else None
+    data = open_data(settings)
+    unused = notice(settings.config)
+    if unused and is_main_process():
+        print(unused, flush=True)
+    where = settings.config.get("prediction_dir")
+    if where and is_main_process():
+        writable_dir(where, "prediction_dir")
+    run.open(resume, overwrite)
+    if overwrite:
+        if steps and steps[0]:
+            raise InputError(
+                f"--overwrite deletes all steps, and --steps needs those before step {steps[0]}; "
+                f"give --resume, or leave one of them out."
+            )
+        # What is refused deletes nothing.
+        rehearse(settings, data, steps, None, start)
+        run.clear()
+    recover(run, len(settings.protocol.tasks), start is not None)
+    ledger = Ledger(run, settings, data, describe(), command)
+    check_checkpoints(run, data, settings, steps)
+    todo = [step for step in steps if not run.checkpoint(step).exists()]
+    if todo and not overwrite:
+        previous = load_step(run.checkpoint(todo[0] - 1)) if todo[0] else None
+        rehearse(settings, data, range(todo[0], todo[-1] + 1), previous, start)
+    if ledger.begin():
+        steps = range(steps[-1] + 1)
+    run.write_config(settings)
+    examples: list = []
+    if isinstance(data, SegmentationData):
+        examples = data.example_samples(settings.config.get("examples", 4))
+        if is_main_process():
+            write_examples(data, examples, run.samples)
+    for step in steps:
+        if run.checkpoint(step).exists() and ledger.has(step):
+            continue
+        _run_step(
+            settings, data, run, ledger, step, start if step == 0 else None, launcher, examples
+        )
+        release_memory()
+    return ledger.results
+
+
+def _run_step(settings, data, run, ledger, step, start, launcher, examples):
+    task = settings.protocol.tasks[step]
+    previous = load_step(run.checkpoint(step - 1)) if step else None
+    trainer = StepTrainer(settings, data, step, previous, run.step(step), launcher)
+    if is_main_process():
+        run.step(step).mkdir(exist_ok=True)
+        print(
+            f"\n=== {settings.config.method.type}: step {step} of {len(settings.protocol.tasks)}, "
+            f"{task.name} ===",
+            flush=True,
+        )
+    try:
+        if run.checkpoint(step).exists():
+            saved = load_step(run.checkpoint(step))
+            if is_main_process():
+                run.forget_states(step)
+            learner = load_learner(settings, data, step, saved)
+        else:
+            if start is not None:
+                learner, context = trainer.prepare(state=start["state_dict"])
+                trained = TrainedStep(learner, context, 0.0, 0.0, start["meta"]["train_images"])
+            else:
+                trained = trainer.train(run.resume(step), _tag(settings, data, trainer))
+                learner, context = trained.learner, trained.context
+            saved = finish_step(trained, trainer, data, run)
+        begun = time.perf_counter()
+        loader = trainer.config.test_dataloader
+        where = trainer.config.get("prediction_dir")
+        confusions = confusions_of_step(
+            learner, data, step, loader, Path(where) / run.step(step).name if where else None
+        )
+        if is_main_process():
+            if examples:
+                predict_examples(learner, data, examples, loader, run.predictions(step))
+            ledger.add(step, step_metrics(data.protocol, step, confusions), saved["meta"])
+            print(ledger.line(step, time.perf_counter() - begun), flush=True)
+        barrier()
+    finally:
+        forget_runner()
+
+
+def finish_step(trained: TrainedStep, trainer: StepTrainer, data, run) -> dict:
+    """Let the method remember the task, and write the step's checkpoint.
+
+    Args:
+        trained: The step's learner, with its context and costs.
+        trainer: What prepared it.
+        data: The protocol and its images.
+        run: Where the checkpoint goes.
+
+    Returns:
+        What the checkpoint holds.
+    """
+    step, config = trainer.step, trainer.config
+    method, context = trained.learner.method, trained.context
+    network = trained.learner.network
+    # Now, with the state of the method's optimiser, and before the teacher goes.
+    held = held_bytes(method, network)
+    held += method.stored_data_bytes(data, step - 1) if step else 0
+    begun = time.perf_counter()
+    carried = to_plain(method.after_task(context), "the method's carried state")
+    protocol = data.protocol
+    content = {
+        "state_dict": network.state_dict(),
+        "meta": {
+            "format": STEP_FORMAT,
+            "step": step,
+            "problem": protocol.problem,
+            "protocol": protocol.name,
+            "scenario": protocol.scenario,
+            "background": protocol.background,
+            "imports": imported_modules(config),
+            "fingerprint": data.fingerprint,
+            "history": history(data, step),
+            "places": places(data, step) if method.stores_data else None,
+            "dataset_meta": {
+                "classes": list(protocol.classes_seen(step)),
+                "palette": protocol.palette_of_labels()[: protocol.num_classes(step)],
+            },
+            "model": config.model.to_dict(),
+            "image_size": data.image_size,
+            "test_pipeline": config.test_dataloader.dataset.to_dict().get("pipeline", []),
+            "seed": trainer.settings.seed,
+            "config": trainer.settings.text,
+            "trained_with": trainer.settings.trained_with(step),
+            "train_images": trained.train_images,
+            "seconds": trained.seconds,
+            "seconds_per_iter": trained.seconds_per_iter,
+            "seconds_after_task": time.perf_counter() - begun,
+            "parameters": sum(p.numel() for p in network.parameters()),
+            "memory_bytes": nbytes(carried) + method.stored_data_bytes(data, step),
+            "held_bytes": held,
+            "peak_memory_bytes": trained.peak_memory_bytes,
+            "peak_memory_of": trained.peak_memory_of,
+        },
+        "method": {"type": config.method.type, "state": carried},
+    }
+    if is_main_process():
+        run.step(step).mkdir(exist_ok=True)
+        save_plain(run.checkpoint(step), content)
+        run.forget_states(step)
+    barrier()
+    return content
+
+
+def _tag(settings, data, trainer):
+    """What a half-trained step must have in common with the run that goes on with it."""
+    # Of all processes: another number of them goes on where the same images are next.
+    batch = trainer.config.train_dataloader["batch_size"] * get_dist_info()[1]
+    return {
+        "step": trainer.step,
+        "seed": settings.seed,
+        "protocol": history(data, trainer.step),
+        "config": settings.trained_with(trainer.step),
+        "train_dataloader.batch_size of all processes": batch,
+    }

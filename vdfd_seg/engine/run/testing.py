@@ -1,0 +1,71 @@
+"""Evaluating checkpoints that exist already."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmengine.device import get_device
+
+from vdfd_seg.engine.input.checks import check_method, check_protocol
+from vdfd_seg.engine.input.data import Data, open_data
+from vdfd_seg.engine.input.settings import Settings, command_line
+from vdfd_seg.engine.networks import checked_adapter, finished_network
+from vdfd_seg.engine.run.environment import describe, forget_runner, set_up
+from vdfd_seg.engine.run.evaluation import confusions_of_step, step_metrics
+from vdfd_seg.engine.state.results_writer import Ledger
+from vdfd_seg.models import ContinualLearner
+from vdfd_seg.utils.checkpoint import load_step
+from vdfd_seg.utils.files import writable_dir
+from vdfd_seg.utils.paths import step_name
+
+
+def evaluate_checkpoints(settings: Settings, paths: Sequence[Path], launcher: str = "none") -> dict:
+    """Evaluate steps on every task seen, without training or writing.
+
+    Args:
+        settings: The config the checkpoints belong to.
+        paths: Checkpoints of steps.
+        launcher: ``"none"``, ``"pytorch"`` or ``"slurm"``.
+
+    Returns:
+        Results as in ``results.json``; rows of steps that were not asked for are
+        null.
+
+    Raises:
+        InputError: For a checkpoint that is damaged or of another protocol.
+    """
+    set_up(launcher)
+    saved = [load_step(path) for path in paths]
+    data = open_data(settings)
+    for path, content in zip(paths, saved, strict=True):
+        check_protocol(content, data, path)
+        check_method(content, settings, path)
+    ledger = Ledger(None, settings, data, describe(), command_line())
+    where = settings.config.get("prediction_dir")
+    if where:
+        writable_dir(where, "prediction_dir")
+    for content in saved:
+        step = content["meta"]["step"]
+        learner = load_learner(settings, data, step, content)
+        folder = Path(where) / step_name(step) if where else None
+        loader = settings.for_step(step).test_dataloader
+        confusions = confusions_of_step(learner, data, step, loader, folder)
+        ledger.add(step, step_metrics(data.protocol, step, confusions), content["meta"])
+        forget_runner()
+    return ledger.results
+
+
+def load_learner(settings: Settings, data: Data, step: int, saved: dict):
+    """The learner of a finished step, for evaluation.
+
+    Args:
+        settings: The run's settings.
+        data: The protocol and its images.
+        step: The step.
+        saved: Its checkpoint.
+    """
+    model = settings.for_step(step).model
+    network = finished_network(model, data.protocol.task_sizes(step), saved["state_dict"])
+    method = settings.method()
+    method.restore(saved["method"]["state"])
+    learner = ContinualLearner(network, method, checked_adapter(network, data.protocol))
+    return learner.to(get_device())

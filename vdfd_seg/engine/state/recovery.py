@@ -1,0 +1,85 @@
+"""Going on from what is whole where a file of a run is damaged."""
+
+import os
+import sys
+from pathlib import Path
+
+from mmengine.dist import barrier, is_main_process
+
+from vdfd_seg.engine.state.work_dir import WorkDir
+from vdfd_seg.errors import DamagedError, InputError
+from vdfd_seg.evaluation import load_results
+from vdfd_seg.utils.checkpoint import load_plain, load_step
+from vdfd_seg.utils.files import previous_state
+
+SUFFIX = ".damaged"
+
+
+def recover(run: WorkDir, steps: int, start: bool) -> None:
+    """Set the damaged files of a run aside, with a warning for each.
+
+    A step whose checkpoint is damaged is trained again from the step before it, unless a state of
+    it is there. Where ``results.json`` is damaged, finished steps are evaluated again.
+
+    Args:
+        run: The run's files.
+        steps: How many steps the protocol has.
+        start: Whether step 0 is taken from elsewhere and can be taken again.
+
+    Raises:
+        DamagedError: For a step 0 that was taken from elsewhere, which training cannot bring back.
+    """
+    if is_main_process():
+        for step in range(steps):
+            path = run.checkpoint(step)
+            if path.exists():
+                again = "taken" if start and step == 0 else "trained"
+                possible = step > 0 or start or _was_trained(run.step(0))
+                _set_aside(path, load_step, f"step {step} is {again} again", possible)
+        if run.results.exists():
+            _set_aside(run.results, load_results, "finished steps are evaluated again")
+    barrier()
+
+
+def last_state(path: Path) -> dict | None:
+    """The newest state of an unfinished step that is whole, None if there is none.
+
+    Args:
+        path: Where the newest one is written.
+    """
+    for candidate in (path, previous_state(path)):
+        if not candidate.exists():
+            continue
+        try:
+            return load_plain(candidate)
+        except DamagedError as error:
+            _warn(f"{_first_sentence(error)}; the state before it is used, if there is one.")
+    return None
+
+
+def _was_trained(folder):
+    """MMEngine's folder of logs tells a step that was trained from one that was taken."""
+    return any(entry.is_dir() and entry.name[0].isdigit() for entry in folder.iterdir())
+
+
+def _set_aside(path, read, consequence, possible=True):
+    try:
+        read(path)
+    except DamagedError as error:
+        if not possible:
+            raise
+        aside = path.with_name(path.name + SUFFIX)
+        os.replace(path, aside)
+        _warn(f"{_first_sentence(error)}; it is kept as '{aside.name}', and {consequence}.")
+    except InputError:
+        # Whole, but of something else: for those who need it to refuse.
+        pass
+
+
+def _first_sentence(error):
+    return str(error).partition("; ")[0]
+
+
+def _warn(message):
+    if is_main_process():
+        print(f"vdfd_seg: warning: {message}", file=sys.stderr, flush=True)

@@ -1,0 +1,199 @@
+"""``results.json`` of a run, updated after every step."""
+
+from mmengine.dist import barrier, is_main_process
+
+from vdfd_seg.engine.input.data import Data
+from vdfd_seg.engine.input.differences import told
+from vdfd_seg.engine.input.settings import Settings
+from vdfd_seg.engine.state.work_dir import WorkDir
+from vdfd_seg.errors import InputError
+from vdfd_seg.evaluation import format_number, load_results, pool, summarise, write_results
+from vdfd_seg.evaluation.files import SCHEMA, SUMMARY
+from vdfd_seg.utils.checkpoint import to_plain
+
+_MAY_GROW = ("name", "fingerprint", "tasks", "classes", "palette")
+_MEMORY = ("held_bytes", "peak_memory_bytes", "peak_memory_of")
+
+
+class Ledger:
+    """The results of the steps finished so far.
+
+    Args:
+        run: The run's files; None to keep the results in memory.
+        settings: What runs.
+        data: The protocol and its images.
+        environment: Versions and hardware.
+        command: The command line.
+
+    Raises:
+        InputError: When the results that are there belong to another protocol, unless its tasks
+            are the first of this one's, or to another method or seed.
+    """
+
+    def __init__(self, run: WorkDir | None, settings: Settings, data: Data, environment, command):
+        self.run = run
+        self.protocol = data.protocol
+        protocol = data.protocol
+        self.results = {
+            "schema": SCHEMA,
+            "method": settings.config.get("method_name") or settings.config.method.type,
+            "config": settings.name,
+            "seed": settings.seed,
+            "protocol": {
+                "name": protocol.name,
+                "dataset": protocol.dataset,
+                "scenario": protocol.scenario,
+                "setting": protocol.setting,
+                "fingerprint": data.fingerprint,
+                "tasks": [
+                    {"name": t.name, "classes": list(t.classes), "domains": list(t.domains)}
+                    for t in protocol.tasks
+                ],
+                "classes": list(protocol.label_names),
+                "palette": protocol.palette_of_labels(),
+                "unseen": protocol.unseen,
+                "average": protocol.average,
+                "evaluate_on": data.evaluate_on,
+            },
+            "metric": "accuracy" if protocol.problem == "classification" else "mIoU",
+            "matrix": [],
+            "summary": dict.fromkeys(SUMMARY),
+            "steps": [],
+            "environment": environment,
+            "command": command,
+        }
+        self.test_images = [len(data.test_samples(step)) for step in range(len(protocol.tasks))]
+        self._shorter: dict | None = None
+        if run is not None and run.results.exists():
+            self._continue(load_results(run.results))
+
+    def _continue(self, found):
+        for key, mine, theirs in (
+            ("protocol", *self._protocols(found)),
+            ("method", self.results["method"], found["method"]),
+            ("seed", self.results["seed"], found["seed"]),
+        ):
+            other = told({key: theirs}, {key: mine})
+            if other:
+                raise InputError(
+                    f"'{self.run.results}' holds results of another run: {other}; give another "
+                    f"--work-dir, or --overwrite."
+                )
+        if self._fingerprint(found) != self._fingerprint(self.results):
+            self._shorter = found
+            return
+        for key in ("matrix", "summary", "steps"):
+            self.results[key] = found[key]
+
+    def _protocols(self, found):
+        """What may not differ between this protocol and the one of the results that are there."""
+        prints = [self._fingerprint(results) for results in (self.results, found)]
+        known = len(found["protocol"]["tasks"])
+        longer = len(self.protocol.tasks) > known
+        both = []
+        for results, fingerprint in zip((self.results, found), prints, strict=True):
+            protocol = results["protocol"]
+            kept = {key: value for key, value in protocol.items() if key not in _MAY_GROW}
+            tasks = protocol["tasks"][: known if longer else None]
+            kept["tasks"] = [[task["classes"], task["domains"]] for task in tasks]
+            if not longer:
+                kept["fingerprint (of rules, images and masks)"] = fingerprint
+            both.append(to_plain(kept) if len(set(prints)) > 1 else None)
+        return both
+
+    @staticmethod
+    def _fingerprint(results):
+        return results["protocol"]["fingerprint"]
+
+    def begin(self) -> bool:
+        """Put results of fewer tasks aside.
+
+        The test images may be more now, and the example images others: evaluated again from the
+        checkpoints, all rows are of the same.
+
+        Returns:
+            Whether there were such, so that all steps must be evaluated again.
+        """
+        barrier()
+        if self._shorter is None:
+            return False
+        if is_main_process():
+            self._set_aside()
+        return True
+
+    def _set_aside(self):
+        tasks, now = len(self._shorter["protocol"]["tasks"]), len(self.protocol.tasks)
+        aside = self.run.set_results_aside(tasks)
+        print(
+            f"the {tasks} tasks of '{self.run.path}' are the first of {now} now: their checkpoints "
+            f"and all that the method remembers are kept, their steps are evaluated again; the "
+            f"results so far are kept as '{aside.name}'.",
+            flush=True,
+        )
+
+    def has(self, step: int) -> bool:
+        """Whether a step has been evaluated."""
+        return any(entry["step"] == step for entry in self.results["steps"])
+
+    def add(self, step: int, metrics: dict, meta: dict) -> None:
+        """Add or replace a step's entry and write the file.
+
+        Args:
+            step: The step.
+            metrics: Of :func:`~vdfd_seg.engine.run.evaluation.step_metrics`.
+            meta: Of the step's checkpoint.
+        """
+        metrics = dict(metrics)
+        row = metrics.pop("row")
+        entry = {
+            "step": step,
+            "task": self.protocol.tasks[step].name,
+            "classes_seen": list(self.protocol.classes_seen(step)),
+            **metrics,
+            "train_images": meta["train_images"],
+            "test_images": self.test_images[step],
+            "seconds": meta["seconds"],
+            "seconds_per_iter": meta["seconds_per_iter"],
+            "seconds_after_task": meta["seconds_after_task"],
+            "parameters": meta["parameters"],
+            "memory_bytes": meta["memory_bytes"],
+            # Checkpoints from before these were counted have none.
+            **{key: meta.get(key) for key in _MEMORY},
+        }
+        steps = [e for e in self.results["steps"] if e["step"] != step] + [entry]
+        steps.sort(key=lambda e: e["step"])
+        matrix = self.results["matrix"]
+        while len(matrix) <= steps[-1]["step"]:
+            matrix.append([None] * len(self.protocol.tasks))
+        matrix[step] = row
+        self.results["steps"] = steps
+        self._summarise()
+        if self.run is not None and is_main_process():
+            write_results(self.run.results, self.results)
+
+    def _summarise(self):
+        entries = {entry["step"]: entry for entry in self.results["steps"]}
+        last = entries[max(entries)]
+        confusion = owners = None
+        if self.protocol.scenario == "class" and self.protocol.problem == "segmentation":
+            confusion = pool(last["confusions"])
+            owners = self.protocol.task_of_class(last["step"])
+        self.results["summary"] = summarise(
+            self.results["matrix"],
+            [entries[s]["overall"] if s in entries else None for s in range(last["step"] + 1)],
+            confusion,
+            owners,
+            self.protocol.average,
+        )
+
+    def line(self, step: int, seconds: float) -> str:
+        """One line on a step just evaluated."""
+        entry = next(e for e in self.results["steps"] if e["step"] == step)
+        parts = [f"{self.results['metric']} {format_number(entry['overall'])}"]
+        for key in ("old", "new"):
+            if entry.get(key) is not None:
+                parts.append(f"{key} {format_number(entry[key])}")
+        return (
+            f"step {step} ({entry['task']}): {', '.join(parts)}; trained "
+            f"{entry['seconds']:.0f} s, evaluated {seconds:.0f} s"
+        )

@@ -1,0 +1,119 @@
+"""The files of one run."""
+
+import os
+import shutil
+from pathlib import Path
+
+from mmengine.dist import barrier, is_main_process
+
+from vdfd_seg.engine.input.settings import Settings
+from vdfd_seg.errors import InputError
+from vdfd_seg.utils.files import atomic_write_text, previous_state, remove_unfinished, writable_dir
+from vdfd_seg.utils.paths import step_name
+
+OLD_RESULTS = "results_of_*_tasks.json"
+"""Names of the results of fewer tasks that a run had before tasks were added."""
+
+
+class WorkDir:
+    """Where a run keeps its steps, results and report.
+
+    Args:
+        path: The folder.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+
+    def step(self, step: int) -> Path:
+        """Folder of a step."""
+        return self.path / step_name(step)
+
+    def checkpoint(self, step: int) -> Path:
+        """A finished step's checkpoint."""
+        return self.step(step) / "checkpoint.pth"
+
+    def resume(self, step: int) -> Path:
+        """State of a step that is being trained."""
+        return self.step(step) / "resume.pth"
+
+    def previous_resume(self, step: int) -> Path:
+        """The state before that, for the case that the newer one is damaged."""
+        return previous_state(self.resume(step))
+
+    def forget_states(self, step: int) -> None:
+        """Remove what a step that is finished needed while it trained."""
+        self.resume(step).unlink(missing_ok=True)
+        self.previous_resume(step).unlink(missing_ok=True)
+
+    def predictions(self, step: int) -> Path:
+        """Index masks of the example images after a step."""
+        return self.step(step) / "predictions"
+
+    @property
+    def samples(self) -> Path:
+        """The example images and their labels."""
+        return self.path / "samples"
+
+    @property
+    def results(self) -> Path:
+        """``results.json``."""
+        return self.path / "results.json"
+
+    @property
+    def report(self) -> Path:
+        """``report.html``."""
+        return self.path / "report.html"
+
+    def set_results_aside(self, tasks: int) -> Path:
+        """Rename the results of so many tasks, and forget the example images chosen for them."""
+        aside = self.path / OLD_RESULTS.replace("*", str(tasks))
+        os.replace(self.results, aside)
+        shutil.rmtree(self.samples, ignore_errors=True)
+        return aside
+
+    def write_config(self, settings: Settings) -> None:
+        """Write the whole config as a file that ``train`` takes, under the name that it came with.
+
+        Args:
+            settings: What runs.
+        """
+        path = self.path / f"{settings.name}.py"
+        # What is run again from here may not replace itself.
+        if is_main_process() and path.resolve() != Path(settings.config.filename or "").resolve():
+            atomic_write_text(path, settings.text)
+
+    @property
+    def holds_run(self) -> bool:
+        """Whether there are results, or weights of a step: what was refused leaves none."""
+        return self.results.exists() or any(self.path.glob("step_[0-9]*/*.pth*"))
+
+    def open(self, resume: bool, overwrite: bool) -> None:
+        """Make the folder, unless it holds a run that was not asked to be touched.
+
+        Args:
+            resume: Go on with what is there.
+            overwrite: What is there will be deleted by :meth:`clear`.
+
+        Raises:
+            InputError: When the folder cannot be written, or holds results and
+                neither is asked for.
+        """
+        if is_main_process():
+            writable_dir(self.path, "work dir")
+            remove_unfinished(self.path)
+            if self.holds_run and not resume and not overwrite:
+                raise InputError(
+                    f"the work dir '{self.path}' already holds a run; give --resume to go on "
+                    f"with it, --overwrite to delete it, or another --work-dir."
+                )
+        barrier()
+
+    def clear(self) -> None:
+        """Delete the steps and results that are there."""
+        if is_main_process():
+            for folder in [*self.path.glob("step_[0-9]*"), self.samples]:
+                shutil.rmtree(folder, ignore_errors=True)
+            for file in [self.report, self.results, *self.path.glob(OLD_RESULTS)]:
+                file.unlink(missing_ok=True)
+        barrier()

@@ -1,0 +1,114 @@
+"""PLOP's distillation of pooled maps, Local POD."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from vdfd_seg.losses.squares import difference_of_squares
+from vdfd_seg.losses.wide import wide
+
+SCALES = (1, 2, 4)
+
+
+def local_pod(maps: Tensor, scales: Sequence[int] = SCALES) -> Tensor:
+    r"""Means over the width and over the height of the cells of maps at several scales.
+
+    At scale s a map of H x W pixels is divided into s x s cells of
+    :math:`h \times w = \lfloor H/s \rfloor \times \lfloor W/s \rfloor` pixels. Cell (i, j)
+    contributes, for every channel c, its h row means and its w column means,
+
+    .. math::
+        \frac{1}{w} \sum_{v<w} x_{c,\, ih+u,\, jw+v} \quad (u < h), \qquad
+        \frac{1}{h} \sum_{u<h} x_{c,\, ih+u,\, jw+v} \quad (v < w).
+
+    Douillard et al., "PLOP: Learning without Forgetting for Continual Semantic Segmentation",
+    CVPR 2021, section 3.2. Rows and columns that are left over at a scale do not count
+    there, as in the released code. That code takes W // s for the height too; on maps that are
+    not square the cells here cover all of the height. A scale whose cells would be empty, that
+    is one greater than H or W, is left out.
+
+    Args:
+        maps: (N, C, H, W).
+        scales: Numbers of cells along each side.
+
+    Returns:
+        (N, D). The function is linear.
+    """
+    count, channels, height, width = maps.shape
+    # Nothing of the maps, but part of the graph: no scale may fit.
+    pooled = [maps.flatten(1)[:, :0]]
+    for scale in scales:
+        h, w = height // scale, width // scale
+        if not h or not w:
+            continue
+        cells = maps[..., : scale * h, : scale * w]
+        cells = cells.reshape(count, channels, scale, h, scale, w)
+        pooled += [cells.mean(5).flatten(1), cells.mean(3).flatten(1)]
+    return torch.cat(pooled, 1)
+
+
+def local_pod_distance(new: Tensor, old: Tensor, scales: Sequence[int] = SCALES) -> Tensor:
+    r"""Distance of the pooled squares of two maps, a mean over images.
+
+    .. math::
+        d = \frac{1}{N} \sum_n \| \Phi(x_n^2) - \Phi(\tilde x_n^2) \|_2
+
+    with :math:`\Phi` of :func:`local_pod`. It is computed as :math:`\Phi(x^2 - \tilde x^2)`, in
+    float32 at least: squares of half-precision maps overflow. The gradient is zero, not NaN,
+    where the maps are equal.
+
+    Args:
+        new: (N, C, H, W) of the network that trains.
+        old: The same of the network of the step before.
+        scales: Those of :func:`local_pod`.
+
+    Returns:
+        Scalar.
+    """
+    pooled = local_pod(difference_of_squares(new, old), scales)
+    # vector_norm has the subgradient 0 at 0, where the root of a sum has 0 / 0.
+    return torch.linalg.vector_norm(pooled, dim=1).mean()
+
+
+def merge_new_classes(logits: Tensor, num_old: int, background: bool = True) -> Tensor:
+    """Logits with as many channels as the old network's.
+
+    Args:
+        logits: (N, C, h, w) of the network that trains, C at least ``num_old``.
+        num_old: K, number of channels of the old network.
+        background: Add the new classes' logits to the background's, which is what the old
+            network called them (PLOP's code); False leaves them out.
+
+    Returns:
+        (N, K, h, w), in float32 at least; the same logits where no class is new.
+    """
+    logits = wide(logits)
+    if logits.shape[1] == num_old or not background:
+        return logits[:, :num_old]
+    first = logits[:, :1] + logits[:, num_old:].sum(1, keepdim=True)
+    return torch.cat([first, logits[:, 1:num_old]], 1)
+
+
+def local_pod_loss(
+    new: Sequence[Tensor],
+    old: Sequence[Tensor],
+    weights: Sequence[float],
+    scales: Sequence[int] = SCALES,
+) -> Tensor:
+    r"""Weighted mean over layers of :func:`local_pod_distance`.
+
+    .. math:: \ell = \frac{1}{L} \sum_l \lambda_l \, d_l
+
+    Args:
+        new: L maps of the network that trains.
+        old: The same of the network of the step before.
+        weights: :math:`\lambda_l`.
+        scales: Those of :func:`local_pod`.
+
+    Returns:
+        Scalar.
+    """
+    layers = zip(new, old, weights, strict=True)
+    distances = [w * local_pod_distance(x, y, scales) for x, y, w in layers]
+    return sum(distances[1:], start=distances[0]) / len(new)

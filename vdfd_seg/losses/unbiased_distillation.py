@@ -1,0 +1,60 @@
+"""MiB's unbiased distillation."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vdfd_seg.losses.wide import wide
+
+
+def new_classes_as_background(logits: Tensor, num_old: int) -> Tensor:
+    r"""Logits in which what is new is background, as the old network would say it.
+
+    :math:`r_0 = \log(e^{z_0} + \sum_{c \ge K} e^{z_c})`, :math:`r_c = z_c` for
+    :math:`1 \le c < K`: the softmax over the K classes is that over all, with the new ones' share
+    in the background's.
+
+    Args:
+        logits: ``(N, C, ...)``, C >= K; or logarithms of probabilities.
+        num_old: K.
+
+    Returns:
+        ``(N, K, ...)``; the same logits where no class is new.
+    """
+    old = logits[:, :num_old]
+    if logits.shape[1] == num_old:
+        return old
+    background = torch.cat([logits[:, :1], logits[:, num_old:]], dim=1)
+    return torch.cat([background.logsumexp(1, keepdim=True), old[:, 1:]], dim=1)
+
+
+def unbiased_distillation(new: Tensor, old: Tensor, alpha: float = 1.0) -> Tensor:
+    r"""Distillation for which a new class is what the old network called background.
+
+    With :math:`q = \mathrm{softmax}(z)` over all classes of the network that trains and
+    :math:`\tilde q = \mathrm{softmax}(\alpha \tilde z)` over the :math:`K` classes of the old one
+    (0 is the background),
+
+    .. math::
+        \ell = -\frac{1}{K\,|P|} \sum_p \sum_{c<K} \tilde q_{p,c} \log r_{p,c}, \qquad
+        r_0 = q_0 + \sum_{c \ge K} q_c, \quad r_c = q_c \; (1 \le c < K),
+
+    over all pixels p, whatever their labels. Without new classes it is the plain distillation
+    :func:`vdfd_seg.methods.lwf.distillation_loss` with ``average_classes``. Its least value, the
+    mean entropy of :math:`\tilde q` divided by K, is where :math:`r = \tilde q`. Equation 8 of
+    Cermelli et al., "Modeling the Background for Incremental Learning in Semantic Segmentation",
+    CVPR 2020; division by K and :math:`\alpha` as in its code.
+
+    Args:
+        new: ``(N, C, ...)`` logits, C >= K.
+        old: ``(N, K, ...)`` logits of the old network.
+        alpha: Above 1 it hardens the old network's distribution.
+
+    Returns:
+        Scalar.
+    """
+    num_old = old.shape[1]
+    log_q = F.log_softmax(wide(new), dim=1)
+    log_r = new_classes_as_background(log_q, num_old)
+    target = F.softmax(alpha * wide(old), dim=1)
+    return -(target * log_r).sum(1).mean() / num_old

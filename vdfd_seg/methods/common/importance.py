@@ -1,0 +1,294 @@
+"""What the methods share that penalise each parameter by its importance."""
+
+import math
+from collections.abc import Container, Iterator
+
+import torch
+from mmengine.dist import all_reduce, get_dist_info
+from torch import Tensor
+
+from vdfd_seg.errors import InputError
+from vdfd_seg.losses.wide import wide
+from vdfd_seg.methods.common.base import Method
+from vdfd_seg.methods.common.context import TaskContext
+from vdfd_seg.methods.common.options import at_least_one, none_or_at_least_one, not_negative, one_of
+from vdfd_seg.protocols import Protocol
+from vdfd_seg.utils.seeding import derived_seed
+
+ESTIMATORS = ("facil", "image")
+
+
+class ImportancePenalty(Method):
+    r"""Adds :math:`\frac{\lambda}{2} \sum_k \Omega_k (w_k - w^*_k)^2` to the task's loss.
+
+    :math:`w^*` are the weights at the start of the step, which are those at the end of the step
+    before: nothing but the importances is carried. They are merged over tasks, so that what is
+    carried does not grow. The classifier is not penalised.
+
+    Args:
+        weight: :math:`\lambda`.
+        per_filter: Average the importances over the kernel of each output filter (over the row of
+            a linear layer), and carry one number a filter: for a ResNet-18 0.1 % of what its
+            weights take.
+        permuted: Permute each parameter's importances at random: a control experiment, which
+            importances that mean something must beat.
+
+    Raises:
+        InputError: For a negative weight.
+    """
+
+    anchors_weights = True
+
+    def __init__(self, weight: float = 1.0, per_filter: bool = False, permuted: bool = False):
+        super().__init__()
+        not_negative(self, weight=weight)
+        self.weight = weight
+        self.per_filter = per_filter
+        self.permuted = permuted
+        self.importance: dict[str, Tensor] = {}
+        self.anchor: dict[str, Tensor] = {}
+
+    def before_task(self, context: TaskContext) -> None:
+        """Anchor the weights that the step begins with."""
+        carried = context.carried.get("importance", {})
+        params = penalised(context.adapter, carried)
+        for name, value in carried.items():
+            self.importance[name] = self._shaped(value, params[name])
+        # Copies in the state: a resumed step must hold on to the same weights.
+        for name in self.importance:
+            self.register_buffer(f"anchor_{buffer_name(name)}", params[name].detach().clone())
+
+    def extra_losses(self, adapter, outputs, samples) -> dict[str, Tensor]:
+        """The weighted penalty."""
+        if not self.importance or not self.weight:
+            return {}
+        params = penalised(adapter)
+        # What this step freezes has not moved.
+        terms = [
+            (importance * (params[name] - self.anchor_of(name)).square()).sum()
+            for name, importance in self.importance.items()
+            if name in params
+        ]
+        if not terms:
+            return {}
+        total = sum(terms[1:], start=terms[0])
+        return {f"loss_{type(self).__name__.lower()}": 0.5 * self.weight * total}
+
+    def _shaped(self, value: Tensor, like: Tensor) -> Tensor:
+        """Carried importances, so that they multiply a parameter: of weights, or of filters."""
+        filters = (len(like), *[1] * (like.ndim - 1)) if self.per_filter else like.shape
+        return value.to(like).view(filters)
+
+    def anchor_of(self, name: str) -> Tensor:
+        """The value of a parameter at the start of the step."""
+        return getattr(self, f"anchor_{buffer_name(name)}")
+
+    def after_task(self, context: TaskContext) -> dict:
+        """Merge the task's importances into those carried."""
+        found = self.estimate(context)
+        if self.per_filter:
+            found = {
+                name: self._shaped(value.flatten(1).mean(1) if value.ndim > 1 else value, value)
+                for name, value in found.items()
+            }
+        if self.permuted:
+            found = _permuted(found, context.seed)
+        merged = self.merge(self.importance, found)
+        return {"importance": {name: value.flatten().float() for name, value in merged.items()}}
+
+    def estimate(self, context: TaskContext) -> dict[str, Tensor]:
+        """Importances of the task just learned, by parameter."""
+        raise NotImplementedError
+
+    def merge(self, old: dict[str, Tensor], new: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Importances of all tasks so far; default their sum."""
+        return {**old, **{k: v + old[k] if k in old else v for k, v in new.items()}}
+
+
+class RunningImportance(ImportancePenalty):
+    r"""Importances estimated after a task and merged by
+    :math:`\Omega \leftarrow \alpha \Omega_{old} + (1 - \alpha) \Omega`, from 0 before the first.
+
+    Two estimators give numbers of different size, so that each has a default weight:
+
+    - ``"facil"``, as in FACIL (Masana et al., TPAMI 2022): of the gradient of a batch's mean, over
+      the logits of all heads, in training mode. For classification.
+    - ``"image"``, as in the definition: of each image's own gradient, over the logits of the
+      classes that the step trains, in evaluation mode. One backward pass an image.
+
+    Args:
+        weight: :math:`\lambda`; None for the estimator's entry in ``weights``.
+        alpha: Share of the old importances.
+        estimator: None for ``"facil"`` in classification and ``"image"`` in segmentation.
+        batch_size: Images whose mean ``"facil"`` differentiates; it drops the last incomplete
+            batch. FACIL's default is 64. Importances of EWC are about inverse to it.
+        images: How many of a task's images the estimate uses, for ``"facil"`` rounded up to whole
+            batches; None for all.
+        per_filter, permuted: See :class:`ImportancePenalty`.
+
+    Attributes:
+        weights: The default weight of each estimator.
+
+    Raises:
+        InputError: For a negative weight, alpha outside [0, 1], an unknown estimator, or less
+            than one image.
+    """
+
+    weights: dict[str, float] = {}
+
+    def __init__(
+        self,
+        weight: float | None = None,
+        alpha: float = 0.5,
+        images: int | None = None,
+        estimator: str | None = None,
+        batch_size: int = 64,
+        per_filter: bool = False,
+        permuted: bool = False,
+    ):
+        super().__init__(0.0 if weight is None else weight, per_filter, permuted)
+        if not 0 <= alpha <= 1:
+            raise InputError(f"method {type(self).__name__}: alpha={alpha} must be from 0 to 1.")
+        none_or_at_least_one(self, images=images)
+        one_of(self, (None, *ESTIMATORS), estimator=estimator)
+        at_least_one(self, batch_size=batch_size)
+        self.takes_default_weight = weight is None
+        self.alpha = alpha
+        self.images = images
+        self.estimator = estimator
+        self.batch_size = batch_size
+
+    def before_task(self, context: TaskContext) -> None:
+        """Anchor the weights, and take the defaults of the problem and of the estimator."""
+        super().before_task(context)
+        classifies = context.protocol.problem == "classification"
+        self.estimator = self.estimator or ("facil" if classifies else "image")
+        if self.takes_default_weight:
+            self.weight = self.weights[self.estimator]
+
+    def check(self, protocol: Protocol) -> None:
+        """Refuse FACIL's estimator for segmentation."""
+        if self.estimator == "facil" and protocol.problem != "classification":
+            raise InputError(
+                f"method {type(self).__name__}: estimator='facil' is for classification; "
+                f"for segmentation take 'image'."
+            )
+
+    def merge(self, old: dict[str, Tensor], new: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The running importances."""
+        running = {k: self.alpha * old.get(k, 0) + (1 - self.alpha) * v for k, v in new.items()}
+        return {**old, **running}
+
+    def averaged(self, context: TaskContext, function, reduce) -> dict[str, Tensor]:
+        """Mean over images or batches of a function of the gradient.
+
+        Args:
+            context: The step.
+            function: Maps logits ``(N, C, ...)`` to the scalar that is differentiated, a mean.
+            reduce: Maps a gradient to what is averaged.
+
+        Returns:
+            By parameter, float32; the mean over those of all processes.
+        """
+        adapter = context.adapter
+        if self.estimator == "facil":
+            inputs = _batches(context, self.images, self.batch_size)
+            classes = torch.arange(context.protocol.num_classes(context.step))
+        else:
+            inputs = _single(context, self.images)
+            classes = torch.tensor(list(_trained_classes(context)))
+        classes = classes.to(context.device)
+
+        def value(batch):
+            return function(wide(adapter.logits(batch).index_select(1, classes)))
+
+        network, training = adapter.network, adapter.network.training
+        # Training mode moves batch norm's running statistics. Estimating must not change the
+        # network: a step 0 is shared by methods.
+        buffers = [(buffer, buffer.clone()) for buffer in network.buffers()]
+        torch.manual_seed(derived_seed(context.seed, "importance"))
+        network.train(self.estimator == "facil")
+        # What an earlier step trained matters to this task's outputs, too, if this step froze it.
+        parameters = penalised(adapter, context.carried.get("importance", {}))
+        frozen = [parameter for parameter in parameters.values() if not parameter.requires_grad]
+        for parameter in frozen:
+            parameter.requires_grad_(True)
+        found = _mean_of_gradients(parameters, inputs, value, reduce)
+        for parameter in frozen:
+            parameter.requires_grad_(False)
+        network.train(training)
+        for buffer, before in buffers:
+            buffer.copy_(before)
+        return found
+
+
+def penalised(adapter, known: Container[str] = ()) -> dict[str, Tensor]:
+    """The parameters that feed the main logits, the classifier left out, by name.
+
+    Args:
+        adapter: The adapter of a network.
+        known: Names of frozen parameters to take all the same.
+    """
+    return {
+        name: parameter
+        for name, parameter in adapter.network.named_parameters()
+        if (parameter.requires_grad or name in known)
+        and not name.startswith(tuple(adapter.excluded_prefixes))
+    }
+
+
+def _mean_of_gradients(params, inputs, value, reduce) -> dict[str, Tensor]:
+    """{name: mean over the inputs of all processes of reduce(gradient of value(input))}."""
+    sums = {name: torch.zeros_like(p, dtype=torch.float64) for name, p in params.items()}
+    count = torch.zeros((), dtype=torch.float64)
+    for each in inputs:
+        gradients = torch.autograd.grad(value(each), list(params.values()), allow_unused=True)
+        for name, gradient in zip(params, gradients, strict=True):
+            if gradient is not None:
+                sums[name] += reduce(gradient)
+        count += 1
+    all_reduce(count)
+    for total in sums.values():
+        all_reduce(total)
+    return {name: (total / count.clamp_min(1).to(total.device)).float()
+            for name, total in sums.items()}  # fmt: skip
+
+
+def _permuted(found: dict[str, Tensor], seed: int) -> dict[str, Tensor]:
+    draw = torch.Generator().manual_seed(derived_seed(seed, "permuted"))
+    return {
+        name: value.flatten()[torch.randperm(value.numel(), generator=draw)].view_as(value)
+        for name, value in found.items()
+    }
+
+
+def _trained_classes(context):
+    within = getattr(context.adapter, "within_task", False)
+    seen = range(context.protocol.num_classes(context.step))
+    return context.protocol.task_labels(context.step) if within else seen
+
+
+def _single(context, images) -> Iterator[Tensor]:
+    for inputs, _ in context.batches(limit=images):
+        yield from inputs.split(1)
+
+
+def _batches(context, images, size) -> Iterator[Tensor]:
+    """This process's share of shuffled whole batches."""
+    samples = context.samples
+    draw = torch.Generator().manual_seed(derived_seed(context.seed, "importance"))
+    order = torch.randperm(len(samples), generator=draw).tolist()
+    count = len(order) // size
+    if images is not None:
+        count = min(math.ceil(images / size), count)
+    rank, world = get_dist_info()
+    for number in range(rank, max(count, 1), world):
+        chosen = [samples[i] for i in order[number * size : (number + 1) * size]]
+        # A pass gives a process every world-th sample: so all of these.
+        share = [sample for sample in chosen for _ in range(world)]
+        yield torch.cat([inputs for inputs, _ in context.batches(samples=share)])
+
+
+def buffer_name(name: str) -> str:
+    """A parameter's name as part of a buffer's, which must not have dots."""
+    return name.replace(".", "/")

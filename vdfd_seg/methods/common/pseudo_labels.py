@@ -1,0 +1,111 @@
+"""Labels for what a step hides in the background: the old network's confident predictions."""
+
+import math
+
+import torch
+from mmengine.dist import all_reduce
+from torch import Tensor
+
+from vdfd_seg.losses import wide
+from vdfd_seg.protocols import IGNORE_INDEX
+
+
+def normalised_entropy(logits: Tensor) -> Tensor:
+    r"""Entropy of each pixel's prediction, in [0, 1].
+
+    .. math:: u = -\frac{1}{\log K} \sum_{c<K} q_c \log q_c, \qquad q = \mathrm{softmax}(z)
+
+    Douillard et al., CVPR 2021, section 3.3. A term with :math:`q_c = 0` is 0; with a single
+    class there is no doubt, u = 0.
+
+    Args:
+        logits: (N, K, ...) scores.
+
+    Returns:
+        (N, ...), in float32 at least.
+    """
+    logits = wide(logits)
+    entropy = torch.special.entr(logits.softmax(1)).sum(1)
+    # Rounding must not leave [0, 1].
+    return (entropy / math.log(max(logits.shape[1], 2))).clamp(0, 1)
+
+
+class EntropyMedians:
+    r"""The median entropy of the pixels predicted as each class, from a histogram a class.
+
+    The median is where the histogram's cumulative count reaches half of the total, n/2, bins
+    being filled evenly: in the first bin b with :math:`\sum_{i \le b} n_i \ge n/2` it is
+
+    .. math:: \frac{1}{B} \Big( b + \frac{n/2 - \sum_{i<b} n_i}{n_b} \Big).
+
+    It differs from the exact median (the lower one, where there are two middle values) by less
+    than a bin, 1/B. In the released code the running sum grows by the number of the bin instead
+    of by the count :math:`n_i`: a median outside the first two bins is wrong there, or infinite.
+
+    Args:
+        num_classes: K.
+        bins: B, between 0 and 1.
+        device: Where the counts are.
+    """
+
+    def __init__(self, num_classes: int, bins: int = 100, device="cpu"):
+        self.counts = torch.zeros(num_classes, bins, dtype=torch.int64, device=device)
+
+    def update(self, entropy: Tensor, classes: Tensor) -> None:
+        """Count pixels.
+
+        Args:
+            entropy: (P,) values in [0, 1].
+            classes: (P,) integers in [0, K).
+        """
+        num_classes, bins = self.counts.shape
+        places = classes * bins + (entropy * bins).long().clamp(max=bins - 1)
+        self.counts += places.bincount(minlength=num_classes * bins).view(num_classes, bins)
+
+    def compute(self) -> Tensor:
+        """(K,) medians over what all processes counted; 0 for a class without pixels."""
+        counts = self.counts.clone()
+        all_reduce(counts)
+        # Exact in double precision: counts are below 2^53.
+        cumulative = counts.cumsum(1).double()
+        half = cumulative[:, -1:] / 2
+        index = (cumulative < half).sum(1, keepdim=True)
+        inside = counts.gather(1, index).double()
+        before = cumulative.gather(1, index) - inside
+        median = (index + (half - before) / inside.clamp(min=1)) / counts.shape[1]
+        return median[:, 0].float()
+
+
+def pseudo_labels(
+    labels: Tensor, logits: Tensor, thresholds: Tensor, scale: float = 1.0
+) -> tuple[Tensor, Tensor]:
+    r"""Replace the labels of hidden pixels, and weigh each image by how many could be.
+
+    A pixel p with a label below K, that is background, becomes
+
+    .. math::
+        \hat y_p = \begin{cases}
+            c = \arg\max_k \tilde q_{p,k} & \text{if } u_p < \tau_c \\
+            \text{ignore} & \text{otherwise}
+        \end{cases}
+
+    with the old network's probabilities :math:`\tilde q` and their normalised entropy u
+    (:func:`normalised_entropy`). The factor of an image is the share of these pixels that
+    got a class, :math:`\nu = |\{p : y_p < K, u_p < \tau_c\}| / |\{p : y_p < K\}|`, and 0 where
+    there is no such pixel, as in the released code. Douillard et al., CVPR 2021, section 3.3.
+
+    Args:
+        labels: (N, H, W) integers.
+        logits: (N, K, H, W) scores of the old network.
+        thresholds: (K,) :math:`\tau`.
+        scale: Factor of u, where thresholds are in another unit.
+
+    Returns:
+        New labels (N, H, W), the factors (N,).
+    """
+    hidden = labels < len(thresholds)
+    classes = logits.argmax(1)
+    accepted = hidden & (scale * normalised_entropy(logits) < thresholds[classes])
+    replaced = torch.where(accepted, classes, torch.where(hidden, IGNORE_INDEX, labels))
+    total = hidden.flatten(1).sum(1)
+    return replaced.to(labels.dtype), accepted.flatten(1).sum(1) / total.clamp(min=1)

@@ -1,0 +1,64 @@
+"""The memory that a method holds while a step trains: what Python's garbage collector reaches."""
+
+import gc
+from types import FunctionType, ModuleType
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+
+from vdfd_seg.methods.common.context import TaskContext
+
+Memory = dict[tuple[str, int], int]
+"""Bytes of each block of memory, by device and address."""
+
+
+def held_bytes(method: Any, network: nn.Module) -> int:
+    """Bytes of all tensors and arrays that can be reached from a method.
+
+    The old network with its buffers, copies of weights, importances, gradient memories, the
+    method's own parameters and the state of their optimiser: whatever hangs on the method, in
+    buffers, lists, dicts, objects or closures, whether declared or not. A block of memory counts
+    once and whole, however many tensors look at it. What the trained network holds itself does
+    not count, nor do gradients, nor the context of the step. Numbers and strings are not counted.
+
+    Args:
+        method: A :class:`~vdfd_seg.methods.Method`, as it is while a step trains.
+        network: The network that trains.
+    """
+    trained, held = _memory(network), _memory(method)
+    return sum(size for block, size in held.items() if block not in trained)
+
+
+def _memory(root: Any) -> Memory:
+    found: Memory = {}
+    # With the objects: an id is another's once its object is gone.
+    seen, waiting = {}, [root]
+    while waiting:
+        item = waiting.pop()
+        if id(item) in seen:
+            continue
+        seen[id(item)] = item
+        if isinstance(item, Tensor):
+            found.update(_blocks(item))
+        elif isinstance(item, np.ndarray):
+            found.update(_array(item))
+        elif isinstance(item, FunctionType):
+            # Not its globals.
+            waiting += [item.__defaults__, item.__kwdefaults__, item.__closure__, item.__dict__]
+        elif not isinstance(item, (type, ModuleType, TaskContext)):
+            waiting += gc.get_referents(item)
+    return found
+
+
+def _blocks(tensor: Tensor) -> Memory:
+    if tensor.is_sparse:
+        return {**_blocks(tensor._indices()), **_blocks(tensor._values())}
+    storage = tensor.untyped_storage()
+    return {(str(tensor.device), storage.data_ptr()): storage.nbytes()}
+
+
+def _array(array: np.ndarray) -> Memory:
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return {("cpu", array.__array_interface__["data"][0]): array.nbytes}

@@ -1,0 +1,5 @@
+"""RCIL, with its compensation branches."""
+
+from vdfd_seg.methods.rcil.method import RCIL
+
+__all__ = ["RCIL"]

@@ -1,0 +1,180 @@
+"""RCIL: representation compensation and pooled cube distillation."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from vdfd_seg.losses import pooled_cube_loss, unbiased_distillation
+from vdfd_seg.losses.pooled_cube import CHANNELS, POOL_SIZES
+from vdfd_seg.methods.common.context import TaskContext
+from vdfd_seg.methods.common.distilled_maps import distilled_maps, growth_factor
+from vdfd_seg.methods.common.options import at_least_one, not_negative, positive
+from vdfd_seg.methods.common.teacher import TeacherMethod
+from vdfd_seg.methods.rcil.compensation import branches, compensate, fold
+from vdfd_seg.models.adapters.segmentation import SegmentationAdapter
+from vdfd_seg.registry import METHODS
+
+
+@METHODS.register_module()
+class RCIL(TeacherMethod):
+    r"""A frozen branch beside a trainable one, and distillation of pooled maps and of the logits.
+
+    .. math::
+        L = L_{UNCE} + \lambda\, \ell_{UNKD} + \sqrt{\frac{C}{C_{new}}} \,
+            (\ell_{spatial} + \ell_{channel})
+
+    Zhang et al., "Representation Compensation Networks for Continual Semantic Segmentation",
+    CVPR 2022.
+
+    **Representation compensation.** While a step trains, convolutions with batch norm have two
+    branches, combined at random per channel, see
+    :class:`~vdfd_seg.methods.rcil.compensation.CompensatedConv`;
+    :func:`~vdfd_seg.methods.rcil.conv_norm_pairs.conv_norm_pairs` says which. After the step both
+    are
+    folded into one, so that its checkpoint holds the plain network of the config, and prediction
+    costs what it costs with any method. In the next step the folded branch is frozen, and the other
+    goes on from its own weights, as in the released code. These weights are the state that is
+    carried: as many bytes as the trainable second branches have. Where there are none (a step 0
+    that another method trained) it begins as a copy of the frozen branch. In the first step both
+    train, from the same weights; where no batch has trained those yet (an ASPP's, beside a
+    backbone's from ImageNet), each from its own. A network without ASPP is compensated in its
+    backbone alone, one without 3x3 convolutions and batch norms is refused.
+
+    **Losses.** :math:`\ell_{spatial}, \ell_{channel}`:
+    :func:`~vdfd_seg.losses.pooled_cube_loss` of the maps of the backbone's stages, the input
+    of the classifier and (spatial only) the low-resolution logits, where the new classes' are added
+    to the background's. :math:`\ell_{UNKD}`:
+    :func:`~vdfd_seg.losses.unbiased_distillation` at the resolution of the labels;
+    :math:`L_{UNCE}` and the start of new rows are config, as with :class:`~vdfd_seg.methods.MiB`.
+    :math:`C` counts all classes, :math:`C_{new}` the step's. Where no background hides old classes
+    the distillation of the logits is the plain one; with the same classes in every domain the root
+    is 1.
+
+    Defaults are the released code's for VOC. Cityscapes, domain-incremental: ``kd_weight=0,
+    spatial_weight=5e-4, spatial_logits_weight=1e-4, channel_weight=1e-4,
+    channel_last_weight=0``.
+
+    Where it differs from that code: maps are as the backbone returns them, after the stage's
+    activation, and without the head's dropout, which its network does not have. The old network
+    computes in full precision under autocast.
+
+    Args:
+        kd_weight: :math:`\lambda`.
+        alpha: Hardens the old network's distribution in the distillation of the logits.
+        spatial_weight: Weight of the spatial distance of all maps but the logits.
+        spatial_logits_weight: That of the logits.
+        channel_weight: Weight of the distance along channels of the backbone's maps.
+        channel_last_weight: That of the classifier's input.
+        pool_sizes: Sides of the windows in pixels of the maps; may exceed a map.
+        pool_channels: Channels of a window.
+
+    Raises:
+        InputError: For a negative weight, an alpha that is not positive, no window, or one smaller
+            than 1.
+    """
+
+    problems = ("segmentation",)
+    without_background = "with the plain distillation of the old classes"
+
+    def __init__(
+        self,
+        kd_weight: float = 100.0,
+        alpha: float = 1.0,
+        spatial_weight: float = 0.01,
+        spatial_logits_weight: float = 0.0005,
+        channel_weight: float = 0.01,
+        channel_last_weight: float = 0.0005,
+        pool_sizes: Sequence[int] = POOL_SIZES,
+        pool_channels: int = CHANNELS,
+    ):
+        super().__init__()
+        not_negative(
+            self,
+            kd_weight=kd_weight,
+            spatial_weight=spatial_weight,
+            spatial_logits_weight=spatial_logits_weight,
+            channel_weight=channel_weight,
+            channel_last_weight=channel_last_weight,
+        )
+        positive(self, alpha=alpha)
+        at_least_one(self, pool_sizes=pool_sizes, pool_channels=pool_channels)
+        self.kd_weight = kd_weight
+        self.alpha = alpha
+        self.spatial_weight = spatial_weight
+        self.spatial_logits_weight = spatial_logits_weight
+        self.channel_weight = channel_weight
+        self.channel_last_weight = channel_last_weight
+        self.pool_sizes = tuple(pool_sizes)
+        self.pool_channels = pool_channels
+        self.hides = False
+        self.background = False
+        self.growth = 1.0
+
+    def before_task(self, context: TaskContext) -> None:
+        """Take the teacher, and give the network its second branches."""
+        super().before_task(context)
+        self.hides = self.num_hidden(context) > 0
+        self.background = context.protocol.background is not None
+        if self.teacher is not None:
+            self.growth = growth_factor(context)
+        network = context.adapter.network
+        compensate(network, frozen=context.step > 0)
+        layers = branches(network)
+        # Layers that this step freezes have one branch.
+        for name in layers.keys() & context.carried.get("branches", {}).keys():
+            second, state = layers[name].second, context.carried["branches"][name]
+            second.load_state_dict(_shaped(state, second.state_dict()))
+
+    def extra_losses(self, adapter, outputs, samples) -> dict[str, Tensor]:
+        """The weighted distillations of the logits and of the pooled maps."""
+        if self.teacher is None:
+            return {}
+        with torch.autocast(outputs.inputs.device.type, enabled=False):
+            old = adapter.old_outputs(self.teacher, outputs)
+            teacher = SegmentationAdapter(self.teacher)
+            count = len(outputs.features)
+            spatial, channel = pooled_cube_loss(
+                distilled_maps(adapter, outputs, self.num_old, self.background),
+                distilled_maps(teacher, old, self.num_old, self.background),
+                [self.spatial_weight] * (count + 1) + [self.spatial_logits_weight],
+                [self.channel_weight] * count + [self.channel_last_weight],
+                self.pool_sizes,
+                self.pool_channels,
+            )
+        losses = {"loss_spatial": self.growth * spatial, "loss_channel": self.growth * channel}
+        if self.kd_weight:
+            ours = adapter.at_labels(outputs.logits, samples)
+            theirs = adapter.at_labels(old.logits, samples)
+            if not self.hides:
+                ours = ours[:, : self.num_old]
+            losses["loss_kd"] = self.kd_weight * unbiased_distillation(ours, theirs, self.alpha)
+        return losses
+
+    def after_task(self, context: TaskContext) -> dict:
+        """Fold the network's branches, and carry the second of each that has trained."""
+        super().after_task(context)
+        network = context.adapter.network
+        layers = branches(network)
+        # Of layers that this step froze, as they came.
+        carried = context.carried.get("branches", {})
+        trained = {name: state for name, state in carried.items() if name not in layers}
+        trained |= {
+            name: _flat(layer.second.state_dict())
+            for name, layer in layers.items()
+            if not layer.untrained()
+        }
+        fold(network)
+        return {"branches": trained} if trained else {}
+
+
+def _flat(state: dict[str, Tensor]) -> dict:
+    """Rows of weights, and counters as numbers."""
+    return {
+        key: (value.flatten(1) if value.ndim > 2 else value).clone() if value.ndim else value.item()
+        for key, value in state.items()
+    }
+
+
+def _shaped(state: dict, like: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {key: torch.as_tensor(value).reshape(like[key].shape) for key, value in state.items()}

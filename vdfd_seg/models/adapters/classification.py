@@ -1,0 +1,190 @@
+"""What a continual-learning method sees of an image classifier."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vdfd_seg.datasets.classification.batches import LabelledImages
+from vdfd_seg.errors import InputError
+from vdfd_seg.losses.wide import wide
+from vdfd_seg.models.classifier import ContinualClassifier, rotated
+
+
+@dataclass
+class ClassificationOutputs:
+    """One forward pass, shared by the task's loss and the method's terms.
+
+    Attributes:
+        inputs: ``(N, 3, H, W)`` images, as the network got them.
+        embedding: ``(N, d)`` features of the images as they are.
+        logits: ``(N, C)`` logits of the classes, for the images as they are.
+        all_logits: ``(M, R)`` logits of every row; with label augmentation in training the
+            ``M = 4 N`` turned images and ``R = 4 C`` rows, in evaluation ``M = N``; without it
+            the same as ``logits``.
+    """
+
+    inputs: Tensor
+    embedding: Tensor
+    logits: Tensor
+    all_logits: Tensor
+
+
+def _forward(network: ContinualClassifier, inputs: Tensor, turned: bool) -> ClassificationOutputs:
+    """One forward pass, of all four turns of the images where ``turned``."""
+    rows = network.rows_per_class
+    features = network.features(rotated(inputs) if turned else inputs)
+    logits = network.logits(features)
+    each = rows if turned else 1
+    return ClassificationOutputs(inputs, features[::each], logits[::each, ::rows], logits)
+
+
+class ClassificationAdapter:
+    """Features, logits, labels, classifier and loss of a :class:`ContinualClassifier`.
+
+    The same interface as :class:`~vdfd_seg.models.SegmentationAdapter`, so that a method is
+    written once for both.
+
+    Args:
+        network: The classifier.
+        scenario: ``"task"`` or ``"class"``: whether an image's task is known.
+    """
+
+    rows: tuple[str, ...] = ()
+    classifier_name = "heads"
+    excluded_prefixes = ("heads",)
+
+    def __init__(self, network: ContinualClassifier, scenario: str):
+        self.network = network
+        self.scenario = scenario
+        self.within_task = scenario == "task"
+        sizes = torch.tensor(network.head_sizes)
+        self.task_of_class = torch.repeat_interleave(torch.arange(len(sizes)), sizes)
+
+    def begin(self, num_hidden: int, sees_old: bool = False, old_heads: bool = False) -> None:
+        """Prepare for training a step.
+
+        Args:
+            num_hidden: Not used: labels of images hide nothing.
+            sees_old: Whether images of earlier tasks are among those trained on; then all
+                classes seen compete in the class-incremental scenario.
+            old_heads: Whether the method gives the heads of earlier tasks a gradient.
+        """
+        self.within_task = self.scenario == "task" or (self.network.label_trick and not sees_old)
+        for head in self.network.heads[:-1]:
+            head.requires_grad_(sees_old or old_heads or not self.within_task)
+
+    def load(self, state: dict[str, Tensor], num_old: int, init: str = "random") -> None:
+        """Load the weights of a step of ``num_old`` classes; later heads stay as they are.
+
+        Args:
+            state: The weights.
+            num_old: How many classes the weights know; heads behind them are new.
+            init: Not used: new heads begin with random rows.
+
+        Raises:
+            InputError: For weights of another network, naming the parameter.
+        """
+        own = self.network.state_dict()
+        starts = [sum(self.network.head_sizes[:task]) for task in range(len(self.network.heads))]
+        new = {f"heads.{task}.weight" for task, start in enumerate(starts) if start >= num_old}
+        for problem, names in (
+            ("lacks the", own.keys() - state.keys() - new),
+            ("has an unknown", state.keys() - (own.keys() - new)),
+        ):
+            if names:
+                raise InputError(
+                    f"the checkpoint {problem} parameter '{min(names)}' ({len(names)} in all): it "
+                    f"belongs to another network than the config's model."
+                )
+        for name, value in state.items():
+            if own[name].shape != value.shape:
+                raise InputError(
+                    f"parameter '{name}' has shape {tuple(value.shape)} in the checkpoint and "
+                    f"{tuple(own[name].shape)} in the config's model."
+                )
+        self.network.load_state_dict(state, strict=False)
+
+    def outputs(self, inputs: Tensor) -> ClassificationOutputs:
+        """One forward pass in the network's current mode."""
+        turned = self.network.rows_per_class > 1 and self.network.training
+        return _forward(self.network, inputs, turned)
+
+    def logits(self, inputs: Tensor) -> Tensor:
+        """``(N, C)`` logits of the classes."""
+        return self.outputs(inputs).logits
+
+    def old_outputs(
+        self, network: ContinualClassifier, outputs: ClassificationOutputs
+    ) -> ClassificationOutputs:
+        """What the network of the step before gives for the same images, without gradients.
+
+        Args:
+            network: It, in evaluation mode.
+            outputs: Of the present network; comparable are the first columns of its
+                ``all_logits``.
+        """
+        with torch.no_grad():
+            turned = len(outputs.all_logits) > len(outputs.inputs)
+            return _forward(network, outputs.inputs, turned)
+
+    def old_logits(self, network: ContinualClassifier, outputs: ClassificationOutputs) -> Tensor:
+        """The ``all_logits`` of :meth:`old_outputs`."""
+        return self.old_outputs(network, outputs).all_logits
+
+    def old_groups(self, num_old: int, apart: bool) -> list[slice]:
+        """Rows of ``all_logits`` that a softmax over old classes is taken over.
+
+        Args:
+            num_old: How many classes are old.
+            apart: Take those of each old task by themselves where the task is known.
+        """
+        rows = self.network.rows_per_class
+        if self.scenario != "task" or not apart:
+            return [slice(0, rows * num_old)]
+        groups, start = [], 0
+        for size in self.network.head_sizes:
+            if start < rows * num_old:
+                groups.append(slice(start, start + rows * size))
+            start += rows * size
+        return groups
+
+    def at_labels(self, logits: Tensor, samples: LabelledImages) -> Tensor:
+        """The same: an image has one label."""
+        return logits
+
+    def task_loss(self, outputs: ClassificationOutputs, samples) -> dict[str, Tensor]:
+        """Cross-entropy among the classes that compete; rotations are classes of their own."""
+        labels, tasks, rows = samples.labels, samples.tasks, self.network.rows_per_class
+        logits = wide(outputs.all_logits)
+        if len(logits) > len(labels):
+            turns = torch.arange(rows, device=labels.device)
+            labels = (rows * labels[:, None] + turns).flatten()
+            tasks = tasks.repeat_interleave(rows)
+        else:
+            labels = rows * labels
+        if self.within_task:
+            logits = self._masked(logits, tasks)
+        return {"loss_ce": F.cross_entropy(logits, labels)}
+
+    def _masked(self, scores: Tensor, tasks: Tensor) -> Tensor:
+        """Scores with minus infinity where a row is not of the image's task."""
+        # Kept there: a copy for every batch would make a GPU wait.
+        self.task_of_class = self.task_of_class.to(scores.device)
+        rows = scores.shape[1] // len(self.task_of_class)
+        owners = self.task_of_class.repeat_interleave(rows)
+        return scores.masked_fill(owners != tasks[:, None], float("-inf"))
+
+    def competing(self, scores: Tensor, samples: LabelledImages) -> Tensor:
+        """Scores ``(N, C)`` at evaluation: where the task is known, minus infinity elsewhere."""
+        return self._masked(scores, samples.tasks) if self.scenario == "task" else scores
+
+    def labels(self, samples: LabelledImages) -> Tensor:
+        """``(N,)`` labels of the batch."""
+        return samples.labels
+
+    def classifier(self) -> tuple[Tensor, None]:
+        """Rows ``(C, d)`` of all heads, for images as they are; there are no biases."""
+        weights = torch.cat([head.weight for head in self.network.heads])
+        return weights[:: self.network.rows_per_class], None

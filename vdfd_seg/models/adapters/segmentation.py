@@ -1,0 +1,204 @@
+"""What a continual-learning method sees of an mmsegmentation network."""
+
+from dataclasses import dataclass
+
+import torch
+from mmseg.models.decode_heads.decode_head import BaseDecodeHead
+from mmseg.models.segmentors import EncoderDecoder
+from mmseg.models.utils import resize
+from torch import Tensor, nn
+
+from vdfd_seg.errors import InputError
+from vdfd_seg.losses import TaskAwareLoss
+from vdfd_seg.models.growth import class_rows, grow
+
+
+@dataclass
+class Outputs:
+    """One forward pass, shared by the task's loss and the method's terms.
+
+    Attributes:
+        inputs: (N, 3, H, W) images, as the network got them.
+        features: Maps of the backbone's stages (after the neck, if any).
+        embedding: (N, d, h, w) input of the classifier.
+        logits: (N, C, h, w) scores at the head's resolution.
+        auxiliary: Logits of the auxiliary heads.
+        undropped: (N, d, h, w) input of the head's dropout: the embedding without it.
+    """
+
+    inputs: Tensor
+    features: tuple[Tensor, ...]
+    embedding: Tensor
+    logits: Tensor
+    auxiliary: tuple[Tensor, ...] = ()
+    before_dropout: Tensor | None = None
+
+    @property
+    def all_logits(self) -> Tensor:
+        """The same as ``logits``: a class has one row."""
+        return self.logits
+
+
+def _forward(network: EncoderDecoder, inputs: Tensor, auxiliary=()) -> Outputs:
+    """One forward pass through the main head and these auxiliary ones."""
+    features = network.extract_feat(inputs)
+    seen = {}
+
+    def keep(name):
+        return lambda _, arguments: seen.update({name: arguments[0]})
+
+    head = network.decode_head
+    handles = [head.conv_seg.register_forward_pre_hook(keep("embedding"))]
+    if head.dropout is not None:
+        handles.append(head.dropout.register_forward_pre_hook(keep("undropped")))
+    try:
+        logits = head(features)
+    finally:
+        for handle in handles:
+            handle.remove()
+    maps = tuple(features) if isinstance(features, (tuple, list)) else (features,)
+    return Outputs(
+        inputs,
+        maps,
+        seen["embedding"],
+        logits,
+        tuple(head(features) for head in auxiliary),
+        seen.get("undropped", seen["embedding"]),
+    )
+
+
+class SegmentationAdapter:
+    """Features, logits, labels, classifier and losses of an encoder-decoder.
+
+    The same interface serves every method, so that a method never reaches into
+    a network.
+
+    Args:
+        network: An ``EncoderDecoder`` of mmsegmentation.
+
+    Raises:
+        InputError: For another kind of segmentor, or a head with a loss or a
+            classifier of its own, naming it.
+    """
+
+    def __init__(self, network: nn.Module):
+        if not isinstance(network, EncoderDecoder) or isinstance(
+            network.decode_head, nn.ModuleList
+        ):
+            raise InputError(
+                f"model type {type(network).__name__} is not supported: vdfd_seg trains "
+                f"EncoderDecoder networks with one decode head."
+            )
+        self.network = network
+        self.heads = {"decode_head": network.decode_head}
+        if network.with_auxiliary_head:
+            auxiliary = network.auxiliary_head
+            if isinstance(auxiliary, nn.ModuleList):
+                self.heads.update({f"auxiliary_head.{i}": h for i, h in enumerate(auxiliary)})
+            else:
+                self.heads["auxiliary_head"] = auxiliary
+        for head in self.heads.values():
+            if type(head).loss is not BaseDecodeHead.loss:
+                raise InputError(
+                    f"the head {type(head).__name__} computes a loss of its own and is not "
+                    f"supported; use a head such as ASPPHead or FCNHead."
+                )
+        self.rows = tuple(
+            f"{key}.{row}" for key, head in self.heads.items() for row in class_rows(head)
+        )
+
+    def begin(self, num_hidden: int, sees_old: bool = False, old_heads: bool = False) -> None:
+        """Tell the losses of every head how many classes the labels hide.
+
+        Args:
+            num_hidden: How many.
+            sees_old: Not used: labels say what is hidden.
+            old_heads: Not used: the rows of a head train together.
+        """
+        for module in self.network.modules():
+            if isinstance(module, TaskAwareLoss):
+                module.num_hidden = num_hidden
+
+    def load(self, state: dict[str, Tensor], num_old: int, init: str = "random") -> None:
+        """Load the weights of a step of ``num_old`` classes, see :func:`vdfd_seg.models.grow`."""
+        grow(self.network, state, self.rows, num_old, init)
+
+    def outputs(self, inputs: Tensor) -> Outputs:
+        """One forward pass in the network's current mode."""
+        auxiliary = [h for k, h in self.heads.items() if k != "decode_head"]
+        return _forward(self.network, inputs, auxiliary if self.network.training else ())
+
+    def logits(self, inputs: Tensor) -> Tensor:
+        """(N, C, h, w) scores at the head's resolution."""
+        return self.network.decode_head(self.network.extract_feat(inputs))
+
+    def old_outputs(self, network: nn.Module, outputs: Outputs) -> Outputs:
+        """What the network of the step before gives for the same images, without gradients.
+
+        Args:
+            network: It, in evaluation mode.
+            outputs: Of the present network; comparable are its ``all_logits`` and ``features``.
+        """
+        with torch.no_grad():
+            return _forward(network, outputs.inputs)
+
+    def old_logits(self, network: nn.Module, outputs: Outputs) -> Tensor:
+        """The ``all_logits`` of :meth:`old_outputs`."""
+        return self.old_outputs(network, outputs).all_logits
+
+    def body(self, outputs: Outputs) -> tuple[Tensor, ...]:
+        """The maps of the backbone that the main head takes as input (before its ASPP).
+
+        Of DeepLabV3+ without the low-level map that its head fetches on its own.
+        """
+        maps = self.network.decode_head._transform_inputs(outputs.features)
+        return tuple(maps) if isinstance(maps, (tuple, list)) else (maps,)
+
+    def old_groups(self, num_old: int, apart: bool = False) -> list[slice]:
+        """Rows of ``all_logits`` that a softmax over old classes is taken over: one for all."""
+        return [slice(0, num_old)]
+
+    def at_labels(self, logits: Tensor, samples: list) -> Tensor:
+        """Logits at the resolution of the labels."""
+        return self.upsample(logits, self.labels(samples))
+
+    def task_loss(self, outputs: Outputs, samples: list) -> dict[str, Tensor]:
+        """The losses that mmsegmentation's heads compute, from one forward pass."""
+        losses = self.network.decode_head.loss_by_feat(outputs.logits, samples)
+        losses = {f"decode.{name}": value for name, value in losses.items()}
+        return {**losses, **self.auxiliary_losses(outputs, samples)}
+
+    def auxiliary_losses(self, outputs: Outputs, samples: list) -> dict[str, Tensor]:
+        """Those of the auxiliary heads, for a method with another loss of the main head."""
+        losses = {}
+        heads = {key: head for key, head in self.heads.items() if key != "decode_head"}
+        for (key, head), logits in zip(heads.items(), outputs.auxiliary, strict=True):
+            prefix = key.replace("auxiliary_head.", "aux_").replace("auxiliary_head", "aux")
+            for name, value in head.loss_by_feat(logits, samples).items():
+                losses[f"{prefix}.{name}"] = value
+        return losses
+
+    def labels(self, samples: list) -> Tensor:
+        """(N, H, W) labels of the batch."""
+        return torch.cat([sample.gt_sem_seg.data for sample in samples])
+
+    def upsample(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Logits at the labels' resolution, as the task's loss sees them."""
+        head = self.network.decode_head
+        return resize(logits, labels.shape[-2:], mode="bilinear", align_corners=head.align_corners)
+
+    def classifier(self) -> tuple[Tensor, Tensor | None]:
+        """Rows (C, d) and biases (C,) of the classifier of the main head."""
+        layer = self.network.decode_head.conv_seg
+        return layer.weight.flatten(1), layer.bias
+
+    @property
+    def classifier_name(self) -> str:
+        """Name of the classifier's layer."""
+        return "decode_head.conv_seg"
+
+    @property
+    def excluded_prefixes(self) -> tuple[str, ...]:
+        """Prefixes of what does not feed the main logits, or is the classifier itself."""
+        auxiliary = tuple(key for key in self.heads if key != "decode_head")
+        return (self.classifier_name, *auxiliary)

@@ -1,0 +1,252 @@
+"""What several runs of several configs consist of: folders, orders, shared first steps."""
+
+import argparse
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mmengine.config import DictAction
+
+from vdfd_seg.engine.input.settings import Settings, load_settings, without_keys
+from vdfd_seg.engine.state.work_dir import WorkDir
+from vdfd_seg.errors import InputError
+from vdfd_seg.evaluation import load_results
+from vdfd_seg.multi_run.processes import Job, vdfd_seg_command
+from vdfd_seg.protocols import build_protocol, random_orders
+from vdfd_seg.utils.files import atomic_write_text, writable_dir
+
+RECORD = "multi_run.json"
+
+
+@dataclass
+class Run:
+    """One config with one seed.
+
+    Attributes:
+        settings: The config, as it will be trained.
+        config: Its file.
+        folder: The run's work dir.
+        name: What tables and reports call it.
+        method: What it is grouped by.
+        changes: Keys that differ from the config's file; with some, a file of its own is written.
+        options: ``--cfg-options``, as given.
+        order: Number of the random order; None for the config's own.
+        first: The run whose step 0 it begins from; None where it trains its own.
+    """
+
+    settings: Settings
+    config: Path
+    folder: Path
+    name: str
+    method: str
+    changes: dict = field(default_factory=dict)
+    options: Sequence[str] = ()
+    order: int | None = None
+    first: "Run | None" = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether every step has its checkpoint and its results."""
+        work_dir = WorkDir(self.folder)
+        steps = range(len(self.settings.protocol.tasks))
+        if not all(work_dir.checkpoint(step).exists() for step in steps):
+            return False
+        return work_dir.results.exists() and len(self.results()["steps"]) == len(steps)
+
+    def results(self) -> dict:
+        """Its ``results.json``."""
+        return load_results(self.folder)
+
+    def record(self) -> dict:
+        """What decides its results beside the config's file."""
+        return {
+            "config": self.settings.name,
+            "seed": self.settings.seed,
+            "order": self.order,
+            "changes": json.loads(json.dumps(self.changes)),
+            "options": list(self.options),
+            "first": self.first.name if self.first else None,
+        }
+
+    def check(self) -> None:
+        """Refuse a folder that holds another run.
+
+        Raises:
+            InputError: Naming the folder and what differs.
+        """
+        path = self.folder / RECORD
+        if not path.exists():
+            return
+        try:
+            found = json.loads(path.read_text())
+        except ValueError as error:
+            raise InputError(f"'{path}' is not a JSON file ({error}); remove it.") from error
+        for key, mine in self.record().items():
+            if found.get(key) != mine:
+                raise InputError(
+                    f"'{self.folder}' holds a run with {key} {found.get(key)!r}, now it is "
+                    f"{mine!r}; give another --work-dir, or --overwrite."
+                )
+
+    def write(self) -> Path:
+        """Write its record and, where it differs from its config, a config; the config's path."""
+        writable_dir(self.folder, "work dir")
+        atomic_write_text(self.folder / RECORD, json.dumps(self.record(), indent=1) + "\n")
+        if not self.changes:
+            return self.config
+        # The same file name: a run is called by it.
+        path = self.folder / "config" / self.config.name
+        path.parent.mkdir(exist_ok=True)
+        lines = [f"_base_ = [{str(self.config.resolve())!r}]"]
+        lines += [f"{key} = {value!r}" for key, value in self.changes.items()]
+        atomic_write_text(path, "\n".join(lines) + "\n")
+        return path
+
+
+def plan_runs(
+    configs: Sequence[Path],
+    work_dir: Path,
+    seeds: Sequence[int],
+    orders: int = 0,
+    share_first: bool = False,
+    options: Sequence[str] = (),
+    say: Callable[[str], None] = print,
+) -> list[Run]:
+    """Every config with every seed and order, in the folders ``CONFIG[/order_N]/seed_S``.
+
+    Args:
+        configs: Config files.
+        work_dir: Where the runs go.
+        seeds: The seeds.
+        orders: How many random orders of the classes or domains; 0 for the configs' own.
+        share_first: Begin from the step 0 of the first config with the same seed and order, where
+            that is allowed: not for methods that must train it themselves, and only with the same
+            network and first task.
+        options: ``--cfg-options``, as given.
+        say: Told which methods do not share.
+
+    Returns:
+        The runs; one that others begin from comes before them.
+
+    Raises:
+        InputError: For a config that cannot be used, two of the same name, a seed given twice, or
+            orders that the options fix.
+    """
+    named: dict[str, list] = {"config": [path.stem for path in configs], "seed": list(seeds)}
+    for what, values in named.items():
+        twice = [value for value in values if values.count(value) > 1]
+        if twice:
+            raise InputError(f"the {what} '{twice[0]}' is given twice; runs are named by it.")
+    if orders and any(option.split("=")[0] == "protocol.order" for option in options):
+        raise InputError("--orders draws protocol.order, which --cfg-options sets; give one.")
+    parsed = parse_options(options)
+    loaded = [load_settings(path, parsed) for path in configs]
+    methods = [s.config.get("method_name") or s.config.method.type for s in loaded]
+    methods = [
+        name if methods.count(name) == 1 else settings.name
+        for name, settings in zip(methods, loaded, strict=True)
+    ]
+    drawn = {}
+    if orders:
+        for path, settings in zip(configs, loaded, strict=True):
+            protocol = settings.config.protocol.to_dict()
+            drawn[path] = random_orders(protocol, settings.protocol, orders)
+    runs = []
+    for number in range(1, orders + 1) if orders else [None]:
+        for seed in seeds:
+            first = None
+            for path, method in zip(configs, methods, strict=True):
+                settings = load_settings(path, parsed, seed)
+                folder, name, changes = work_dir / path.stem, f"{method}, seed {seed}", {}
+                if number is not None:
+                    changes = {"protocol": drawn[path][number - 1]}
+                    settings.config.merge_from_dict(changes)
+                    settings.protocol = build_protocol(settings.config.protocol)
+                    folder, name = folder / f"order_{number}", f"{name}, order {number}"
+                folder = folder / f"seed_{seed}"
+                run = Run(settings, path, folder, name, method, changes, options, number)
+                if first is None:
+                    first = run
+                elif share_first:
+                    reason = why_not_shared(run.settings, first.settings)
+                    run.first = None if reason else first
+                    if reason and seed == seeds[0] and number in (None, 1):
+                        say(f"{method} trains its own step 0: {reason}")
+                runs.append(run)
+    return runs
+
+
+def parse_options(options: Sequence[str]) -> dict:
+    """``--cfg-options`` as MMEngine reads them.
+
+    Raises:
+        InputError: For one without ``=``.
+    """
+    for option in options:
+        if "=" not in option:
+            raise InputError(f"--cfg-options '{option}' is not of the form KEY=VALUE.")
+    parse = argparse.ArgumentParser()
+    parse.add_argument("--o", nargs="+", action=DictAction, default={})
+    return parse.parse_args(["--o", *options]).o if options else {}
+
+
+def why_not_shared(settings: Settings, first: Settings) -> str:
+    """Why a run cannot begin from another's step 0; empty where it can."""
+    if settings.method().needs_own_training:
+        return "it remembers a task while it trains"
+    ours, theirs = settings.protocol, first.protocol
+    if (ours.scenario, ours.dataset, ours.tasks[0]) != (
+        theirs.scenario,
+        theirs.dataset,
+        theirs.tasks[0],
+    ):
+        return "its first task is another"
+    if _network(settings) != _network(first):
+        return "its network is another"
+    return ""
+
+
+def _network(settings):
+    """The model without its losses: what they train to is not what they are."""
+    return without_keys(settings.for_step(0).model.to_dict(), "loss_decode")
+
+
+def jobs_of(runs: Sequence[Run], overwrite: bool = False, logs: bool = True) -> list[Job]:
+    """The processes that finish runs; none for those that are finished.
+
+    Args:
+        runs: The runs, those that others begin from first.
+        overwrite: Begin all of them again.
+        logs: Write each one's output to ``log.txt`` in its folder.
+
+    Raises:
+        InputError: For a folder that holds another run.
+    """
+    jobs: dict[int, Job] = {}
+    if not overwrite:
+        for run in runs:
+            run.check()
+    for run in runs:
+        if run.finished and not overwrite:
+            continue
+        config = run.write()
+        if overwrite:
+            # Neither finished, nor a start for others, until it is trained again.
+            WorkDir(run.folder).checkpoint(0).unlink(missing_ok=True)
+        command = ["train", str(config), "--work-dir", str(run.folder)]
+        command += ["--seed", str(run.settings.seed), "--overwrite" if overwrite else "--resume"]
+        needs = None
+        if run.first is not None:
+            needs = WorkDir(run.first.folder).checkpoint(0)
+            command += ["--init-from", str(needs)]
+        if run.options:
+            command += ["--cfg-options", *run.options]
+        jobs[id(run)] = Job(
+            run.name,
+            vdfd_seg_command(*command),
+            run.folder / "log.txt" if logs else None,
+            needs,
+            jobs.get(id(run.first)),
+        )
+    return list(jobs.values())

@@ -1,0 +1,1 @@
+"""Files, paths, signals and other helpers that every package uses."""

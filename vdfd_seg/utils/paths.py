@@ -1,0 +1,127 @@
+"""Where configs and checkpoints are."""
+
+import difflib
+from pathlib import Path
+
+from vdfd_seg.errors import InputError
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+
+
+def configs_dir() -> Path:
+    """The folder of the configs that come with this package.
+
+    Returns:
+        The copy inside an installed package, or the repository's ``configs/`` in a
+        clone or an editable install.
+
+    Raises:
+        InputError: Neither is there.
+    """
+    bundled = _PACKAGE / ".mim" / "configs"
+    if bundled.is_dir():
+        return bundled
+    root = _PACKAGE.parent
+    # Beside an installed package this is site-packages, where a `configs` folder
+    # would be another's.
+    if (root / "setup.py").is_file() and (root / "configs").is_dir():
+        return root / "configs"
+    raise InputError(
+        f"the configs of vdfd_seg are neither in {bundled} nor in {root / 'configs'}: "
+        "install the package again, or give the path of a config file."
+    )
+
+
+def resolve_config(path_or_name: str | Path) -> Path:
+    """The config file that an argument means.
+
+    A file that exists wins. Otherwise the argument is a path below
+    :func:`configs_dir`, with or without a leading ``configs/`` and with or without
+    ``.py``: ``vdfd/NAME``, ``vdfd/NAME.py`` and ``configs/vdfd/NAME.py`` are the same.
+
+    Args:
+        path_or_name: What the user gave.
+
+    Returns:
+        The path of an existing file.
+
+    Raises:
+        InputError: There is no such config; the message has the nearest names.
+    """
+    path = Path(path_or_name).expanduser()
+    if path.is_file():
+        return path
+
+    folder = configs_dir()
+    parts = path.parts[1:] if path.parts[:1] == ("configs",) else path.parts
+    # A name stays below the folder: '/' and '..' belong to paths, which do not exist.
+    if parts and not path.is_absolute() and ".." not in parts:
+        inside = folder.joinpath(*parts)
+        for candidate in (inside, inside.with_name(f"{inside.name}.py")):
+            if candidate.is_file():
+                return candidate
+
+    what = "is a folder, not a config file" if path.is_dir() else "does not exist"
+    near = _nearest("/".join(parts), folder)
+    hint = f" Did you mean {' or '.join(near)}?" if near else ""
+    raise InputError(f"config '{path_or_name}' {what}.{hint} The configs are in {folder}.")
+
+
+def find_checkpoints(
+    path: str | Path, step: int | None = None, all_steps: bool = False
+) -> list[Path]:
+    """The checkpoints that an argument means: a file, or steps of a work dir.
+
+    Args:
+        path: A checkpoint, or a work dir.
+        step: Of a work dir, this step; None for its last.
+        all_steps: Of a work dir, every step.
+
+    Raises:
+        InputError: When there is no such checkpoint.
+    """
+    path = Path(path)
+    if path.is_file():
+        if step is not None or all_steps:
+            raise InputError(f"--step and --all-steps need a work dir; '{path}' is a file.")
+        return [path]
+    found = sorted(path.glob("step_[0-9]*/checkpoint.pth"))
+    if not found:
+        raise InputError(f"'{path}' is neither a checkpoint nor a work dir with finished steps.")
+    if all_steps:
+        return found
+    if step is None:
+        return found[-1:]
+    wanted = path / step_name(step) / "checkpoint.pth"
+    if wanted not in found:
+        raise InputError(
+            f"'{path}' has no finished step {step}; there are "
+            f"{', '.join(str(int(p.parent.name[5:])) for p in found)}."
+        )
+    return [wanted]
+
+
+def step_name(step: int) -> str:
+    """Name of a step's folder, ``step_KK``."""
+    return f"step_{step:02d}"
+
+
+def _nearest(name: str, folder: Path, count: int = 3) -> list[str]:
+    """The names of runnable configs that are most like ``name``, the nearest first."""
+    names = [
+        path.relative_to(folder).as_posix()
+        for path in sorted(folder.rglob("*.py"))
+        if "_base_" not in path.parts
+    ]
+    wanted = name.removesuffix(".py").lower()
+    file = wanted.rpartition("/")[2]
+
+    def likeness(candidate: str) -> float:
+        # The right file in the wrong folder counts as much as a slip in the name.
+        candidate = candidate.removesuffix(".py").lower()
+        whole = difflib.SequenceMatcher(None, wanted, candidate).ratio()
+        last = difflib.SequenceMatcher(None, file, candidate.rpartition("/")[2]).ratio()
+        return max(whole, last)
+
+    scored = sorted(((likeness(item), item) for item in names), key=lambda pair: -pair[0])
+    return [item for score, item in scored[:count] if score >= 0.6]
