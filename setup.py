@@ -105,6 +105,7 @@ setup(
         "scikit-learn>=1.5,<2",
         "matplotlib>=3.9,<4",
         "pillow>=10.3",
+        "pyyaml>=6.0",
         "jinja2>=3.1,<4",
         "rich>=13",
         "tqdm>=4.60",

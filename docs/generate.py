@@ -41,8 +41,8 @@ def pages() -> dict[Path, str]:
     top = [name for name in top if (PACKAGE / f"{name.partition('.')[2]}.py").exists()]
     links = ", ".join(f"[{folder.name}]({folder.name}.md)" for folder in folders)
     about = (
-        f"Made from the docstrings when the site is built (`make docs`). On GitHub these pages only "
-        f"name the modules: {links}.\n\n```{{eval-rst}}"
+        f"Made from the docstrings when the site is built (`make docs`). On GitHub these pages "
+        f"only name the modules: {links}.\n\n```{{eval-rst}}"
     )
     found = {api / "vdfd_seg.md": page("vdfd_seg", top).replace("```{eval-rst}", about, 1)}
     for folder in folders:

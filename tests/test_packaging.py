@@ -22,6 +22,7 @@ DISTRIBUTIONS = {
     "mmseg": "onedl-mmsegmentation",
     "sklearn": "scikit-learn",
     "torch_geometric": "torch-geometric",
+    "yaml": "pyyaml",
 }
 
 CONFIG = "configs/vdfd/packaging_test.py"

@@ -2,6 +2,7 @@
 
 import difflib
 import signal
+import sys
 import sysconfig
 from collections.abc import Iterable
 from traceback import walk_tb
@@ -88,3 +89,11 @@ def unknown_name(kind: str, name: object, valid: Iterable[str]) -> InputError:
     near = nearest(name, valid)
     hint = f" Did you mean '{near}'?" if near else ""
     return InputError(f"unknown {kind} '{name}'.{hint} Valid names: {', '.join(valid)}.")
+
+
+def warn(message: str) -> None:
+    """Print ``vdfd_seg: warning: MESSAGE`` to stderr, once for all processes of a run."""
+    from mmengine.dist import is_main_process
+
+    if is_main_process():
+        print(f"vdfd_seg: warning: {message}", file=sys.stderr, flush=True)

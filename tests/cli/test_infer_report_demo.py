@@ -99,7 +99,7 @@ class TestDemo:
         assert plain["method"] == unbiased["method"] == {"type": "FineTune"}
         assert (vdfd["method"]["type"], plus["method"]["type"]) == ("VDFD", "VDFDPlus")
         loss = vdfd["model"]["decode_head"].pop("loss_decode")
-        assert loss == {"type": "vdfd_seg.UnbiasedCrossEntropyLoss"}
+        assert loss == {"type": "vdfd_seg.UnbiasedCrossEntropyLoss", "avg_non_ignore": True}
         plain["model"]["decode_head"].pop("loss_decode")
         assert plain["model"] == vdfd["model"]
 

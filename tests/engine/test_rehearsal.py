@@ -46,7 +46,7 @@ FAILURES = {
         "(FocalLoss)"),
     "a crop of no size": (
         {"train_dataloader.dataset.pipeline": [*LOAD, {"type": "RandomCrop", "crop_size": (48,)},
-                                               PACK]}, "training of step 0", "crop_size"),
+                                               PACK]}, "pipeline cannot be built", "crop_size"),
     "a loader's unknown key": ({"train_dataloader.workers": 2}, "workers", "train_dataloader"),
     "prefetching without workers": (
         {"test_dataloader.prefetch_factor": 2}, "prefetch_factor", "test_dataloader"),
@@ -63,7 +63,7 @@ FAILURES = {
     "a network that the method cannot remember": ({"model": ..., "method": {"type": "VDFD"}},
                                                   "the end of step 0", "unknown='skip'"),
     "only a later step": (
-        {"step_overrides": {"2": {"test_dataloader": {"dataset": {"pipeline": [*LOAD]}}}}},
+        {TEST: [*LOAD, PACK], "step_overrides": {"2": {"test_dataloader": {"batch_size": 2}}}},
         "evaluation of step 2"),
 }  # fmt: skip
 

@@ -341,9 +341,9 @@ class TestNoBackground:
     @pytest.mark.parametrize("init", ["balanced", "background"])
     def test_rows_cannot_begin_as_its_own(self, settings, refused, init):
         classes = CONFIG.replace("type='VOC', split='10-5'", "type='CIFAR100'")
-        for text in (classes, _own()):
+        for text, said in ((classes, "for segmentation"), (_own(), "which protocol .* not have")):
             settings("growth = dict(init='random')", text=text)
-            refused("which protocol .* does not have", f"growth = dict(init='{init}')", text=text)
+            refused(said, f"growth = dict(init='{init}')", text=text)
         refused(
             "does not have", f"step_overrides = {{'1': dict(growth=dict(init='{init}'))}}",
             text=_own(),
@@ -373,9 +373,7 @@ class TestNoBackground:
         self, settings, monkeypatch, extra, said
     ):
         lines = []
-        monkeypatch.setattr(
-            "vdfd_seg.engine.input.settings.print_log", lambda line, **_: lines.append(line)
-        )
+        monkeypatch.setattr("vdfd_seg.engine.input.settings.warn", lines.append)
         for text in (CONFIG, _own(background="a"), _own(scenario="domain")):
             settings(extra, text=text)
         assert lines == []

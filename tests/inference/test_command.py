@@ -96,7 +96,7 @@ class TestImages:
 
     def test_what_is_left_out_is_said(self, scenes, tmp_path, monkeypatch):
         lines = []
-        monkeypatch.setattr(image_files, "print_log", lambda line, **_: lines.append(line))
+        monkeypatch.setattr(image_files, "warn", lines.append)
         shutil.copy(scenes / "JPEGImages/val_00.jpg", tmp_path)
         assert len(find_images(tmp_path)) == 1 and lines == []
         for name in ("a.heic", "b.heic", "c.json", ".hidden.json"):

@@ -80,6 +80,7 @@ def test_the_second_signal_does_not_wait(whole, stop_at, tmp_path):
 def test_where_nothing_trains_the_run_is_left_at_once(whole, monkeypatch, tmp_path, owner, name):
     monkeypatch.setattr(owner, name, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     arguments = [str(whole.file), "--work-dir", str(tmp_path / "work"), "--steps", "0"]
+    arguments += ["--cfg-options", "rehearsal=False"]
     assert run_command("train", arguments) == 143
     kept = "resume.pth" if owner is VDFD else "checkpoint.pth"
     assert load_plain(tmp_path / "work" / "step_00" / kept)

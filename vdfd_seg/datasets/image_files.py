@@ -1,13 +1,11 @@
 """Image files below a folder."""
 
-import logging
 import os
 from pathlib import Path
 
 import numpy as np
-from mmengine.logging import print_log
 
-from vdfd_seg.errors import InputError
+from vdfd_seg.errors import InputError, warn
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 
@@ -59,11 +57,9 @@ def find_images(path: str | Path, out: str | Path | None = None) -> list[Path]:
         raise InputError(f"'{path}' holds no images ({', '.join(IMAGE_SUFFIXES)}).")
     if len(found) < len(files):
         kinds = {file.suffix or file.name for file in files} - {file.suffix for file in found}
-        print_log(
+        warn(
             f"{len(files) - len(found)} files in '{path}' are left out, being no images "
-            f"({', '.join(IMAGE_SUFFIXES)}): {', '.join(sorted(kinds))}",
-            logger="current",
-            level=logging.WARNING,
+            f"({', '.join(IMAGE_SUFFIXES)}): {', '.join(sorted(kinds))}"
         )
     return found
 

@@ -1,17 +1,15 @@
 """A predictor from a step's checkpoint, whatever its problem."""
 
 import importlib
-import logging
 import sys
 from pathlib import Path
 
-from mmengine.logging import print_log
 from mmengine.registry import Registry
 from mmseg import registry as mmseg_registry
 
 from vdfd_seg.engine.networks import finished_network
 from vdfd_seg.engine.run.environment import set_up
-from vdfd_seg.errors import InputError
+from vdfd_seg.errors import InputError, warn
 from vdfd_seg.inference.classes import ClassPredictor
 from vdfd_seg.inference.masks import Predictor
 from vdfd_seg.methods import FineTune, Method, build_method
@@ -86,11 +84,7 @@ def import_modules(saved: dict, checkpoint: str | Path) -> None:
     for name in names if own else []:
         if name in sys.modules:
             continue
-        print_log(
-            f"importing the module '{name}', which checkpoint '{checkpoint}' names",
-            logger="current",
-            level=logging.WARNING,
-        )
+        warn(f"importing the module '{name}', which checkpoint '{checkpoint}' names")
         try:
             importlib.import_module(name)
         except Exception as error:

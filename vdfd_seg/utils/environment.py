@@ -37,6 +37,7 @@ _REQUIRED = {
     "torch",
     "torch_geometric",
     "tqdm",
+    "yaml",
 }
 
 # What opencv-python's Linux wheel loads from the system (see tools/check_system.sh).

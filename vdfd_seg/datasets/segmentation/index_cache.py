@@ -1,7 +1,6 @@
 """The class index's cache: counts on disk under a key that follows the files' content."""
 
 import hashlib
-import logging
 import os
 import zipfile
 import zlib
@@ -9,10 +8,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
-from mmengine.logging import print_log
 
 from vdfd_seg.datasets.image_files import IMAGE_SUFFIXES
 from vdfd_seg.datasets.segmentation.index_scan import MASK_VALUES, unusable
+from vdfd_seg.errors import warn
 from vdfd_seg.utils.files import atomic_write
 
 FORMAT_VERSION = 1
@@ -49,7 +48,7 @@ def load_counts(path: Path, images: int) -> np.ndarray | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        _warn(f"{path}: damaged cache file ({error}); it is rebuilt.")
+        warn(f"{path}: damaged cache file ({error}); it is rebuilt.")
         return None
     return counts
 
@@ -60,7 +59,7 @@ def save_counts(path: Path, counts: np.ndarray) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         atomic_write(path, lambda file: np.savez_compressed(file, counts=counts))
     except OSError as error:
-        _warn(
+        warn(
             f"the class index cannot be cached in {path.parent} ({error}); it will be "
             "computed again next time. Set VDFD_SEG_CACHE to a folder that can be written."
         )
@@ -110,7 +109,3 @@ def _missing(image: str, mask: str, path: str, error: OSError) -> str:
             "and img_suffix."
         )
     return f"{mask}: this mask is missing, of the image {image}; add it or take the image out."
-
-
-def _warn(message: str) -> None:
-    print_log(message, logger="current", level=logging.WARNING)

@@ -1,7 +1,6 @@
 """From a config file to checked settings."""
 
 import copy
-import logging
 import shlex
 import sys
 from collections.abc import Mapping
@@ -11,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
-from mmengine.logging import print_log
 
 from vdfd_seg.engine.input.custom_imports import import_modules
 from vdfd_seg.engine.input.sharding import check_sharding
 from vdfd_seg.engine.input.without_effect import check_effect
-from vdfd_seg.errors import InputError, nearest, unknown_name
+from vdfd_seg.errors import InputError, nearest, unknown_name, warn
 from vdfd_seg.losses import TaskAwareLoss
 from vdfd_seg.methods import Method, build_method
 from vdfd_seg.models.growth import INITIALISATIONS
@@ -270,6 +268,8 @@ def _check_growth(growth, path, protocol):
         raise InputError(
             f"config '{path}': {unknown_name('growth init', growth['init'], INITIALISATIONS)}"
         )
+    if protocol.problem == "classification" and growth.get("init", "random") != "random":
+        raise InputError(f"config '{path}': growth.init='{growth['init']}' is for segmentation.")
     # Domain-incremental no row is new.
     if growth.get("init", "random") != "random" and _lacks_background(protocol):
         raise InputError(
@@ -293,11 +293,7 @@ def _say_without_background(protocol, method, config):
     if any(_task_aware(config.model)):
         said.append("a loss that looks for old classes in the background is the plain one")
     if said:
-        print_log(
-            f"protocol '{protocol.name}' has no background: {'; '.join(said)}.",
-            logger="current",
-            level=logging.WARNING,
-        )
+        warn(f"protocol '{protocol.name}' has no background: {'; '.join(said)}.")
 
 
 def _task_aware(value):

@@ -1,13 +1,12 @@
 """Going on from what is whole where a file of a run is damaged."""
 
 import os
-import sys
 from pathlib import Path
 
 from mmengine.dist import barrier, is_main_process
 
 from vdfd_seg.engine.state.work_dir import WorkDir
-from vdfd_seg.errors import DamagedError, InputError
+from vdfd_seg.errors import DamagedError, InputError, warn
 from vdfd_seg.evaluation import load_results
 from vdfd_seg.utils.checkpoint import load_plain, load_step
 from vdfd_seg.utils.files import previous_state
@@ -53,7 +52,7 @@ def last_state(path: Path) -> dict | None:
         try:
             return load_plain(candidate)
         except DamagedError as error:
-            _warn(f"{_first_sentence(error)}; the state before it is used, if there is one.")
+            warn(f"{_first_sentence(error)}; the state before it is used, if there is one.")
     return None
 
 
@@ -70,7 +69,7 @@ def _set_aside(path, read, consequence, possible=True):
             raise
         aside = path.with_name(path.name + SUFFIX)
         os.replace(path, aside)
-        _warn(f"{_first_sentence(error)}; it is kept as '{aside.name}', and {consequence}.")
+        warn(f"{_first_sentence(error)}; it is kept as '{aside.name}', and {consequence}.")
     except InputError:
         # Whole, but of something else: for those who need it to refuse.
         pass
@@ -78,8 +77,3 @@ def _set_aside(path, read, consequence, possible=True):
 
 def _first_sentence(error):
     return str(error).partition("; ")[0]
-
-
-def _warn(message):
-    if is_main_process():
-        print(f"vdfd_seg: warning: {message}", file=sys.stderr, flush=True)
