@@ -7,7 +7,8 @@ import torch
 
 from tests.tiny import TASKS, Interrupted
 from vdfd_seg.cli import run_command
-from vdfd_seg.engine import load_settings, sequence
+from vdfd_seg.engine import load_settings
+from vdfd_seg.engine.run import sequence
 from vdfd_seg.engine.run.step import ResumableLoop, StepTrainer
 
 SHORT = {

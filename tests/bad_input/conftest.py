@@ -11,7 +11,7 @@ import pytest
 
 from tests.tiny import write_config
 from vdfd_seg.cli import run_command
-from vdfd_seg.engine import adopt, sequence
+from vdfd_seg.engine.run import adopt, sequence
 from vdfd_seg.engine.run.step import ResumableLoop
 
 

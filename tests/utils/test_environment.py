@@ -2,7 +2,8 @@
 
 import pytest
 
-from vdfd_seg import cli, environment
+from vdfd_seg import cli
+from vdfd_seg.utils import environment
 
 
 class TestForksAndOriginals:

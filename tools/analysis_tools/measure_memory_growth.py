@@ -30,7 +30,8 @@ from PIL import Image
 from torch._subclasses.fake_tensor import FakeTensor
 
 from vdfd_seg.cli import run_guarded
-from vdfd_seg.engine import load_settings, sequence
+from vdfd_seg.engine import load_settings
+from vdfd_seg.engine.run import sequence
 from vdfd_seg.engine.run.environment import release_memory
 from vdfd_seg.errors import InputError
 

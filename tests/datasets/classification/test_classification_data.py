@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from vdfd_seg.datasets import ClassificationData, Sample
-from vdfd_seg.datasets import classification_data as module
+from vdfd_seg.datasets.classification import data as module
 from vdfd_seg.errors import InputError
 from vdfd_seg.protocols import build_protocol
 from vdfd_seg.protocols.digits import CLASSES

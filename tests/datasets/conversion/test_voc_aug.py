@@ -11,7 +11,7 @@ from scipy.io import savemat
 
 from tests import fake_voc as fake
 from tools.dataset_converters import voc_aug as tool
-from vdfd_seg.datasets import voc_archives, voc_aug
+from vdfd_seg.datasets.conversion import voc_archives, voc_aug
 from vdfd_seg.datasets.conversion.voc_aug import COUNTS, convert_voc_aug
 from vdfd_seg.datasets.segmentation.source import open_source
 from vdfd_seg.errors import InputError

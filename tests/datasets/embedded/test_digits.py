@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from vdfd_seg.datasets import image_arrays, read_arrays, write_arrays, write_digits
+from vdfd_seg.datasets import read_arrays, write_arrays, write_digits
+from vdfd_seg.datasets.classification import arrays as image_arrays
 from vdfd_seg.errors import InputError
 from vdfd_seg.registry import FUNCTIONS
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vdfd_seg.datasets import index as index_module
+from vdfd_seg.datasets.segmentation import index as index_module
 from vdfd_seg.datasets.segmentation.index_cache import common_folder, default_folder
 from vdfd_seg.datasets.segmentation.source import _name
 from vdfd_seg.errors import InputError

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.stats import entropy as entropy_of_scipy
 
-from vdfd_seg.methods import pseudo_labels as module
+from vdfd_seg.methods.common import pseudo_labels as module
 from vdfd_seg.methods.common.pseudo_labels import EntropyMedians, normalised_entropy, pseudo_labels
 
 
