@@ -230,7 +230,7 @@ class TestBadInput:
             ({"evaluate_on": "validation"}, "needs protocol.validation"),
             ({"method": {"type": "ICaRL", "exemplars": 5}}, "less than one for each of the 6"),
             ({"method": {"type": "VDFD", "old_rows": "frozen"}}, "old_rows='frozen' is for"),
-            ({"growth": {"init": "balanced"}}, "growth.init='balanced' is for segmentation"),
+            ({"method.new_rows": "balanced"}, "method.new_rows='balanced' is for segmentation"),
         ],
     )
     def test_configs(self, refused, digits, tmp_path, monkeypatch, changes, message):

@@ -119,7 +119,6 @@ def tiny_config(data_root: Path) -> dict:
             tasks=[list(names) for names in TASKS],
         ),
         method=dict(type="VDFD", weight=1.0),
-        growth=dict(init="balanced"),
         train_dataloader=loader(
             4,
             "train",

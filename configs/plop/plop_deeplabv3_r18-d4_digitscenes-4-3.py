@@ -4,5 +4,4 @@ _base_ = ['../finetune/finetune_deeplabv3_r18-d4_digitscenes-4-3.py']
 step_overrides = {
     '1:': dict(model=dict(decode_head=dict(loss_decode=dict(avg_non_ignore=False))))
 }
-growth = dict(init='balanced')
 method = dict(type='PLOP')

@@ -8,6 +8,5 @@ _base_ = [
 model = dict(
     data_preprocessor=dict(size=(160, 160)),
     decode_head=dict(loss_decode=dict(type='vdfd_seg.UnbiasedCrossEntropyLoss')))
-growth = dict(init='balanced')
 method = dict(type='VDFD', weight=0.01, images=60)
 method_name = 'VDFD + UNCE'

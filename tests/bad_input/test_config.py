@@ -59,11 +59,8 @@ CONFIGS = {
     "key of another method": (
         {"method": {"type": "FineTune", "weight": 1.0}}, "key in method FineTune 'weight'",
     ),
-    "unknown growth": (
-        {"growth": {"init": "balance"}}, "unknown growth init 'balance'",
-        "Did you mean 'balanced'?",
-    ),
-    "unknown key in growth": ({"growth": {"kind": "random"}}, "unknown key 'kind'", "init"),
+    "unknown start of new rows": ({"method.new_rows": "balance"}, "new_rows='balance'", "balanced"),
+    "a key that was": ({"growth": {"init": "balanced"}}, "growth", "method.new_rows"),
     "iterations and epochs": (
         {"train_cfg": {"max_iters": 1, "max_epochs": 1}}, "either max_iters or max_epochs",
     ),

@@ -89,14 +89,14 @@ class TestDemo:
         plain, unbiased, vdfd, plus = (
             load_settings(resolve_config(config)).config.to_dict() for _, config in demo.RUNS
         )
-        free = {"method", "method_name", "growth", "model"}
+        free = {"method", "method_name", "model"}
         for other in (unbiased, vdfd, plus):
             assert {k: v for k, v in plain.items() if k not in free} == {
                 k: v for k, v in other.items() if k not in free
             }
         assert unbiased["model"] == vdfd["model"] == plus["model"]
-        assert unbiased["growth"] == vdfd["growth"] == plus["growth"]
-        assert plain["method"] == unbiased["method"] == {"type": "FineTune"}
+        assert plain["method"] == {"type": "FineTune"}
+        assert unbiased["method"] == {"type": "FineTune", "new_rows": "balanced"}
         assert (vdfd["method"]["type"], plus["method"]["type"]) == ("VDFD", "VDFDPlus")
         loss = vdfd["model"]["decode_head"].pop("loss_decode")
         assert loss == {"type": "vdfd_seg.UnbiasedCrossEntropyLoss", "avg_non_ignore": True}

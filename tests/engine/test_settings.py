@@ -155,13 +155,13 @@ class TestOverrides:
     def test_merge_as_deeply_as_needed(self, settings):
         loaded = settings(
             "step_overrides = {'1:': dict(train_cfg=dict(max_iters=3), "
-            "growth=dict(init='balanced'), param_scheduler=[dict(type='PolyLR')])}"
+            "evaluation=dict(by='me'), param_scheduler=[dict(type='PolyLR')])}"
         )
         config = loaded.for_step(2)
         assert config.train_cfg == {"max_iters": 3}
-        assert config.growth.init == "balanced"
+        assert config.evaluation.by == "me"
         assert config.param_scheduler == [{"type": "PolyLR"}]
-        assert "growth" not in loaded.for_step(0)
+        assert "evaluation" not in loaded.for_step(0)
 
     def test_may_replace_a_dict(self, settings):
         loaded = settings(
@@ -336,18 +336,14 @@ def _own(**rules):
 
 
 class TestNoBackground:
-    BALANCED = "growth = dict(init='balanced')"
+    BALANCED = "method['new_rows'] = 'balanced'"
 
     @pytest.mark.parametrize("init", ["balanced", "background"])
     def test_rows_cannot_begin_as_its_own(self, settings, refused, init):
         classes = CONFIG.replace("type='VOC', split='10-5'", "type='CIFAR100'")
         for text, said in ((classes, "for segmentation"), (_own(), "which protocol .* not have")):
-            settings("growth = dict(init='random')", text=text)
-            refused(said, f"growth = dict(init='{init}')", text=text)
-        refused(
-            "does not have", f"step_overrides = {{'1': dict(growth=dict(init='{init}'))}}",
-            text=_own(),
-        )  # fmt: skip
+            settings("method['new_rows'] = 'random'", text=text)
+            refused(said, f"method['new_rows'] = '{init}'", text=text)
 
     def test_they_can_where_there_is_one_or_nothing_grows(self, settings):
         settings(self.BALANCED)

@@ -122,7 +122,7 @@ def begin(segmentation_step, classification_step):
             adapter.load(previous.state, protocol.num_classes(step - 1), growth)
 
         def old_network():
-            if not method.needs_old_network:
+            if "old_network" not in method.requires:
                 forbidden()
             old = parts.network(step - 1)
             old.load_state_dict(previous.state)
@@ -139,7 +139,11 @@ def begin(segmentation_step, classification_step):
             samples=parts.own,
             views=lambda count: views_of(parts.inputs, parts.samples, count),
         )
-        adapter.begin(method.num_hidden(context), method.stores_data, method.trains_old_heads)
+        adapter.begin(
+            method.num_hidden(context),
+            "old_images" in method.requires,
+            "old_heads" in method.requires,
+        )
         torch.manual_seed(0)
         method.before_task(context)
         samples = numbered(parts.samples, torch.arange(len(parts.inputs)) * (method.views or 1))

@@ -139,7 +139,7 @@ def test_images_are_read_or_kept_only_where_declared(second, tiny_data):
     own = {sample.image for sample in data.train_samples(1)}
     chosen = {sample.image for sample in step.method.select(data, 1, previous.carried)}
     held = list(tensors(previous.carried))
-    if step.method.stores_data:
+    if "old_images" in step.method.requires:
         assert chosen > own
         assert step.method.stored_data_bytes(data, 1) > 0
         return
@@ -160,12 +160,12 @@ def test_the_old_network_is_kept_only_where_declared(second):
     _, previous, step = second
     body = {k: v for k, v in previous.state.items() if v.ndim == 4 and "conv_seg" not in k}
     held = list(tensors(previous.carried))
-    if not step.method.anchors_weights:
+    if "old_weights" not in step.method.requires:
         held += step.method.state_dict().values()
     for value in body.values():
         kept = [t for t in held if t.shape == value.shape or t.numel() == value.numel() > 64]
         assert not any(torch.equal(t.flatten(), value.flatten()) for t in kept)
-    if not step.method.needs_old_network:
+    if "old_network" not in step.method.requires:
         modules = list(step.method.modules())
         assert not any(isinstance(module, type(step.network)) for module in modules)
 
@@ -179,16 +179,16 @@ def test_what_is_held_while_a_step_trains_is_what_is_declared(second, start, tra
     train(step, updates=1)
     held, method = held_bytes(step.method, step.network), step.method
     least = most = 0
-    if method.needs_old_network:
+    if "old_network" in method.requires:
         least = size(previous.state.values())
         # With what is no part of the state, such as the colours' mean; and PLOP's thresholds.
         most += least + 256
-    if method.anchors_weights:
+    if "old_weights" in method.requires:
         # Importances and the weights themselves; SI's path besides.
         most += 3 * size(step.network.parameters())
     # A graph network, and the moments of its Adam; the graphs of its classes.
     most += 3 * size(method.parameters()) + size(method.buffers())
-    if method.caches_outputs:
+    if "old_outputs" in method.requires:
         # An old class's logit of two bytes at every position of every view.
         cached = step.adapter.logits(step.inputs)[:, : step.context.num_old or None]
         least = 2 * cached.numel() * method.views
@@ -198,11 +198,15 @@ def test_what_is_held_while_a_step_trains_is_what_is_declared(second, start, tra
         blocks = 256 * len(list(step.network.parameters()))
         most += 4 * size(tensors(previous.carried)) + blocks
     assert least <= held <= most
-    holds = method.needs_old_network or method.caches_outputs or method.anchors_weights
+    holds = (
+        "old_network" in method.requires
+        or "old_outputs" in method.requires
+        or "old_weights" in method.requires
+    )
     if not (previous.carried or holds):
         assert held == 0
     fresh = start()
-    if not (method.anchors_weights or list(fresh.method.parameters())):
+    if not ("old_weights" in method.requires or list(fresh.method.parameters())):
         assert held_bytes(fresh.method, fresh.network) == 0
 
 

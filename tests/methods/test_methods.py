@@ -60,7 +60,7 @@ class TestFineTune:
 class TestJoint:
     def test_reads_every_image_so_far_and_says_so(self, tiny_data, tiny_root):
         data, method = tiny_data(), build_method({"type": "Joint"})
-        assert method.stores_data
+        assert "old_images" in method.requires
         assert method.select(data, 1, {}) == data.cumulative_samples(1)
         names = {data.train.index.names[s.image] for s in data.cumulative_samples(1)}
         files = [tiny_root / folder / f"{name}.png"

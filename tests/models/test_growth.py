@@ -121,7 +121,7 @@ def test_growing_twice_equals_growing_once_but_for_new_rows():
 
 class TestRefused:
     def test_unknown_initialisation(self):
-        with pytest.raises(InputError, match="growth init 'zeros' is not one of"):
+        with pytest.raises(InputError, match="new_rows='zeros' is not one of"):
             grow(nn.Linear(1, 1), {}, (), 1, "zeros")
 
     def test_head_that_is_not_registered(self):

@@ -126,7 +126,7 @@ def unlogged():
 
 
 def network_of_step(
-    model: dict, protocol, step: int, old_state: dict | None, growth: str, seed: int
+    model: dict, protocol, step: int, old_state: dict | None, new_rows: str, seed: int
 ) -> SegmentationAdapter | ClassificationAdapter:
     """The network that ``step`` trains, with its weights set.
 
@@ -136,7 +136,7 @@ def network_of_step(
         step: The step.
         old_state: Weights after the step before; None at the first step, where
             the files of initial weights are read instead.
-        growth: How rows of new classes begin, see :func:`vdfd_seg.models.grow`.
+        new_rows: How they begin, see :func:`vdfd_seg.models.grow`.
         seed: Seed of the run; initial weights depend on it and on the step only.
 
     Raises:
@@ -146,7 +146,7 @@ def network_of_step(
     network, _ = build_network(model, protocol.task_sizes(step), pretrained=old_state is None)
     adapter = checked_adapter(network, protocol)
     if old_state is not None:
-        adapter.load(old_state, protocol.num_classes(step - 1), growth)
+        adapter.load(old_state, protocol.num_classes(step - 1), new_rows)
     network.to(get_device())
     return adapter
 

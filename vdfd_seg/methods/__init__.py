@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from vdfd_seg.errors import InputError, unknown_name
 from vdfd_seg.methods.common.base import Method
 from vdfd_seg.methods.common.context import TaskContext
+from vdfd_seg.methods.common.options import one_of
 from vdfd_seg.methods.ewc import EWC
 from vdfd_seg.methods.finetune import FineTune
 from vdfd_seg.methods.icarl import ICaRL
@@ -20,7 +21,11 @@ from vdfd_seg.methods.rcil import RCIL
 from vdfd_seg.methods.si import SI
 from vdfd_seg.methods.vdfd import VDFD
 from vdfd_seg.methods.vdfd_plus import VDFDPlus
+from vdfd_seg.models.growth import INITIALISATIONS
 from vdfd_seg.registry import METHODS
+
+COMMON = ("unbiased_loss", "new_rows")
+"""Options of every method, for which its class has a default."""
 
 
 def build_method(cfg: dict) -> Method:
@@ -37,10 +42,15 @@ def build_method(cfg: dict) -> Method:
     arguments = {k: v for k, v in cfg.items() if k != "type"}
     built = METHODS.get(kind)
     _check_arguments(built, arguments)
+    common = {key: arguments.pop(key) for key in COMMON if key in arguments}
     try:
-        return built(**arguments)
+        method = built(**arguments)
     except TypeError as error:
         raise InputError(f"method {built.__name__}: {error}") from error
+    one_of(method, INITIALISATIONS, new_rows=common.get("new_rows", "random"))
+    for key, value in common.items():
+        setattr(method, key, value)
+    return method
 
 
 def _check_arguments(kind: type, arguments: dict) -> None:
@@ -48,6 +58,7 @@ def _check_arguments(kind: type, arguments: dict) -> None:
     known = [name for name in inspect.signature(init).parameters if name != "self"]
     if init is Method.__init__:
         known = []
+    known += COMMON
     for key in arguments:
         if key not in known:
             raise unknown_name(f"key in method {kind.__name__}", key, known)

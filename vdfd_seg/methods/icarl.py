@@ -45,7 +45,7 @@ class ICaRL(TeacherMethod):
         InputError: For fewer than one exemplar, or a negative weight.
     """
 
-    stores_data = True
+    requires = TeacherMethod.requires | {"old_images"}
     problems = ("classification",)
 
     def __init__(self, exemplars: int = 2000, weight: float = 1.0):

@@ -13,7 +13,7 @@ class Joint(Method):
     split ``offline`` makes it the usual joint training in one step.
     """
 
-    stores_data = True
+    requires = frozenset({"old_images"})
 
     def select(self, data, step: int, carried: dict) -> list:
         """The images of all steps up to this one."""

@@ -90,7 +90,8 @@ class LwF(TeacherMethod):
         self.weight = weight
         self.temperature = temperature
         self.average_classes = average_classes
-        self.trains_old_heads = variant == "paper"
+        if variant == "paper":
+            self.requires = self.requires | {"old_heads"}
 
     def extra_losses(self, adapter, outputs, samples) -> dict[str, Tensor]:
         """The weighted distillation."""
@@ -109,6 +110,6 @@ class LwF(TeacherMethod):
             samples: The batch's data samples, for the resolution of their labels.
         """
         new, old = adapter.at_labels(new, samples), adapter.at_labels(old, samples)
-        rows = adapter.old_groups(self.num_old, apart=self.trains_old_heads)
+        rows = adapter.old_groups(self.num_old, apart="old_heads" in self.requires)
         groups = ((new[:, each], old[:, each]) for each in rows)
         return distillation_over_groups(groups, self.temperature, self.average_classes)

@@ -17,10 +17,9 @@ class MiB(TeacherMethod):
         L = L_{UNCE} + \lambda\, \ell_{UNKD},
 
     the distillation of :func:`~vdfd_seg.losses.unbiased_distillation` at the resolution of
-    the labels, for the main head alone (the authors' network has no other). The rest of MiB is
-    config: ``loss_decode=dict(type='vdfd_seg.UnbiasedCrossEntropyLoss')`` for the heads, and
-    ``growth=dict(init='balanced')``. Where no old class is hidden in the background
-    (domain-incremental, or no background class) it is the plain distillation of the old classes.
+    the labels, for the main head alone (the authors' network has no other). Where no old class is
+    hidden in the background (domain-incremental, or no background class) it is the plain
+    distillation of the old classes, under the plain cross-entropy.
     Cermelli et al., CVPR 2020; defaults of the authors' code.
 
     Args:
@@ -32,6 +31,8 @@ class MiB(TeacherMethod):
     """
 
     problems = ("segmentation",)
+    unbiased_loss = True
+    new_rows = "balanced"
     without_background = "the plain distillation of the old classes"
 
     def __init__(self, weight: float = 10.0, alpha: float = 1.0):

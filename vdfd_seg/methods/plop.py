@@ -70,6 +70,7 @@ class PLOP(TeacherMethod):
     """
 
     problems = ("segmentation",)
+    new_rows = "balanced"
     without_background = "without pseudo-labels"
 
     def __init__(

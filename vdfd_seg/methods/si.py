@@ -31,7 +31,7 @@ class SI(ImportancePenalty):
         InputError: For a negative weight, or a damping that is not positive.
     """
 
-    needs_own_training = True
+    requires = ImportancePenalty.requires | {"own_training"}
 
     def __init__(self, weight: float = 0.2, damping: float = 0.1):
         super().__init__(weight)

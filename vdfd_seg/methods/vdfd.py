@@ -117,7 +117,8 @@ class VDFD(Method):
         self.gcn_lr = gcn_lr
         self.gcn_weight_decay = gcn_weight_decay
         self.over = over
-        self.labels_after_task = over == "label"
+        if over == "label":
+            self.requires = self.requires | {"labels"}
         self.images = images
         self.outputs = outputs
         self.old_rows = old_rows

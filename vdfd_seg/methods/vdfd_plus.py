@@ -91,8 +91,9 @@ class VDFDPlus(Method):
             that carries none.
     """
 
-    trains_old_heads = True
-    caches_outputs = True
+    requires = frozenset({"old_heads", "old_outputs"})
+    unbiased_loss = True
+    new_rows = "balanced"
 
     def __init__(
         self,
@@ -123,7 +124,8 @@ class VDFDPlus(Method):
         self.gcn_weight_decay = gcn_weight_decay
         self.gcn_widths = (None, None) if gcn_widths is None else tuple(gcn_widths)
         self.gaussians = gaussians
-        self.labels_after_task = gaussians > 0
+        if gaussians:
+            self.requires = self.requires | {"labels"}
         self.read_out = GaussianClassifier() if gaussians else None
         self.bound: VariationalBound | None = None
         self.cache: OutputCache | None = None

@@ -78,7 +78,7 @@ def grow(
         InputError: For weights of another architecture, naming the parameter.
     """
     if init not in INITIALISATIONS:
-        raise InputError(f"growth init '{init}' is not one of {INITIALISATIONS}.")
+        raise InputError(f"new_rows='{init}' is not one of {INITIALISATIONS}.")
     state = network.state_dict()
     for problem, names in (
         ("lacks", state.keys() - old_state.keys()),

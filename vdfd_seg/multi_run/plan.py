@@ -193,7 +193,7 @@ def parse_options(options: Sequence[str]) -> dict:
 
 def why_not_shared(settings: Settings, first: Settings) -> str:
     """Why a run cannot begin from another's step 0; empty where it can."""
-    if settings.method().needs_own_training:
+    if "own_training" in settings.method().requires:
         return "it remembers a task while it trains"
     ours, theirs = settings.protocol, first.protocol
     if (ours.scenario, ours.dataset, ours.tasks[0]) != (

@@ -22,7 +22,6 @@ LOAD = ["LoadImageFromFile", "LoadAnnotations"]
 NO_BACKGROUND = {
     "protocol.classes": list(CLASSES[1:]),
     "protocol.tasks": [["green", "red"], ["gold", "blue"], ["pink", "cyan"]],
-    "growth.init": "random",
 }
 
 

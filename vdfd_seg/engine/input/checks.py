@@ -17,7 +17,7 @@ def checked_start(path: str | Path, settings: Settings) -> dict:
     Raises:
         InputError: Unless it is of a step 0 with the classes of the protocol's.
     """
-    if settings.method().needs_own_training:
+    if "own_training" in settings.method().requires:
         raise InputError(
             f"--init-from: method {settings.config.method.type} remembers a task while it trains, "
             f"so it must train step 0 itself."
@@ -77,7 +77,7 @@ def check_settings(saved: dict, data: Data, settings: Settings, path: Path) -> N
             f"was (what is to change in later steps belongs under step_overrides), or another "
             f"--work-dir."
         )
-    carries = settings.method().stores_data and saved["method"]["state"]
+    carries = "old_images" in settings.method().requires and saved["method"]["state"]
     if carries and meta["fingerprint"] != data.fingerprint and meta["places"] != places(data, step):
         raise InputError(
             f"checkpoint '{path}': {settings.config.method.type} carries positions of images of "

@@ -14,10 +14,9 @@ from mmengine.config import Config
 from vdfd_seg.engine.input.custom_imports import import_modules
 from vdfd_seg.engine.input.sharding import check_sharding
 from vdfd_seg.engine.input.without_effect import check_effect
-from vdfd_seg.errors import InputError, nearest, unknown_name, warn
+from vdfd_seg.errors import InputError, nearest, warn
 from vdfd_seg.losses import TaskAwareLoss
 from vdfd_seg.methods import Method, build_method
-from vdfd_seg.models.growth import INITIALISATIONS
 from vdfd_seg.protocols import Protocol, build_protocol
 from vdfd_seg.registry import MODELS
 from vdfd_seg.utils.checkpoint import to_plain
@@ -26,7 +25,7 @@ REQUIRED = ("model", "protocol", "method", "train_dataloader", "test_dataloader"
             "optim_wrapper")  # fmt: skip
 
 KEYS = (
-    *REQUIRED, "growth", "data_preparation", "param_scheduler", "step_overrides", "evaluate_on",
+    *REQUIRED, "data_preparation", "param_scheduler", "step_overrides", "evaluate_on",
     "examples", "save_interval", "seed", "default_hooks", "custom_hooks", "custom_imports",
     "env_cfg", "visualizer", "log_processor", "log_level", "default_scope", "launcher", "work_dir",
     "model_wrapper_cfg", "data_root", "data_preprocessor", "prediction_dir", "method_name",
@@ -38,7 +37,7 @@ WHOLE_RUN = {"protocol", "method", "seed", "evaluate_on", "data_preparation", "s
 """Keys that a step cannot override."""
 
 
-_TRAINS = ("model", "method", "growth", "train_cfg", "optim_wrapper", "param_scheduler")
+_TRAINS = ("model", "method", "train_cfg", "optim_wrapper", "param_scheduler")
 
 
 @dataclass
@@ -157,11 +156,11 @@ def load_settings(
             f"config '{path}': method {config.method.type} is not for {protocol.problem}."
         )
     method.check(protocol)
+    _check_new_rows(config.method, path, protocol)
     _say_without_background(protocol, method, config)
     for step in range(len(settings.protocol.tasks)):
         config = settings.for_step(step)
         _check_keys(path, config)
-        _check_growth(config.get("growth") or {}, path, protocol)
         _check_cycle(path, config.train_cfg)
         check_sharding(path, config)
         check_effect(path, config)
@@ -260,22 +259,18 @@ def command_line() -> str:
     return shlex.join([*start, *arguments])
 
 
-def _check_growth(growth, path, protocol):
-    for key in growth:
-        if key != "init":
-            raise InputError(f"config '{path}': growth: {unknown_name('key', key, ['init'])}")
-    if growth.get("init", "random") not in INITIALISATIONS:
-        raise InputError(
-            f"config '{path}': {unknown_name('growth init', growth['init'], INITIALISATIONS)}"
-        )
-    if protocol.problem == "classification" and growth.get("init", "random") != "random":
-        raise InputError(f"config '{path}': growth.init='{growth['init']}' is for segmentation.")
+def _check_new_rows(method, path, protocol):
+    given = method.get("new_rows", "random")
+    if given == "random":
+        return
+    if protocol.problem == "classification":
+        raise InputError(f"config '{path}': method.new_rows='{given}' is for segmentation.")
     # Domain-incremental no row is new.
-    if growth.get("init", "random") != "random" and _lacks_background(protocol):
+    if _lacks_background(protocol):
         raise InputError(
-            f"config '{path}': growth.init='{growth['init']}' takes the rows of new classes from "
-            f"the background's, which protocol '{protocol.name}' does not have: set "
-            f"growth.init='random', or name the class in protocol.background."
+            f"config '{path}': method.new_rows='{given}' takes the rows of new classes from the "
+            f"background's, which protocol '{protocol.name}' does not have: set "
+            f"method.new_rows='random', or name the class in protocol.background."
         )
 
 
@@ -290,7 +285,7 @@ def _say_without_background(protocol, method, config):
     said = []
     if method.without_background:
         said.append(f"method {config.method.type} is {method.without_background}")
-    if any(_task_aware(config.model)):
+    if config.method.get("unbiased_loss") or any(_task_aware(config.model)):
         said.append("a loss that looks for old classes in the background is the plain one")
     if said:
         warn(f"protocol '{protocol.name}' has no background: {'; '.join(said)}.")

@@ -120,12 +120,12 @@ def _check_method(settings):
             f"adopt is for segmentation networks; protocol '{settings.protocol.name}' is about "
             f"{settings.protocol.problem}."
         )
-    if method.needs_own_training:
+    if "own_training" in method.requires:
         raise InputError(
             f"adopt: method {kind} remembers a task while it trains, so it must train step 0 "
             f"itself; choose another method."
         )
-    if method.labels_after_task:
+    if "labels" in method.requires:
         raise InputError(
             f"adopt: method {kind} as configured estimates what it remembers from labels, and "
             f"--images has none; for VDFD set method.over='all'."

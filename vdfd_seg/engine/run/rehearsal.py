@@ -29,7 +29,7 @@ from vdfd_seg.methods import TaskContext
 from vdfd_seg.models import ContinualLearner
 from vdfd_seg.utils.checkpoint import to_plain
 
-PARTS = ("model", "growth", "train_dataloader", "test_dataloader", "train_cfg", "optim_wrapper",
+PARTS = ("model", "train_dataloader", "test_dataloader", "train_cfg", "optim_wrapper",
          "param_scheduler")  # fmt: skip
 """Keys whose change by ``step_overrides`` lets a step be rehearsed."""
 

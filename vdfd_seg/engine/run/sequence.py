@@ -186,7 +186,7 @@ def finish_step(trained: TrainedStep, trainer: StepTrainer, data, run) -> dict:
             "imports": imported_modules(config),
             "fingerprint": data.fingerprint,
             "history": history(data, step),
-            "places": places(data, step) if method.stores_data else None,
+            "places": places(data, step) if "old_images" in method.requires else None,
             "dataset_meta": {
                 "classes": list(protocol.classes_seen(step)),
                 "palette": protocol.palette_of_labels()[: protocol.num_classes(step)],

@@ -25,7 +25,7 @@ from vdfd_seg.engine.run.step_runner import StepRunner
 from vdfd_seg.engine.state.recovery import last_state
 from vdfd_seg.errors import InputError, unknown_name
 from vdfd_seg.methods import TaskContext
-from vdfd_seg.models import ContinualLearner
+from vdfd_seg.models import ContinualLearner, SegmentationAdapter
 from vdfd_seg.utils.paths import step_name
 from vdfd_seg.utils.seeding import derived_seed
 from vdfd_seg.utils.signals import training
@@ -102,17 +102,19 @@ class StepTrainer:
                 (``--init-from``).
         """
         protocol = self.data.protocol
+        method = self.settings.method().to(get_device())
         adapter = network_of_step(
             self.config.model,
             protocol,
             self.step,
             self.previous["state_dict"] if self.previous else None,
-            self.config.get("growth", {}).get("init", "random"),
+            method.new_rows if protocol.hides else "random",
             self.settings.seed,
         )
+        if method.unbiased_loss and protocol.hides and isinstance(adapter, SegmentationAdapter):
+            adapter.use_unbiased_loss()
         if state is not None:
             adapter.load(state, protocol.num_classes(self.step))
-        method = self.settings.method().to(get_device())
         context = TaskContext(
             protocol=protocol,
             step=self.step,
@@ -126,7 +128,8 @@ class StepTrainer:
             views=self._views(adapter, method),
             log=self._said.append,
         )
-        adapter.begin(method.num_hidden(context), method.stores_data, method.trains_old_heads)
+        needs = method.requires
+        adapter.begin(method.num_hidden(context), "old_images" in needs, "old_heads" in needs)
         torch.manual_seed(derived_seed(self.seed, "method"))
         method.before_task(context)
         return ContinualLearner(adapter.network, method, adapter), context

@@ -6,6 +6,18 @@ from torch.optim import Optimizer
 from vdfd_seg.methods.common.context import TaskContext
 from vdfd_seg.protocols.protocol import PROBLEMS, Protocol
 
+REQUIREMENTS = {
+    "old_images": "keeps images of earlier tasks, or reads them again",
+    "old_network": "holds the previous network while a step trains",
+    "old_weights": "holds a copy of the weights at the start of a step while it trains",
+    "old_outputs": "holds, while a step trains, the outputs for the step's images at its start",
+    "old_heads": "gives the rows of earlier tasks a gradient where the task's own loss does not "
+    "(task-incremental classification)",
+    "labels": "remembers a task by its images' labels, not by the images alone",
+    "own_training": "remembers a task while it trains, so that no step 0 of another method will do",
+}
+"""What a method may keep or need besides the network that trains."""
+
 
 class Method(nn.Module):
     """How a network learns a task without losing the earlier ones.
@@ -23,17 +35,14 @@ class Method(nn.Module):
             (halved when that is halved); set by :meth:`before_task`, None without such
             parameters. They are kept apart so that clipping of the network's gradients
             does not depend on them.
-        stores_data: Keeps images of earlier tasks, or reads them again.
-        needs_old_network: Holds the previous network while a step trains.
-        trains_old_heads: Gives the classifier rows of earlier tasks a gradient where the
-            task's own loss does not (task-incremental classification).
-        anchors_weights: Holds a copy of the weights at the start of a step while it trains.
-        needs_own_training: What it remembers of a task is collected while the task trains, so
-            that it cannot begin from a step 0 that another method trained.
-        labels_after_task: What it remembers of a task is estimated from the images' labels, not
-            from the images alone.
-        caches_outputs: Holds, while a step trains, what the network said about the step's images
-            when it began.
+        requires: What it keeps or needs besides the network that trains, of :data:`REQUIREMENTS`;
+            an instance may have others than its class, by its options.
+        unbiased_loss: Whether the main head's cross-entropy is MiB's unbiased one wherever the
+            background hides old classes
+            (:class:`~vdfd_seg.losses.UnbiasedCrossEntropyLoss`). Every method takes it
+            as an option.
+        new_rows: How the classifier's rows of new classes begin there, see
+            :func:`vdfd_seg.models.grow`. An option of every method, too.
         views: How many augmented views of an image the training draws from; None for a new one at
             every draw.
         without_background: What it is in a class-incremental protocol without a background, for
@@ -41,13 +50,9 @@ class Method(nn.Module):
         problems: What it is for: ``"segmentation"``, ``"classification"``, or both.
     """
 
-    stores_data = False
-    needs_old_network = False
-    trains_old_heads = False
-    anchors_weights = False
-    needs_own_training = False
-    labels_after_task = False
-    caches_outputs = False
+    requires: frozenset[str] = frozenset()
+    unbiased_loss = False
+    new_rows = "random"
     views: int | None = None
     without_background = ""
     problems: tuple[str, ...] = PROBLEMS
@@ -117,7 +122,7 @@ class Method(nn.Module):
         return {}
 
     def stored_data_bytes(self, data, step: int) -> int:
-        """Bytes of earlier images kept beside the carried state; 0 unless it stores data."""
+        """Bytes of earlier images kept beside the carried state; 0 unless it keeps such."""
         return 0
 
     def restore(self, state: dict) -> None:

@@ -26,7 +26,7 @@ class TaskContext:
             others than the step's own.
         old_network: Builds the network of the step before, in evaluation mode
             and without gradients; None at the first step. Only for methods that
-            declare ``needs_old_network``.
+            require ``old_network``.
         samples: The step's own training samples, in the order of ``batches``.
         seed: A seed of the step, for what a method draws at random.
         views: Opens one pass over so many augmented views of each training image, as pairs like

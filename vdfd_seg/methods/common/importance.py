@@ -37,7 +37,7 @@ class ImportancePenalty(Method):
         InputError: For a negative weight.
     """
 
-    anchors_weights = True
+    requires = frozenset({"old_weights"})
 
     def __init__(self, weight: float = 1.0, per_filter: bool = False, permuted: bool = False):
         super().__init__()

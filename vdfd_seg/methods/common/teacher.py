@@ -34,7 +34,7 @@ class TeacherMethod(Method):
         num_old: How many classes it knows.
     """
 
-    needs_old_network = True
+    requires = frozenset({"old_network"})
 
     def __init__(self) -> None:
         super().__init__()

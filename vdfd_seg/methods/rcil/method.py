@@ -75,6 +75,8 @@ class RCIL(TeacherMethod):
     """
 
     problems = ("segmentation",)
+    unbiased_loss = True
+    new_rows = "balanced"
     without_background = "with the plain distillation of the old classes"
 
     def __init__(

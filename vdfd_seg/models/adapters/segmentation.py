@@ -4,12 +4,13 @@ from dataclasses import dataclass
 
 import torch
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
+from mmseg.models.losses import CrossEntropyLoss
 from mmseg.models.segmentors import EncoderDecoder
 from mmseg.models.utils import resize
 from torch import Tensor, nn
 
 from vdfd_seg.errors import InputError
-from vdfd_seg.losses import TaskAwareLoss
+from vdfd_seg.losses import TaskAwareLoss, UnbiasedCrossEntropyLoss
 from vdfd_seg.models.growth import class_rows, grow
 
 
@@ -119,6 +120,17 @@ class SegmentationAdapter:
             if isinstance(module, TaskAwareLoss):
                 module.num_hidden = num_hidden
 
+    def use_unbiased_loss(self) -> None:
+        """Give the main head the unbiased cross-entropy in place of its plain one.
+
+        Raises:
+            InputError: For a loss that is neither, or has options that the unbiased one has not.
+        """
+        head = self.network.decode_head
+        several = isinstance(head.loss_decode, nn.ModuleList)
+        losses = [_unbiased(loss) for loss in (head.loss_decode if several else [head.loss_decode])]
+        head.loss_decode = nn.ModuleList(losses) if several else losses[0]
+
     def load(self, state: dict[str, Tensor], num_old: int, init: str = "random") -> None:
         """Load the weights of a step of ``num_old`` classes, see :func:`vdfd_seg.models.grow`."""
         grow(self.network, state, self.rows, num_old, init)
@@ -202,3 +214,16 @@ class SegmentationAdapter:
         """Prefixes of what does not feed the main logits, or is the classifier itself."""
         auxiliary = tuple(key for key in self.heads if key != "decode_head")
         return (self.classifier_name, *auxiliary)
+
+
+def _unbiased(loss: nn.Module) -> nn.Module:
+    if isinstance(loss, TaskAwareLoss):
+        return loss
+    kind = type(loss).__name__
+    if type(loss) is not CrossEntropyLoss or loss.use_sigmoid or loss.class_weight is not None:
+        raise InputError(
+            f"model.decode_head.loss_decode is {kind}, and the method replaces a CrossEntropyLoss "
+            f"without use_sigmoid and class_weight by the unbiased one: give such a one, or keep "
+            f"yours with method.unbiased_loss=False."
+        )
+    return UnbiasedCrossEntropyLoss(loss.loss_weight, loss.loss_name, loss.avg_non_ignore)
