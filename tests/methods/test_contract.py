@@ -198,11 +198,7 @@ def test_what_is_held_while_a_step_trains_is_what_is_declared(second, start, tra
         blocks = 256 * len(list(step.network.parameters()))
         most += 4 * size(tensors(previous.carried)) + blocks
     assert least <= held <= most
-    holds = (
-        "old_network" in method.requires
-        or "old_outputs" in method.requires
-        or "old_weights" in method.requires
-    )
+    holds = method.requires & {"old_network", "old_outputs", "old_weights"}
     if not (previous.carried or holds):
         assert held == 0
     fresh = start()

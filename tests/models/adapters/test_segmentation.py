@@ -2,7 +2,10 @@
 
 import pytest
 import torch
+from mmseg.models.losses import CrossEntropyLoss
 
+from vdfd_seg.errors import InputError
+from vdfd_seg.losses import UnbiasedCrossEntropyLoss
 from vdfd_seg.models import ContinualLearner, SegmentationAdapter
 
 pytestmark = pytest.mark.processor
@@ -186,6 +189,41 @@ def test_hidden_classes_reach_the_loss(tiny_network, make_batch):
     labels = adapter.labels(samples)
     expected = unbiased_cross_entropy(adapter.upsample(outputs.logits, labels), labels, 2)
     assert torch.allclose(adapter.task_loss(outputs, samples)["decode.loss_ce"], expected)
+
+
+class TestUnbiasedLoss:
+    PLAIN = {"type": "CrossEntropyLoss", "loss_weight": 0.5, "avg_non_ignore": True}
+
+    def test_is_the_main_heads_alone(self, tiny_network):
+        network = tiny_network(auxiliary=1, loss=self.PLAIN)
+        SegmentationAdapter(network).use_unbiased_loss()
+        main = network.decode_head.loss_decode
+        assert type(main) is UnbiasedCrossEntropyLoss
+        assert (main.loss_weight, main.loss_name, main.avg_non_ignore) == (0.5, "loss_ce", True)
+        assert type(network.auxiliary_head.loss_decode) is CrossEntropyLoss
+        SegmentationAdapter(network).use_unbiased_loss()
+        assert network.decode_head.loss_decode is main
+
+    def test_is_one_of_several(self, tiny_network):
+        own = {"type": "vdfd_seg.UnbiasedCrossEntropyLoss", "loss_name": "loss_own"}
+        network = tiny_network(loss=[self.PLAIN, own])
+        SegmentationAdapter(network).use_unbiased_loss()
+        assert [each.loss_name for each in network.decode_head.loss_decode] == [
+            "loss_ce", "loss_own",
+        ]  # fmt: skip
+
+    @pytest.mark.parametrize(
+        "loss",
+        [
+            {"type": "DiceLoss"},
+            {**PLAIN, "use_sigmoid": True},
+            {**PLAIN, "class_weight": [1.0, 2.0, 3.0]},
+        ],
+    )
+    def test_takes_no_other_loss_away(self, tiny_network, loss):
+        adapter = SegmentationAdapter(tiny_network(loss=loss))
+        with pytest.raises(InputError, match="method.unbiased_loss=False"):
+            adapter.use_unbiased_loss()
 
 
 class TestLearner:
