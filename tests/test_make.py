@@ -16,7 +16,9 @@ def make_lines(*args):
     make = shutil.which("make")
     if make is None:
         pytest.skip("make is not installed")
-    done = subprocess.run([make, *args], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        [make, "--no-print-directory", *args], cwd=ROOT, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
