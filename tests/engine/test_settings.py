@@ -155,13 +155,13 @@ class TestOverrides:
     def test_merge_as_deeply_as_needed(self, settings):
         loaded = settings(
             "step_overrides = {'1:': dict(train_cfg=dict(max_iters=3), "
-            "evaluation=dict(by='me'), param_scheduler=[dict(type='PolyLR')])}"
+            "log_processor=dict(by='me'), param_scheduler=[dict(type='PolyLR')])}"
         )
         config = loaded.for_step(2)
         assert config.train_cfg == {"max_iters": 3}
-        assert config.evaluation.by == "me"
+        assert config.log_processor.by == "me"
         assert config.param_scheduler == [{"type": "PolyLR"}]
-        assert "evaluation" not in loaded.for_step(0)
+        assert "log_processor" not in loaded.for_step(0)
 
     def test_may_replace_a_dict(self, settings):
         loaded = settings(

@@ -24,7 +24,8 @@ REFUSED = {
     "load_from": "weights that a run begins with are given with --init-from (of a run like this), "
     "tools/adopt.py (a segmentation network that MMSegmentation trained) or "
     "model.backbone.init_cfg (of the backbone alone)",
-    "growth": "write method.new_rows='balanced'; methods that are defined by it have it",
+    "growth": "new rows begin from the background's with method.new_rows='balanced', which methods "
+    "that are defined by it have",
     "resume": "give --resume on the command line",
     "auto_scale_lr": "set optim_wrapper.optimizer.lr to the rate of this batch size",
     "randomness": "write seed = N, from which every draw of the run follows",
