@@ -24,7 +24,7 @@ from vdfd_seg.methods.vdfd_plus import VDFDPlus
 from vdfd_seg.models.growth import INITIALISATIONS
 from vdfd_seg.registry import METHODS
 
-COMMON = ("unbiased_loss", "new_rows")
+COMMON = ("unbiased_loss", "new_rows", "fuse")
 """Options of every method, for which its class has a default."""
 
 
@@ -48,6 +48,8 @@ def build_method(cfg: dict) -> Method:
     except TypeError as error:
         raise InputError(f"method {built.__name__}: {error}") from error
     one_of(method, INITIALISATIONS, new_rows=common.get("new_rows", "random"))
+    if not 0 <= common.get("fuse", False) <= 1:
+        raise InputError(f"method {built.__name__}: fuse={common['fuse']} must be from 0 to 1.")
     for key, value in common.items():
         setattr(method, key, value)
     return method

@@ -157,6 +157,11 @@ def load_settings(
         )
     method.check(protocol)
     _check_new_rows(config.method, path, protocol)
+    if method.fuse is True and protocol.scenario == "domain":
+        raise InputError(
+            f"config '{path}': method.fuse=True takes its share from the number of new classes, "
+            f"and domain-incremental there are none: give a share from 0 to 1."
+        )
     _say_without_background(protocol, method, config)
     for step in range(len(settings.protocol.tasks)):
         config = settings.for_step(step)

@@ -100,7 +100,7 @@ class _Rehearsal:
             get_world_size() if samples is None else limit, samples
         )
         with failing(f"the end of {self.of} would fail", "model and method", network):
-            carried = to_plain(learner.method.after_task(context), "the method's carried state")
+            carried = self.trainer.end(learner, context)
         method = {"type": self.config.method.type, "state": carried}
         saved = {"state_dict": network.state_dict(), "method": method}
         if whole:

@@ -27,7 +27,7 @@ from vdfd_seg.engine.state.results_writer import Ledger
 from vdfd_seg.engine.state.work_dir import WorkDir
 from vdfd_seg.errors import InputError
 from vdfd_seg.methods.common.training_memory import held_bytes
-from vdfd_seg.utils.checkpoint import STEP_FORMAT, load_step, nbytes, save_plain, to_plain
+from vdfd_seg.utils.checkpoint import STEP_FORMAT, load_step, nbytes, save_plain
 from vdfd_seg.utils.files import writable_dir
 
 
@@ -172,7 +172,7 @@ def finish_step(trained: TrainedStep, trainer: StepTrainer, data, run) -> dict:
     held = held_bytes(method, network)
     held += method.stored_data_bytes(data, step - 1) if step else 0
     begun = time.perf_counter()
-    carried = to_plain(method.after_task(context), "the method's carried state")
+    carried = trainer.end(trained.learner, context)
     protocol = data.protocol
     content = {
         "state_dict": network.state_dict(),

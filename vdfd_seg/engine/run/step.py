@@ -26,6 +26,8 @@ from vdfd_seg.engine.state.recovery import last_state
 from vdfd_seg.errors import InputError, unknown_name
 from vdfd_seg.methods import TaskContext
 from vdfd_seg.models import ContinualLearner, SegmentationAdapter
+from vdfd_seg.models.fusion import ewf_share, fuse
+from vdfd_seg.utils.checkpoint import to_plain
 from vdfd_seg.utils.paths import step_name
 from vdfd_seg.utils.seeding import derived_seed
 from vdfd_seg.utils.signals import training
@@ -133,6 +135,19 @@ class StepTrainer:
         torch.manual_seed(derived_seed(self.seed, "method"))
         method.before_task(context)
         return ContinualLearner(adapter.network, method, adapter), context
+
+    def end(self, learner: ContinualLearner, context: TaskContext) -> dict:
+        """Fuse the weights where the method wants it, and let it remember the task.
+
+        Returns:
+            What the method carries, as plain data.
+        """
+        method = learner.method
+        if method.fuse and self.previous:
+            new = context.protocol.num_classes(self.step) - context.num_old
+            share = ewf_share(context.num_old, new) if method.fuse is True else method.fuse
+            fuse(learner.network, self.previous["state_dict"], share)
+        return to_plain(method.after_task(context), "the method's carried state")
 
     def train(self, resume_path: Path, tag: dict) -> TrainedStep:
         """Train, going on from ``resume_path`` where it exists.

@@ -43,6 +43,9 @@ class Method(nn.Module):
             as an option.
         new_rows: How the classifier's rows of new classes begin there, see
             :func:`vdfd_seg.models.grow`. An option of every method, too.
+        fuse: Whether the weights at the end of a step are fused with those before it, with the
+            share of :func:`vdfd_seg.models.fusion.ewf_share`, or a share of one's own from 0 to 1.
+            An option of every method, too.
         views: How many augmented views of an image the training draws from; None for a new one at
             every draw.
         without_background: What it is in a class-incremental protocol without a background, for
@@ -53,6 +56,7 @@ class Method(nn.Module):
     requires: frozenset[str] = frozenset()
     unbiased_loss = False
     new_rows = "random"
+    fuse: bool | float = False
     views: int | None = None
     without_background = ""
     problems: tuple[str, ...] = PROBLEMS
