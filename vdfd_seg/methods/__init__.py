@@ -34,7 +34,8 @@ def build_method(cfg: dict) -> Method:
     kind = cfg.get("type")
     if METHODS.get(str(kind)) is None:
         raise unknown_name("method", kind, METHODS.module_dict)
-    arguments = {k: v for k, v in cfg.items() if k != "type"}
+    # To be replaced: both become arguments of Method.
+    arguments = {k: v for k, v in cfg.items() if k not in ("type", "unbiased_loss", "new_rows")}
     built = METHODS.get(kind)
     _check_arguments(built, arguments)
     try:

@@ -1,9 +1,10 @@
 """Where configs and checkpoints are."""
 
 import difflib
+import re
 from pathlib import Path
 
-from vdfd_seg.errors import InputError
+from vdfd_seg.errors import InputError, unknown_name
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -35,9 +36,10 @@ def configs_dir() -> Path:
 def resolve_config(path_or_name: str | Path) -> Path:
     """The config file that an argument means.
 
-    A file that exists wins. Otherwise the argument is a path below
-    :func:`configs_dir`, with or without a leading ``configs/`` and with or without
-    ``.py``: ``vdfd/NAME``, ``vdfd/NAME.py`` and ``configs/vdfd/NAME.py`` are the same.
+    A file that exists wins. Otherwise the argument is the name of a benchmark or of a result, or
+    a path below :func:`configs_dir`, with or without a leading ``configs/`` and with or without
+    ``.py``. The VOC splits that the literature calls 10-5 and 10-1 are 11-5 and 11-1 here; both
+    names are taken.
 
     Args:
         path_or_name: What the user gave.
@@ -56,15 +58,65 @@ def resolve_config(path_or_name: str | Path) -> Path:
     parts = path.parts[1:] if path.parts[:1] == ("configs",) else path.parts
     # A name stays below the folder: '/' and '..' belong to paths, which do not exist.
     if parts and not path.is_absolute() and ".." not in parts:
-        inside = folder.joinpath(*parts)
-        for candidate in (inside, inside.with_name(f"{inside.name}.py")):
-            if candidate.is_file():
-                return candidate
+        name = re.sub(r"(?<![a-z])(voc(-small)?_)10-(?=[15](?!\d))", r"\g<1>11-", "/".join(parts))
+        for shelf in (folder, folder / "benchmarks", folder / "results"):
+            for candidate in (shelf / name, shelf / f"{name}.py"):
+                if candidate.is_file():
+                    return candidate
 
     what = "is a folder, not a config file" if path.is_dir() else "does not exist"
     near = _nearest("/".join(parts), folder)
     hint = f" Did you mean {' or '.join(near)}?" if near else ""
     raise InputError(f"config '{path_or_name}' {what}.{hint} The configs are in {folder}.")
+
+
+def method_names() -> list[str]:
+    """Names of the methods that have settings of their own in ``configs/methods``."""
+    return sorted(path.parent.name for path in configs_dir().glob("methods/*/default.py"))
+
+
+def resolve_run(
+    config: str | Path, method: str | Path | None = None
+) -> tuple[Path, Path | None]:
+    """The files that a benchmark and a method, or a whole config, are made of.
+
+    ``configs/results/METHOD_BENCHMARK.py`` where there is one. Otherwise the benchmark and, of
+    ``configs/methods/METHOD``, the file with the longest name that the benchmark's name is or
+    begins with, followed by ``-`` or ``_``; ``default.py`` if none fits.
+
+    Args:
+        config: A config or a benchmark, see :func:`resolve_config`.
+        method: One of :func:`method_names`, or a file with a ``method``; None for a config that
+            has its own.
+
+    Returns:
+        The config, and the file with the method's settings or None where the config has them.
+
+    Raises:
+        InputError: For an unknown name, with the nearest ones.
+    """
+    path = resolve_config(config)
+    if method is None:
+        return path, None
+    if Path(method).suffix == ".py":
+        return path, resolve_config(method)
+    folder = configs_dir()
+    if method not in method_names():
+        raise unknown_name("method", method, method_names())
+    pair = folder / "results" / f"{method}_{path.name}"
+    if path.parent == folder / "benchmarks" and pair.is_file():
+        return pair, None
+    files = [folder / "methods" / method / "default.py"]
+    files += [f for f in files[0].parent.glob("*.py") if re.match(rf"{f.stem}([-_]|$)", path.stem)]
+    return path, max(files, key=lambda file: (file.name != "default.py", len(file.stem)))
+
+
+def run_name(config: Path, fragment: Path | None = None) -> str:
+    """What a run of :func:`resolve_run`'s files is called: ``METHOD_BENCHMARK``."""
+    if fragment is None:
+        return config.stem
+    packaged = (fragment.parent / "default.py").exists()
+    return f"{fragment.parent.name if packaged else fragment.stem}_{config.stem}"
 
 
 def find_checkpoints(
@@ -107,11 +159,11 @@ def step_name(step: int) -> str:
 
 
 def _nearest(name: str, folder: Path, count: int = 3) -> list[str]:
-    """The names of runnable configs that are most like ``name``, the nearest first."""
+    """The names of benchmarks and results that are most like ``name``, the nearest first."""
     names = [
         path.relative_to(folder).as_posix()
         for path in sorted(folder.rglob("*.py"))
-        if "_base_" not in path.parts
+        if not {"_base_", "methods"} & set(path.parts)
     ]
     wanted = name.removesuffix(".py").lower()
     file = wanted.rpartition("/")[2]
