@@ -75,17 +75,30 @@ def method_names() -> list[str]:
     return sorted(path.parent.name for path in configs_dir().glob("methods/*/default.py"))
 
 
-def resolve_run(
-    config: str | Path, method: str | Path | None = None
-) -> tuple[Path, Path | None]:
+def method_file(method: str, benchmark: str) -> Path:
+    """The file of ``configs/methods/METHOD`` that is for a benchmark.
+
+    That with the longest name which the benchmark's name is, or begins with before a ``-`` or
+    ``_``; ``default.py`` if there is none.
+
+    Raises:
+        InputError: For an unknown method, with the nearest names.
+    """
+    if method not in method_names():
+        raise unknown_name("method", method, method_names())
+    default = configs_dir() / "methods" / method / "default.py"
+    fitting = [f for f in default.parent.glob("*.py") if re.match(rf"{f.stem}([-_]|$)", benchmark)]
+    return max(fitting, key=lambda file: len(file.stem), default=default)
+
+
+def resolve_run(config: str | Path, method: str | Path | None = None) -> tuple[Path, Path | None]:
     """The files that a benchmark and a method, or a whole config, are made of.
 
-    ``configs/results/METHOD_BENCHMARK.py`` where there is one. Otherwise the benchmark and, of
-    ``configs/methods/METHOD``, the file with the longest name that the benchmark's name is or
-    begins with, followed by ``-`` or ``_``; ``default.py`` if none fits.
+    ``configs/results/METHOD_BENCHMARK.py`` where there is one, else the benchmark and
+    :func:`method_file`. The name of a run, ``METHOD_BENCHMARK``, means the same pair.
 
     Args:
-        config: A config or a benchmark, see :func:`resolve_config`.
+        config: A config or a benchmark, see :func:`resolve_config`, or the name of a run.
         method: One of :func:`method_names`, or a file with a ``method``; None for a config that
             has its own.
 
@@ -95,20 +108,19 @@ def resolve_run(
     Raises:
         InputError: For an unknown name, with the nearest ones.
     """
-    path = resolve_config(config)
     if method is None:
-        return path, None
+        own, _, benchmark = str(config).partition("_")
+        if own in method_names() and not Path(config).is_file():
+            return resolve_run(benchmark, own)
+        return resolve_config(config), None
+    path = resolve_config(config)
     if Path(method).suffix == ".py":
         return path, resolve_config(method)
-    folder = configs_dir()
-    if method not in method_names():
-        raise unknown_name("method", method, method_names())
-    pair = folder / "results" / f"{method}_{path.name}"
-    if path.parent == folder / "benchmarks" and pair.is_file():
+    fragment = method_file(str(method), path.stem)
+    pair = configs_dir() / "results" / f"{method}_{path.name}"
+    if path.parent == configs_dir() / "benchmarks" and pair.is_file():
         return pair, None
-    files = [folder / "methods" / method / "default.py"]
-    files += [f for f in files[0].parent.glob("*.py") if re.match(rf"{f.stem}([-_]|$)", path.stem)]
-    return path, max(files, key=lambda file: (file.name != "default.py", len(file.stem)))
+    return path, fragment
 
 
 def run_name(config: Path, fragment: Path | None = None) -> str:
@@ -160,20 +172,7 @@ def step_name(step: int) -> str:
 
 def _nearest(name: str, folder: Path, count: int = 3) -> list[str]:
     """The names of benchmarks and results that are most like ``name``, the nearest first."""
-    names = [
-        path.relative_to(folder).as_posix()
-        for path in sorted(folder.rglob("*.py"))
-        if not {"_base_", "methods"} & set(path.parts)
-    ]
-    wanted = name.removesuffix(".py").lower()
-    file = wanted.rpartition("/")[2]
-
-    def likeness(candidate: str) -> float:
-        # The right file in the wrong folder counts as much as a slip in the name.
-        candidate = candidate.removesuffix(".py").lower()
-        whole = difflib.SequenceMatcher(None, wanted, candidate).ratio()
-        last = difflib.SequenceMatcher(None, file, candidate.rpartition("/")[2]).ratio()
-        return max(whole, last)
-
-    scored = sorted(((likeness(item), item) for item in names), key=lambda pair: -pair[0])
-    return [item for score, item in scored[:count] if score >= 0.6]
+    names = [path.stem for path in sorted(folder.glob("benchmarks/*.py"))]
+    names += [path.stem for path in sorted(folder.glob("results/*.py"))]
+    wanted = name.removesuffix(".py").rpartition("/")[2].lower()
+    return difflib.get_close_matches(wanted, names, count, cutoff=0.6)

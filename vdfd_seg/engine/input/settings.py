@@ -21,7 +21,7 @@ from vdfd_seg.models.growth import INITIALISATIONS
 from vdfd_seg.protocols import Protocol, build_protocol
 from vdfd_seg.registry import MODELS
 from vdfd_seg.utils.checkpoint import to_plain
-from vdfd_seg.utils.paths import method_names, run_name
+from vdfd_seg.utils.paths import method_names, resolve_run, run_name
 
 REQUIRED = ("model", "protocol", "method", "train_dataloader", "test_dataloader", "train_cfg",
             "optim_wrapper")  # fmt: skip
@@ -140,8 +140,8 @@ def load_settings(
     _check_keys(path, config)
     if "method" not in config:
         raise InputError(
-            f"config '{path}' has no method: add --method NAME, one of "
-            f"{', '.join(method_names())}, or a key 'method' to the config."
+            f"config '{path}': the key 'method' is missing. Add --method NAME, one of "
+            f"{', '.join(method_names())}, or the key."
         )
     for key in REQUIRED:
         if key not in config:
@@ -178,6 +178,24 @@ def load_settings(
         check_sharding(path, config)
         check_effect(path, config)
     return settings
+
+
+def load_run(
+    config: str | Path, method: str | Path | None = None, *arguments: Any, **keywords: Any
+) -> Settings:
+    """Read and check what a benchmark, a method or a config is named by.
+
+    Args:
+        config: As in :func:`vdfd_seg.utils.paths.resolve_run`.
+        method: Likewise.
+        *arguments: Of :func:`load_settings`, after the path.
+        **keywords: Likewise.
+
+    Raises:
+        InputError: As :func:`load_settings`, and for an unknown name.
+    """
+    path, fragment = resolve_run(config, method)
+    return load_settings(path, *arguments, fragment=fragment, **keywords)
 
 
 def load_protocol(path: str | Path, options: Mapping | None = None) -> Protocol:
