@@ -195,7 +195,10 @@ def published(page: Path, *words: str) -> str:
         rows.setdefault((link(meta, page), entry["Source"]), {})[split] = text
     return table(
         ["method", *splits, "source"],
-        [[name, *(row.get(s, "–") for s in splits), source] for (name, source), row in rows.items()],
+        [
+            [name, *(row.get(s, "–") for s in splits), source]
+            for (name, source), row in rows.items()
+        ],
     )
 
 

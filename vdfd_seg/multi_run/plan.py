@@ -136,7 +136,8 @@ def plan_runs(
         InputError: For a config that cannot be used, two of the same name, a seed given twice, or
             orders that the options fix.
     """
-    pairs = [resolve_run(config, method) for config in configs for method in methods or [None]]
+    chosen: Sequence[str | None] = methods or [None]
+    pairs = [resolve_run(config, method) for config in configs for method in chosen]
     named: dict[str, list] = {"config": [run_name(*pair) for pair in pairs], "seed": list(seeds)}
     for what, values in named.items():
         twice = [value for value in values if values.count(value) > 1]

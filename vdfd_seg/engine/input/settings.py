@@ -181,21 +181,26 @@ def load_settings(
 
 
 def load_run(
-    config: str | Path, method: str | Path | None = None, *arguments: Any, **keywords: Any
+    config: str | Path,
+    method: str | Path | None = None,
+    options: Mapping | None = None,
+    seed: int | None = None,
+    amp: bool = False,
 ) -> Settings:
     """Read and check what a benchmark, a method or a config is named by.
 
     Args:
         config: As in :func:`vdfd_seg.utils.paths.resolve_run`.
         method: Likewise.
-        *arguments: Of :func:`load_settings`, after the path.
-        **keywords: Likewise.
+        options: As in :func:`load_settings`; so are the others.
+        seed: See there.
+        amp: See there.
 
     Raises:
         InputError: As :func:`load_settings`, and for an unknown name.
     """
     path, fragment = resolve_run(config, method)
-    return load_settings(path, *arguments, fragment=fragment, **keywords)
+    return load_settings(path, options, seed, amp, fragment)
 
 
 def load_protocol(path: str | Path, options: Mapping | None = None) -> Protocol:
