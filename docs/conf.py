@@ -25,7 +25,7 @@ extensions = [
 ]
 
 root_doc = "docs/index"
-include_patterns = ["README.md", "docs/**.md", "configs/*/README.md"]
+include_patterns = ["README.md", "docs/**.md", "configs/**/README.md"]
 exclude_patterns = [".*", "build", "data", "dist", "tests", "tools", "vdfd_seg*", "work_dirs"]
 
 # What GitHub does as well: formulas between dollars, anchors of headings.

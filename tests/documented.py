@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = [
     ROOT / "README.md",
     *sorted((ROOT / "docs").rglob("*.md")),
-    *sorted((ROOT / "configs").glob("*/README.md")),
+    *sorted((ROOT / "configs").rglob("README.md")),
 ]
 PROGRAMS = ("python", "pip", "make", "vdfd_seg", "srun", "sbatch", "apt-get", "dnf", "tensorboard")
 """What is written down instead of run."""

@@ -1,38 +1,54 @@
-"""Every config that ships can be loaded, and its network built and grown."""
+"""Benchmarks, methods and results: every pair that makes sense composes, and every network is built
+and grown."""
 
+import ast
 import json
 from functools import cache
 from pathlib import Path
 
 import pytest
 import torch
+from mmengine.config import Config
 
-from vdfd_seg.engine import load_settings
+from vdfd_seg.cli import train
+from vdfd_seg.cli.arguments import settings_of
+from vdfd_seg.engine import load_run
 from vdfd_seg.engine.networks import build_network
 from vdfd_seg.engine.run.environment import set_up
+from vdfd_seg.errors import InputError
+from vdfd_seg.methods import build_method
 from vdfd_seg.models import adapter_of
-from vdfd_seg.registry import METHODS as METHOD_TYPES
+from vdfd_seg.protocols import build_protocol
+from vdfd_seg.registry import METHODS
+from vdfd_seg.utils.paths import configs_dir, method_file, method_names, resolve_run
 
 ROOT = Path(__file__).parent.parent / "configs"
-CONFIGS = sorted(p for p in ROOT.rglob("*.py") if "_base_" not in p.parts)
-CLASSIFYING = sorted({p.parent.name for p in CONFIGS if "_preact-" in p.stem})
-"""Folders of the methods that classify."""
-SEGMENTING = {"mib": "MiB", "lwf": "LwF", "lwf_mc": "LwFMC", "ilt": "ILT", "rcil": "RCIL"}
-"""Of those with an old network that segment, and their type."""
+BENCHMARKS = sorted(path.stem for path in ROOT.glob("benchmarks/*.py"))
+FRAGMENTS = sorted(ROOT.glob("methods/*/*.py"))
+RESULTS = sorted(ROOT.glob("results/*.py"))
 
-CITYSCAPES = ("finetune", "lwf", "lwf_mc", "ilt", "mib", "plop", "vdfd")
-"""Folders of the methods with a sequence over Cityscapes."""
-
-loaded = cache(load_settings)
+fromfile = cache(Config.fromfile)
 
 
-def classifies(path):
-    return loaded(path).protocol.problem == "classification"
+@cache
+def protocol_of(benchmark):
+    return build_protocol(fromfile(ROOT / f"benchmarks/{benchmark}.py").protocol)
+
+
+def fits(method, benchmark):
+    """Whether a method is for a benchmark's problem."""
+    cfg = fromfile(ROOT / f"methods/{method}/default.py").method
+    return protocol_of(benchmark).problem in METHODS.get(cfg.type).problems
+
+
+@pytest.fixture(autouse=True)
+def clone(stack):
+    assert configs_dir() == ROOT
 
 
 @cache
 def columns(model: str, sizes: tuple[int, ...]) -> tuple[int, int]:
-    """Columns of the logits, and of those of every row; many configs share one network."""
+    """Columns of the logits, and of those of every row; many benchmarks share one network."""
     set_up()
     network, _ = build_network(json.loads(model), sizes)
     with torch.no_grad():
@@ -40,152 +56,173 @@ def columns(model: str, sizes: tuple[int, ...]) -> tuple[int, int]:
     return outputs.logits.shape[1], outputs.all_logits.shape[1]
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
-def test_config_builds(path):
-    settings = loaded(path)
+@pytest.mark.parametrize("benchmark", BENCHMARKS)
+def test_a_benchmark_builds(benchmark):
+    settings = load_run(benchmark, "finetune")
+    assert settings.name == f"finetune_{benchmark}"
     last = len(settings.protocol.tasks) - 1
     model = settings.for_step(last).model.to_dict()
-    # The losses differ between configs of one network; the logits do not.
     loss = model.get("decode_head", {}).pop("loss_decode", None)
-    if path.stem.endswith("512x512"):
+    if model["data_preprocessor"].get("size") == (512, 512):
         # A mean over all pixels, as in the code of PLOP and RCIL.
         assert loss["avg_non_ignore"] is False
     sizes = tuple(settings.protocol.task_sizes(last))
     classes = settings.protocol.num_classes(last)
     rows = 4 if model.get("rotations") else 1
+    assert benchmark.endswith("-rot") == (rows == 4)
     assert columns(json.dumps(model, sort_keys=True), sizes) == (classes, rows * classes)
     assert classes == len(settings.protocol.label_names)
 
 
-def test_names_say_the_protocol_and_the_dataset():
-    for path in CONFIGS:
-        protocol = loaded(path).protocol
-        if classifies(path):
-            assert protocol.dataset.lower() in path.stem
-            assert f"-{len(protocol.tasks)}-{protocol.scenario}" in path.stem
-            part = f"-{len(protocol.label_names)}c-" in path.stem
-            assert part == (len(protocol.label_names) < len(protocol.classes))
-        else:
-            assert f"{protocol.dataset.lower()}-{protocol.name}" in path.stem
+@pytest.mark.parametrize("benchmark", BENCHMARKS)
+def test_a_name_says_the_data_and_the_protocol(benchmark):
+    protocol = protocol_of(benchmark)
+    data, split = benchmark.removesuffix("-rot").split("_")[:2]
+    assert data.split("-")[0] == protocol.dataset.lower()
+    if protocol.problem == "segmentation":
+        literature = {"11-5": "10-5", "11-1": "10-1"} if protocol.dataset == "VOC" else {}
+        assert literature.get(split, split) == protocol.name
+    else:
+        assert int(split) == len(protocol.tasks)
+        assert data.split("-")[1] in (protocol.scenario, "small")
 
 
-def test_names_say_rotations_and_the_method():
-    for path in filter(classifies, CONFIGS):
-        config = loaded(path).config
-        assert path.stem.endswith("-rot") == bool(config.model.get("rotations")), path.stem
-        assert path.stem.startswith(f"{path.parent.name.replace('_', '-')}_")
-        kind = config.get("method_name", config.method.type)
-        assert kind.lower() == path.parent.name.replace("_", "")
+def test_every_pair_composes():
+    """All whose problem fits: no key in both, and a method that accepts the protocol."""
+    count = 0
+    for benchmark in BENCHMARKS:
+        config = fromfile(ROOT / f"benchmarks/{benchmark}.py")
+        assert not {"method", "method_name"} & set(config), benchmark
+        for method in method_names():
+            if not fits(method, benchmark):
+                continue
+            path, fragment = resolve_run(benchmark, method)
+            own = fromfile(fragment or path)
+            if fragment:
+                assert not set(own) & set(config) and set(own) <= {"method", "method_name"}
+            build_method(own.method).check(protocol_of(benchmark))
+            count += 1
+    assert count > 300
 
 
-@pytest.mark.parametrize("method", CLASSIFYING)
-def test_every_method_has_the_splits_of_cifar(method):
-    kind = next(loaded(p).config.method.type for p in CONFIGS if p.parent.name == method)
-    if "classification" not in METHOD_TYPES.get(kind).problems:
+@pytest.mark.parametrize("fragment", FRAGMENTS, ids=lambda p: f"{p.parent.name}/{p.stem}")
+def test_mmengine_s_own_inheritance_composes_the_same(fragment, tmp_path):
+    """A fragment, with the first benchmark that it is for."""
+    method = fragment.parent.name
+    pairs = ((name, resolve_run(name, method)) for name in BENCHMARKS if fits(method, name))
+    found = next((pair for pair in pairs if pair[1][1] == fragment), None)
+    if found is None:  # Its benchmarks all have a file of their own.
+        assert any(f"/{method}/{fragment.name}'" in path.read_text() for path in RESULTS)
         return
-    found = set()
-    for path in CONFIGS:
-        protocol = loaded(path).protocol
-        if path.parent.name == method and protocol.dataset == "CIFAR100":
-            rotations = bool(loaded(path).config.model.get("rotations"))
-            found.add(
-                (len(protocol.tasks), protocol.scenario, rotations, len(protocol.label_names))
-            )
-    for tasks in (10, 20):
-        for scenario in ("task", "class"):
-            for rotations in (False, True):
-                assert (tasks, scenario, rotations, 100) in found
+    name, (benchmark, _) = found
+    plain = tmp_path / "plain.py"
+    plain.write_text(f"_base_ = {[str(benchmark), str(fragment)]}")
+    composed = load_run(name, method).config.to_dict()
+    assert composed.pop("seed") == 0
+    expected = Config.fromfile(plain).to_dict()
+    expected.pop("seed")
+    assert composed == expected
 
 
-def test_methods_of_a_protocol_differ_in_nothing_but_the_method():
-    for path in filter(classifies, CONFIGS):
-        own = {"method", "method_name"}
-        if path.parent.name == "dfd":
-            # Its released recipe has another learning rate.
-            own.add("optim_wrapper")
-        base = ROOT / "finetune" / f"finetune_{path.stem.removesuffix('-rot').split('_', 1)[1]}.py"
-        turned = base.with_stem(f"{base.stem}-rot")
-        if path.stem.endswith("-rot") and turned.exists():
-            base = turned
-        one, two = (loaded(each).config.to_dict() for each in (path, base))
-        if "-rot" in path.stem and base is not turned:
-            one["model"].pop("rotations")
-        assert {k: v for k, v in one.items() if k not in own} == {
-            k: v for k, v in two.items() if k not in own
-        }, path.stem
+@pytest.mark.parametrize("path", RESULTS, ids=lambda p: p.stem)
+def test_a_result_is_its_benchmark_and_its_method(path):
+    """It inherits what ``--method`` would take, and is what ``--method`` and its name mean."""
+    method, _, benchmark = path.stem.partition("_")
+    assert resolve_run(benchmark, method) == resolve_run(path.stem) == (path, None)
+    line = next(line for line in path.read_text().splitlines() if line.startswith("_base_"))
+    bases = [(path.parent / base).resolve() for base in ast.literal_eval(line.partition("= ")[2])]
+    assert bases == [ROOT / f"benchmarks/{benchmark}.py", method_file(method, benchmark)]
+    assert load_run(path.stem).name == path.stem
 
 
-@pytest.mark.parametrize("folder", SEGMENTING)
-def test_methods_with_an_old_network_segment_the_same_sequences(folder):
-    found = {}
-    for path in (ROOT / folder).glob("*_deeplabv3_*.py"):
-        prefix, rest = path.stem.split("_", 1)
-        assert prefix == folder.replace("_", "-")
-        found[rest] = config = loaded(path).config.to_dict()
-        assert config["method"]["type"] == SEGMENTING[folder]
-        # MiB and RCIL have a loss of the heads and a start of new rows; the others have neither.
-        # By domain no class is new and nothing is hidden: there is nothing to be unbiased about.
-        unbiased = folder in ("mib", "rcil") and loaded(path).protocol.scenario == "class"
-        loss = config["model"]["decode_head"]["loss_decode"]["type"]
-        assert (loss == "vdfd_seg.UnbiasedCrossEntropyLoss") == unbiased
-        # On the published schedule RCIL copies the background's weights alone, as its code does.
-        init = "weights" if folder == "rcil" and rest.endswith("512x512") else "balanced"
-        assert not unbiased or loaded(path).method().new_rows == init
-        base = loaded(ROOT / "finetune" / f"finetune_{rest}.py").config.to_dict()
-        for each in (config, base):
-            each["model"]["decode_head"].pop("loss_decode")
-        own = {"method", "method_name"}
-        if folder == "rcil" and "_r101-" in rest:
-            # Its released recipe has another learning rate in the first step, and by domain also
-            # in the later ones.
-            assert config["optim_wrapper"].pop("optimizer") == {
-                **base["optim_wrapper"].pop("optimizer"), "lr": 0.02
-            }  # fmt: skip
-            later = {"11-5": 0.002, "11-1": 0.004, "1-1": 0.002}
-            protocol = loaded(path).protocol
-            expected = later[protocol.name] if protocol.scenario == "domain" else 0.001
-            assert loaded(path).for_step(1).optim_wrapper.optimizer.lr == expected
-            for each in (config, base):
-                each.pop("step_overrides")
-        assert {k: v for k, v in config.items() if k not in own} == {
-            k: v for k, v in base.items() if k not in own
-        }
-    assert {rest.split("_")[-1] for rest in found} == {
-        "digitscenes-4-3", "voc-10-5-160x160", "voc-10-1-512x512", "voc-10-5-512x512",
-        "voc-15-1-512x512", "voc-15-5-512x512", "camvid-1-1-160x160",
-        "cityscapes-11-5-512x512", "cityscapes-11-1-512x512", "cityscapes-1-1-512x512",
-    }  # fmt: skip
+def test_what_is_published_of_recipes():
+    """RCIL's learning rates and PLOP's epochs and weights, which differ by split."""
+    for split, later in (("11-5", 0.002), ("11-1", 0.004), ("1-1", 0.002)):
+        settings = load_run(f"cityscapes_{split}", "rcil")
+        rates = [settings.for_step(step).optim_wrapper.optimizer.lr for step in (0, 1)]
+        assert rates == [0.02, later]
+        plain = load_run(f"cityscapes_{split}", "mib")
+        rates = [plain.for_step(step).optim_wrapper.optimizer.lr for step in (0, 1)]
+        assert rates == [0.01, 0.001] and plain.config.train_cfg == {"max_epochs": 50}
+        assert plain.protocol.domain_split == "clean"
+        weight = load_run(f"cityscapes_{split}", "plop").config.method.logits_weight
+        assert weight == (1e-3 if split == "1-1" else 1e-4)
+    settings = load_run("voc_11-1", "plop")
+    assert [settings.for_step(s).train_cfg.max_epochs for s in (0, 1)] == [30, 10]
+    settings = load_run("voc_15-5", "rcil")
+    assert [settings.for_step(s).optim_wrapper.optimizer.lr for s in (0, 1)] == [0.02, 0.001]
 
 
-@pytest.mark.parametrize("split", ["11-5", "11-1", "1-1"])
-@pytest.mark.parametrize("folder", CITYSCAPES)
-def test_methods_of_the_papers_table_on_cityscapes(folder, split):
-    """They differ in the method alone, and in nothing a domain-incremental sequence has not."""
-    rest = f"deeplabv3_r101-d16_2xb12-50e_cityscapes-{split}-512x512"
-    path = ROOT / folder / f"{folder.replace('_', '-')}_{rest}.py"
-    config = loaded(path).config.to_dict()
-    base = loaded(ROOT / "finetune" / f"finetune_{rest}.py").config.to_dict()
-    own = {"method", "method_name"}
-    assert {k: v for k, v in config.items() if k not in own} == {
-        k: v for k, v in base.items() if k not in own
+def test_longest_prefix_wins_at_a_boundary():
+    chosen = {
+        ("vdfd", "cifar100-class_10-rot"): "cifar100-class",
+        ("vdfd", "cifar100-task_20-rot"): "cifar100-task_20",
+        ("vdfd", "cifar100-task_10"): "cifar100-task",
+        ("vdfd-plus", "voc_15-1"): "voc_15",
+        ("vdfd-plus", "voc-small_11-5"): "voc",
+        ("lwf", "digits-task_5"): "digits",
+        ("lwf", "digitscenes_4-3"): "default",
     }
-    assert loaded(path).protocol.domain_split == "clean"
-    published = load_settings(path, {"protocol.domain_split": "published"}).protocol
-    assert published.domain_split == "published"
-    rates = [loaded(path).for_step(step).optim_wrapper.optimizer.lr for step in (0, 1)]
-    assert rates == [0.01, 0.001] and config["train_cfg"] == {"max_epochs": 50}
-    expected = {
-        "mib": {"weight": 10.0},
-        "plop": {
-            "feature_weight": 1e-4, "logits_weight": 1e-3 if split == "1-1" else 1e-4,
-            "use_pseudo_labels": False, "adaptive_factor": False,
-        },
-    }  # fmt: skip
-    method = {k: v for k, v in config["method"].items() if k != "type"}
-    assert method == expected.get(folder, method)
+    for (method, benchmark), stem in chosen.items():
+        assert resolve_run(benchmark, method)[1] == ROOT / f"methods/{method}/{stem}.py"
+
+
+class TestNames:
+    @pytest.mark.parametrize(
+        "name", ["voc_10-5", "benchmarks/voc_10-5", "configs/benchmarks/voc_10-5.py", "voc_11-5.py"]
+    )
+    def test_the_literature_s_names(self, name):
+        assert resolve_run(name)[0] == ROOT / "benchmarks/voc_11-5.py"
+
+    def test_the_literature_s_names_of_pairs(self):
+        assert resolve_run("rcil_voc_10-1")[0] == ROOT / "results/rcil_voc_11-1.py"
+        assert resolve_run("voc-small_10-1", "mib")[0].stem == "voc-small_11-1"
+        with pytest.raises(InputError):
+            resolve_run("cityscapes_10-5")
+
+    @pytest.mark.parametrize(
+        "config, method, message",
+        [
+            ("voc_11-5", "rcill", "unknown method 'rcill'.*rcil"),
+            ("voc_11-6", "mib", "Did you mean .*voc_11-5"),
+            ("mib_voc_11-6", None, "Did you mean .*voc_11-5"),
+            ("voc_11-5", None, "'method' is missing. Add --method NAME, one of dfd, ewc"),
+            ("results/vdfd_voc_11-5", "mib", "a key 'method' of its own.*leave out --method"),
+        ],
+    )
+    def test_bad_input(self, config, method, message):
+        with pytest.raises(InputError, match=message):
+            load_run(config, method)
+
+    def test_a_file_with_a_method(self, tmp_path):
+        (tmp_path / "mine.py").write_text("method = dict(type='LwF', weight=3.0)")
+        settings = load_run("digits-task_5", tmp_path / "mine.py")
+        assert (settings.name, settings.method().weight) == ("mine_digits-task_5", 3.0)
 
 
 def test_every_base_is_used():
     text = "".join(p.read_text() for p in ROOT.rglob("*.py"))
     unused = [p.name for p in (ROOT / "_base_").rglob("*.py") if f"{p.name}'" not in text]
     assert not unused
+
+
+class TestArguments:
+    def settings(self, *arguments):
+        return settings_of(train.parser().parse_args(arguments))
+
+    def test_options_of_the_method_and_of_the_config(self):
+        options = ["--cfg-options", "seed=3", "method.gcn_lr=0.1"]
+        settings = self.settings("digits-task_5", "--method", "vdfd", "weight=2", *options)
+        method = settings.config.method
+        assert (method.weight, method.gcn_lr, settings.config.seed) == (2, 0.1, 3)
+
+    def test_a_name_of_a_run_is_the_same(self):
+        pair = self.settings("digits-task_5", "--method", "vdfd")
+        named = self.settings("vdfd_digits-task_5")
+        assert pair.name == named.name == "vdfd_digits-task_5"
+        assert pair.config.to_dict() == named.config.to_dict()
+
+    def test_what_is_no_option_is_refused(self, capsys):
+        with pytest.raises(SystemExit):
+            self.settings("--method", "vdfd", "digits-task_5")
+        assert "argument --method: 'digits-task_5' is not of the form" in capsys.readouterr().err

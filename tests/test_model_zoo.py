@@ -1,20 +1,21 @@
-"""The model zoo: what metafiles, READMEs and the zoo's page say agrees with each other, with the
-configs and with the pages of measured results."""
+"""The model zoo: metafiles agree with the code, with the configs and with the pages of measured
+results. That its tables are those of the metafiles, ``tests/test_architecture.py`` checks."""
 
 import re
-from functools import cache
 from pathlib import Path
 
 import pytest
 import yaml
-from mmengine.config import Config
 
 import vdfd_seg.methods  # noqa: F401
+from vdfd_seg.engine import load_run
+from vdfd_seg.multi_run.plan import parse_options
 from vdfd_seg.registry import METHODS
+from vdfd_seg.utils.paths import method_names
 
 ROOT = Path(__file__).parent.parent
-CONFIGS = sorted(p for p in (ROOT / "configs").rglob("*.py") if "_base_" not in p.parts)
-FOLDERS = sorted({path.parent.name for path in CONFIGS})
+FOLDERS = {p.parent.name: p.parent for p in sorted(ROOT.glob("configs/methods/*/*.yml"))}
+META = {name: yaml.safe_load((path / "metafile.yml").read_text()) for name, path in FOLDERS.items()}
 ZOO = (ROOT / "docs/en/model_zoo.md").read_text()
 RESULTS = [
     line.replace("*", "")
@@ -22,178 +23,74 @@ RESULTS = [
     for line in (ROOT / "docs/en/notes" / page).read_text().splitlines()
 ]
 PUBLISHED = "Published Results (not run here)"
+PARTS = {"finetune": ("finetune", "unce")}
+"""Methods that one page describes, where they are several."""
 
 
-@cache
-def metafile(folder):
-    return yaml.safe_load((ROOT / "configs" / folder / "metafile.yml").read_text())
+def rows(heading):
+    """The rows of the zoo's tables below the headings that begin so, as lists of cells."""
+    found = []
+    for section in re.split(r"^#{2,3} ", ZOO, flags=re.MULTILINE)[1:]:
+        if section.startswith(heading):
+            lines = [line for line in section.splitlines() if line.startswith("| [")]
+            found += [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return found
 
 
-def readme(folder):
-    return (ROOT / "configs" / folder / "README.md").read_text()
-
-
-def tables(text, heading):
-    """Rows of the tables below the headings that begin so, each a dict by column."""
-    rows = []
-    for section in re.split(r"^#{2,3} ", text, flags=re.M)[1:]:
-        lines = [line for line in section.splitlines() if line.startswith("|")]
-        if not section.startswith(heading) or len(lines) < 3:
-            continue
-        cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-        rows += [dict(zip(cells[0], row, strict=True)) for row in cells[2:]]
-    return rows
-
-
-def number(text):
-    return float(text.replace("−", "-"))
+def of(folder, heading):
+    return [row for row in rows(heading) if f"/methods/{folder}/README.md)" in row[0]]
 
 
 def shown(result, key):
-    """A measured figure as the pages write it."""
+    """A measured number as the pages write it."""
     text = f"{result['Metrics'][key]:.2f}"
     if "Standard Deviation" in result:
         text += f" ± {result['Standard Deviation'][key]:.2f}"
     return text.replace("-", "−")
 
 
-def measured(folder):
-    """Every measured result of a folder, with its config's name."""
-    return [
-        (model["Name"], result)
-        for model in metafile(folder)["Models"]
-        for result in model.get("Results", [])
-    ]
-
-
-def published(folder):
-    return metafile(folder)["Collections"][0]["Metadata"].get(PUBLISHED, [])
-
-
-def same_row(row, result):
-    """Whether a row of measured figures says what a metafile's result says."""
-    return (
-        all(row.get(key) == shown(result, key) for key in result["Metrics"])
-        and row["options"].strip("`") == result.get("Options", "–")
-        and row["seeds"] == str(result["Seeds"])
-        and row["carried"] == str(result.get("Carried", "–"))
-    )
-
-
-def test_every_method_has_a_page_and_a_metafile():
+def test_every_method_has_settings_a_page_and_a_metafile():
     own = {
         name
         for name, kind in METHODS.module_dict.items()
         if kind.__module__.startswith("vdfd_seg.methods.")
     }
-    described = {metafile(folder)["Collections"][0]["Metadata"]["Method"] for folder in FOLDERS}
-    assert described == own
-    for folder in FOLDERS:
-        text = readme(folder)
-        for heading in ("Abstract", "Loss", "What it keeps and needs", "Configs"):
-            assert f"\n## {heading}\n" in text, folder
-        assert f"](../../configs/{folder}/README.md)" in ZOO
-
-
-def test_the_index_imports_every_metafile():
-    index = yaml.safe_load((ROOT / "model-index.yml").read_text())["Import"]
-    found = sorted(
-        path.relative_to(ROOT).as_posix() for path in ROOT.glob("configs/*/metafile.yml")
-    )
-    assert sorted(index) == found
+    assert {meta["Collections"][0]["Metadata"]["Method"] for meta in META.values()} == own
+    assert {part for name in FOLDERS for part in PARTS.get(name, (name,))} == set(method_names())
+    for name, path in FOLDERS.items():
+        text = (path / "README.md").read_text()
+        for heading in ("Abstract", "Loss", "What it keeps and needs", "Settings"):
+            assert f"\n## {heading}\n" in text, name
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-class TestFolder:
-    def test_metafile_has_exactly_the_folder_s_configs(self, folder):
-        (collection,) = metafile(folder)["Collections"]
-        models = metafile(folder)["Models"]
-        here = {f"configs/{folder}/{p.name}" for p in CONFIGS if p.parent.name == folder}
-        assert len(models) == len(here)
-        assert {model["Config"] for model in models} == here
-        for model in models:
-            assert model["Name"] == Path(model["Config"]).stem
-            assert model["In Collection"] == collection["Name"]
-        assert collection["README"] == f"configs/{folder}/README.md"
+class TestMethod:
+    def test_metafile_points_at_what_is_there(self, folder):
+        (collection,) = META[folder]["Collections"]
+        assert collection["README"] == f"configs/methods/{folder}/README.md"
         assert (ROOT / collection["Code"]["URL"]).is_file()
 
-    def test_metafile_says_what_the_configs_say(self, folder):
-        for model in metafile(folder)["Models"]:
-            config = Config.fromfile(ROOT / model["Config"])
-            meta, name = model["Metadata"], model["In Collection"]
-            assert meta.get("Reported As", name) == config.get("method_name", name)
-            processes = re.search(r"_(\d+)xb(\d+)-", model["Name"])
-            batch = config.train_dataloader.batch_size
-            if processes:
-                assert int(processes[2]) == batch
-                batch *= int(processes[1])
-            assert meta["Batch Size"] == batch
-            kind, first = next(iter(config.train_cfg.items()))
-            cycle = meta["Epochs" if kind == "max_epochs" else "Iterations"]
-            assert (cycle[0] if isinstance(cycle, list) else cycle) == first
-            later = config.get("step_overrides", {}).get("1:", {}).get("train_cfg", {})
-            if isinstance(cycle, list):
-                assert later == {kind: cycle[1]}
-            else:
-                assert meta["Tasks"] == 1 or not later
+    def test_a_model_is_a_pair_that_loads_with_its_options(self, folder, stack):
+        for model in META[folder]["Models"]:
+            method, _, benchmark = model["Name"].partition("_")
+            assert method in PARTS.get(folder, (folder,)) and model["Benchmark"] == benchmark
+            assert model["In Collection"] == META[folder]["Collections"][0]["Name"]
+            for result in model["Results"]:
+                options = parse_options(result.get("Options", "").split())
+                assert load_run(model["Name"], options=options).name == model["Name"]
 
-    def test_readme_lists_every_config_and_its_links_exist(self, folder):
-        text = readme(folder)
-        rows = [row for row in tables(text, "") if set(row) >= {"config", "protocol", "tasks"}]
-        by_name = {re.match(r"\[([^]]+)\]", row["config"])[1]: row for row in rows}
-        models = metafile(folder)["Models"]
-        assert len(rows) == len(models)
-        for model in models:
-            row, meta = by_name[model["Name"]], model["Metadata"]
-            assert row["protocol"] == meta["Protocol"]
-            assert (row["tasks"], row["batch"]) == (str(meta["Tasks"]), str(meta["Batch Size"]))
-        for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text):
-            if not target.startswith("http"):
-                assert (ROOT / "configs" / folder / target).exists(), target
-        for config in re.findall(r"^(?:python|bash) \S+ (\S+)", text, re.M):
-            assert (ROOT / "configs" / f"{config}.py").is_file()
+    def test_measured_numbers_are_in_the_zoo_and_in_the_notes(self, folder):
+        results = [result for model in META[folder]["Models"] for result in model["Results"]]
+        assert len(of(folder, "Measured")) == len(results)
+        for result in results:
+            numbers = [shown(result, key) for key in result["Metrics"]]
+            assert any(all(n in row for n in numbers) for row in of(folder, "Measured"))
+            assert any(all(n in line for n in numbers) for line in RESULTS), (folder, numbers)
 
-    def test_measured_figures_are_the_same_everywhere(self, folder):
-        rows = tables(readme(folder), "Measured")
-        zoo = [
-            row
-            for row in tables(ZOO, "Measured")
-            if row["method"].endswith(f"](../../configs/{folder}/README.md)")
-        ]
-        results = measured(folder)
-        assert len(rows) == len(zoo) == len(results)
-        for name, result in results:
-            assert any(row["config"] == name and same_row(row, result) for row in rows), name
-            assert any(same_row(row, result) for row in zoo), name
-            figures = [shown(result, key) for key in result["Metrics"]]
-            assert any(all(f in line for f in figures) for line in RESULTS), (name, figures)
-
-    def test_published_figures_are_the_same_everywhere(self, folder):
-        rows = tables(readme(folder), "Published, not run here")
-        entries = published(folder)
-        assert len(rows) == len(entries)
-        zoo = [
-            row
-            for row in tables(ZOO, "Published: ")
-            if row["method"].endswith(f"](../../configs/{folder}/README.md)")
-        ]
-        cells = sum(
-            1 for row in zoo for key, cell in row.items() if key[0].isdigit() and cell != "–"
-        )
-        assert cells == len(entries)
-        for row, entry in zip(rows, entries, strict=True):
-            assert row["source"] == entry["Source"]
-            assert (row["data"], row["protocol"]) == (entry["Dataset"], entry["Protocol"])
-            assert row["measure"].split(" / ") == list(entry["Metrics"])
-            assert [number(n) for n in row["published"].split(" / ")] == [
-                *entry["Metrics"].values()
-            ]
-            split = entry["Protocol"].split(",")[0]
-            assert any(
-                line["source"] == entry["Source"] and line.get(split) == row["published"]
-                for line in zoo
-            ), entry
-
-    def test_no_table_mixes_published_and_measured(self, folder):
-        assert not any("published" in row for row in tables(readme(folder), "Measured"))
-        assert not any("seeds" in row for row in tables(readme(folder), "Published"))
+    def test_published_numbers_are_all_in_the_zoo(self, folder):
+        entries = META[folder]["Collections"][0]["Metadata"].get(PUBLISHED, [])
+        cells = [cell for row in of(folder, "Published: ") for cell in row[1:-1] if cell != "–"]
+        assert len(cells) == len(entries)
+        for entry in entries:
+            texts = [cell.replace("−", "-").split(" / ") for cell in cells]
+            assert [*entry["Metrics"].values()] in [[float(n) for n in text] for text in texts]

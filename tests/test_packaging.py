@@ -25,7 +25,7 @@ DISTRIBUTIONS = {
     "yaml": "pyyaml",
 }
 
-CONFIG = "configs/vdfd/packaging_test.py"
+CONFIG = "configs/benchmarks/packaging_test.py"
 TEMPLATE = "vdfd_seg/visualization/templates/packaging_test.html"
 
 
@@ -45,7 +45,7 @@ def built(tmp_path_factory):
     for path in ROOT.iterdir():
         if path.is_file():
             shutil.copy(path, source)
-    for name in (CONFIG, TEMPLATE, "configs/vdfd/__pycache__/old.pyc"):
+    for name in (CONFIG, TEMPLATE, "configs/benchmarks/__pycache__/old.pyc"):
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         (source / name).write_text("")
     # Left by an earlier build of a config that is gone.

@@ -15,7 +15,7 @@ from vdfd_seg.utils.paths import configs_dir
 
 
 def config(name):
-    return Config.fromfile(configs_dir() / "finetune" / f"{name}.py").model
+    return Config.fromfile(configs_dir() / "benchmarks" / f"{name}.py").model
 
 
 def networks():
@@ -23,10 +23,10 @@ def networks():
     tiny = tiny_config("unused")["model"]
     tiny["backbone"].update(strides=(1, 2, 2), dilations=(1, 1, 1))
     yield "tiny", tiny, 32
-    yield "digits", config("finetune_preact-r18-w8_1xb32-20e_digits-5-class"), 8
-    yield "digitscenes", config("finetune_deeplabv3_r18-d4_digitscenes-4-3"), 64
+    yield "digits", config("digits-class_5"), 8
+    yield "digitscenes", config("digitscenes_4-3"), 64
     # With AVX-512 the fault needs larger images.
-    model = config("finetune_deeplabv3_r18-d4_digitscenes-4-3")
+    model = config("digitscenes_4-3")
     model.backbone.update(base_channels=8, stem_channels=8, strides=(2, 2, 2), dilations=(1, 1, 1))
     model.decode_head.update(in_channels=32)
     yield "narrow", model, 256

@@ -152,7 +152,7 @@ def test_published_split_of_files(run, config_file, tmp_path):
 
 def test_classification(run, tmp_path):
     """The embedded digits; scikit-learn's set holds no image twice over the split."""
-    name = "finetune/finetune_preact-r18-w8_1xb32-20e_digits-5-task"
+    name = "digits-task_5"
     status, text = run(name, "--cfg-options", f"data_root={tmp_path / 'digits'}")
     assert status == 0, text
     assert len(rows(text)) == 5

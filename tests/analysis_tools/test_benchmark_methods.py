@@ -1,6 +1,6 @@
 """The methods of a table take turns in one process, in their second step."""
 
-NAME = "preact-r18-w8_1xb32-20e_digits-5-task"
+BENCHMARK = "digits-task_5"
 
 
 def test_table(tool, tmp_path, capsys):
@@ -12,17 +12,17 @@ def test_table(tool, tmp_path, capsys):
         lines = capsys.readouterr().out.split("|---|---|---|---|---|")[1].splitlines()[1:]
         return [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
 
-    found = rows(*(f"{method}/{method}_{NAME}" for method in ("finetune", "lwf", "vdfd")))
+    found = rows(*(f"{method}_{BENCHMARK}" for method in ("finetune", "lwf", "vdfd")))
     assert [row[0] for row in found] == ["FineTune", "LwF", "VDFD"]
     assert float(found[0][2]) == 1.0
     assert all(float(row[1]) > 0 and row[4] == "not measured" for row in found)
     assert found[0][3] == "0 B" and found[1][3].endswith("KiB")
-    assert rows(f"finetune/finetune_{NAME}", "--memory")[0][4].endswith(("MiB", "GiB"))
+    assert rows(f"finetune_{BENCHMARK}", "--memory")[0][4].endswith(("MiB", "GiB"))
 
 
 def test_it_is_the_second_step_with_what_the_first_left(tool, tmp_path):
     options = {"data_root": str(tmp_path), "data_preparation.root": str(tmp_path)}
-    contender = tool.prepared(f"vdfd/vdfd_{NAME}", options, None, tmp_path)
+    contender = tool.prepared(f"vdfd_{BENCHMARK}", options, None, tmp_path)
     assert len(contender.learner.method.penalty.sizes) == 1
     before = [p.clone() for p in contender.learner.network.parameters()]
     contender.iterate(1)

@@ -13,6 +13,7 @@ from vdfd_seg.datasets import write_digits
 from vdfd_seg.engine import load_settings
 from vdfd_seg.errors import InputError
 from vdfd_seg.multi_run.plan import jobs_of, plan_runs
+from vdfd_seg.utils.paths import configs_dir
 
 METHODS = {
     "plain": {"type": "FineTune"},
@@ -161,6 +162,17 @@ class TestPlan:
         other.write_text(configs["ours"].read_text())
         runs = self.plan(tmp_path, configs["plain"], configs["ours"], other)
         assert [run.method for run in runs] == ["FineTune", "ours", "other"]
+
+    def test_a_benchmark_with_several_methods(self, tmp_path):
+        """Each run's config is what ``--method`` composes; a pair with its own file takes that."""
+        runs = self.plan(tmp_path, "digitscenes_4-3", methods=["mib", "plop"], share_first=True)
+        names = ["mib_digitscenes_4-3", "plop_digitscenes_4-3"]
+        assert [run.folder for run in runs] == [tmp_path / name / "seed_0" for name in names]
+        assert [run.method for run in runs] == ["MiB", "PLOP"] and runs[1].first is runs[0]
+        assert runs[1].write() == configs_dir() / "results/plop_digitscenes_4-3.py"
+        saved = load_settings(runs[0].write(), seed=0)
+        assert saved.name == names[0]
+        assert saved.config.to_dict() == runs[0].settings.config.to_dict()
 
     def test_jobs_hold_what_train_is_told(self, configs, tmp_path):
         options = ["train_cfg.max_epochs=1"]

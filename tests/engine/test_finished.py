@@ -42,4 +42,4 @@ def test_a_missing_step_is_named(finished, tmp_path):
 
 def test_a_segmentation_config_is_refused(tmp_path):
     with pytest.raises(InputError, match="is not of a classifier"):
-        FinishedRun("finetune/finetune_deeplabv3_r18-d4_digitscenes-4-3", tmp_path)
+        FinishedRun("finetune_digitscenes_4-3", tmp_path)

@@ -5,7 +5,7 @@ import pytest
 RESULTS = {
     "schema": 1,
     "method": "vdfd",
-    "config": "configs/vdfd/vdfd_toy.py",
+    "config": "vdfd_toy",
     "seed": 0,
     "protocol": {
         "name": "toy 2-1",

@@ -6,11 +6,12 @@ import pytest
 import torch
 
 from tests.guides import blocks, shown
+from tests.methods import test_contract as contract
 from tests.test_resume import differences
 from tests.tiny import changed, tiny_classifier_config, tiny_config, write_config
 from vdfd_seg.cli import run_command
 from vdfd_seg.datasets import write_digits
-from vdfd_seg.engine import load_settings
+from vdfd_seg.engine import load_run
 from vdfd_seg.errors import InputError
 from vdfd_seg.methods import build_method
 from vdfd_seg.protocols import build_protocol
@@ -19,6 +20,20 @@ from vdfd_seg.registry import METHODS
 CONFIG = {"type": "PrototypeRehearsal", "weight": 0.5}
 PAGE, MODULE, NAME = "write_a_method.md", "prototype_rehearsal", "PrototypeRehearsal"
 REGISTERED = METHODS.module_dict
+
+# What every method of the package promises, the example does.
+start, second = contract.start, contract.second
+globals().update({key: test for key, test in vars(contract).items() if key.startswith("test_")})
+
+
+@pytest.fixture
+def name():
+    return NAME
+
+
+@pytest.fixture(params=["segmentation", "task", "class"])
+def case(request):
+    return request.param
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +67,8 @@ def with_method(base):
 def test_it_is_short_and_the_page_s_config_loads(folder):
     lines = blocks(PAGE)["prototype_rehearsal.py"].splitlines()
     assert len([line for line in lines if line.strip()]) <= 60
-    settings = load_settings(folder / "rehearsal.py")
+    settings = load_run("digitscenes_4-3", folder / "rehearsal.py")
+    assert settings.name == "rehearsal_digitscenes_4-3"
     assert type(settings.method()).__name__ == "PrototypeRehearsal"
 
 

@@ -13,8 +13,8 @@ class TestResolveConfig:
     def configs(self, tmp_path, monkeypatch):
         folder = tmp_path / "packaged"
         for name in (
-            "vdfd/vdfd_deeplabv3_voc-11-5.py",
-            "finetune/finetune_deeplabv3_voc-11-5.py",
+            "benchmarks/voc_11-5.py",
+            "results/vdfd_voc_11-5.py",
             "_base_/default_runtime.py",
         ):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -29,11 +29,13 @@ class TestResolveConfig:
     @pytest.mark.parametrize("suffix", ["", ".py"])
     def test_name_below_the_packaged_configs(self, configs, prefix, suffix):
         # The name has a dot-free stem, but '11-5.py' must not be cut at other characters.
-        found = paths.resolve_config(f"{prefix}vdfd/vdfd_deeplabv3_voc-11-5{suffix}")
-        assert found == configs / "vdfd/vdfd_deeplabv3_voc-11-5.py"
+        found = paths.resolve_config(f"{prefix}benchmarks/voc_11-5{suffix}")
+        assert found == configs / "benchmarks/voc_11-5.py"
+        if prefix == "":
+            assert paths.resolve_config(f"voc_11-5{suffix}") == found
 
     def test_existing_path_wins(self, configs):
-        mine = Path("configs/vdfd/vdfd_deeplabv3_voc-11-5.py")
+        mine = Path("configs/benchmarks/voc_11-5.py")
         mine.parent.mkdir(parents=True)
         mine.write_text("mine = 1")
         assert paths.resolve_config(mine).read_text() == "mine = 1"
@@ -41,9 +43,9 @@ class TestResolveConfig:
     @pytest.mark.parametrize(
         "wrong, nearest",
         [
-            ("vdfd/vdfd_deeplabv3_voc-11-6.py", "vdfd/vdfd_deeplabv3_voc-11-5.py"),
-            ("vdfd/vdfd_deplabv3_voc-11-5", "vdfd/vdfd_deeplabv3_voc-11-5.py"),
-            ("finetune_deeplabv3_voc-11-5.py", "finetune/finetune_deeplabv3_voc-11-5.py"),
+            ("benchmarks/voc_11-6.py", "voc_11-5"),
+            ("vox_11-5", "voc_11-5"),
+            ("vdfd_vox_11-5", "vdfd_voc_11-5"),
         ],
     )
     def test_nearest_names(self, wrong, nearest):

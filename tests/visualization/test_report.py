@@ -47,7 +47,7 @@ def test_names_runs_classes_protocol_and_command(comparison, fake_runs):
         *("finetune", "mib", "vdfd"),
         *fake_runs.CLASSES,
         *("toy 3-2-2", "class-incremental", "overlap", "f1a9" * 4, "2.13.0"),
-        "python tools/train.py configs/mib/mib_toy.py --seed 0",
+        "python tools/train.py toy --method mib --seed 0",
         "task 1: classes: chair, dog & wolf",
     ):
         assert shown in words, shown

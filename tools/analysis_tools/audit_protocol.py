@@ -14,28 +14,29 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from mmengine.config import Config
+
 from vdfd_seg.cli import EXIT_BAD_INPUT, run_guarded
-from vdfd_seg.cli.arguments import add_options_argument
+from vdfd_seg.cli.arguments import add_config_arguments
 
 SHOWN = 5
 
 
 def parser() -> argparse.ArgumentParser:
     parse = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parse.add_argument("config", help="config file, or its name among the packaged configs")
+    add_config_arguments(parse)
     parse.add_argument(
         "--names", metavar="FILE",
         help="compare names alone, one a line; of the config only its protocol is needed "
         "(domain-incremental protocols with a domain_split)",
     )  # fmt: skip
-    add_options_argument(parse)
     return parse
 
 
 def open_config(args):
     """The protocol and its images, as the arguments ask for."""
     from vdfd_seg.datasets.segmentation.audit import named_data
-    from vdfd_seg.engine import load_settings
+    from vdfd_seg.engine import load_run
     from vdfd_seg.engine.input.data import open_data
     from vdfd_seg.engine.input.settings import load_protocol
     from vdfd_seg.engine.run.environment import set_up
@@ -44,7 +45,9 @@ def open_config(args):
     path = resolve_config(args.config)
     if args.names:
         return named_data(load_protocol(path, args.cfg_options), args.names)
-    settings = load_settings(path, args.cfg_options)
+    # Which method trains does not matter: a benchmark is enough.
+    own = args.method or "method" in Config.fromfile(path, import_custom_modules=False)
+    settings = load_run(path, args.method if own else "finetune", args.cfg_options)
     set_up()
     return open_data(settings, strict=False)
 

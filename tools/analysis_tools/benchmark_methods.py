@@ -32,7 +32,7 @@ from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmengine.runner import Runner
 
 from vdfd_seg.cli import run_guarded
-from vdfd_seg.engine import load_settings
+from vdfd_seg.engine import load_run
 from vdfd_seg.engine.input.data import open_data
 from vdfd_seg.engine.run.environment import set_up
 from vdfd_seg.engine.run.step import StepTrainer
@@ -41,7 +41,6 @@ from vdfd_seg.hooks import MethodHook
 from vdfd_seg.methods.common.training_memory import held_bytes
 from vdfd_seg.models import ContinualLearner
 from vdfd_seg.utils.checkpoint import load_step, to_plain
-from vdfd_seg.utils.paths import resolve_config
 
 
 @dataclass
@@ -72,7 +71,7 @@ def prepared(path: str, options: dict, start: dict | None, folder: Path) -> Cont
         start: A finished step 0 whose weights to begin with; None for initial weights.
         folder: Where nothing is written, but a trainer wants to know.
     """
-    settings = load_settings(resolve_config(path), options)
+    settings = load_run(path, options=options)
     data = open_data(settings)
     learner, context = StepTrainer(settings, data, 0, None, folder).prepare(
         start["state_dict"] if start else None

@@ -94,16 +94,15 @@ def digits_blocks(args: argparse.Namespace, device: torch.device, overs: Sequenc
 
 def run_blocks(args: argparse.Namespace, device: torch.device, overs: Sequence[str]) -> Iterator:
     """The network of a run's step, on that step's training images in random order."""
-    from vdfd_seg.engine import load_settings
+    from vdfd_seg.engine import load_run
     from vdfd_seg.engine.input.data import open_data
     from vdfd_seg.engine.run.environment import set_up
     from vdfd_seg.engine.run.testing import load_learner
     from vdfd_seg.utils.checkpoint import load_step
-    from vdfd_seg.utils.paths import resolve_config
 
     set_up()
     options = {} if args.data_root is None else {"data_root": args.data_root}
-    settings = load_settings(resolve_config(args.config), options)
+    settings = load_run(args.config, options=options)
     saved = load_step(args.checkpoint)
     step = saved["meta"]["step"]
     data = open_data(settings)

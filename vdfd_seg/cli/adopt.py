@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-from vdfd_seg.cli.arguments import add_options_argument
+from vdfd_seg.cli.arguments import add_config_arguments, settings_of
 from vdfd_seg.utils.environment import quiet_imports
 
 
@@ -13,7 +13,7 @@ def parser() -> argparse.ArgumentParser:
         description="Take a network that mmsegmentation trained as step 0 of a sequence. Its file "
         "is read without executing what is in it."
     )
-    parse.add_argument("config", help="config file, or its name among the packaged configs")
+    add_config_arguments(parse)
     parse.add_argument("checkpoint", help="the network's .pth file")
     parse.add_argument(
         "--images", required=True, metavar="DIR",
@@ -21,7 +21,6 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     parse.add_argument("--work-dir", help="where to write; default work_dirs/CONFIG_NAME")
     parse.add_argument("--seed", type=int, help="default: the config's")
-    add_options_argument(parse)
     return parse
 
 
@@ -33,13 +32,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     args = parser().parse_args(argv)
     with quiet_imports():
-        from vdfd_seg.engine import load_settings
         from vdfd_seg.engine.run.adopt import adopt
-        from vdfd_seg.utils.paths import resolve_config
 
-    settings = load_settings(resolve_config(args.config), args.cfg_options, args.seed)
+    settings = settings_of(args, args.seed)
     work_dir = settings.work_dir(args.work_dir)
     written = adopt(settings, args.checkpoint, args.images, work_dir)
     print(f"step 0: {written}")
-    print(f"go on:  train {args.config} --work-dir {work_dir} --resume")
+    method = f" --method {args.method}" if args.method else ""
+    print(f"go on:  train {args.config}{method} --work-dir {work_dir} --resume")
     return 0

@@ -2,9 +2,11 @@
 
 import argparse
 
+METHOD = "the method of a benchmark, and its options (method.K=V)"
 
-def add_options_argument(parse: argparse.ArgumentParser) -> None:
-    """Add ``--cfg-options``."""
+
+def add_config_arguments(parse: argparse.ArgumentParser) -> None:
+    """Add the config, ``--method`` and ``--cfg-options``."""
     from mmengine.config import DictAction
 
     class Options(DictAction):
@@ -16,14 +18,38 @@ def add_options_argument(parse: argparse.ArgumentParser) -> None:
                     parser.error(f"argument {option_string}: '{text}' is not of the form KEY=VALUE")
             super().__call__(parser, namespace, values, option_string)
 
+    class Method(Options):
+        """A name, then options of the method."""
+
+        def __call__(self, parser, namespace, values, option_string=None):
+            name, *options = values
+            super().__call__(parser, namespace, options, option_string)
+            options = {f"method.{key}": value for key, value in namespace.method.items()}
+            namespace.method, namespace.method_options = name, options
+
+    parse.add_argument("config", help="a benchmark or a config: a file, or a packaged one's name")
+    parse.add_argument("--method", nargs="+", action=Method, metavar=("NAME", "K=V"), help=METHOD)
+    parse.set_defaults(method_options={})
     parse.add_argument(
         "--cfg-options", nargs="+", action=Options, default={}, metavar="K=V",
         help="override config keys",
     )  # fmt: skip
 
 
-def add_run_arguments(parse: argparse.ArgumentParser) -> None:
-    """Add ``--cfg-options``, ``--launcher`` and the local rank that launchers pass."""
-    add_options_argument(parse)
+def add_launcher_arguments(parse: argparse.ArgumentParser) -> None:
+    """Add ``--launcher`` and the local rank that launchers pass."""
     parse.add_argument("--launcher", choices=("none", "pytorch", "slurm"), default="none")
     parse.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
+
+
+def settings_of(args: argparse.Namespace, seed: int | None = None, amp: bool = False):
+    """The checked settings that :func:`add_config_arguments`'s arguments mean.
+
+    Raises:
+        InputError: See :func:`vdfd_seg.engine.load_run`.
+    """
+    from vdfd_seg.engine import load_run
+
+    return load_run(
+        args.config, args.method, {**args.method_options, **args.cfg_options}, seed, amp
+    )

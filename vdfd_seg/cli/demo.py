@@ -8,13 +8,9 @@ from typing import Any
 from vdfd_seg.multi_run.processes import run_jobs
 from vdfd_seg.utils.environment import quiet_imports
 
-RUNS = (
-    ("finetune", "finetune/finetune_deeplabv3_r18-d4_digitscenes-4-3"),
-    ("finetune_unce", "finetune/finetune-unce_deeplabv3_r18-d4_digitscenes-4-3"),
-    ("vdfd_unce", "vdfd/vdfd_deeplabv3_r18-d4_digitscenes-4-3"),
-    ("vdfd_plus_unce", "vdfd_plus/vdfd-plus_deeplabv3_r18-d4_digitscenes-4-3"),
-)
-"""Folder and config of each run; all begin from the first one's step 0."""
+BENCHMARK = "digitscenes_4-3"
+METHODS = ("finetune", "unce", "vdfd", "vdfd-plus")
+"""All start from the first one's step 0."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -55,7 +51,7 @@ def plan(out: Path, seeds: Sequence[int], iters: int | None = None) -> list:
     """
     from vdfd_seg.engine import load_settings
     from vdfd_seg.multi_run.plan import Run
-    from vdfd_seg.utils.paths import resolve_config
+    from vdfd_seg.utils.paths import resolve_run
 
     changes: dict[str, Any] = {
         "log_level": "WARNING",
@@ -67,12 +63,13 @@ def plan(out: Path, seeds: Sequence[int], iters: int | None = None) -> list:
     runs = []
     for seed in seeds:
         first = None
-        for name, config in RUNS:
-            path = resolve_config(config)
-            settings = load_settings(path, seed=seed)
+        for name in METHODS:
+            path, fragment = resolve_run(BENCHMARK, name)
+            settings = load_settings(path, seed=seed, fragment=fragment)
             method = settings.config.get("method_name") or settings.config.method.type
             title = f"{method}, seed {seed}" if len(seeds) > 1 else method
             folder = out / f"{name}_seed{seed}"
-            runs.append(Run(settings, path, folder, title, method, changes, first=first))
+            files = [path, fragment] if fragment else [path]
+            runs.append(Run(settings, files, folder, title, method, changes, first=first))
             first = first or runs[-1]
     return runs

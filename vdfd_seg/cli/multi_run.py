@@ -19,6 +19,9 @@ def parser() -> argparse.ArgumentParser:
         "and compare them. What an earlier start finished is kept, what it began is gone on with."
     )
     parse.add_argument("configs", nargs="+", metavar="CONFIG", help="as in train")
+    parse.add_argument(
+        "--methods", nargs="+", default=[], metavar="NAME", help="each config with each of these"
+    )
     parse.add_argument("--seeds", type=int, nargs="+", default=[0], help="default: 0")
     parse.add_argument(
         "--orders", type=int, default=0, metavar="N",
@@ -53,16 +56,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise InputError(f"--{key} {getattr(args, key)} must be at least {least}.")
     with quiet_imports():
         from vdfd_seg.multi_run.plan import jobs_of, plan_runs
-        from vdfd_seg.utils.paths import resolve_config
 
     runs = plan_runs(
-        [resolve_config(config) for config in args.configs],
+        args.configs,
         Path(args.work_dir),
         args.seeds,
         args.orders,
         args.share_first,
         args.cfg_options,
         say=print,
+        methods=args.methods,
     )
     jobs = jobs_of(runs, args.overwrite)
     print(f"{len(runs)} runs, {len(runs) - len(jobs)} of them finished already", flush=True)

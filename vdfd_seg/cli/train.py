@@ -4,7 +4,7 @@ import argparse
 import os
 from collections.abc import Sequence
 
-from vdfd_seg.cli.arguments import add_run_arguments
+from vdfd_seg.cli.arguments import add_config_arguments, add_launcher_arguments, settings_of
 from vdfd_seg.errors import InputError, LostProcessError, Stopped, StorageError
 from vdfd_seg.utils.environment import quiet_imports
 from vdfd_seg.utils.files import is_storage_error
@@ -13,7 +13,7 @@ from vdfd_seg.utils.files import is_storage_error
 def parser() -> argparse.ArgumentParser:
     """Arguments of the command."""
     parse = argparse.ArgumentParser(description="Train a continual sequence, step after step.")
-    parse.add_argument("config", help="config file, or its name among the packaged configs")
+    add_config_arguments(parse)
     parse.add_argument("--work-dir", help="where to write; default work_dirs/CONFIG_NAME")
     parse.add_argument("--resume", action="store_true", help="go on with what the work dir holds")
     parse.add_argument("--overwrite", action="store_true", help="delete what the work dir holds")
@@ -24,7 +24,7 @@ def parser() -> argparse.ArgumentParser:
     parse.add_argument("--seed", type=int, help="default: the config's")
     parse.add_argument("--amp", action="store_true", help="automatic mixed precision (bfloat16)")
     parse.add_argument("--dry-run", action="store_true", help="try one batch, count, and stop")
-    add_run_arguments(parse)
+    add_launcher_arguments(parse)
     return parse
 
 
@@ -42,15 +42,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     with quiet_imports():
         from mmengine.dist import is_main_process
 
-        from vdfd_seg.engine import load_settings, train_sequence
+        from vdfd_seg.engine import train_sequence
         from vdfd_seg.engine.input.dry_run import dry_run
         from vdfd_seg.engine.input.settings import command_line, parse_steps
         from vdfd_seg.evaluation import format_table
-        from vdfd_seg.utils.paths import resolve_config
         from vdfd_seg.utils.signals import listening, lost_process, requeue
         from vdfd_seg.visualization import write_report
 
-    settings = load_settings(resolve_config(args.config), args.cfg_options, args.seed, args.amp)
+    settings = settings_of(args, args.seed, args.amp)
     steps = None
     if args.steps is not None:
         steps = parse_steps(args.steps, len(settings.protocol.tasks))

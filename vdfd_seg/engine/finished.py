@@ -6,19 +6,19 @@ from typing import Any
 from torch import nn
 
 from vdfd_seg.engine.input.data import open_data
-from vdfd_seg.engine.input.settings import load_settings
+from vdfd_seg.engine.input.settings import load_run
 from vdfd_seg.engine.networks import finished_network
 from vdfd_seg.engine.run.environment import set_up
 from vdfd_seg.errors import InputError
 from vdfd_seg.utils.checkpoint import load_step
-from vdfd_seg.utils.paths import resolve_config, step_name
+from vdfd_seg.utils.paths import step_name
 
 
 class FinishedRun:
     """The data of a classification run, its checkpoints and its networks.
 
     Args:
-        config: Its config: a file, or a name among those of the package.
+        config: Its config: a file, or a name as in train.
         work_dir: Where its checkpoints are.
         options: Changes to the config.
 
@@ -35,7 +35,7 @@ class FinishedRun:
 
     def __init__(self, config: str, work_dir: Path, options: dict | None = None):
         set_up()
-        settings = load_settings(resolve_config(config), options or {})
+        settings = load_run(config, options=options)
         if settings.protocol.problem != "classification":
             raise InputError(f"'{config}' is not of a classifier.")
         self._model = settings.config.model

@@ -12,7 +12,8 @@ from vdfd_seg.engine.run.environment import set_up
 from vdfd_seg.errors import InputError, warn
 from vdfd_seg.inference.classes import ClassPredictor
 from vdfd_seg.inference.masks import Predictor
-from vdfd_seg.methods import FineTune, Method, build_method
+from vdfd_seg.methods import Method, build_method
+from vdfd_seg.methods.finetune import FineTune
 from vdfd_seg.models import ContinualLearner, adapter_of
 from vdfd_seg.models.classifier import ROTATIONS
 from vdfd_seg.registry import METHODS

@@ -1,31 +1,29 @@
-"""Continual-learning methods, one file each."""
+"""Continual-learning methods, one file each: a module here is imported, and its class offered."""
 
+import importlib
 import inspect
+import pkgutil
 from collections.abc import Mapping
 
 from vdfd_seg.errors import InputError, unknown_name
 from vdfd_seg.methods.common.base import Method
 from vdfd_seg.methods.common.context import TaskContext
 from vdfd_seg.methods.common.options import one_of
-from vdfd_seg.methods.ewc import EWC
-from vdfd_seg.methods.finetune import FineTune
-from vdfd_seg.methods.icarl import ICaRL
-from vdfd_seg.methods.ilt import ILT
-from vdfd_seg.methods.joint import Joint
-from vdfd_seg.methods.lwf import LwF
-from vdfd_seg.methods.lwf_mc import LwFMC
-from vdfd_seg.methods.mas import MAS
-from vdfd_seg.methods.mib import MiB
-from vdfd_seg.methods.plop import PLOP
-from vdfd_seg.methods.rcil import RCIL
-from vdfd_seg.methods.si import SI
-from vdfd_seg.methods.vdfd import VDFD
-from vdfd_seg.methods.vdfd_plus import VDFDPlus
 from vdfd_seg.models.growth import INITIALISATIONS
 from vdfd_seg.registry import METHODS
 
 COMMON = ("unbiased_loss", "new_rows", "fuse")
 """Options of every method, for which its class has a default."""
+
+for _found in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{_found.name}")
+
+
+def __getattr__(name: str) -> type[Method]:
+    """A registered method by its name, as in ``from vdfd_seg.methods import MiB``."""
+    if name in METHODS.module_dict:
+        return METHODS.module_dict[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def build_method(cfg: dict) -> Method:
@@ -66,22 +64,4 @@ def _check_arguments(kind: type, arguments: dict) -> None:
             raise unknown_name(f"key in method {kind.__name__}", key, known)
 
 
-__all__ = [
-    "EWC",
-    "ILT",
-    "MAS",
-    "PLOP",
-    "RCIL",
-    "SI",
-    "VDFD",
-    "FineTune",
-    "ICaRL",
-    "Joint",
-    "LwF",
-    "LwFMC",
-    "Method",
-    "MiB",
-    "TaskContext",
-    "VDFDPlus",
-    "build_method",
-]
+__all__ = ["Method", "TaskContext", "build_method"]

@@ -15,6 +15,7 @@ from vdfd_seg.evaluation import load_results
 from vdfd_seg.multi_run.processes import Job, vdfd_seg_command
 from vdfd_seg.protocols import build_protocol, random_orders
 from vdfd_seg.utils.files import atomic_write_text, writable_dir
+from vdfd_seg.utils.paths import resolve_run, run_name
 
 RECORD = "multi_run.json"
 
@@ -25,7 +26,7 @@ class Run:
 
     Attributes:
         settings: The config, as it will be trained.
-        config: Its file.
+        files: Its files, a config or a benchmark and a method's.
         folder: The run's work dir.
         name: What tables and reports call it.
         method: What it is grouped by.
@@ -36,7 +37,7 @@ class Run:
     """
 
     settings: Settings
-    config: Path
+    files: Sequence[Path]
     folder: Path
     name: str
     method: str
@@ -90,33 +91,34 @@ class Run:
                 )
 
     def write(self) -> Path:
-        """Write its record and, where it differs from its config, a config; the config's path."""
+        """Write its record and, where it is more than one file, a config; the config's path."""
         writable_dir(self.folder, "work dir")
         atomic_write_text(self.folder / RECORD, json.dumps(self.record(), indent=1) + "\n")
-        if not self.changes:
-            return self.config
-        # The same file name: a run is called by it.
-        path = self.folder / "config" / self.config.name
+        if not self.changes and len(self.files) == 1:
+            return self.files[0]
+        # A run is called by the name of its file.
+        path = self.folder / "config" / f"{self.settings.name}.py"
         path.parent.mkdir(exist_ok=True)
-        lines = [f"_base_ = [{str(self.config.resolve())!r}]"]
+        lines = [f"_base_ = {[str(file.resolve()) for file in self.files]}"]
         lines += [f"{key} = {value!r}" for key, value in self.changes.items()]
         atomic_write_text(path, "\n".join(lines) + "\n")
         return path
 
 
 def plan_runs(
-    configs: Sequence[Path],
+    configs: Sequence[str | Path],
     work_dir: Path,
     seeds: Sequence[int],
     orders: int = 0,
     share_first: bool = False,
     options: Sequence[str] = (),
     say: Callable[[str], None] = print,
+    methods: Sequence[str] = (),
 ) -> list[Run]:
     """Every config with every seed and order, in the folders ``CONFIG[/order_N]/seed_S``.
 
     Args:
-        configs: Config files.
+        configs: Configs or benchmarks: files, or names of packaged ones.
         work_dir: Where the runs go.
         seeds: The seeds.
         orders: How many random orders of the classes or domains; 0 for the configs' own.
@@ -125,6 +127,7 @@ def plan_runs(
             network and first task.
         options: ``--cfg-options``, as given.
         say: Told which methods do not share.
+        methods: With each of these methods; none for configs with their own.
 
     Returns:
         The runs; one that others begin from comes before them.
@@ -133,7 +136,9 @@ def plan_runs(
         InputError: For a config that cannot be used, two of the same name, a seed given twice, or
             orders that the options fix.
     """
-    named: dict[str, list] = {"config": [path.stem for path in configs], "seed": list(seeds)}
+    chosen: Sequence[str | None] = methods or [None]
+    pairs = [resolve_run(config, method) for config in configs for method in chosen]
+    named: dict[str, list] = {"config": [run_name(*pair) for pair in pairs], "seed": list(seeds)}
     for what, values in named.items():
         twice = [value for value in values if values.count(value) > 1]
         if twice:
@@ -141,31 +146,32 @@ def plan_runs(
     if orders and any(option.split("=")[0] == "protocol.order" for option in options):
         raise InputError("--orders draws protocol.order, which --cfg-options sets; give one.")
     parsed = parse_options(options)
-    loaded = [load_settings(path, parsed) for path in configs]
-    methods = [s.config.get("method_name") or s.config.method.type for s in loaded]
-    methods = [
-        name if methods.count(name) == 1 else settings.name
-        for name, settings in zip(methods, loaded, strict=True)
+    loaded = [load_settings(path, parsed, fragment=fragment) for path, fragment in pairs]
+    titles = [s.config.get("method_name") or s.config.method.type for s in loaded]
+    titles = [
+        name if titles.count(name) == 1 else settings.name
+        for name, settings in zip(titles, loaded, strict=True)
     ]
     drawn = {}
     if orders:
-        for path, settings in zip(configs, loaded, strict=True):
+        for settings in loaded:
             protocol = settings.config.protocol.to_dict()
-            drawn[path] = random_orders(protocol, settings.protocol, orders)
+            drawn[settings.name] = random_orders(protocol, settings.protocol, orders)
     runs = []
     for number in range(1, orders + 1) if orders else [None]:
         for seed in seeds:
             first = None
-            for path, method in zip(configs, methods, strict=True):
-                settings = load_settings(path, parsed, seed)
-                folder, name, changes = work_dir / path.stem, f"{method}, seed {seed}", {}
+            for (path, fragment), method in zip(pairs, titles, strict=True):
+                settings = load_settings(path, parsed, seed, fragment=fragment)
+                folder, name, changes = work_dir / settings.name, f"{method}, seed {seed}", {}
                 if number is not None:
-                    changes = {"protocol": drawn[path][number - 1]}
+                    changes = {"protocol": drawn[settings.name][number - 1]}
                     settings.config.merge_from_dict(changes)
                     settings.protocol = build_protocol(settings.config.protocol)
                     folder, name = folder / f"order_{number}", f"{name}, order {number}"
                 folder = folder / f"seed_{seed}"
-                run = Run(settings, path, folder, name, method, changes, options, number)
+                files = [path, fragment] if fragment else [path]
+                run = Run(settings, files, folder, name, method, changes, options, number)
                 if first is None:
                     first = run
                 elif share_first:

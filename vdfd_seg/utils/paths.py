@@ -1,9 +1,10 @@
 """Where configs and checkpoints are."""
 
 import difflib
+import re
 from pathlib import Path
 
-from vdfd_seg.errors import InputError
+from vdfd_seg.errors import InputError, unknown_name
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -35,9 +36,10 @@ def configs_dir() -> Path:
 def resolve_config(path_or_name: str | Path) -> Path:
     """The config file that an argument means.
 
-    A file that exists wins. Otherwise the argument is a path below
-    :func:`configs_dir`, with or without a leading ``configs/`` and with or without
-    ``.py``: ``vdfd/NAME``, ``vdfd/NAME.py`` and ``configs/vdfd/NAME.py`` are the same.
+    A file that exists wins. Otherwise the argument is the name of a benchmark or of a result, or
+    a path below :func:`configs_dir`, with or without a leading ``configs/`` and with or without
+    ``.py``. The VOC splits that the literature calls 10-5 and 10-1 are 11-5 and 11-1 here; both
+    names are taken.
 
     Args:
         path_or_name: What the user gave.
@@ -56,15 +58,77 @@ def resolve_config(path_or_name: str | Path) -> Path:
     parts = path.parts[1:] if path.parts[:1] == ("configs",) else path.parts
     # A name stays below the folder: '/' and '..' belong to paths, which do not exist.
     if parts and not path.is_absolute() and ".." not in parts:
-        inside = folder.joinpath(*parts)
-        for candidate in (inside, inside.with_name(f"{inside.name}.py")):
-            if candidate.is_file():
-                return candidate
+        name = re.sub(r"(?<![a-z])(voc(-small)?_)10-(?=[15](?!\d))", r"\g<1>11-", "/".join(parts))
+        for shelf in (folder, folder / "benchmarks", folder / "results"):
+            for candidate in (shelf / name, shelf / f"{name}.py"):
+                if candidate.is_file():
+                    return candidate
 
     what = "is a folder, not a config file" if path.is_dir() else "does not exist"
     near = _nearest("/".join(parts), folder)
     hint = f" Did you mean {' or '.join(near)}?" if near else ""
     raise InputError(f"config '{path_or_name}' {what}.{hint} The configs are in {folder}.")
+
+
+def method_names() -> list[str]:
+    """Names of the methods that have settings of their own in ``configs/methods``."""
+    return sorted(path.parent.name for path in configs_dir().glob("methods/*/default.py"))
+
+
+def method_file(method: str, benchmark: str) -> Path:
+    """The file of ``configs/methods/METHOD`` that is for a benchmark.
+
+    That with the longest name which the benchmark's name is, or begins with before a ``-`` or
+    ``_``; ``default.py`` if there is none.
+
+    Raises:
+        InputError: For an unknown method, with the nearest names.
+    """
+    if method not in method_names():
+        raise unknown_name("method", method, method_names())
+    default = configs_dir() / "methods" / method / "default.py"
+    fitting = [f for f in default.parent.glob("*.py") if re.match(rf"{f.stem}([-_]|$)", benchmark)]
+    return max(fitting, key=lambda file: len(file.stem), default=default)
+
+
+def resolve_run(config: str | Path, method: str | Path | None = None) -> tuple[Path, Path | None]:
+    """The files that a benchmark and a method, or a whole config, are made of.
+
+    ``configs/results/METHOD_BENCHMARK.py`` where there is one, else the benchmark and
+    :func:`method_file`. The name of a run, ``METHOD_BENCHMARK``, means the same pair.
+
+    Args:
+        config: A config or a benchmark, see :func:`resolve_config`, or the name of a run.
+        method: One of :func:`method_names`, or a file with a ``method``; None for a config that
+            has its own.
+
+    Returns:
+        The config, and the file with the method's settings or None where the config has them.
+
+    Raises:
+        InputError: For an unknown name, with the nearest ones.
+    """
+    if method is None:
+        own, _, benchmark = str(config).partition("_")
+        if own in method_names() and not Path(config).is_file():
+            return resolve_run(benchmark, own)
+        return resolve_config(config), None
+    path = resolve_config(config)
+    if Path(method).suffix == ".py":
+        return path, resolve_config(method)
+    fragment = method_file(str(method), path.stem)
+    pair = configs_dir() / "results" / f"{method}_{path.name}"
+    if path.parent == configs_dir() / "benchmarks" and pair.is_file():
+        return pair, None
+    return path, fragment
+
+
+def run_name(config: Path, fragment: Path | None = None) -> str:
+    """What a run of :func:`resolve_run`'s files is called: ``METHOD_BENCHMARK``."""
+    if fragment is None:
+        return config.stem
+    packaged = (fragment.parent / "default.py").exists()
+    return f"{fragment.parent.name if packaged else fragment.stem}_{config.stem}"
 
 
 def find_checkpoints(
@@ -107,21 +171,8 @@ def step_name(step: int) -> str:
 
 
 def _nearest(name: str, folder: Path, count: int = 3) -> list[str]:
-    """The names of runnable configs that are most like ``name``, the nearest first."""
-    names = [
-        path.relative_to(folder).as_posix()
-        for path in sorted(folder.rglob("*.py"))
-        if "_base_" not in path.parts
-    ]
-    wanted = name.removesuffix(".py").lower()
-    file = wanted.rpartition("/")[2]
-
-    def likeness(candidate: str) -> float:
-        # The right file in the wrong folder counts as much as a slip in the name.
-        candidate = candidate.removesuffix(".py").lower()
-        whole = difflib.SequenceMatcher(None, wanted, candidate).ratio()
-        last = difflib.SequenceMatcher(None, file, candidate.rpartition("/")[2]).ratio()
-        return max(whole, last)
-
-    scored = sorted(((likeness(item), item) for item in names), key=lambda pair: -pair[0])
-    return [item for score, item in scored[:count] if score >= 0.6]
+    """The names of benchmarks and results that are most like ``name``, the nearest first."""
+    names = [path.stem for path in sorted(folder.glob("benchmarks/*.py"))]
+    names += [path.stem for path in sorted(folder.glob("results/*.py"))]
+    wanted = name.removesuffix(".py").rpartition("/")[2].lower()
+    return difflib.get_close_matches(wanted, names, count, cutoff=0.6)

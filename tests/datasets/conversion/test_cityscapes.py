@@ -8,14 +8,13 @@ from tests import fake_cityscapes as fake
 from tools.dataset_converters import cityscapes as tool
 from vdfd_seg.datasets.conversion.cityscapes import convert_cityscapes, train_id_table
 from vdfd_seg.datasets.segmentation.source import open_source
-from vdfd_seg.engine import load_settings
+from vdfd_seg.engine import load_run
 from vdfd_seg.engine.input.data import open_data
 from vdfd_seg.errors import InputError
 from vdfd_seg.protocols.cityscapes import CITIES, CLASSES
-from vdfd_seg.utils.paths import resolve_config
 
 SIZES = {city: 2 + index % 4 for index, city in enumerate(CITIES)}
-CONFIG = "finetune/finetune_deeplabv3_r101-d16_2xb12-50e_cityscapes-{}-512x512"
+BENCHMARK = "cityscapes_{}"
 
 
 @pytest.fixture(scope="module")
@@ -27,9 +26,7 @@ def root(tmp_path_factory):
 
 def opened(root, name, **options):
     changes = {f"protocol.{key}": value for key, value in options.items()}
-    settings = load_settings(
-        resolve_config(CONFIG.format(name)), {"data_root": str(root), **changes}
-    )
+    settings = load_run(BENCHMARK.format(name), "finetune", {"data_root": str(root), **changes})
     return settings, open_data(settings, progress=False)
 
 
@@ -169,6 +166,6 @@ class TestDataset:
         convert_cityscapes(tmp_path)
         path = tmp_path / "gtFine/train/aachen/aachen_000001_000019_gtFine_labelTrainIds.png"
         Image.fromarray(np.full((8, 16), 19, np.uint8)).save(path)
-        settings = load_settings(resolve_config(CONFIG.format("1-1")), {"data_root": str(tmp_path)})
+        settings = load_run(BENCHMARK.format("1-1"), "finetune", {"data_root": str(tmp_path)})
         with pytest.raises(InputError, match="aachen_000001.* the id 19"):
             open_source(settings.config.train_dataloader.dataset, settings.protocol, False)

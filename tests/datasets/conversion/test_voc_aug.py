@@ -81,11 +81,9 @@ def test_voc_masks_win_and_keep_their_void(written):
 
 
 def test_the_shipped_config_reads_it(written, registered_modules):
-    from vdfd_seg.engine import load_settings
-    from vdfd_seg.utils.paths import resolve_config
+    from vdfd_seg.engine import load_run
 
-    path = resolve_config("finetune/finetune_deeplabv3_r101-d16_2xb12-30e_voc-10-5-512x512")
-    settings = load_settings(path, {"data_root": str(written)})
+    settings = load_run("voc_11-5", "finetune", {"data_root": str(written)})
     sources = [
         open_source(settings.config[part].dataset, build_protocol({"type": "VOC", "split": "10-5"}))
         for part in ("train_dataloader", "test_dataloader")

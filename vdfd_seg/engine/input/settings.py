@@ -20,6 +20,7 @@ from vdfd_seg.methods import Method, build_method
 from vdfd_seg.protocols import Protocol, build_protocol
 from vdfd_seg.registry import MODELS
 from vdfd_seg.utils.checkpoint import to_plain
+from vdfd_seg.utils.paths import method_names, resolve_run, run_name
 
 REQUIRED = ("model", "protocol", "method", "train_dataloader", "test_dataloader", "train_cfg",
             "optim_wrapper")  # fmt: skip
@@ -113,7 +114,11 @@ class Settings:
 
 
 def load_settings(
-    path: str | Path, options: Mapping | None = None, seed: int | None = None, amp: bool = False
+    path: str | Path,
+    options: Mapping | None = None,
+    seed: int | None = None,
+    amp: bool = False,
+    fragment: Path | None = None,
 ) -> Settings:
     """Read and check a config.
 
@@ -122,14 +127,21 @@ def load_settings(
         options: ``--cfg-options``: dotted keys and values.
         seed: Overrides the config's ``seed`` (default 0).
         amp: Train with automatic mixed precision.
+        fragment: A file with the method, for a config without one: see
+            :func:`vdfd_seg.utils.paths.resolve_run`.
 
     Raises:
         InputError: For a file that is missing or cannot be read, a missing key, a
             misspelt key, divided parameters, and whatever the protocol or the method refuses.
     """
     path = Path(path)
-    config = _read(path, options)
+    config = _read(path, options, fragment)
     _check_keys(path, config)
+    if "method" not in config:
+        raise InputError(
+            f"config '{path}': the key 'method' is missing. Add --method NAME, one of "
+            f"{', '.join(method_names())}, or the key."
+        )
     for key in REQUIRED:
         if key not in config:
             raise InputError(f"config '{path}': the key '{key}' is missing.")
@@ -149,7 +161,7 @@ def load_settings(
         config.optim_wrapper.type = "vdfd_seg.DeviceAmpOptimWrapper"
     seed = config.get("seed", 0) if seed is None else seed
     config.seed = seed
-    settings = Settings(config, path.stem, protocol, seed)
+    settings = Settings(config, run_name(path, fragment), protocol, seed)
     method = settings.method()
     if protocol.problem not in method.problems:
         raise InputError(
@@ -172,6 +184,29 @@ def load_settings(
     return settings
 
 
+def load_run(
+    config: str | Path,
+    method: str | Path | None = None,
+    options: Mapping | None = None,
+    seed: int | None = None,
+    amp: bool = False,
+) -> Settings:
+    """Read and check what a benchmark, a method or a config is named by.
+
+    Args:
+        config: As in :func:`vdfd_seg.utils.paths.resolve_run`.
+        method: Likewise.
+        options: As in :func:`load_settings`; so are the others.
+        seed: See there.
+        amp: See there.
+
+    Raises:
+        InputError: As :func:`load_settings`, and for an unknown name.
+    """
+    path, fragment = resolve_run(config, method)
+    return load_settings(path, options, seed, amp, fragment)
+
+
 def load_protocol(path: str | Path, options: Mapping | None = None) -> Protocol:
     """The protocol of a config of which nothing else is needed.
 
@@ -188,21 +223,40 @@ def load_protocol(path: str | Path, options: Mapping | None = None) -> Protocol:
     return build_protocol(config.protocol)
 
 
-def _read(path, options):
-    if not path.is_file():
-        raise InputError(f"config '{path}' does not exist.")
+def _read(path, options, fragment=None):
+    config = _from_file(path)
+    if fragment is not None:
+        own = _from_file(fragment)
+        for key in own:
+            if key in config:
+                raise InputError(
+                    f"config '{path}' has a key '{key}' of its own, which '{fragment}' sets too: "
+                    f"leave out --method, or take the key out of one of them."
+                )
+        config.merge_from_dict(own.to_dict())
     try:
-        config = Config.fromfile(path, import_custom_modules=False)
         options = dict(options or {})
         config.merge_from_dict(options)
         _follow_data_root(config, options)
     except Exception as error:
-        reason = str(error).strip().splitlines()
-        raise InputError(
-            f"config '{path}' cannot be read: {type(error).__name__}: {reason[0] if reason else ''}"
-        ) from error
+        raise _unreadable(path, error) from error
     import_modules(path, config.get("custom_imports"))
     return config
+
+
+def _from_file(path):
+    if not path.is_file():
+        raise InputError(f"config '{path}' does not exist.")
+    try:
+        return Config.fromfile(path, import_custom_modules=False)
+    except Exception as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path, error):
+    reason = str(error).strip().splitlines()
+    kind = type(error).__name__
+    return InputError(f"config '{path}' cannot be read: {kind}: {reason[0] if reason else ''}")
 
 
 def _check_keys(path, config):

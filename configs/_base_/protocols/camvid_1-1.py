@@ -1,1 +1,0 @@
-protocol = dict(type='CamVid', split='1-1')

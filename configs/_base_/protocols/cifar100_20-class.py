@@ -1,1 +1,0 @@
-protocol = dict(type='CIFAR100', tasks=20, scenario='class')

@@ -1,2 +1,0 @@
-# domain_split='published' is the one of the published figures; it tests on trained images.
-protocol = dict(type='Cityscapes', split='11-5', domain_split='clean')

@@ -1,1 +1,0 @@
-protocol = dict(type='Digits', tasks=5, scenario='class')

@@ -1,1 +1,0 @@
-protocol = dict(type='DigitScenes', split='4-3', setting='overlap')

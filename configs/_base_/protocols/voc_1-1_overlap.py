@@ -1,1 +1,0 @@
-protocol = dict(type='VOC', split='1-1', setting='overlap')

@@ -1,1 +1,0 @@
-protocol = dict(type='VOC', split='10-1', setting='overlap')

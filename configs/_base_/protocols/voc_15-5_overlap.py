@@ -1,1 +1,0 @@
-protocol = dict(type='VOC', split='15-5', setting='overlap')

@@ -1,1 +1,0 @@
-protocol = dict(type='VOC', split='19-1', setting='overlap')

@@ -1,1 +1,0 @@
-protocol = dict(type='VOC', split='2-2', setting='overlap')

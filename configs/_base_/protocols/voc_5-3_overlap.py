@@ -1,1 +1,0 @@
-protocol = dict(type='VOC', split='5-3', setting='overlap')

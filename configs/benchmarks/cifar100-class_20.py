@@ -1,0 +1,2 @@
+_base_ = ['./cifar100-class_10.py']
+protocol = dict(tasks=20)

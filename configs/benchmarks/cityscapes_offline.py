@@ -1,0 +1,2 @@
+_base_ = ['./cityscapes_11-5.py']
+protocol = dict(split='offline')

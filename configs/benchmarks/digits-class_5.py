@@ -1,0 +1,2 @@
+_base_ = ['./digits-task_5.py']
+protocol = dict(scenario='class')

@@ -1,0 +1,2 @@
+_base_ = ['./voc-small_11-5.py']
+protocol = dict(split='1-1')

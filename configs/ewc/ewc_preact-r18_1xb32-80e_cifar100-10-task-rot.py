@@ -1,2 +1,0 @@
-_base_ = ['../finetune/finetune_preact-r18_1xb32-80e_cifar100-10-task-rot.py']
-method = dict(type='EWC', weight=5000.0)

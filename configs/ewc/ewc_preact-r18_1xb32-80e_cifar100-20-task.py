@@ -1,2 +1,0 @@
-_base_ = ['../finetune/finetune_preact-r18_1xb32-80e_cifar100-20-task.py']
-method = dict(type='EWC', weight=5000.0)

@@ -1,9 +1,0 @@
-_base_ = [
-    '../_base_/models/deeplabv3_r101-d16.py',
-    '../_base_/datasets/voc_512x512.py',
-    '../_base_/protocols/voc_15-1_overlap.py',
-    '../_base_/schedules/schedule_voc_30e.py',
-    '../_base_/default_runtime.py',
-]
-model = dict(data_preprocessor=dict(size=(512, 512)))
-method = dict(type='FineTune')

@@ -1,6 +1,0 @@
-# With self-supervised label augmentation: four rotations.
-_base_ = ['./finetune_preact-r18_1xb16-100e_cifar100-20-class.py']
-model = dict(rotations=True)
-optim_wrapper = dict(
-    optimizer=dict(weight_decay=5e-4),
-    paramwise_cfg=dict(custom_keys=dict(heads=dict(lr_mult=50.0))))

@@ -1,9 +1,0 @@
-_base_ = [
-    '../_base_/models/preact-r18.py',
-    '../_base_/datasets/cifar100.py',
-    '../_base_/protocols/cifar100_20-class.py',
-    '../_base_/schedules/schedule_cifar100-class_100e.py',
-    '../_base_/default_runtime.py',
-]
-train_dataloader = dict(batch_size=16)
-method = dict(type='FineTune')

@@ -1,3 +1,0 @@
-# With self-supervised label augmentation: four rotations.
-_base_ = ['./finetune_preact-r18_1xb32-80e_cifar100-10-task.py']
-model = dict(rotations=True)

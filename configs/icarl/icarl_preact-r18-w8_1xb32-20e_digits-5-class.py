@@ -1,3 +1,0 @@
-_base_ = ['../finetune/finetune_preact-r18-w8_1xb32-20e_digits-5-class.py']
-# Stores data: 100 images.
-method = dict(type='ICaRL', exemplars=100)

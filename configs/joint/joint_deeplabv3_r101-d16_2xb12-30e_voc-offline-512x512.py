@@ -1,3 +1,0 @@
-_base_ = ['../finetune/finetune_deeplabv3_r101-d16_2xb12-30e_voc-10-5-512x512.py']
-protocol = dict(split='offline')
-method = dict(type='Joint')

@@ -1,2 +1,0 @@
-_base_ = ['../finetune/finetune_deeplabv3_r101-d16_2xb12-30e_voc-10-5-512x512.py']
-method = dict(type='LwF', weight=100.0, temperature=1.0, average_classes=True)

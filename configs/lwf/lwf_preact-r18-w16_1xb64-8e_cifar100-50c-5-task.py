@@ -1,2 +1,0 @@
-_base_ = ['../finetune/finetune_preact-r18-w16_1xb64-8e_cifar100-50c-5-task.py']
-method = dict(type='LwF', weight=1.0, temperature=2.0)

@@ -1,3 +1,0 @@
-_base_ = ['../finetune/finetune_deeplabv3_r101-d16_2xb12-30e_voc-10-1-512x512.py']
-method = dict(type='LwFMC', weight=10.0)
-method_name = 'LwF-MC'

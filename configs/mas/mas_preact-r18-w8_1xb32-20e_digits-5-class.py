@@ -1,2 +1,0 @@
-_base_ = ['../finetune/finetune_preact-r18-w8_1xb32-20e_digits-5-class.py']
-method = dict(type='MAS', weight=1.0)

@@ -1,0 +1,3 @@
+# There is no released class-incremental script; VDFD's weight.
+_base_ = ['./default.py']
+method = dict(weight=50.0)

@@ -1,0 +1,2 @@
+_base_ = ['./default.py']
+method = dict(images=500)

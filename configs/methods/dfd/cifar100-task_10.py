@@ -1,0 +1,2 @@
+_base_ = ['./default.py']
+method = dict(weight=20.0)

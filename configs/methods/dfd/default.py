@@ -1,0 +1,3 @@
+# VDFD with identity precision.
+method = dict(type='VDFD', precision='identity', weight=10.0)
+method_name = 'DFD'

@@ -1,0 +1,1 @@
+method = dict(type='EWC', weight=5000.0)

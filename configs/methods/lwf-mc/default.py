@@ -1,0 +1,2 @@
+method = dict(type='LwFMC', weight=10.0)
+method_name = 'LwF-MC'

@@ -1,0 +1,1 @@
+method = dict(type='MAS', weight=1.0)

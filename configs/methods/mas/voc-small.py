@@ -1,0 +1,3 @@
+# All images of a task, one by one, would take longer than its training on two cores.
+method = dict(type='MAS', images=120, unbiased_loss=True, new_rows='balanced')
+method_name = 'MAS + UNCE'

@@ -1,0 +1,1 @@
+method = dict(type='MiB', weight=10.0)

@@ -1,0 +1,2 @@
+_base_ = ['./cityscapes.py']
+method = dict(logits_weight=1e-3)

@@ -1,0 +1,2 @@
+# The weights published for domain-incremental Cityscapes.
+_base_ = ['./cityscapes.py']

@@ -1,0 +1,1 @@
+method = dict(type='SI', weight=0.2)

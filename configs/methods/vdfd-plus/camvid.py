@@ -1,0 +1,1 @@
+method = dict(type='VDFDPlus', family='categorical', weight=1.0)

@@ -1,0 +1,2 @@
+_base_ = ['./cifar100.py']
+method = dict(views=5)

@@ -1,0 +1,1 @@
+_base_ = ['./cifar100-class.py']

@@ -1,0 +1,9 @@
+# As in the released code the GCN keeps the width of the features and adds its input. Its loss
+# regularises the last old task alone: accumulation='last' does the same.
+method = dict(
+    type='VDFD',
+    weight=50.0,
+    gcn_lr=1e-4,
+    gcn_weight_decay=5e-4,
+    gcn_widths=(512, 512),
+    gcn_residual=True)

@@ -1,0 +1,2 @@
+_base_ = ['./cifar100-task.py']
+method = dict(weight=5.0)

@@ -1,0 +1,1 @@
+method = dict(type='VDFD', weight=10.0)

@@ -1,4 +1,0 @@
-_base_ = ['../finetune/finetune_deeplabv3_r101-d16_2xb12-30e_voc-10-5-512x512.py']
-model = dict(
-    decode_head=dict(loss_decode=dict(type='vdfd_seg.UnbiasedCrossEntropyLoss')))
-method = dict(type='MiB', weight=10.0)

@@ -1,3 +1,0 @@
-_base_ = ['../finetune/finetune-unce_deeplabv3_r18-d4_digitscenes-4-3.py']
-method = dict(type='MiB', weight=10.0)
-method_name = 'MiB'

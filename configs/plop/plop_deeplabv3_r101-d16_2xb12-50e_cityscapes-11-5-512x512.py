@@ -1,8 +1,0 @@
-_base_ = ['../finetune/finetune_deeplabv3_r101-d16_2xb12-50e_cityscapes-11-5-512x512.py']
-# The weights of the released script for 11-1.
-method = dict(
-    type='PLOP',
-    feature_weight=1e-4,
-    logits_weight=1e-4,
-    use_pseudo_labels=False,
-    adaptive_factor=False)

@@ -1,7 +1,0 @@
-_base_ = ['../finetune/finetune_deeplabv3_r18-d4_digitscenes-4-3.py']
-# The published loss is a mean over all pixels, also those without a confident label. The first
-# step is as that of the other methods.
-step_overrides = {
-    '1:': dict(model=dict(decode_head=dict(loss_decode=dict(avg_non_ignore=False))))
-}
-method = dict(type='PLOP')

@@ -1,0 +1,6 @@
+_base_ = ['../benchmarks/voc-small_1-1.py', '../methods/plop/voc-small.py']
+# The published loss is a mean over all pixels, also those without a confident label. The first
+# step is as that of the other methods.
+step_overrides = {
+    '1:': dict(model=dict(decode_head=dict(loss_decode=dict(avg_non_ignore=False))))
+}

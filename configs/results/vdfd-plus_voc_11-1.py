@@ -1,0 +1,1 @@
+_base_ = ['../benchmarks/voc_11-1.py', '../methods/vdfd-plus/voc.py']

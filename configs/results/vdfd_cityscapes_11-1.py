@@ -1,0 +1,1 @@
+_base_ = ['../benchmarks/cityscapes_11-1.py', '../methods/vdfd/cityscapes.py']

@@ -1,3 +1,0 @@
-_base_ = ['../finetune/finetune_deeplabv3_m-v2-d16_1xb8-400i_camvid-1-1-160x160.py']
-# All images of a task would take longer than its training on two cores.
-method = dict(type='VDFD', weight=1.0, images=60, old_rows='penalised')

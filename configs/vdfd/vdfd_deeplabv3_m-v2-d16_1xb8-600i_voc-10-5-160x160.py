@@ -1,4 +1,0 @@
-_base_ = ['../finetune/finetune-unce_deeplabv3_m-v2-d16_1xb8-600i_voc-10-5-160x160.py']
-# All images of a task would take longer than its training on two cores.
-method = dict(type='VDFD', weight=0.01, images=60)
-method_name = 'VDFD + UNCE'
