@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.documented import PAGES, ROOT, blocks, commands, name_of, parsed, tool_of
-from vdfd_seg.engine import load_settings
-from vdfd_seg.utils.paths import resolve_config
+from vdfd_seg.engine import load_run
+from vdfd_seg.utils.paths import resolve_run
 
 RUN = {
     "README.md": "tests/test_documented_runs.py",
@@ -32,6 +32,8 @@ RUN = {
 """Pages, and the test that runs what can run of them; of ``configs/*/README.md`` the commands on
 embedded data, in ``tests/test_documented_runs.py``."""
 
+DATA = sorted({path.stem.split("_")[0] for path in (ROOT / "configs/benchmarks").glob("*.py")})
+
 WRITTEN_BY_THE_READER = {"cities.py"}
 """A config that a page describes in a sentence."""
 
@@ -48,8 +50,8 @@ def shown_files(page):
 
 
 @cache
-def settings_of(config, options):
-    return load_settings(resolve_config(config), dict(options))
+def settings_of(config, method, options):
+    return load_run(config, method, dict(options))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
@@ -76,10 +78,11 @@ def test_tools_and_configs_named_exist(page):
     text = page.read_text()
     for tool in re.findall(r"\btools/[\w/]+\.(?:py|sh)", text):
         assert (ROOT / tool).exists(), tool
-    for config in re.findall(
-        r"\b(?:configs/)?((?:finetune|vdfd|joint)/\w[\w.-]+_[\w.-]+-[\w.-]+)", text
-    ):
-        resolve_config(config)
+    # A page of a method has a table of what names begin with.
+    for name in re.findall(rf"(?<!\| )`((?:[a-z-]+_)?(?:{'|'.join(DATA)})_[\w-]+)`", text):
+        resolve_run(name)
+    for config in re.findall(r"configs/[a-z0-9_/.-]+\.py", text):
+        assert (ROOT / config).exists(), config
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
@@ -96,10 +99,13 @@ def test_commands_are_accepted_by_their_tools(page, tmp_path, capsys, stack):
         except SystemExit:
             pytest.fail(f"{command}: {capsys.readouterr().err}")
         options = getattr(args, "cfg_options", None) or {}
+        # A list of multi_run is parsed in the processes it starts, as here those of train.
+        options = options if isinstance(options, dict) else {}
+        options = {**getattr(args, "method_options", {}), **options}
         for config in getattr(args, "configs", [getattr(args, "config", None)]):
-            if config is not None and not is_stand_in(config):
-                # A list of multi_run is parsed in the processes it starts, as here those of train.
-                settings_of(config, tuple(options.items()) if isinstance(options, dict) else ())
+            for method in getattr(args, "methods", None) or [getattr(args, "method", None)]:
+                if config is not None and not is_stand_in(config) and not is_stand_in(method or ""):
+                    settings_of(config, method, tuple(options.items()))
 
 
 def check_other(command):
@@ -115,6 +121,8 @@ def check_other(command):
                 assert f'"{extra}"' in extras, command
             if argument.endswith(".txt"):
                 assert (ROOT / argument).exists(), command
+    elif program == "python" and arguments[0].endswith(".py"):
+        assert (ROOT / arguments[0]).exists(), command
     elif program == "python":
         assert arguments[0] == "-c", command
         compile(arguments[1], "python -c", "exec")
