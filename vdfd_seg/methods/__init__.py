@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from vdfd_seg.errors import InputError, unknown_name
 from vdfd_seg.methods.common.base import Method
 from vdfd_seg.methods.common.context import TaskContext
+from vdfd_seg.methods.common.gaussian_classifier import with_gaussians
+from vdfd_seg.methods.common.options import not_negative
 from vdfd_seg.methods.ewc import EWC
 from vdfd_seg.methods.finetune import FineTune
 from vdfd_seg.methods.icarl import ICaRL
@@ -26,6 +28,9 @@ from vdfd_seg.registry import METHODS
 def build_method(cfg: dict) -> Method:
     """The method that a config's ``method`` describes.
 
+    Besides a method's own options, ``gaussians`` above 0 adds a
+    :class:`~vdfd_seg.methods.common.gaussian_classifier.GaussianClassifier` to any.
+
     Raises:
         InputError: For an unknown type or argument.
     """
@@ -36,11 +41,16 @@ def build_method(cfg: dict) -> Method:
         raise unknown_name("method", kind, METHODS.module_dict)
     arguments = {k: v for k, v in cfg.items() if k != "type"}
     built = METHODS.get(kind)
+    gaussians = arguments.pop("gaussians", 0.0)
     _check_arguments(built, arguments)
     try:
-        return built(**arguments)
+        method = (with_gaussians(built) if gaussians else built)(**arguments)
+        not_negative(method, gaussians=gaussians)
     except TypeError as error:
         raise InputError(f"method {built.__name__}: {error}") from error
+    if gaussians:
+        method.gaussians = gaussians
+    return method
 
 
 def _check_arguments(kind: type, arguments: dict) -> None:
@@ -50,7 +60,7 @@ def _check_arguments(kind: type, arguments: dict) -> None:
         known = []
     for key in arguments:
         if key not in known:
-            raise unknown_name(f"key in method {kind.__name__}", key, known)
+            raise unknown_name(f"key in method {kind.__name__}", key, [*known, "gaussians"])
 
 
 __all__ = [

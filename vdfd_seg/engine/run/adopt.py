@@ -128,7 +128,7 @@ def _check_method(settings):
     if method.labels_after_task:
         raise InputError(
             f"adopt: method {kind} as configured estimates what it remembers from labels, and "
-            f"--images has none; for VDFD set method.over='all'."
+            f"--images has none."
         )
 
 

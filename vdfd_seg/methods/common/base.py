@@ -34,8 +34,8 @@ class Method(nn.Module):
             from the images alone.
         caches_outputs: Holds, while a step trains, what the network said about the step's images
             when it began.
-        views: How many augmented views of an image the training draws from; None for a new one at
-            every draw.
+        num_views: How many augmented views of an image the training draws from; None for a new
+            one at every draw.
         without_background: What it is in a class-incremental protocol without a background, for
             methods that are defined by one; "" for others.
         problems: What it is for: ``"segmentation"``, ``"classification"``, or both.
@@ -48,7 +48,7 @@ class Method(nn.Module):
     needs_own_training = False
     labels_after_task = False
     caches_outputs = False
-    views: int | None = None
+    num_views: int | None = None
     without_background = ""
     problems: tuple[str, ...] = PROBLEMS
     optimizer: Optimizer | None = None
@@ -106,7 +106,7 @@ class Method(nn.Module):
         """After backward, with final gradients, before the optimiser's step."""
 
     def after_update(self, adapter, learning_rate: float) -> None:
-        """After the optimiser's step (SI's path integral, a proximal step)."""
+        """After the optimiser's step (SI's path integral)."""
 
     def after_task(self, context: TaskContext) -> dict:
         """State to carry to the next step: tensors, numbers, strings, lists and dicts.

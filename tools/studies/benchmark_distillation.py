@@ -1,8 +1,8 @@
 #!/usr/bin/env python
 """Measure what the distillation loss and its gradient memory cost.
 
-    python tools/analysis_tools/benchmark_distillation.py estimation
-    python tools/analysis_tools/benchmark_distillation.py loss --network resnet18
+    python tools/studies/benchmark_distillation.py estimation
+    python tools/studies/benchmark_distillation.py loss --network resnet18
 
 ``estimation`` times the mean gradients of DeepLabV3-ResNet-50 with probes, for several chunks of
 classes, beside one plain backward pass per class. ``loss`` times the loss and its backward pass
