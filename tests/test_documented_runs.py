@@ -168,7 +168,11 @@ def test_embedded_data(page, place, tmp_path):
             continue
         configs = [a for a in arguments if re.match(r"\w+/[\w-]+_", a)]
         options = [o for part, o in SHORTER.items() if configs and part in configs[0]]
-        if not options or "--init-from" in arguments or "/analysis_tools/" in tool:
+        if (
+            not options
+            or "--init-from" in arguments
+            or re.search("/(analysis_tools|studies)/", tool)
+        ):
             continue
         extra = ["--cfg-options", *options[0], "log_level=WARNING"]
         if tool.endswith("train.py") and "--work-dir" not in arguments:

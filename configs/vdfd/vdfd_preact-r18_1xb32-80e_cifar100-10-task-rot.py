@@ -1,2 +1,2 @@
 _base_ = ['../finetune/finetune_preact-r18_1xb32-80e_cifar100-10-task-rot.py']
-method = dict(type='VDFD', weight=10.0, gcn_lr=7e-4, gcn_weight_decay=5e-4)
+method = dict(type='VDFD', weight=10.0)

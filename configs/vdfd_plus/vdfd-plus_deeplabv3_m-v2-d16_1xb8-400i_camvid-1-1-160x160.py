@@ -1,5 +1,6 @@
 _base_ = ['../finetune/finetune_deeplabv3_m-v2-d16_1xb8-400i_camvid-1-1-160x160.py']
-method = dict(type='VDFDPlus', family='categorical', weight=1.0)
+method = dict(
+    type='VDFDPlus', divergence=dict(type='Softmax', temperature=1.0), weight=1.0)
 # Later sequences: a tenth of the learning rate, which keeps more than any weight does, and the
 # backbone's batch-norm statistics as they are.
 step_overrides = {

@@ -1,4 +1,5 @@
 _base_ = ['../mib/mib_deeplabv3_r101-d16_2xb12-30e_voc-10-5-512x512.py']
 # MiB's weight of 10, divided by the 11 old classes of the second task.
-method = dict(type='VDFDPlus', family='categorical', weight=0.9, _delete_=True)
+method = dict(
+    type='VDFDPlus', divergence=dict(type='Softmax', temperature=1.0), weight=0.9, _delete_=True)
 method_name = 'VDFDPlus + UNCE'

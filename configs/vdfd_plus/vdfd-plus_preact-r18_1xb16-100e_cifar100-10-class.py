@@ -1,3 +1,2 @@
 _base_ = ['../finetune/finetune_preact-r18_1xb16-100e_cifar100-10-class.py']
-method = dict(
-    type='VDFDPlus', family='categorical', temperature=2.0, weight=5.0, gaussians=0.1)
+method = dict(type='VDFDPlus', weight=5.0, gaussians=0.1)

@@ -1,3 +1,2 @@
 _base_ = ['../finetune/finetune_preact-r18_1xb32-80e_cifar100-20-task.py']
-method = dict(
-    type='VDFDPlus', family='categorical', temperature=2.0, weight=3.0, gaussians=0.1)
+method = dict(type='VDFDPlus', weight=3.0, gaussians=0.1)

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
+from vdfd_seg.engine.finished import FinishedRun
 
 from tests.tiny import tiny_classifier_config, write_config
 from vdfd_seg.datasets import write_digits
-from vdfd_seg.engine.finished import FinishedRun
 from vdfd_seg.errors import InputError
 
 

@@ -9,6 +9,8 @@ from vdfd_seg.registry import METHODS
 
 @METHODS.register_module()
 class Held(Method):
+    """See README.md. A resumed step is not the uninterrupted one."""
+
     def __init__(self, of="classes", images=500, rank=100, filters=False, random=False, weight=0.0):
         super().__init__()
         self.of, self.images, self.rank = of, images, rank

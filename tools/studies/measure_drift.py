@@ -67,8 +67,9 @@ def accuracy(logits: Tensor, labels: Tensor) -> float:
 
 def measure(config: str, work_dir: Path, data_root: str | None = None) -> list[dict]:
     """One row a task before the last, see the module's text."""
-    from vdfd_seg.distillation import GradientMemory
     from finished import FinishedRun
+
+    from vdfd_seg.distillation import GradientMemory
 
     run = FinishedRun(config, work_dir, {} if data_root is None else {"data_root": data_root})
     data, cfg = run.data, run.loader

@@ -77,6 +77,7 @@ def gaussians_after(networks: Sequence[nn.Module], data, cfg: dict) -> dict:
 def measure(config: str, work_dir: Path, weight: float, options: dict | None = None) -> dict:
     """Accuracies in percent by read-out, see the module's text."""
     from finished import FinishedRun
+
     from vdfd_seg.engine.networks import checked_adapter
     from vdfd_seg.methods.common.gaussian_classifier import within_tasks
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-import controls  # noqa: E402, F401
-import held  # noqa: E402, F401
-import trials  # noqa: E402, F401
+import controls  # noqa: F401
+import held  # noqa: F401
+import trials  # noqa: F401
 
-from vdfd_seg.cli import main  # noqa: E402
+from vdfd_seg.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

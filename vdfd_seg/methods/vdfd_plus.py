@@ -80,7 +80,8 @@ class VDFDPlus(Method):
         assert context.views is not None
         adapter.network.eval()
         self.cache = OutputCache(
-            context.views(self.num_views), lambda inputs: self._of_old_classes(adapter.logits(inputs))
+            context.views(self.num_views),
+            lambda inputs: self._of_old_classes(adapter.logits(inputs)),
         )
         adapter.network.train()
         context.log(f"cached the outputs of {len(self.cache.values)} views")
