@@ -187,7 +187,7 @@ def test_classifier_may_grow_and_be_anchored_anew():
     loss = VariationalDistillationLoss(anew, grown, precision="identity")
     share = loss.displacement_terms[1](grown)
     assert share.abs().max() < 1e-12
-    assert memories[0].to().reanchored(grown).classifier["rows"].shape == (3, 10)
+    assert memories[0].reanchored(grown).classifier["rows"].shape == (3, 10)
 
 
 def test_same_in_autocast():

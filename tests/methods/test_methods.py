@@ -24,6 +24,11 @@ from vdfd_seg.methods import build_method
         ({"type": "VDFD", "eps": 0}, "eps=0 must be above 0"),
         ({"type": "VDFD", "images": 0}, "images=0 must be None or at least 1"),
         ({"type": "VDFD", "precision": "gnc"}, "unknown precision 'gnc'. Did you mean 'gcn'"),
+        ({"type": "VDFD", "precision": None}, "unknown precision 'None'"),
+        (
+            {"type": "VDFD", "precision": {"type": "GCN", "lr": 0}},
+            "precision GCN: lr=0 must be above 0",
+        ),
         ({"type": "VDFD", "old_rows": "fixed"}, "old_rows='fixed' is not one of"),
         ({"type": "VDFD", "unknown": "ignore"}, "unknown='ignore' is not one of"),
         ({"type": "LwF", "gaussians": -0.1}, "method LwF: gaussians=-0.1 must not be negative"),

@@ -30,6 +30,7 @@ class VariationalBound(nn.Module):
         eps: Default 1e-3.
 
     Attributes:
+        precision: The precision's options, None for the identity.
         precision_model: The :class:`~vdfd_seg.distillation.precision.TaskPrecisions`, or None.
 
     Raises:
@@ -46,14 +47,14 @@ class VariationalBound(nn.Module):
         super().__init__()
         if not prototypes:
             raise InputError("a variational bound needs the classes of at least one old task.")
-        spec = precision_of(precision)
+        self.precision = precision_of(precision)
         if not eps > 0:
             raise InputError(f"eps must be positive, not {eps}.")
         self.eps = float(eps)
         self.sizes = [len(rows) for rows in prototypes]
         self.precision_model = None
-        if spec is not None:
-            self.precision_model = spec.build(prototypes).to(prototypes[0].device)
+        if self.precision is not None:
+            self.precision_model = self.precision.build(prototypes).to(prototypes[0].device)
 
     def terms(self, new: Tensor, old: Tensor) -> tuple[Tensor, Tensor]:
         """The quadratic term and the log-determinant, each summed over the old tasks.

@@ -40,6 +40,7 @@ class VariationalDistillationLoss(nn.Module):
             multiplies its quadratic term by the square of the number of old tasks.
 
     Attributes:
+        precision: The precision's options, None for the identity.
         precision_model: The :class:`TaskPrecisions`, or None.
 
     Raises:
@@ -59,7 +60,7 @@ class VariationalDistillationLoss(nn.Module):
         super().__init__()
         if not memories:
             raise InputError("a distillation loss needs the memory of at least one old task.")
-        spec = precision_of(precision)
+        self.precision = precision_of(precision)
         if accumulation not in ACCUMULATIONS:
             raise unknown_name("accumulation", accumulation, ACCUMULATIONS)
         if not eps > 0:
@@ -81,11 +82,11 @@ class VariationalDistillationLoss(nn.Module):
         if any(memory.classifier for memory in memories):
             self.displacement_terms.append(ClassifierDisplacement(memories, self._params))
         self.precision_model = None
-        if spec is not None:
+        if self.precision is not None:
             prototypes = [m.prototypes for m in memories if m.prototypes is not None]
             if len(prototypes) < len(memories):
                 raise InputError("the GCN precision needs prototypes in every gradient memory.")
-            self.precision_model = spec.build(prototypes).to(device)
+            self.precision_model = self.precision.build(prototypes).to(device)
 
     @property
     def params(self) -> dict[str, nn.Parameter]:

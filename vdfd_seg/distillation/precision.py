@@ -227,9 +227,8 @@ class GCN:
         return torch.optim.Adam(parameters, lr=self.lr, weight_decay=self.weight_decay)
 
 
-Precision = str | Mapping[str, Any] | GCN | None
-"""``'gcn'``, ``'identity'``, a dict with ``type='GCN'`` and options of :class:`GCN`; or what
-:func:`precision_of` made of one."""
+Precision = str | Mapping[str, Any] | GCN
+"""``'gcn'``, ``'identity'``, a :class:`GCN` or a dict with ``type='GCN'`` and options of it."""
 
 
 def precision_of(cfg: Precision) -> GCN | None:
@@ -238,7 +237,7 @@ def precision_of(cfg: Precision) -> GCN | None:
     Raises:
         InputError: For an unknown type or option.
     """
-    if cfg is None or isinstance(cfg, GCN):
+    if isinstance(cfg, GCN):
         return cfg
     options = dict(cfg) if isinstance(cfg, Mapping) else {"type": cfg}
     kind = options.pop("type", None)

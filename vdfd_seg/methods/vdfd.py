@@ -79,7 +79,8 @@ class VDFD(Method):
         none_or_at_least_one(self, images=images)
         self.weight = weight
         self.rank = rank
-        self.precision = precision_of(precision)
+        precision_of(precision)
+        self.precision = precision
         self.eps = eps
         self.images = images
         self.old_rows = old_rows
@@ -120,8 +121,8 @@ class VDFD(Method):
                 eps=self.eps,
                 accumulation=self.accumulation,
             ).to(context.device)
-            if self.precision is not None:
-                self.optimizer = self.precision.optimizer(self.penalty.parameters())
+            if self.penalty.precision is not None:
+                self.optimizer = self.penalty.precision.optimizer(self.penalty.parameters())
 
     def extra_losses(self, adapter, outputs, samples) -> dict[str, Tensor]:
         """The weighted penalty; its two terms beside it, for the log."""

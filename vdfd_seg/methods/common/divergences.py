@@ -87,14 +87,15 @@ class GaussianBound(Divergence):
     def __init__(self, precision: Precision = "gcn", eps: float = 1e-3):
         super().__init__()
         positive(self, eps=eps)
-        self.precision = precision_of(precision)
+        precision_of(precision)
+        self.precision = precision
         self.eps = eps
 
     def begin(self, prototypes: Sequence[Tensor], apart: bool) -> None:
         """Build the precisions of the old tasks."""
         self.bound = VariationalBound(prototypes, self.precision, self.eps)
-        if self.precision is not None:
-            self.optimizer = self.precision.optimizer(self.bound.parameters())
+        if self.bound.precision is not None:
+            self.optimizer = self.bound.precision.optimizer(self.bound.parameters())
 
     def forward(self, new: Tensor, old: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Quadratic term minus log-determinant, and both."""

@@ -39,7 +39,6 @@ class ImportancePenalty(Method):
         not_negative(self, weight=weight)
         self.weight = weight
         self.importance: dict[str, Tensor] = {}
-        self.anchor: dict[str, Tensor] = {}
 
     def before_task(self, context: TaskContext) -> None:
         """Anchor the weights that the step begins with."""
