@@ -25,8 +25,8 @@ extensions = [
 ]
 
 root_doc = "docs/index"
-include_patterns = ["README.md", "docs/**.md", "configs/**/README.md"]
-exclude_patterns = [".*", "build", "data", "dist", "tests", "tools", "vdfd_seg*", "work_dirs"]
+include_patterns = ["README.md", "docs/**.md", "configs/**/README.md", "tools/studies/README.md"]
+exclude_patterns = [".*", "build", "data", "dist", "tests", "vdfd_seg*", "work_dirs"]
 
 # What GitHub does as well: formulas between dollars, anchors of headings.
 myst_enable_extensions = ["dollarmath"]

@@ -19,6 +19,7 @@ PAGES = [
     ROOT / "README.md",
     *sorted((ROOT / "docs").rglob("*.md")),
     *sorted((ROOT / "configs").rglob("README.md")),
+    ROOT / "tools/studies/README.md",
 ]
 PROGRAMS = ("python", "pip", "make", "vdfd_seg", "srun", "sbatch", "apt-get", "dnf", "tensorboard")
 """What is written down instead of run."""

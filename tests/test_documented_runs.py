@@ -174,7 +174,7 @@ def test_embedded_data(page, place, tmp_path):
             not options
             or "rehearsal.py" in arguments
             or "--init-from" in arguments
-            or "/analysis_tools/" in tool
+            or re.search("/(analysis_tools|studies)/", tool)
         ):
             continue
         extra = ["--cfg-options", *options[0], "log_level=WARNING"]

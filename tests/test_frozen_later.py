@@ -5,7 +5,7 @@ import pytest
 import torch
 
 METHODS = {
-    "EWC": {}, "SI": {}, "MiB": {}, "RCIL": {}, "VDFD": {"treatment": "proximal", "weight": 10.0},
+    "EWC": {}, "SI": {}, "MiB": {}, "RCIL": {}, "VDFD": {"weight": 10.0},
 }  # fmt: skip
 FROZEN = ("backbone.conv1", "backbone.bn1", "backbone.layer1", "backbone.layer2")
 

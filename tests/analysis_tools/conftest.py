@@ -12,5 +12,8 @@ def tool(request):
     path = ROOT / "tools" / "analysis_tools" / f"{name}.py"
     spec = importlib.util.spec_from_file_location(name, path)
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    with pytest.MonkeyPatch.context() as patch:
+        # They import their neighbours.
+        patch.syspath_prepend(str(path.parent))
+        spec.loader.exec_module(module)
+        yield module

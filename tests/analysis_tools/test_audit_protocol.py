@@ -158,10 +158,11 @@ def test_classification(run, tmp_path):
     assert len(rows(text)) == 5
 
 
-def test_classification_copies(tiny_arrays, monkeypatch):
+def test_classification_copies(tool, tiny_arrays, monkeypatch):
     """A test image with the pixels of a training image, under a progress bar."""
+    from audit import audit
+
     from vdfd_seg.datasets import ClassificationData
-    from vdfd_seg.datasets.segmentation.audit import audit
     from vdfd_seg.protocols import build_protocol
 
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)

@@ -54,7 +54,7 @@ CONFIGS = {
         "Did you mean 'weight'?",
     ),
     "unknown value in method": (
-        {"method": {"type": "VDFD", "precision": "gnn"}}, "precision='gnn'", "identity",
+        {"method": {"type": "VDFD", "precision": "gnn"}}, "precision 'gnn'", "identity",
     ),
     "key of another method": (
         {"method": {"type": "FineTune", "weight": 1.0}}, "key in method FineTune 'weight'",

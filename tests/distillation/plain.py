@@ -9,39 +9,25 @@ import torch.nn.functional as F
 from torch import nn
 
 
-def masks(logits, labels, outputs, over):
-    for c in outputs:
-        if over == "all":
-            yield torch.ones_like(logits[:, c])
-        elif over == "prediction":
-            yield (logits.argmax(1) == c).to(logits.dtype)
-        else:
-            yield (labels == c).to(logits.dtype)
-
-
-def mean_gradients(module, params, forward, batches, outputs, over="all"):
+def mean_gradients(module, params, forward, batches, outputs):
     """{name: (C, *shape)}: gradient of each class's mean logit; {} entries unreached are zero."""
     training = module.training
     module.eval()
     double = {"dtype": torch.float64}
     sums = {name: torch.zeros(len(outputs), *p.shape, **double) for name, p in params.items()}
-    counts = torch.zeros(len(outputs), dtype=torch.float64)
-    for inputs, labels in batches:
+    pixels = 0
+    for inputs in batches:
         logits = forward(inputs)
-        for i, mask in enumerate(masks(logits.detach(), labels, outputs, over)):
-            scalar = (logits[:, outputs[i]] * mask).sum()
-            counts[i] += mask.sum()
+        pixels += logits[:, 0].numel()
+        for i, output in enumerate(outputs):
             grads = torch.autograd.grad(
-                scalar, list(params.values()), retain_graph=True, allow_unused=True
+                logits[:, output].sum(), list(params.values()), retain_graph=True, allow_unused=True
             )
             for name, grad in zip(params, grads):
                 if grad is not None:
                     sums[name][i] += grad
     module.train(training)
-    return {
-        name: total / counts.clamp_min(1).view(-1, *[1] * (total.ndim - 1))
-        for name, total in sums.items()
-    }
+    return {name: total / pixels for name, total in sums.items()}
 
 
 def per_filter_mean(gradient, transposed_groups=0):

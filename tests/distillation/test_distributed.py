@@ -22,15 +22,14 @@ SHARDS = {
 }
 
 
-def estimate(rank, processes, over):
+def estimate(rank, processes):
     module = plain.zoo().double()
     params = penalisable_parameters(module, exclude=["head"])
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(7, 3, 8, 8, generator=generator, dtype=torch.float64)
-    labels = torch.randint(0, 4, (7, 8, 8), generator=generator)
-    with MeanGradientEstimator(module, params, range(4), over=over) as estimator:
+    with MeanGradientEstimator(module, params, range(4)) as estimator:
         for index in SHARDS[processes][rank]:
-            estimator.update(module, images[index : index + 1], labels[index : index + 1])
+            estimator.update(module, images[index : index + 1])
     prototypes = module.head.weight.detach().flatten(1)
     memory = estimator.compute(prototypes=prototypes)
     with torch.no_grad():
@@ -49,10 +48,9 @@ def worker(rank, port, folder):
             return
         address = f"tcp://127.0.0.1:{port + offset}"
         dist.init_process_group("gloo", init_method=address, rank=rank, world_size=processes)
-        for over in ("all", "label"):
-            memory, loss, gradient = estimate(rank, processes, over)
-            result = {"memory": memory.to_state(), "loss": loss, "gradient": gradient}
-            torch.save(result, f"{folder}/{over}_{processes}_{rank}.pth")
+        memory, loss, gradient = estimate(rank, processes)
+        result = {"memory": memory.to_state(), "loss": loss, "gradient": gradient}
+        torch.save(result, f"{folder}/{processes}_{rank}.pth")
         dist.destroy_process_group()
 
 
@@ -73,20 +71,19 @@ def test_one_two_and_four_processes_agree(tmp_path):
     multiprocessing.set_forkserver_preload(["vdfd_seg.distillation"])
     arguments = (free_ports(), str(tmp_path))
     mp.start_processes(worker, arguments, nprocs=4, start_method="forkserver")
-    for over in ("all", "label"):
-        memory, loss, gradient = estimate(0, 1, over)
-        assert memory.images == 7
-        for processes in (2, 4):
-            for rank in range(processes):
-                found = torch.load(tmp_path / f"{over}_{processes}_{rank}.pth", weights_only=True)
-                assert found["memory"]["images"] == 7
-                assert found["memory"]["unreached"] == memory.unreached
-                for part in ("left", "right"):
-                    for name, value in getattr(memory, part).items():
-                        close(found["memory"][part][name], value)
-                close(found["memory"]["projection_star"], memory.projection_star)
-                close(found["loss"], loss)
-                close(found["gradient"], gradient)
+    memory, loss, gradient = estimate(0, 1)
+    assert memory.images == 7
+    for processes in (2, 4):
+        for rank in range(processes):
+            found = torch.load(tmp_path / f"{processes}_{rank}.pth", weights_only=True)
+            assert found["memory"]["images"] == 7
+            assert found["memory"]["unreached"] == memory.unreached
+            for part in ("left", "right"):
+                for name, value in getattr(memory, part).items():
+                    close(found["memory"][part][name], value)
+            close(found["memory"]["projection_star"], memory.projection_star)
+            close(found["loss"], loss)
+            close(found["gradient"], gradient)
 
 
 def close(actual, expected):

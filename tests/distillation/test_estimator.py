@@ -11,23 +11,19 @@ from vdfd_seg.errors import InputError
 TOLERANCE = 1e-5
 
 
-def batches(sizes=(2, 3), channels=3, size=10, classes=4, seed=1):
+def batches(sizes=(2, 3), seed=1):
     generator = torch.Generator().manual_seed(seed)
     for count in sizes:
-        images = torch.randn(count, channels, size, size, generator=generator)
-        labels = torch.randint(0, classes, (count, size, size), generator=generator)
-        labels[:, 0] = 255
-        yield images, labels
+        yield torch.randn(count, 3, 10, 10, generator=generator)
 
 
-def compare(module, params, data, outputs, over="all", forward=None, **options):
-    forward = forward or module
+def compare(module, params, data, outputs, **options):
     data = list(data)
-    with MeanGradientEstimator(module, params, outputs, over=over, **options) as estimator:
-        for images, labels in data:
-            estimator.update(forward, images, labels)
+    with MeanGradientEstimator(module, params, outputs, **options) as estimator:
+        for images in data:
+            estimator.update(module, images)
     found = estimator.mean_gradients()
-    expected = plain.mean_gradients(module, params, forward, data, outputs, over)
+    expected = plain.mean_gradients(module, params, module, data, outputs)
     layouts = estimator._probes.layouts
     for name, gradient in expected.items():
         gradient = plain.per_filter_mean(gradient, layouts[name].groups)
@@ -39,13 +35,12 @@ def compare(module, params, data, outputs, over="all", forward=None, **options):
     return estimator, found
 
 
-@pytest.mark.parametrize("over", ["all", "label", "prediction"])
 @pytest.mark.parametrize("chunk", [1, 3])
-def test_every_kind_of_layer(over, chunk):
+def test_every_kind_of_layer(chunk):
     module = plain.zoo()
     params = penalisable_parameters(module, exclude=["head"])
     assert "frozen.weight" not in params and "head.weight" not in params and "scale" in params
-    estimator, found = compare(module, params, batches(), [0, 2, 3], over, chunk=chunk)
+    estimator, found = compare(module, params, batches(), [0, 2, 3], chunk=chunk)
     assert set(params) - set(found) == {"unused.weight", "unused.bias"}
     memory = estimator.compute()
     assert memory.unreached == ["unused.weight", "unused.bias"]
@@ -67,7 +62,7 @@ def test_all_is_restored():
     modes = [each.training for each in module.modules()]
     params = penalisable_parameters(module)
     with pytest.raises(ZeroDivisionError), MeanGradientEstimator(module, params, [0]) as estimator:
-        estimator.update(module, next(batches())[0])
+        estimator.update(module, next(batches()))
         raise ZeroDivisionError
     assert flags == [parameter.requires_grad for parameter in module.parameters()]
     assert modes == [each.training for each in module.modules()]
@@ -91,7 +86,7 @@ def test_other_numbers_of_dimensions(dimensions):
     ).double()
     images = torch.randn(2, 2, *[5] * dimensions, dtype=torch.float64)
     params = penalisable_parameters(module)
-    compare(module, params, [(images, None)], [0, 1, 2])
+    compare(module, params, [images], [0, 1, 2])
 
 
 def test_shared_parameter_of_two_layers():
@@ -100,49 +95,13 @@ def test_shared_parameter_of_two_layers():
     module[2].weight = module[0].weight
     params = penalisable_parameters(module)
     assert "2.weight" not in params
-    compare(module, params, [(torch.randn(4, 5), None)], [0, 1, 2])
-
-
-def test_labels_are_brought_to_the_resolution_of_the_logits():
-    module = plain.zoo()
-    params = penalisable_parameters(module)
-    images, labels = next(batches())
-    coarse, fine = [], labels.repeat_interleave(4, 1).repeat_interleave(4, 2)
-    for given in (labels, fine, fine[:, None]):
-        with MeanGradientEstimator(module, params, range(4), over="label") as estimator:
-            estimator.update(module, images, given)
-        coarse.append(estimator.mean_gradients()["stem.weight"])
-    assert torch.equal(coarse[0], coarse[1]) and torch.equal(coarse[0], coarse[2])
-
-
-def test_unlabelled_images_and_ignored_labels_with_all_and_prediction():
-    module = plain.zoo()
-    params = penalisable_parameters(module)
-    for over in ("all", "prediction"):
-        results = []
-        for labelled in (True, False):
-            with MeanGradientEstimator(module, params, range(4), over=over) as estimator:
-                for images, labels in batches():
-                    estimator.update(module, images, labels if labelled else None)
-            results.append(estimator.mean_gradients()["stem.weight"])
-        assert torch.equal(*results)
-
-
-def test_class_without_pixels_has_gradient_zero():
-    module = plain.zoo()
-    params = penalisable_parameters(module)
-    images, labels = next(batches())
-    with MeanGradientEstimator(module, params, range(4), over="label") as estimator:
-        estimator.update(module, images, labels.masked_fill(labels == 2, 255))
-    gradient = estimator.mean_gradients()["stem.weight"]
-    assert not gradient[:, 2].any() and gradient[:, 1].any()
-    assert torch.isfinite(estimator.compute().left["stem.weight"]).all()
+    compare(module, params, [torch.randn(4, 5)], [0, 1, 2])
 
 
 def test_uneven_batches_equal_one_batch():
     module = plain.zoo()
     params = penalisable_parameters(module)
-    images = torch.cat([images for images, _ in batches((5, 2))])
+    images = torch.cat(list(batches((5, 2))))
     found = []
     for sizes in ((7,), (1, 4, 2)):
         with MeanGradientEstimator(module, params, range(4)) as estimator:
@@ -156,7 +115,7 @@ def test_uneven_batches_equal_one_batch():
 def test_bfloat16_autocast():
     module = plain.zoo()
     params = penalisable_parameters(module)
-    images = next(batches())[0]
+    images = next(batches())
     found = []
     for enabled in (False, True):
         with (
@@ -191,7 +150,7 @@ def test_subclass_that_does_not_is_refused():
         pytest.raises(InputError, match="'0.weight': Standardised"),
         MeanGradientEstimator(module, params, [0]) as estimator,
     ):
-        estimator.update(module, next(batches())[0])
+        estimator.update(module, next(batches()))
 
 
 def test_weight_read_outside_its_layer_is_refused():
@@ -238,20 +197,15 @@ def test_unknown_kinds_are_named_or_skipped(make, name):
 def test_wrong_use_is_told():
     module = plain.zoo()
     params = penalisable_parameters(module)
-    images = next(batches())[0]
-    with pytest.raises(InputError, match="unknown mean 'lable'.*Did you mean 'label'"):
-        MeanGradientEstimator(module, params, [0], over="lable")
+    images = next(batches())
     with pytest.raises(InputError, match="chunk"):
         MeanGradientEstimator(module, params, [0], chunk=0)
     with pytest.raises(InputError, match="at least one parameter"):
         MeanGradientEstimator(module, {}, [0])
-    estimator = MeanGradientEstimator(module, params, [0, 9], over="label")
+    estimator = MeanGradientEstimator(module, params, [0, 9])
     with pytest.raises(InputError, match="inside its context"):
         estimator.update(module, images)
     with estimator, pytest.raises(InputError, match="no channel 9"):
-        estimator.update(module, images)
-    estimator = MeanGradientEstimator(module, params, [0], over="label")
-    with estimator, pytest.raises(InputError, match="needs labels"):
         estimator.update(module, images)
     with pytest.raises(InputError, match="no image"):
         estimator.compute()
@@ -268,6 +222,6 @@ def test_diverged_network_is_told_by_name():
         module.head.weight.fill_(float("inf"))
     params = penalisable_parameters(module, exclude=["head"])
     with MeanGradientEstimator(module, params, [0]) as estimator:
-        estimator.update(module, next(batches())[0])
+        estimator.update(module, next(batches()))
     with pytest.raises(InputError, match="'scale' is not finite"):
         estimator.compute()

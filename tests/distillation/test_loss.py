@@ -64,8 +64,8 @@ def gcn_state(loss):
     [
         {},
         {"precision": "identity"},
-        {"residual": True},
-        {"hidden_channels": 7, "out_channels": 2, "eps": 1e-6},
+        {"precision": {"type": "GCN", "residual": True}},
+        {"precision": {"type": "GCN", "widths": (7, 2)}, "eps": 1e-6},
     ],
 )
 def test_loss_and_gradients_equal_the_plain_ones(options, classifier):
@@ -74,7 +74,7 @@ def test_loss_and_gradients_equal_the_plain_ones(options, classifier):
     perturb(module, 0.02, seed=5)
     quadratic, log_det = loss.terms()
     gcn = gcn_state(loss)
-    eps, residual = options.get("eps", 1e-3), options.get("residual", False)
+    eps, residual = options.get("eps", 1e-3), "residual" in options.get("precision", {})
     expected = plain.loss(memories, params, gcn, eps, residual)
     torch.testing.assert_close(quadratic, expected[0], rtol=1e-6, atol=0)
     torch.testing.assert_close(log_det, torch.as_tensor(expected[1]).double(), rtol=1e-6, atol=1e-9)
@@ -93,7 +93,9 @@ def test_loss_and_gradients_equal_the_plain_ones(options, classifier):
 @pytest.mark.parametrize("residual", [False, True])
 def test_finite_differences(residual):
     module, params, memories = problem(classifier=True)
-    loss = VariationalDistillationLoss(memories, params, residual=residual, hidden_channels=5)
+    widths = (5, module.head.weight.shape[1] if residual else 2)
+    precision = {"type": "GCN", "residual": residual, "widths": widths}
+    loss = VariationalDistillationLoss(memories, params, precision)
     gcn = gcn_state(loss.double())
     chosen = [params[n] for n in ("depthwise.weight", "up.weight", "bn.bias", "head.bias", "scale")]
 
@@ -118,7 +120,7 @@ def test_displacement_is_the_first_order_change_of_the_mean_logits():
         for name, parameter in params.items():
             layout = estimator._probes.layouts[name]
             amount = 1e-6 * torch.randn(layout.filters, dtype=torch.float64)
-            parameter.add_(layout.spread(amount))
+            parameter.add_(plain.expanded(amount[:, None], parameter, layout.groups)[0])
     change = module(images).mean((0, 2, 3)) - before
     torch.testing.assert_close(loss.displacements()[0], change.detach(), rtol=1e-3, atol=1e-9)
 
@@ -185,7 +187,7 @@ def test_classifier_may_grow_and_be_anchored_anew():
     loss = VariationalDistillationLoss(anew, grown, precision="identity")
     share = loss.displacement_terms[1](grown)
     assert share.abs().max() < 1e-12
-    assert memories[0].to().reanchored(grown).classifier["rows"].shape == (3, 10)
+    assert memories[0].reanchored(grown).classifier["rows"].shape == (3, 10)
 
 
 def test_same_in_autocast():
@@ -215,6 +217,15 @@ def test_input_errors():
         VariationalDistillationLoss([], params)
     with pytest.raises(InputError, match="unknown precision 'gcm'"):
         VariationalDistillationLoss(memories, params, precision="gcm")
+    with pytest.raises(InputError, match="unknown precision 'GCM'"):
+        VariationalDistillationLoss(memories, params, precision={"type": "GCM"})
+    with pytest.raises(InputError, match="precision GCN: .*'width'"):
+        VariationalDistillationLoss(memories, params, precision={"type": "GCN", "width": 2})
+    with pytest.raises(InputError, match=r"identity has no options, but \['lr'\]"):
+        VariationalDistillationLoss(memories, params, precision={"type": "identity", "lr": 1.0})
+    for wrong in ({"lr": 0.0}, {"weight_decay": -1.0}, {"widths": (3,)}, {"widths": (0, 3)}):
+        with pytest.raises(InputError, match=f"precision GCN: {next(iter(wrong))}="):
+            VariationalDistillationLoss(memories, params, precision={"type": "GCN", **wrong})
     with pytest.raises(InputError, match="unknown accumulation"):
         VariationalDistillationLoss(memories, params, accumulation="mean")
     with pytest.raises(InputError, match="eps"):

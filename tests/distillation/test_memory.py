@@ -26,22 +26,11 @@ def test_saves_plainly_and_loads_with_weights_only(tmp_path):
     torch.manual_seed(0)
     assert torch.equal(VariationalDistillationLoss(again, params)(), expected)
     assert again[0].nbytes == memories[0].nbytes and again[0].numbers == memories[0].numbers
-
-
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
-def test_other_device_and_dtype(dtype):
-    _, params, memories = problem(double=False, classifier=True)
-    torch.manual_seed(0)
-    expected = VariationalDistillationLoss(memories, params)
-    moved = [GradientMemory.from_state(memory.to("cpu", dtype).to_state()) for memory in memories]
-    assert moved[0].left["stem.weight"].dtype == dtype
-    assert moved[0].projection_star.dtype == torch.float64
-    loss = VariationalDistillationLoss(moved, params)
-    loss.load_state_dict(expected.state_dict())
-    if dtype == torch.float64:
-        torch.testing.assert_close(loss(), expected())
-    assert loss().isfinite() and loss().dtype == torch.float32
-    assert memories[0].to("meta").left["stem.weight"].device.type == "meta"
+    of_classifier = sum(
+        v.numel() for v in (memories[0].classifier or {}).values() if hasattr(v, "numel")
+    )
+    factors = [*memories[0].left.values(), *memories[0].right.values(), memories[0].prototypes]
+    assert memories[0].numbers == sum(f.numel() for f in factors) + 3 + of_classifier
 
 
 def test_refuses_by_name():

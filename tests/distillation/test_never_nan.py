@@ -1,4 +1,4 @@
-"""Loss, gradients and proximal step are finite whatever the memories."""
+"""Loss and gradients are finite whatever the memories."""
 
 import math
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from vdfd_seg.distillation import GradientMemory, VariationalDistillationLoss, proximal_step
+from vdfd_seg.distillation import GradientMemory, VariationalDistillationLoss
 from vdfd_seg.distillation.kernels import KernelLayout
 from vdfd_seg.distillation.precision import log_det_precision
 
@@ -66,11 +66,6 @@ def test_finite(case, precision):
                 )
                 assert total.isfinite()
                 assert all(g.isfinite().all() for g in gradients if g is not None)
-        for weight in (0.0, 1.0, 1e8, math.inf):
-            copies = {name: nn.Parameter(p.detach().clone()) for name, p in params.items()}
-            moved = VariationalDistillationLoss(memories, copies, precision)
-            proximal_step(moved, weight, 0.1)
-            assert all(p.isfinite().all() for p in copies.values())
 
 
 def test_weights_that_have_left_for_good_are_not_hidden():

@@ -12,6 +12,7 @@ from mmengine.logging import HistoryBuffer
 
 from tests.tiny import TASKS
 from vdfd_seg.cli import run_command
+from vdfd_seg.methods import VDFD
 from vdfd_seg.utils.checkpoint import digest, load_step
 from vdfd_seg.utils.mmseg_checkpoint import foreign_classes, load_foreign
 
@@ -225,10 +226,10 @@ class TestBadInput:
         torch.save({"meta": {}}, tmp_path / "meta.pth")
         refused(tmp_path / "meta.pth", "'meta' is no tensor")
 
-    def test_methods_that_need_more(self, foreign, refused):
-        refused(
-            foreign(), "labels", "over='all'", config={"method": {"type": "VDFD", "over": "label"}}
-        )
+    def test_methods_that_need_more(self, foreign, refused, monkeypatch):
+        with monkeypatch.context() as patch:
+            patch.setattr(VDFD, "requires", frozenset({"labels"}))
+            refused(foreign(), "VDFD", "labels", "has none")
         refused(foreign(), "SI", "step 0 itself", config={"method": {"type": "SI"}})
 
     def test_images(self, foreign, refused, scenes, tmp_path):

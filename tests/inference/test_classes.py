@@ -11,7 +11,9 @@ from vdfd_seg.utils.checkpoint import load_step, save_plain
 
 
 @pytest.mark.parametrize(
-    ("method", "options"), [("FineTune", {}), ("ICaRL", {"exemplars": 30})], ids=["plain", "icarl"]
+    ("method", "options"),
+    [("FineTune", {}), ("ICaRL", {"exemplars": 30}), ("LwF", {"gaussians": 0.4})],
+    ids=["plain", "icarl", "gaussians"],
 )
 def test_classes_equal_the_predictions_of_the_evaluation(
     classifier, evaluated, digit_images, method, options

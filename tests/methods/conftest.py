@@ -146,7 +146,7 @@ def begin(segmentation_step, classification_step):
         )
         torch.manual_seed(0)
         method.before_task(context)
-        samples = numbered(parts.samples, torch.arange(len(parts.inputs)) * (method.views or 1))
+        samples = numbered(parts.samples, torch.arange(len(parts.inputs)) * (method.num_views or 1))
         learner = ContinualLearner(network, method, adapter).train()
         return SimpleNamespace(
             learner=learner, network=network, method=method, adapter=adapter, context=context,

@@ -191,7 +191,7 @@ def test_what_is_held_while_a_step_trains_is_what_is_declared(second, start, tra
     if "old_outputs" in method.requires:
         # An old class's logit of two bytes at every position of every view.
         cached = step.adapter.logits(step.inputs)[:, : step.context.num_old or None]
-        least = 2 * cached.numel() * method.views
+        least = 2 * cached.numel() * method.num_views
         most += least
     if previous.carried:
         # A memory as it is computed with: VDFD pads each parameter to blocks of 32 filters.

@@ -273,38 +273,3 @@ def test_bad_options_are_refused(name):
         build_method({"type": name, "estimator": "images"})
     with pytest.raises(InputError, match=f"method {name}: batch_size=0 must be at least 1"):
         build_method({"type": name, "batch_size": 0})
-
-
-def test_importances_of_filters_are_means_over_their_kernels(after):
-    full, _ = after()
-    step, previous = after(per_filter=True)
-    numbers = 0
-    for name, value in full.method.importance.items():
-        mean = value.flatten(1).mean(1) if value.ndim > 1 else value
-        carried = previous.carried["importance"][name]
-        assert torch.allclose(carried, mean, rtol=1e-4, atol=1e-12), name
-        assert step.method.importance[name].numel() == len(value)
-        numbers += len(value)
-    assert sum(v.numel() for v in previous.carried["importance"].values()) == numbers
-
-
-def test_a_filter_is_penalised_by_all_its_weights(after, losses_of):
-    step, _ = after(per_filter=True, weight=7.0)
-    expected = 0.0
-    for name, parameter in body(step.network).items():
-        moved = (parameter - step.method.anchor_of(name)).detach()
-        squares = moved.square().flatten(1).sum(1) if moved.ndim > 1 else moved.square()
-        expected += (step.method.importance[name].flatten() * squares).sum()
-    assert expected > 0
-    assert losses_of(step)["loss_ewc"].item() == pytest.approx(3.5 * expected.item(), rel=1e-4)
-
-
-@pytest.mark.parametrize("per_filter", [False, True])
-def test_permuted_importances_are_the_same_numbers_elsewhere(after, per_filter):
-    straight, permuted = (
-        after(per_filter=per_filter, permuted=option)[1].carried["importance"]
-        for option in (False, True)
-    )
-    for name, value in straight.items():
-        assert torch.equal(value.sort().values, permuted[name].sort().values), name
-    assert any(not torch.equal(value, permuted[name]) for name, value in straight.items())

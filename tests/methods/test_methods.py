@@ -23,13 +23,17 @@ from vdfd_seg.methods import build_method
         ({"type": "VDFD", "rank": 0}, "rank=0 must be at least 1"),
         ({"type": "VDFD", "eps": 0}, "eps=0 must be above 0"),
         ({"type": "VDFD", "images": 0}, "images=0 must be None or at least 1"),
-        ({"type": "VDFD", "precision": "gnc"}, "precision='gnc' is not one of"),
-        ({"type": "VDFD", "over": "pixels"}, "over='pixels' is not one of"),
-        ({"type": "VDFD", "outputs": "all"}, "outputs='all' is not one of"),
+        ({"type": "VDFD", "precision": "gnc"}, "unknown precision 'gnc'. Did you mean 'gcn'"),
+        ({"type": "VDFD", "precision": None}, "unknown precision 'None'"),
+        (
+            {"type": "VDFD", "precision": {"type": "GCN", "lr": 0}},
+            "precision GCN: lr=0 must be above 0",
+        ),
         ({"type": "VDFD", "old_rows": "fixed"}, "old_rows='fixed' is not one of"),
-        ({"type": "VDFD", "treatment": "none"}, "treatment='none' is not one of"),
         ({"type": "VDFD", "unknown": "ignore"}, "unknown='ignore' is not one of"),
-        ({"type": "VDFD", "old_rows": "penalised", "over": "label"}, "needs over='all'"),
+        ({"type": "LwF", "gaussians": -0.1}, "method LwF: gaussians=-0.1 must not be negative"),
+        ({"type": "LwF", "gaussians": "few"}, "method LwF: "),
+        ({"type": "LwF", "gausians": 0.1}, "method LwF 'gausians'. Did you mean 'gaussians'"),
     ],
 )
 def test_what_cannot_be_built_is_refused_before_training(cfg, message):

@@ -1,13 +1,13 @@
 import pytest
 import torch
 
-from vdfd_seg.distillation import ClassGaussians
 from vdfd_seg.errors import InputError
 from vdfd_seg.losses import unbiased_distillation
 from vdfd_seg.methods import build_method
 from vdfd_seg.methods.common.output_cache import OutputCache, draws_of
-from vdfd_seg.models.classifier import rotated
 
+GAUSSIAN = {"type": "GaussianBound"}
+IDENTITY = {"type": "GaussianBound", "precision": "identity"}
 CASES = ("segmentation", "task", "class", "domain")
 
 
@@ -54,7 +54,7 @@ def of_old_classes(logits, num_old, case):
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_bound_is_to_the_outputs_at_the_start_of_the_step(second, losses_of, case):
-    step, start = second(case, precision="identity", weight=0.5)
+    step, start = second(case, divergence=IDENTITY, weight=0.5)
     num_old = step.method.num_old
     old = of_old_classes(started(step, start), num_old, case)
     torch.manual_seed(1)
@@ -68,13 +68,13 @@ def test_the_bound_is_to_the_outputs_at_the_start_of_the_step(second, losses_of,
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_categorical_bound_is_distillation_from_the_network_of_the_start(second, losses_of, case):
-    step, start = second(case, family="categorical", weight=0.5, temperature=2.0)
+    step, start = second(case, weight=0.5)
     method = step.method
     old = of_old_classes(started(step, start), method.num_old, case).double()
     torch.manual_seed(1)
     new = of_old_classes(step.adapter.outputs(step.inputs).logits, method.num_old, case).double()
     sizes = step.context.protocol.task_sizes(0) if case == "task" else [method.num_old]
-    assert method.groups == sizes
+    assert method.divergence.groups == sizes
     expected = 0.0
     for ours, theirs in zip(new.split(sizes, 1), old.split(sizes, 1), strict=True):
         q, p = ((z / 2).exp() / (z / 2).exp().sum(1, keepdim=True) for z in (ours, theirs))
@@ -89,7 +89,8 @@ def test_a_categorical_bound_is_what_mib_computes_from_a_network_run_along(begin
     first = begin({"type": "VDFDPlus"})
     train(first)
     previous = end(first)
-    cached = begin({"type": "VDFDPlus", "family": "categorical"}, 1, previous, growth="balanced")
+    cfg = {"type": "VDFDPlus", "divergence": {"type": "Softmax", "temperature": 1.0}}
+    cached = begin(cfg, 1, previous, growth="balanced")
     live = begin({"type": "MiB"}, 1, previous, growth="balanced")
     gradients = []
     for step in (cached, live):
@@ -99,7 +100,7 @@ def test_a_categorical_bound_is_what_mib_computes_from_a_network_run_along(begin
             step.network.decode_head.conv_seg.weight.mul_(1.5)
         outputs = step.adapter.outputs(step.inputs)
         if step is cached:
-            loss = step.method.extra_losses(step.adapter, outputs, step.samples)["loss_bound"] / 0.1
+            loss = step.method.extra_losses(step.adapter, outputs, step.samples)["loss_bound"]
         else:
             old = step.adapter.old_logits(step.method.teacher, outputs)
             loss = unbiased_distillation(outputs.logits, old) * old.shape[1]
@@ -120,21 +121,21 @@ def test_after_a_balanced_start_the_cache_is_what_the_old_network_says(begin, tr
     step = begin(cfg, 1, end(first), growth="balanced")
     first.network.eval()
     step.network.eval()
-    inputs, samples = next(iter(step.context.views(step.method.count)))
+    inputs, samples = next(iter(step.context.views(step.method.num_views)))
     with torch.no_grad():
         old, grown = first.adapter.logits(inputs), step.adapter.logits(inputs)
-    assert torch.allclose(step.method.cache.of(samples, "cpu"), old, atol=5e-3)
+    assert torch.allclose(step.method.cache.lookup(samples, "cpu"), old, atol=5e-3)
     assert torch.all(old[:, 0] - grown[:, 0] > 0.5)
 
 
 def test_domains_have_one_graph_of_all_classes(second):
-    step, _ = second("domain")
-    assert step.method.bound.sizes == [4]
+    step, _ = second("domain", divergence=GAUSSIAN)
+    assert step.method.divergence.bound.sizes == [4]
 
 
 def test_tasks_have_a_graph_each(second):
-    step, _ = second("task")
-    assert step.method.bound.sizes == step.context.protocol.task_sizes(0)
+    step, _ = second("task", divergence=GAUSSIAN)
+    assert step.method.divergence.bound.sizes == step.context.protocol.task_sizes(0)
 
 
 def test_nothing_is_carried(second, end):
@@ -147,7 +148,7 @@ def test_the_first_step_and_a_weight_of_zero_add_nothing(begin, second, losses_o
     assert "loss_bound" not in losses_of(begin({"type": "VDFDPlus"}))
     step, _ = second("segmentation", weight=0.0)
     assert "loss_bound" not in losses_of(step)
-    assert step.method.views is None
+    assert step.method.num_views is None
 
 
 def test_the_network_trains_on_after_the_cache(second):
@@ -164,119 +165,22 @@ def test_a_cache_is_in_the_order_of_its_views(second):
     assert turned.values.dtype == torch.float16
     inputs, samples = batches[4]
     assert draws_of(samples).tolist() == [4]
-    assert torch.allclose(turned.of(samples, "cpu"), inputs.mean((1, 2, 3)), atol=1e-3)
+    assert torch.allclose(turned.lookup(samples, "cpu"), inputs.mean((1, 2, 3)), atol=1e-3)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"family": "student"}, "family='student'"),
-        ({"temperature": 0.0}, "temperature=0.0"),
-        ({"precision": "full"}, "precision='full'"),
+        ({"divergence": "Student"}, "unknown divergence 'Student'"),
+        ({"divergence": {"type": "Softmax", "temperature": 0.0}}, "temperature=0.0"),
+        ({"divergence": {"type": "Softmax", "eps": 0.1}}, "divergence Softmax: .*'eps'"),
+        ({"divergence": {**GAUSSIAN, "precision": "full"}}, "precision 'full'"),
+        ({"divergence": {**GAUSSIAN, "eps": 0.0}}, "eps=0.0"),
+        ({"divergence": {**GAUSSIAN, "precision": {"type": "GCN", "lr": 0.0}}}, "lr=0.0"),
         ({"weight": -1.0}, "weight=-1.0"),
-        ({"views": 0}, "views=0 must be at least 1"),
-        ({"eps": 0.0}, "eps=0.0"),
-        ({"gcn_lr": 0.0}, "gcn_lr=0.0"),
-        ({"gaussians": -0.1}, "gaussians=-0.1"),
+        ({"num_views": 0}, "num_views=0 must be at least 1"),
     ],
 )
 def test_options_out_of_range_are_refused(options, message):
     with pytest.raises(InputError, match=message):
         build_method({"type": "VDFDPlus", **options})
-
-
-def features(step, inputs=None):
-    """Of the batch, or of other images, without augmentation."""
-    training = step.network.training
-    step.network.eval()
-    with torch.no_grad():
-        inputs = step.inputs if inputs is None else inputs
-        found = step.adapter.outputs(inputs).embedding.double()
-    step.network.train(training)
-    return found
-
-
-def upright_and_turned(step):
-    """Features of the batch as it is, and of each image turned once, twice or thrice."""
-    copies = rotated(step.inputs).unflatten(0, (-1, 4))
-    turned = [copies[i, 1 + i % 3] for i in range(len(copies))]
-    return torch.cat([features(step), features(step, torch.stack(turned))])
-
-
-@pytest.fixture
-def two_steps(begin, train, end, tiny_classification):
-    """Both steps with Gaussians, each finished, and the features of the second's images at both."""
-
-    def make(case, **options):
-        cfg = {"type": "VDFDPlus", "gaussians": 0.5, "family": "categorical", **options}
-        data = tiny_classification(case)
-        first = begin(cfg, data=data)
-        train(first)
-        carried = end(first)
-        second = begin(cfg, 1, carried, data=data)
-        before = upright_and_turned(second)
-        train(second, 3)
-        return first, carried.carried["gaussians"], second, before, end(second).carried["gaussians"]
-
-    return make
-
-
-@pytest.mark.parametrize("case", ["task", "class"])
-def test_gaussians_are_moved_by_what_the_step_did_to_its_own_images(two_steps, case):
-    _, old, second, before, new = two_steps(case)
-    after, labels = features(second), second.samples.labels
-    protocol = second.context.protocol
-    own = ClassGaussians.of(after, labels, protocol.task_labels(1))
-    kept = ClassGaussians(old["means"].double(), old["covariance"].double(), 1)
-    expected = kept.moved(before, upright_and_turned(second)).joined(own)
-    assert new["means"].shape == (protocol.num_classes(1), before.shape[1])
-    assert torch.allclose(new["means"].double(), expected.means, atol=1e-4)
-    assert torch.allclose(new["covariance"].double(), expected.covariance, atol=1e-4)
-    assert not torch.allclose(new["means"][: len(old["means"])], old["means"], atol=1e-3)
-
-
-@pytest.mark.parametrize("case", ["task", "class"])
-def test_predictions_are_those_of_the_densities(two_steps, case):
-    _, _, step, _, state = two_steps(case)
-    step.network.eval()
-    with torch.no_grad():
-        found = step.method.predict(step.adapter, step.inputs, step.samples)
-        heads = step.adapter.logits(step.inputs)
-    rows, offsets = ClassGaussians(
-        state["means"].double(), state["covariance"].double(), 2
-    ).discriminant()
-    densities = (features(step) @ rows.T + offsets).float()
-    if case == "class":
-        expected = densities
-    else:
-        groups = zip(heads.split(step.network.head_sizes, 1),
-                     densities.split(step.network.head_sizes, 1), strict=True)  # fmt: skip
-        expected = torch.cat(
-            [head.log_softmax(1) + 0.5 * density.log_softmax(1) for head, density in groups], 1
-        )
-    assert torch.allclose(found, expected, rtol=1e-3, atol=1e-3)
-
-
-def test_a_finished_step_predicts_alike_when_it_is_read_again(two_steps):
-    _, _, step, _, state = two_steps("class")
-    again = build_method({"type": "VDFDPlus", "gaussians": 0.5})
-    step.network.eval()
-    before = again.predict(step.adapter, step.inputs, step.samples)
-    again.restore({"gaussians": state})
-    found = again.predict(step.adapter, step.inputs, step.samples)
-    assert torch.equal(found, step.method.predict(step.adapter, step.inputs, step.samples))
-    assert torch.equal(before, step.adapter.logits(step.inputs))
-
-
-def test_gaussians_are_refused_in_segmentation(tiny_protocol):
-    method = build_method({"type": "VDFDPlus", "gaussians": 0.5})
-    with pytest.raises(InputError, match="gaussians is for classification"):
-        method.check(tiny_protocol())
-
-
-def test_gaussians_cannot_begin_in_the_middle(begin, train, end, tiny_classification):
-    data = tiny_classification("class")
-    first = begin({"type": "VDFDPlus"}, data=data)
-    train(first)
-    with pytest.raises(InputError, match="step 0 was trained without gaussians"):
-        begin({"type": "VDFDPlus", "gaussians": 0.5}, 1, end(first), data=data)

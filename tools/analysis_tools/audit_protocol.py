@@ -35,7 +35,8 @@ def parser() -> argparse.ArgumentParser:
 
 def open_config(args):
     """The protocol and its images, as the arguments ask for."""
-    from vdfd_seg.datasets.segmentation.audit import named_data
+    from audit import named_data
+
     from vdfd_seg.engine import load_run
     from vdfd_seg.engine.input.data import open_data
     from vdfd_seg.engine.input.settings import load_protocol
@@ -103,7 +104,7 @@ def main(argv: list[str] | None = None) -> int:
     from vdfd_seg.utils.environment import quiet_imports
 
     with quiet_imports():
-        from vdfd_seg.datasets.segmentation.audit import audit
+        from audit import audit
 
         data = open_config(args)
     found = audit(data, read=not args.names)

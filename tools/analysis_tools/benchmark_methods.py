@@ -83,7 +83,7 @@ def prepared(path: str, options: dict, start: dict | None, folder: Path) -> Cont
     config = trainer.config
     samples = learner.method.select(data, 1, carried)
     loader = {**config.train_dataloader, "num_workers": 0}
-    loader = data.train_loader(samples, loader, trainer.seed, 0, learner.method.views)
+    loader = data.train_loader(samples, loader, trainer.seed, 0, learner.method.num_views)
     batches = list(islice(Runner.build_dataloader(loader), 4))
     wrapper = build_optim_wrapper(learner.network, config.optim_wrapper)
     MethodHook().before_train(SimpleNamespace(model=learner, optim_wrapper=wrapper))

@@ -3,22 +3,19 @@
 In the order of the paper's formulas: the mean gradient of a task's outputs
 (:class:`MeanGradientEstimator`), its compression to a :class:`GradientMemory`, the first-order
 displacement of old outputs and its precision (:class:`PrecisionGCN`), and the loss
-(:class:`VariationalDistillationLoss`), with :func:`proximal_step` as its implicit treatment and
-:func:`random_directions` as the control of an experiment. Beside it, what a variant needs:
+(:class:`VariationalDistillationLoss`). Beside it, what a variant needs:
 the bound at the images that a step has (:class:`VariationalBound`), and classes as Gaussians whose
 drift is followed (:class:`ClassGaussians`, :func:`linear_drift`, :func:`nearness`).
 """
 
 from vdfd_seg.distillation.bound import VariationalBound
 from vdfd_seg.distillation.class_gaussians import ClassGaussians
-from vdfd_seg.distillation.controls import random_directions
 from vdfd_seg.distillation.estimator import MeanGradientEstimator
 from vdfd_seg.distillation.feature_drift import LinearDrift, linear_drift, nearness
 from vdfd_seg.distillation.kernels import penalisable_parameters
 from vdfd_seg.distillation.loss import VariationalDistillationLoss
 from vdfd_seg.distillation.memory import GradientMemory, MemoryMismatchError
 from vdfd_seg.distillation.precision import PrecisionGCN, TaskPrecisions, class_graph
-from vdfd_seg.distillation.proximal import proximal_step
 
 __all__ = [
     "ClassGaussians",
@@ -34,6 +31,4 @@ __all__ = [
     "linear_drift",
     "nearness",
     "penalisable_parameters",
-    "proximal_step",
-    "random_directions",
 ]

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from vdfd_seg.distillation.precision import PRECISIONS, TaskPrecisions
-from vdfd_seg.errors import InputError, unknown_name
+from vdfd_seg.distillation.precision import Precision, precision_of
+from vdfd_seg.errors import InputError
 
 
 class VariationalBound(nn.Module):
@@ -25,13 +25,12 @@ class VariationalBound(nn.Module):
 
     Args:
         prototypes: For each old task the classifier rows ``(C_i, d)`` that its graph is made of.
-        precision: ``'gcn'`` (default) or ``'identity'``, whose constant log-determinant is left
-            out.
+        precision: ``'gcn'`` (default), a dict of :class:`~vdfd_seg.distillation.precision.GCN`'s
+            options, or ``'identity'``, whose constant log-determinant is left out.
         eps: Default 1e-3.
-        hidden_channels, out_channels, residual: See
-            :class:`~vdfd_seg.distillation.precision.PrecisionGCN`.
 
     Attributes:
+        precision: The precision's options, None for the identity.
         precision_model: The :class:`~vdfd_seg.distillation.precision.TaskPrecisions`, or None.
 
     Raises:
@@ -42,26 +41,20 @@ class VariationalBound(nn.Module):
     def __init__(
         self,
         prototypes: Sequence[Tensor],
-        precision: str = "gcn",
+        precision: Precision = "gcn",
         eps: float = 1e-3,
-        hidden_channels: int | None = None,
-        out_channels: int | None = None,
-        residual: bool = False,
     ) -> None:
         super().__init__()
         if not prototypes:
             raise InputError("a variational bound needs the classes of at least one old task.")
-        if precision not in PRECISIONS:
-            raise unknown_name("precision", precision, PRECISIONS)
+        self.precision = precision_of(precision)
         if not eps > 0:
             raise InputError(f"eps must be positive, not {eps}.")
         self.eps = float(eps)
         self.sizes = [len(rows) for rows in prototypes]
         self.precision_model = None
-        if precision == "gcn":
-            self.precision_model = TaskPrecisions(
-                prototypes, hidden_channels, out_channels, residual
-            ).to(prototypes[0].device)
+        if self.precision is not None:
+            self.precision_model = self.precision.build(prototypes).to(prototypes[0].device)
 
     def terms(self, new: Tensor, old: Tensor) -> tuple[Tensor, Tensor]:
         """The quadratic term and the log-determinant, each summed over the old tasks.

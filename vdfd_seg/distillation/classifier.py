@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from vdfd_seg.distillation.displacement import StepSizes, stacking_dtype
+from vdfd_seg.distillation.displacement import stacking_dtype
 from vdfd_seg.distillation.memory import GradientMemory
 from vdfd_seg.errors import InputError
 
@@ -90,39 +90,3 @@ class ClassifierDisplacement(nn.Module):
             bias = params[self.names[1]].to(dtype) - self.start_bias
             displacement = displacement + bias[self.rows] * self.bias_share
         return displacement
-
-    def gram(self, step_size: "float | StepSizes", params: Mapping[str, Tensor]) -> Tensor:
-        """``A diag(step) A.T``, ``(T C, T C)``, for the displacements' Jacobian A, in float64."""
-        rows, feature = self.rows.flatten(), self.feature.double().flatten(0, 1)
-        share = self.bias_share.double().flatten()
-        weight_step, bias_step = self._steps(step_size, params)
-        products = (feature * weight_step[rows]) @ feature.t()
-        if bias_step is not None:
-            products = products + (share * bias_step[rows])[:, None] * share
-        return products * (rows[:, None] == rows)
-
-    @torch.no_grad()
-    def move(
-        self, amounts: Tensor, step_size: "float | StepSizes", params: Mapping[str, Tensor]
-    ) -> None:
-        """``w <- w - diag(step) A.T amounts``, in place, for ``(T, C)`` amounts."""
-        rows, amounts = self.rows.flatten(), amounts.double().flatten()
-        weight_step, bias_step = self._steps(step_size, params)
-        weight = params[self.names[0]]
-        change = torch.zeros_like(weight_step)
-        change.index_add_(0, rows, amounts[:, None] * self.feature.double().flatten(0, 1))
-        weight.sub_((change * weight_step).view(weight.shape).to(weight.dtype))
-        if bias_step is not None:
-            change = torch.zeros_like(bias_step)
-            change.index_add_(0, rows, amounts * self.bias_share.double().flatten())
-            params[self.names[1]].sub_((change * bias_step).to(weight.dtype))
-
-    def _steps(
-        self, step_size: "float | StepSizes", params: Mapping[str, Tensor]
-    ) -> tuple[Tensor, Tensor | None]:
-        steps = []
-        for name in self.names:
-            step = step_size if isinstance(step_size, (int, float)) else step_size[name]
-            step = torch.as_tensor(step, dtype=torch.float64, device=params[name].device)
-            steps.append(step.expand(params[name].shape))
-        return steps[0].flatten(1), steps[1] if len(steps) > 1 else None

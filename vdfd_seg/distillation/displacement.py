@@ -13,7 +13,6 @@ from vdfd_seg.distillation.kernels import KernelLayout
 from vdfd_seg.distillation.memory import GradientMemory, MemoryMismatchError
 
 BLOCK = 32
-StepSizes = Mapping[str, "float | Tensor"]
 
 
 def stacking_dtype(params: Mapping[str, Tensor]) -> torch.dtype:
@@ -44,7 +43,6 @@ class GradientDisplacement(nn.Module):
     start: Tensor
     position: Tensor
     layer: Tensor
-    entries: Tensor
 
     def __init__(self, memories: Sequence[GradientMemory], params: Mapping[str, Tensor]) -> None:
         super().__init__()
@@ -60,7 +58,6 @@ class GradientDisplacement(nn.Module):
         left, right, offset = _stack(memories, self.layouts, start_sums)
         padded = torch.zeros(int(blocks.sum()) * BLOCK, left.shape[1], dtype=torch.float64)
         padded[torch.cat(position)] = left
-        entries = [float(layout.entries) for layout in self.layouts.values()]
         buffers = {
             "left": padded.view(-1, BLOCK, left.shape[1]).to(dtype),
             "right": right.flatten(1, 2).to(dtype),
@@ -68,7 +65,6 @@ class GradientDisplacement(nn.Module):
             "start": self._kernel_sums(params, dtype),
             "position": torch.cat(position),
             "layer": torch.repeat_interleave(torch.arange(len(filters)), blocks),
-            "entries": torch.tensor(entries, dtype=dtype),
         }
         for name, value in buffers.items():
             # The anchor is saved: built anew at other weights it would differ by rounding, and a
@@ -97,43 +93,6 @@ class GradientDisplacement(nn.Module):
         scores = self._by_layer(torch.bmm(moved.unsqueeze(1), self.left).squeeze(1))
         by_task = scores.view(len(self.layouts), tasks, -1).transpose(0, 1).reshape(tasks, 1, -1)
         return torch.bmm(by_task, self.right).view(tasks, classes) + self.offset
-
-    def gram(self, step_size: "float | StepSizes", params: Mapping[str, Tensor]) -> Tensor:
-        """``A diag(step) A.T``, ``(T C, T C)``, for the displacements' Jacobian A, in float64."""
-        weights = []
-        for index, (name, layout) in enumerate(self.layouts.items()):
-            step = step_size if isinstance(step_size, (int, float)) else step_size[name]
-            if isinstance(step, Tensor) and step.ndim:
-                weights.append(layout.sums(step.expand(layout.shape), torch.float64))
-            else:
-                total = self.entries[index].double() * float(step)
-                weights.append(total.expand(layout.filters))
-        left = self.left.double()
-        weight = self._in_blocks(torch.cat([each.to(left.device) for each in weights]))
-        inner = self._by_layer(torch.bmm(left.transpose(1, 2), left * weight.unsqueeze(-1)))
-        tasks, _, classes = self.right.shape
-        right = self.right.double().view(tasks, len(self.layouts), -1, classes)
-        inner = inner.view(len(self.layouts), tasks, -1, tasks, right.shape[2])
-        half = torch.einsum("lasbt,blti->lasbi", inner, right)
-        return torch.einsum("alsj,lasbi->ajbi", right, half).reshape(tasks * classes, -1)
-
-    @torch.no_grad()
-    def move(
-        self, amounts: Tensor, step_size: "float | StepSizes", params: Mapping[str, Tensor]
-    ) -> None:
-        """``w <- w - diag(step) A.T amounts``, in place, for ``(T, C)`` amounts."""
-        tasks, _, classes = self.right.shape
-        scores = torch.bmm(self.right.double(), amounts.double().view(tasks, classes, 1))
-        by_layer = scores.view(tasks, len(self.layouts), -1).transpose(0, 1).flatten(1)
-        in_blocks = torch.bmm(self.left.double(), by_layer[self.layer].unsqueeze(-1))
-        per_filter = in_blocks.flatten()[self.position]
-        sizes = [layout.filters for layout in self.layouts.values()]
-        for (name, layout), values in zip(
-            self.layouts.items(), per_filter.split(sizes), strict=True
-        ):
-            step = step_size if isinstance(step_size, (int, float)) else step_size[name]
-            change = layout.spread(values.to(params[name].device)) * step
-            params[name].sub_(change.to(params[name].dtype))
 
 
 def _stack(

@@ -10,9 +10,8 @@ from torch import Tensor, nn
 
 from vdfd_seg.distillation.compression import truncated_svd
 from vdfd_seg.distillation.memory import GradientMemory
-from vdfd_seg.distillation.pixels import MEANS, counted_pixels
 from vdfd_seg.distillation.probes import Probes
-from vdfd_seg.errors import InputError, unknown_name
+from vdfd_seg.errors import InputError
 
 DEFAULT_CHUNK = 2
 
@@ -22,12 +21,11 @@ class MeanGradientEstimator:
 
     For class c with logit ``f_c(x, p)`` at pixel p of image x::
 
-        G_c = 1 / |M_c| * sum over (x, p) in M_c of d f_c(x, p) / d w,
+        G_c = 1 / |M| * sum over (x, p) in M of d f_c(x, p) / d w,
 
-    averaged over the kernel. M_c are all pixels (``over='all'``), the pixels labelled c
-    (``'label'``) or the pixels predicted as c (``'prediction'``); a classifier's image counts as
-    one pixel. Sums are kept in float64 and divided once, by the count over all batches and
-    processes, so batches and shards may be uneven. A class without pixels has gradient zero.
+    averaged over the kernel. M are all pixels of all images; a classifier's image counts as one
+    pixel. Sums are kept in float64 and divided once, by the count over all batches and processes,
+    so batches and shards may be uneven.
 
     Used as a context manager: inside it the network is in evaluation mode, with frozen weights
     and hooks; all is restored on leaving.
@@ -35,11 +33,9 @@ class MeanGradientEstimator:
     Args:
         module: The network.
         params: Its penalised parameters, see :func:`penalisable_parameters`.
-        outputs: Output channels of the task's C classes; labels use the same numbers.
-        over: What the mean is taken over. Default ``'all'``, which needs no labels.
+        outputs: Output channels of the task's C classes.
         chunk: Number of classes differentiated in one batched backward pass; memory grows with
             it. 1: one backward pass per class. Default 2.
-        ignore_index: Label of pixels that belong to no class. Default 255.
 
     Raises:
         InputError: For parameters of unknown kinds, and arguments out of range.
@@ -50,26 +46,20 @@ class MeanGradientEstimator:
         module: nn.Module,
         params: Mapping[str, nn.Parameter],
         outputs: Iterable[int],
-        over: str = "all",
         chunk: int | None = None,
-        ignore_index: int = 255,
     ) -> None:
-        if over not in MEANS:
-            raise unknown_name("mean", over, MEANS)
         self.params = dict(params)
         self.outputs = [int(output) for output in outputs]
         if not self.params or not self.outputs:
             raise InputError("a mean gradient needs at least one parameter and one output.")
-        self.over = over
         self.chunk = DEFAULT_CHUNK if chunk is None else int(chunk)
         if self.chunk < 1:
             raise InputError(f"chunk must be at least 1, not {chunk}.")
-        self.ignore_index = ignore_index
         self.images = 0
         self._probes = Probes(module, self.params)
         device = next(iter(self.params.values())).device
         classes = len(self.outputs)
-        self._counts = torch.zeros(classes, dtype=torch.float64, device=device)
+        self._count = torch.zeros(1, dtype=torch.float64, device=device)
         self._sums = {
             name: torch.zeros(classes, layout.filters, dtype=torch.float64, device=device)
             for name, layout in self._probes.layouts.items()
@@ -83,23 +73,16 @@ class MeanGradientEstimator:
     def __exit__(self, *exception: object) -> None:
         self._probes.__exit__(*exception)
 
-    def update(
-        self,
-        forward: Callable[[Any], Tensor],
-        inputs: Any,
-        labels: Tensor | None = None,
-    ) -> None:
+    def update(self, forward: Callable[[Any], Tensor], inputs: Any) -> None:
         """Add a batch.
 
         Args:
             forward: Calls the network; returns logits ``(N, channels)`` or
                 ``(N, channels, H, W)``.
             inputs: Given to ``forward``.
-            labels: ``(N,)`` or ``(N, H', W')``, brought to the logits' resolution by the nearest
-                pixel; needed only with ``over='label'``.
 
         Raises:
-            InputError: Outside the context, for missing labels, or for too few channels.
+            InputError: Outside the context, or for too few channels.
         """
         if not self._probes.leaves:
             raise InputError("MeanGradientEstimator.update is for use inside its context.")
@@ -110,33 +93,24 @@ class MeanGradientEstimator:
                 raise InputError(
                     f"logits of shape {tuple(logits.shape)} have no channel {max(self.outputs)}."
                 )
-            mask = counted_pixels(
-                self.over, logits.detach(), labels, self.outputs, self.ignore_index
-            )
             chosen = logits[:, self.outputs].reshape(len(logits), len(self.outputs), -1)
             chosen = chosen.to(torch.promote_types(logits.dtype, torch.float32))
-            sums = chosen.sum((0, 2)) if mask is None else (chosen * mask).sum((0, 2))
+            sums = chosen.sum((0, 2))
             self._probes.after_forward(sums)
         self.images += len(logits)
-        if mask is None:
-            present = list(range(len(self.outputs)))
-            self._counts += chosen.shape[0] * chosen.shape[2]
-        else:
-            counts = mask.sum((0, 2), dtype=torch.float64)
-            present = counts.nonzero().flatten().tolist()
-            self._counts += counts.to(self._counts.device)
+        self._count += chosen.shape[0] * chosen.shape[2]
         if sums.requires_grad:
-            self._differentiate(sums, present)
+            self._differentiate(sums)
 
-    def _differentiate(self, sums: Tensor, present: list[int]) -> None:
+    def _differentiate(self, sums: Tensor) -> None:
         names = list(self._probes.leaves)
         leaves = list(self._probes.leaves.values())
         basis = torch.eye(len(sums), device=sums.device, dtype=sums.dtype)
         start = 0
-        while start < len(present):
-            rows = present[start : start + self.chunk]
-            start += len(rows)
-            gradients = self._vector_jacobian(sums, leaves, basis[rows], start < len(present))
+        while start < len(sums):
+            rows = slice(start, start + self.chunk)
+            start += len(basis[rows])
+            gradients = self._vector_jacobian(sums, leaves, basis[rows], start < len(sums))
             for name, gradient in zip(names, gradients, strict=True):
                 if gradient is None:
                     continue
@@ -170,11 +144,6 @@ class MeanGradientEstimator:
         ]
         return [None if parts[0] is None else torch.stack(parts) for parts in zip(*by_class)]
 
-    @property
-    def counts(self) -> Tensor:
-        """``(C,)`` float64: pixels (a classifier: images) of each class that this process saw."""
-        return self._counts.clone()
-
     def mean_gradients(self) -> dict[str, Tensor]:
         """``(d, C)`` float64 mean gradient of each parameter that an output depends on.
 
@@ -186,18 +155,18 @@ class MeanGradientEstimator:
                 finite.
         """
         names = list(self._sums)
-        reached = self._counts.new_tensor([name in self._reached for name in names])
-        images = self._counts.new_tensor([self.images])
-        flat = [self._counts, images, reached, *(self._sums[name].flatten() for name in names)]
+        reached = self._count.new_tensor([name in self._reached for name in names])
+        images = self._count.new_tensor([self.images])
+        flat = [self._count, images, reached, *(self._sums[name].flatten() for name in names)]
         total = torch.cat(flat)
         if dist.is_available() and dist.is_initialized():
             dist.all_reduce(total)
-        counts, images, reached, *sums = total.split([each.numel() for each in flat])
+        count, images, reached, *sums = total.split([each.numel() for each in flat])
         self._total_images = int(images)
         if not self._total_images:
             raise InputError("no image was seen: a mean gradient needs at least one.")
         found = {
-            name: (each.view(len(self.outputs), -1) / counts.clamp_min(1)[:, None]).t()
+            name: (each.view(len(self.outputs), -1) / count).t()
             for name, each, hit in zip(names, sums, reached.tolist(), strict=True)
             if hit
         }
@@ -235,7 +204,7 @@ class MeanGradientEstimator:
             raise InputError(f"{len(prototypes)} prototypes were given for {classes} outputs.")
         rows = None if prototypes is None else prototypes.detach().flatten(1).float().clone()
         left, right = {}, {}
-        star = self._counts.new_zeros(classes)
+        star = self._count.new_zeros(classes)
         layouts = self._probes.layouts
         for name, gradient in self.mean_gradients().items():
             factors = truncated_svd(gradient, rank)

@@ -56,17 +56,6 @@ class KernelLayout:
             return weight.sum(list(range(1, weight.ndim)), dtype=dtype)
         return weight.reshape(-1).to(dtype)
 
-    def spread(self, values: Tensor) -> Tensor:
-        """One value per filter ``(d,)``, as a view that broadcasts to the parameter.
-
-        For a grouped transposed convolution the result has the parameter's shape.
-        """
-        if not self.groups:
-            return values.view(self.shape[:1] + (1,) * (len(self.shape) - 1))
-        per_group = values.view(self.groups, 1, self.shape[1])
-        per_input = per_group.expand(-1, self.shape[0] // self.groups, -1)
-        return per_input.reshape(self.shape[:2] + (1,) * (len(self.shape) - 2))
-
 
 def layout_of(owner: nn.Module, attribute: str, parameter: Tensor) -> KernelLayout | None:
     """The layout of ``owner.attribute``, or None if the kind is not known.

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from vdfd_seg.distillation.classifier import ClassifierDisplacement
 from vdfd_seg.distillation.displacement import GradientDisplacement
 from vdfd_seg.distillation.memory import GradientMemory
-from vdfd_seg.distillation.precision import PRECISIONS, TaskPrecisions
+from vdfd_seg.distillation.precision import Precision, precision_of
 from vdfd_seg.errors import InputError, unknown_name
 
 Displacement = GradientDisplacement | ClassifierDisplacement
@@ -32,15 +32,15 @@ class VariationalDistillationLoss(nn.Module):
     Args:
         memories: Gradient memories of the old tasks, at least one.
         params: Penalised parameters by name, with the classifier's if memories have its part.
-        precision: ``'gcn'`` (default) or ``'identity'``; the latter is DFD, without GCN, and its
-            constant log-determinant is left out.
+        precision: ``'gcn'`` (default), a dict of :class:`~vdfd_seg.distillation.precision.GCN`'s
+            options, or ``'identity'``: DFD, without GCN and without the constant log-determinant.
         eps: Default 1e-3, as in the released code.
-        hidden_channels, out_channels, residual: See :class:`PrecisionGCN`.
         accumulation: ``'sum'`` over the old tasks (default), or ``'last'``: the behaviour of the
             released class-incremental code, which regularises the most recent task alone and
             multiplies its quadratic term by the square of the number of old tasks.
 
     Attributes:
+        precision: The precision's options, None for the identity.
         precision_model: The :class:`TaskPrecisions`, or None.
 
     Raises:
@@ -53,18 +53,14 @@ class VariationalDistillationLoss(nn.Module):
         self,
         memories: Sequence[GradientMemory],
         params: Mapping[str, nn.Parameter],
-        precision: str = "gcn",
+        precision: Precision = "gcn",
         eps: float = 1e-3,
-        hidden_channels: int | None = None,
-        out_channels: int | None = None,
-        residual: bool = False,
         accumulation: str = "sum",
     ) -> None:
         super().__init__()
         if not memories:
             raise InputError("a distillation loss needs the memory of at least one old task.")
-        if precision not in PRECISIONS:
-            raise unknown_name("precision", precision, PRECISIONS)
+        self.precision = precision_of(precision)
         if accumulation not in ACCUMULATIONS:
             raise unknown_name("accumulation", accumulation, ACCUMULATIONS)
         if not eps > 0:
@@ -86,13 +82,11 @@ class VariationalDistillationLoss(nn.Module):
         if any(memory.classifier for memory in memories):
             self.displacement_terms.append(ClassifierDisplacement(memories, self._params))
         self.precision_model = None
-        if precision == "gcn":
+        if self.precision is not None:
             prototypes = [m.prototypes for m in memories if m.prototypes is not None]
             if len(prototypes) < len(memories):
                 raise InputError("the GCN precision needs prototypes in every gradient memory.")
-            self.precision_model = TaskPrecisions(
-                prototypes, hidden_channels, out_channels, residual
-            ).to(device)
+            self.precision_model = self.precision.build(prototypes).to(device)
 
     @property
     def params(self) -> dict[str, nn.Parameter]:
@@ -124,16 +118,14 @@ class VariationalDistillationLoss(nn.Module):
         stacked = self.stacked_displacements()
         return [each[:size] for each, size in zip(stacked, self.sizes, strict=True)]
 
-    def terms(self, hold_weights: bool = False) -> tuple[Tensor, Tensor]:
+    def terms(self, displacement: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """The quadratic term and the log-determinant, each summed over the old tasks.
 
         Args:
-            hold_weights: Give a gradient to the GCN alone; for use with :func:`proximal_step`,
-                which moves the weights itself.
+            displacement: ``(T, C)``, zero-padded. Default that of the parameters.
         """
-        displacement = self.stacked_displacements()
-        if hold_weights:
-            displacement = displacement.detach()
+        if displacement is None:
+            displacement = self.stacked_displacements()
         with torch.autocast(displacement.device.type, enabled=False):
             latents = self.latents()
             if latents is None:

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from vdfd_seg.distillation.kernels import KernelLayout
@@ -121,54 +120,21 @@ class GradientMemory:
             moved["bias"] = bias[0][self.outputs].clone()
         return replace(self, classifier=moved)
 
-    def parts(self) -> dict[str, list[Tensor]]:
-        """The stored tensors: ``gradients``, ``prototypes``, ``classifier``."""
-        classifier = self.classifier or {}
-        return {
-            "gradients": [*self.left.values(), *self.right.values(), self.projection_star],
-            "prototypes": [] if self.prototypes is None else [self.prototypes],
-            "classifier": [item for item in classifier.values() if isinstance(item, Tensor)],
-        }
+    def tensors(self) -> list[Tensor]:
+        """All tensors stored."""
+        parts = [*self.left.values(), *self.right.values(), self.projection_star, self.prototypes]
+        parts += (self.classifier or {}).values()
+        return [item for item in parts if isinstance(item, Tensor)]
 
     @property
     def numbers(self) -> int:
         """Count of all numbers stored."""
-        return sum(item.numel() for items in self.parts().values() for item in items)
-
-    @property
-    def gradient_numbers(self) -> int:
-        """Count of the numbers stored of the gradients: factors and projection, no prototypes."""
-        return sum(item.numel() for item in self.parts()["gradients"])
+        return sum(item.numel() for item in self.tensors())
 
     @property
     def nbytes(self) -> int:
         """Bytes of all tensors stored."""
-        return sum(
-            item.numel() * item.element_size() for items in self.parts().values() for item in items
-        )
-
-    def to(
-        self, device: torch.device | str | None = None, dtype: torch.dtype | None = None
-    ) -> "GradientMemory":
-        """A copy on another device or in another floating-point type.
-
-        The projection stays float64: a difference of projections would otherwise cancel.
-        """
-
-        def moved(item: Any) -> Any:
-            return item.to(device=device, dtype=dtype) if isinstance(item, Tensor) else item
-
-        classifier = self.classifier
-        if classifier is not None:
-            classifier = {key: moved(item) for key, item in classifier.items()}
-        return replace(
-            self,
-            left={name: moved(item) for name, item in self.left.items()},
-            right={name: moved(item) for name, item in self.right.items()},
-            projection_star=self.projection_star.to(device=device),
-            prototypes=moved(self.prototypes),
-            classifier=classifier,
-        )
+        return sum(item.numel() * item.element_size() for item in self.tensors())
 
     def to_state(self) -> dict[str, Any]:
         """Plain tensors, numbers, strings, lists and dicts, for ``torch.save``."""

@@ -4,7 +4,10 @@
 convolutional network gives the nodes, one node per class.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +16,7 @@ from torch_geometric.data import Batch, Data
 from torch_geometric.nn import GCNConv
 from torch_geometric.utils import to_dense_batch
 
-from vdfd_seg.errors import InputError
+from vdfd_seg.errors import InputError, unknown_name
 
 PRECISIONS = ("gcn", "identity")
 """The GCN's, and the identity matrix: DFD."""
@@ -116,7 +119,7 @@ class TaskPrecisions(PrecisionGCN):
 
     Args:
         prototypes: For each task its classifier rows ``(C_i, d)``.
-        hidden_channels, out_channels, residual: See :class:`PrecisionGCN`.
+        **options: See :class:`PrecisionGCN`.
 
     Attributes:
         sizes: Number of classes of each task.
@@ -131,20 +134,14 @@ class TaskPrecisions(PrecisionGCN):
     graph_batch: Tensor
     graph_sizes: Tensor
 
-    def __init__(
-        self,
-        prototypes: Sequence[Tensor],
-        hidden_channels: int | None = None,
-        out_channels: int | None = None,
-        residual: bool = False,
-    ) -> None:
+    def __init__(self, prototypes: Sequence[Tensor], **options: Any) -> None:
         widths = {rows.shape[1] for rows in prototypes}
         if len(widths) != 1:
             raise InputError(
                 f"the GCN precision needs prototypes of one length for every task; found lengths "
                 f"{sorted(widths)}."
             )
-        super().__init__(widths.pop(), hidden_channels, out_channels, residual)
+        super().__init__(widths.pop(), **options)
         self.sizes = [len(rows) for rows in prototypes]
         graph = task_graphs(prototypes)
         for name in ("x", "edge_index", "edge_attr", "batch"):
@@ -186,3 +183,71 @@ def log_det_precision(latents: Tensor, sizes: Tensor, eps: float) -> Tensor:
     factor = factor.masked_fill(~gram.isfinite().all((1, 2), keepdim=True), float("nan"))
     log_det = 2.0 * factor.diagonal(dim1=1, dim2=2).log().sum(1)
     return log_det + (sizes.double() - smaller) * torch.tensor(eps, dtype=torch.float64).log()
+
+
+@dataclass(frozen=True)
+class GCN:
+    """A learned precision, as a config describes it: ``dict(type='GCN', lr=7e-4, ...)``.
+
+    Args:
+        lr: Learning rate of the GCN's own Adam (default the paper's CIFAR-100 recipe); a schedule
+            of the network's applies to it, too.
+        weight_decay: Its weight decay.
+        widths: Hidden and output width. Default d/16 and d/8 for prototypes of width d.
+        residual: Add the GCN's input to its output; needs ``widths=(d, d)``.
+
+    Raises:
+        InputError: For a number out of its range.
+    """
+
+    lr: float = 7e-4
+    weight_decay: float = 5e-4
+    widths: tuple[int, int] | None = None
+    residual: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 < self.lr < math.inf:
+            raise InputError(f"precision GCN: lr={self.lr!r} must be above 0.")
+        if not 0 <= self.weight_decay < math.inf:
+            raise InputError(
+                f"precision GCN: weight_decay={self.weight_decay!r} must not be negative."
+            )
+        if self.widths is not None and (len(self.widths) != 2 or min(self.widths) < 1):
+            raise InputError(f"precision GCN: widths={self.widths!r} must be two widths.")
+
+    def build(self, prototypes: Sequence[Tensor]) -> TaskPrecisions:
+        """The GCN for the classes of some tasks."""
+        hidden, out = self.widths or (None, None)
+        return TaskPrecisions(
+            prototypes, hidden_channels=hidden, out_channels=out, residual=self.residual
+        )
+
+    def optimizer(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        """What trains it."""
+        return torch.optim.Adam(parameters, lr=self.lr, weight_decay=self.weight_decay)
+
+
+Precision = str | Mapping[str, Any] | GCN
+"""``'gcn'``, ``'identity'``, a :class:`GCN` or a dict with ``type='GCN'`` and options of it."""
+
+
+def precision_of(cfg: Precision) -> GCN | None:
+    """The precision that a config describes, None for the identity.
+
+    Raises:
+        InputError: For an unknown type or option.
+    """
+    if isinstance(cfg, GCN):
+        return cfg
+    options = dict(cfg) if isinstance(cfg, Mapping) else {"type": cfg}
+    kind = options.pop("type", None)
+    if str(kind).lower() not in PRECISIONS:
+        raise unknown_name("precision", kind, PRECISIONS)
+    if str(kind).lower() == "identity":
+        if options:
+            raise InputError(f"precision identity has no options, but {sorted(options)} are set.")
+        return None
+    try:
+        return GCN(**options)
+    except TypeError as error:
+        raise InputError(f"precision GCN: {error}") from error

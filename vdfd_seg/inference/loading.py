@@ -128,6 +128,8 @@ def head_sizes(saved: dict) -> list[int]:
 
 def predicts_otherwise(saved: dict) -> bool:
     """Whether a checkpoint's method does not predict what its network alone does (iCaRL)."""
+    if "gaussians" in saved["method"]["state"]:
+        return True
     kind = METHODS.get(str(saved["method"]["type"]))
     return kind is not None and kind.predict is not Method.predict
 
@@ -136,6 +138,8 @@ def _method(saved: dict) -> Method:
     """The method, where it predicts otherwise than its network does; else one that does not."""
     if not predicts_otherwise(saved):
         return FineTune()
-    method = build_method({"type": saved["method"]["type"]})
-    method.restore(saved["method"]["state"])
+    state = saved["method"]["state"]
+    gaussians = state.get("gaussians", {}).get("weight", 0.0)
+    method = build_method({"type": saved["method"]["type"], "gaussians": gaussians})
+    method.restore(state)
     return method

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from vdfd_seg.errors import InputError, unknown_name
 from vdfd_seg.methods.common.base import Method
 from vdfd_seg.methods.common.context import TaskContext
-from vdfd_seg.methods.common.options import one_of
+from vdfd_seg.methods.common.gaussian_classifier import with_gaussians
+from vdfd_seg.methods.common.options import not_negative, one_of
 from vdfd_seg.models.growth import INITIALISATIONS
 from vdfd_seg.registry import METHODS
 
@@ -29,6 +30,9 @@ def __getattr__(name: str) -> type[Method]:
 def build_method(cfg: dict) -> Method:
     """The method that a config's ``method`` describes.
 
+    Besides a method's own options, ``gaussians`` above 0 adds a
+    :class:`~vdfd_seg.methods.common.gaussian_classifier.GaussianClassifier` to any.
+
     Raises:
         InputError: For an unknown type or argument.
     """
@@ -39,12 +43,16 @@ def build_method(cfg: dict) -> Method:
         raise unknown_name("method", kind, METHODS.module_dict)
     arguments = {k: v for k, v in cfg.items() if k != "type"}
     built = METHODS.get(kind)
+    gaussians = arguments.pop("gaussians", 0.0)
     _check_arguments(built, arguments)
     common = {key: arguments.pop(key) for key in COMMON if key in arguments}
     try:
-        method = built(**arguments)
+        method = (with_gaussians(built) if gaussians else built)(**arguments)
     except TypeError as error:
         raise InputError(f"method {built.__name__}: {error}") from error
+    not_negative(method, gaussians=gaussians)
+    if gaussians:
+        method.gaussians = gaussians
     one_of(method, INITIALISATIONS, new_rows=common.get("new_rows", "random"))
     if not 0 <= common.get("fuse", False) <= 1:
         raise InputError(f"method {built.__name__}: fuse={common['fuse']} must be from 0 to 1.")
@@ -61,7 +69,7 @@ def _check_arguments(kind: type, arguments: dict) -> None:
     known += COMMON
     for key in arguments:
         if key not in known:
-            raise unknown_name(f"key in method {kind.__name__}", key, known)
+            raise unknown_name(f"key in method {kind.__name__}", key, [*known, "gaussians"])
 
 
 __all__ = ["Method", "TaskContext", "build_method"]

@@ -24,7 +24,7 @@ class EWC(RunningImportance):
     Args:
         weight: :math:`\lambda`. Default 5000 with ``estimator="facil"``, FACIL's own, and 1000 with
             ``"image"``, the best of four on CIFAR-100 (docs/en/notes/results_cifar100.md).
-        alpha, images, estimator, batch_size, per_filter, permuted: See
+        alpha, images, estimator, batch_size: See
             :class:`~vdfd_seg.methods.common.importance.RunningImportance`.
 
     Raises:

@@ -22,7 +22,7 @@ class MAS(RunningImportance):
     Args:
         weight: :math:`\lambda`. Default 1 with ``estimator="facil"``, FACIL's own, and 2 with
             ``"image"``, the paper's 1, whose penalty has no factor 1/2.
-        alpha, images, estimator, batch_size, per_filter, permuted: See
+        alpha, images, estimator, batch_size: See
             :class:`~vdfd_seg.methods.common.importance.RunningImportance`.
 
     Raises:

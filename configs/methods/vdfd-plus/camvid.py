@@ -1,1 +1,1 @@
-method = dict(type='VDFDPlus', family='categorical', weight=1.0)
+method = dict(type='VDFDPlus', divergence=dict(type='Softmax', temperature=1.0), weight=1.0)

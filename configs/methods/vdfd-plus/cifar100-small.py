@@ -1,2 +1,2 @@
 _base_ = ['./cifar100.py']
-method = dict(views=5)
+method = dict(num_views=5)

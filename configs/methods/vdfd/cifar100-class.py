@@ -3,7 +3,4 @@
 method = dict(
     type='VDFD',
     weight=50.0,
-    gcn_lr=1e-4,
-    gcn_weight_decay=5e-4,
-    gcn_widths=(512, 512),
-    gcn_residual=True)
+    precision=dict(type='GCN', lr=1e-4, weight_decay=5e-4, widths=(512, 512), residual=True))

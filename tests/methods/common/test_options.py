@@ -46,7 +46,7 @@ def test_words():
         ({"type": "PLOP", "scales": []}, "method PLOP: scales="),
         ({"type": "SI", "damping": NAN}, "method SI: damping=nan must be above 0"),
         ({"type": "VDFDPlus", "weight": NAN}, "method VDFDPlus: weight=nan"),
-        ({"type": "VDFDPlus", "views": None}, "method VDFDPlus: "),
+        ({"type": "VDFDPlus", "num_views": None}, "method VDFDPlus: "),
         ({"type": "VDFD", "rank": None}, "method VDFD: "),
         ({"type": "RCIL", "pool_sizes": (4, 0)}, "method RCIL: pool_sizes="),
     ],

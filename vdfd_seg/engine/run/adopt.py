@@ -128,7 +128,7 @@ def _check_method(settings):
     if "labels" in method.requires:
         raise InputError(
             f"adopt: method {kind} as configured estimates what it remembers from labels, and "
-            f"--images has none; for VDFD set method.over='all'."
+            f"--images has none."
         )
 
 

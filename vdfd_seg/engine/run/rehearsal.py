@@ -122,7 +122,7 @@ class _Rehearsal:
         with failing(what, "train_dataloader"):
             samples = select(trainer.data, self.step, carried)
             loader = trainer.data.train_loader(
-                samples, config.train_dataloader, trainer.seed, 0, learner.method.views
+                samples, config.train_dataloader, trainer.seed, 0, learner.method.num_views
             )
             batch = next(iter(_without_workers(loader)))
         keys = "train_dataloader, model (loss_decode, data_preprocessor), method and optim_wrapper"

@@ -229,7 +229,7 @@ class StepTrainer:
         config = self.config
         consumed = start * config.train_dataloader["batch_size"] * get_dist_info()[1]
         loader = self.data.train_loader(
-            samples, config.train_dataloader, self.seed, consumed, learner.method.views
+            samples, config.train_dataloader, self.seed, consumed, learner.method.num_views
         )
         name = f"{self.settings.name}_{step_name(self.step)}"
         hooks = step_hooks(config.get("default_hooks") or {})

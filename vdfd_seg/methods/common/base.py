@@ -46,8 +46,8 @@ class Method(nn.Module):
         fuse: Whether the weights at the end of a step are fused with those before it, with the
             share of :func:`vdfd_seg.models.fusion.ewf_share`, or a share of one's own from 0 to 1.
             An option of every method, too.
-        views: How many augmented views of an image the training draws from; None for a new one at
-            every draw.
+        num_views: How many augmented views of an image the training draws from; None for a new
+            one at every draw.
         without_background: What it is in a class-incremental protocol without a background, for
             methods that are defined by one; "" for others.
         problems: What it is for: ``"segmentation"``, ``"classification"``, or both.
@@ -57,7 +57,7 @@ class Method(nn.Module):
     unbiased_loss = False
     new_rows = "random"
     fuse: bool | float = False
-    views: int | None = None
+    num_views: int | None = None
     without_background = ""
     problems: tuple[str, ...] = PROBLEMS
     optimizer: Optimizer | None = None
@@ -115,7 +115,7 @@ class Method(nn.Module):
         """After backward, with final gradients, before the optimiser's step."""
 
     def after_update(self, adapter, learning_rate: float) -> None:
-        """After the optimiser's step (SI's path integral, a proximal step)."""
+        """After the optimiser's step (SI's path integral)."""
 
     def after_task(self, context: TaskContext) -> dict:
         """State to carry to the next step: tensors, numbers, strings, lists and dicts.

@@ -31,7 +31,7 @@ class TaskContext:
         seed: A seed of the step, for what a method draws at random.
         views: Opens one pass over so many augmented views of each training image, as pairs like
             those of ``batches``; a sample carries the number of its view, and training draws the
-            same views where the method sets its ``views``. Each process gets its share.
+            same views where the method sets ``num_views``. Each process gets its share.
         device: Where the network is.
         log: Writes one line to the step's log.
     """

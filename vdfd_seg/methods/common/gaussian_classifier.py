@@ -8,55 +8,91 @@ from torch import Tensor
 
 from vdfd_seg.datasets.segmentation.task_dataset import Sample
 from vdfd_seg.distillation import ClassGaussians
+from vdfd_seg.errors import InputError
+from vdfd_seg.methods.common.base import Method
 from vdfd_seg.methods.common.context import TaskContext
 from vdfd_seg.methods.common.features import features_of
+from vdfd_seg.protocols import Protocol
 
 
-class GaussianClassifier:
-    """What a method calls to keep :class:`~vdfd_seg.distillation.ClassGaussians` over the tasks.
+class GaussianClassifier(Method):
+    r"""A part that any method of classification can carry: ``gaussians=a`` in its config.
 
-    Between steps the means of all classes and one covariance are kept, in single precision; while
-    a step trains, the features that its images had when it began, as they are and turned: what is
-    unlike the new classes says more of the old ones' drift.
+    Each class is carried as the mean :math:`\mu_c` of its features, with one covariance
+    :math:`\Sigma` for all (:class:`~vdfd_seg.distillation.ClassGaussians`), in single precision.
+    What a step does to the features of its own images, as they are and rotated by multiples of 90
+    degrees, gives linear maps that move the Gaussians of old classes: what is unlike the new
+    classes says more of the old ones' drift. An image then scores, of a task's classes g,
+
+    .. math::
+        \log \mathrm{softmax}(s_g) + a \log \mathrm{softmax}(r_g), \qquad
+        r_c = \log N(h; \mu_c, S), \qquad S = \Sigma + \frac{\mathrm{tr} \Sigma}{d} I,
+
+    with the heads' logits s, where its task is known; else :math:`r_c` alone, for heads of
+    different tasks were never trained against each other. Under label augmentation predictions
+    are of the image as it is.
+
+    A mixin: :func:`with_gaussians` puts it before a method's class.
+
+    Attributes:
+        gaussians: a.
     """
 
-    def __init__(self):
-        self.before: Tensor | None = None
-        self.discriminant: tuple[Tensor, Tensor] | None = None
+    gaussians = 0.0
+    discriminant: tuple[Tensor, Tensor] | None = None
 
-    def begin(self, context: TaskContext) -> None:
-        """Before a step trains: note the features of its images."""
-        upright, _ = features_of(context, context.samples)
-        self.before = torch.cat([upright, turned_features(context)]).float()
+    def __init_subclass__(cls, **kwargs):
+        """The means are of labelled images."""
+        super().__init_subclass__(**kwargs)
+        cls.requires = cls.requires | {"labels"}
 
-    def end(self, context: TaskContext, carried: dict) -> dict:
-        """After a step: move the Gaussians of old classes, and add those of the new ones.
+    def check(self, protocol: Protocol) -> None:
+        """Refuse Gaussians of pixels."""
+        super().check(protocol)
+        if protocol.problem != "classification":
+            raise InputError(
+                f"method {type(self).__name__}: gaussians is for classification; leave it at 0."
+            )
 
-        Args:
-            context: The step.
-            carried: What this returned at the step before; ``{}`` at the first.
+    def before_task(self, context: TaskContext) -> None:
+        """Note the features of the step's images."""
+        if context.step:
+            if "gaussians" not in context.carried:
+                raise InputError(
+                    f"method {type(self).__name__}: step {context.step - 1} was trained without "
+                    f"gaussians and carries none; set method.gaussians=0, or train from step 0."
+                )
+            upright, _ = features_of(context, context.samples)
+            self._before = torch.cat([upright, turned_features(context)]).float()
+        super().before_task(context)
 
-        Returns:
-            What to carry.
-        """
+    def after_task(self, context: TaskContext) -> dict:
+        """Move the Gaussians of old classes, and add those of the new ones."""
+        carried = super().after_task(context)
         after, labels = features_of(context, context.samples)
         classes = context.protocol.task_labels(context.step)
         gaussians = ClassGaussians.of(after, labels, classes)
-        if carried:
-            assert self.before is not None
+        if context.step:
             seen = torch.cat([after, turned_features(context)])
-            gaussians = _gaussians(carried).moved(self.before, seen).joined(gaussians)
-        self.before = None
-        state = {
+            old = _gaussians(context.carried["gaussians"])
+            gaussians = old.moved(self._before, seen).joined(gaussians)
+            del self._before
+        carried["gaussians"] = {
             "means": gaussians.means.float(),
             "covariance": gaussians.covariance.float(),
             "tasks": gaussians.tasks,
+            "weight": self.gaussians,
         }
-        self.restore(state)
-        return state
+        self._take(carried["gaussians"])
+        return carried
 
     def restore(self, state: dict) -> None:
-        """Take what :meth:`end` returned, for prediction."""
+        """Take the Gaussians, where there are any."""
+        super().restore(state)
+        if "gaussians" in state:
+            self._take(state["gaussians"])
+
+    def _take(self, state: dict) -> None:
         rows, offsets = _gaussians(state).discriminant()
         self.discriminant = rows.float(), offsets.float()
 
@@ -65,6 +101,22 @@ class GaussianClassifier:
         assert self.discriminant is not None
         rows, offsets = (part.to(features.device) for part in self.discriminant)
         return torch.addmm(offsets, features.float(), rows.T)
+
+    def predict(self, adapter, inputs: Tensor, samples):
+        """Scores ``(N, C)``; the method's own predictions before there are Gaussians."""
+        if self.discriminant is None:
+            return super().predict(adapter, inputs, samples)
+        outputs = adapter.outputs(inputs)
+        scores = self.scores(outputs.embedding)
+        if adapter.scenario != "task":
+            return scores
+        sizes = adapter.network.head_sizes
+        return within_tasks(outputs.logits.float(), scores, sizes, self.gaussians)
+
+
+def with_gaussians(kind: type[Method]) -> type[Method]:
+    """A method's class with :class:`GaussianClassifier`, under its own name."""
+    return type(kind.__name__, (GaussianClassifier, kind), {"__doc__": kind.__doc__})
 
 
 def turned_features(context: TaskContext) -> Tensor:

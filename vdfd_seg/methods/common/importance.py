@@ -27,11 +27,6 @@ class ImportancePenalty(Method):
 
     Args:
         weight: :math:`\lambda`.
-        per_filter: Average the importances over the kernel of each output filter (over the row of
-            a linear layer), and carry one number a filter: for a ResNet-18 0.1 % of what its
-            weights take.
-        permuted: Permute each parameter's importances at random: a control experiment, which
-            importances that mean something must beat.
 
     Raises:
         InputError: For a negative weight.
@@ -39,21 +34,18 @@ class ImportancePenalty(Method):
 
     requires = frozenset({"old_weights"})
 
-    def __init__(self, weight: float = 1.0, per_filter: bool = False, permuted: bool = False):
+    def __init__(self, weight: float = 1.0):
         super().__init__()
         not_negative(self, weight=weight)
         self.weight = weight
-        self.per_filter = per_filter
-        self.permuted = permuted
         self.importance: dict[str, Tensor] = {}
-        self.anchor: dict[str, Tensor] = {}
 
     def before_task(self, context: TaskContext) -> None:
         """Anchor the weights that the step begins with."""
         carried = context.carried.get("importance", {})
         params = penalised(context.adapter, carried)
         for name, value in carried.items():
-            self.importance[name] = self._shaped(value, params[name])
+            self.importance[name] = value.to(params[name]).view_as(params[name])
         # Copies in the state: a resumed step must hold on to the same weights.
         for name in self.importance:
             self.register_buffer(f"anchor_{buffer_name(name)}", params[name].detach().clone())
@@ -74,26 +66,13 @@ class ImportancePenalty(Method):
         total = sum(terms[1:], start=terms[0])
         return {f"loss_{type(self).__name__.lower()}": 0.5 * self.weight * total}
 
-    def _shaped(self, value: Tensor, like: Tensor) -> Tensor:
-        """Carried importances, so that they multiply a parameter: of weights, or of filters."""
-        filters = (len(like), *[1] * (like.ndim - 1)) if self.per_filter else like.shape
-        return value.to(like).view(filters)
-
     def anchor_of(self, name: str) -> Tensor:
         """The value of a parameter at the start of the step."""
         return getattr(self, f"anchor_{buffer_name(name)}")
 
     def after_task(self, context: TaskContext) -> dict:
         """Merge the task's importances into those carried."""
-        found = self.estimate(context)
-        if self.per_filter:
-            found = {
-                name: self._shaped(value.flatten(1).mean(1) if value.ndim > 1 else value, value)
-                for name, value in found.items()
-            }
-        if self.permuted:
-            found = _permuted(found, context.seed)
-        merged = self.merge(self.importance, found)
+        merged = self.merge(self.importance, self.estimate(context))
         return {"importance": {name: value.flatten().float() for name, value in merged.items()}}
 
     def estimate(self, context: TaskContext) -> dict[str, Tensor]:
@@ -124,7 +103,6 @@ class RunningImportance(ImportancePenalty):
             batch. FACIL's default is 64. Importances of EWC are about inverse to it.
         images: How many of a task's images the estimate uses, for ``"facil"`` rounded up to whole
             batches; None for all.
-        per_filter, permuted: See :class:`ImportancePenalty`.
 
     Attributes:
         weights: The default weight of each estimator.
@@ -143,10 +121,8 @@ class RunningImportance(ImportancePenalty):
         images: int | None = None,
         estimator: str | None = None,
         batch_size: int = 64,
-        per_filter: bool = False,
-        permuted: bool = False,
     ):
-        super().__init__(0.0 if weight is None else weight, per_filter, permuted)
+        super().__init__(0.0 if weight is None else weight)
         if not 0 <= alpha <= 1:
             raise InputError(f"method {type(self).__name__}: alpha={alpha} must be from 0 to 1.")
         none_or_at_least_one(self, images=images)
@@ -252,14 +228,6 @@ def _mean_of_gradients(params, inputs, value, reduce) -> dict[str, Tensor]:
         all_reduce(total)
     return {name: (total / count.clamp_min(1).to(total.device)).float()
             for name, total in sums.items()}  # fmt: skip
-
-
-def _permuted(found: dict[str, Tensor], seed: int) -> dict[str, Tensor]:
-    draw = torch.Generator().manual_seed(derived_seed(seed, "permuted"))
-    return {
-        name: value.flatten()[torch.randperm(value.numel(), generator=draw)].view_as(value)
-        for name, value in found.items()
-    }
 
 
 def _trained_classes(context):

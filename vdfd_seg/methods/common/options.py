@@ -11,7 +11,7 @@ def not_negative(method: object, **options: float) -> None:
     """Refuse numbers below 0, and those that are not finite.
 
     Args:
-        method: The method, which the message names.
+        method: The method, or a part of one, which the message names.
         **options: Its options by name.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What a network says about the augmented views of a step's images, computed once."""
+"""The outputs of a network for the augmented views of a step's images, computed once."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -16,7 +16,7 @@ class OutputCache:
         outputs: Gives the outputs ``(N, ...)`` of a batch's inputs.
 
     Attributes:
-        values: ``(views, ...)`` float16, in the order of the adapters' numbers.
+        values: ``(views, ...)`` float16, in the order of the views' numbers.
     """
 
     def __init__(self, batches: Iterable[tuple[Tensor, Any]], outputs: Callable[..., Tensor]):
@@ -29,13 +29,13 @@ class OutputCache:
         order = torch.cat([part[0] for part in parts]).argsort()
         self.values = torch.cat([part[1] for part in parts])[order]
 
-    def of(self, samples, device) -> Tensor:
+    def lookup(self, samples, device) -> Tensor:
         """The outputs of a batch's views ``(N, ...)``, float32, on a device."""
         return self.values[draws_of(samples).cpu()].to(device).float()
 
 
 def draws_of(samples) -> Tensor:
-    """Numbers of the adapters of a batch ``(N,)`` int64."""
+    """Numbers of the views of a batch ``(N,)`` int64."""
     if isinstance(samples, list):
         return torch.tensor([sample.metainfo["draw"] for sample in samples])
     return samples.draws

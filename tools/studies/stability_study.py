@@ -1,9 +1,9 @@
 #!/usr/bin/env python
 """Why VDFD's penalty makes the loss leap, and by what it keeps old tasks: a small study.
 
-    python tools/analysis_tools/stability_study.py --plot curves.png
-    python tools/analysis_tools/stability_study.py --parts finetune gradient --lambdas 1 100
-    python tools/analysis_tools/stability_study.py --data ROOT --classes 30 --epochs 5 --seeds 0
+    python tools/studies/stability_study.py --plot curves.png
+    python tools/studies/stability_study.py --parts finetune gradient --lambdas 1 100
+    python tools/studies/stability_study.py --data ROOT --classes 30 --epochs 5 --seeds 0
 
 Task-incremental classification with a small PreActResNet under Adam, one bias-free head a task.
 All variants of a seed continue from the same network after task 1. By default scikit-learn's

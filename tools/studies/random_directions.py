@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from vdfd_seg.distillation.memory import GradientMemory
+from vdfd_seg.distillation import GradientMemory
 
 
 def random_directions(

@@ -1,8 +1,8 @@
 #!/usr/bin/env python
 """Measure what the distillation loss and its gradient memory cost.
 
-    python tools/analysis_tools/benchmark_distillation.py estimation
-    python tools/analysis_tools/benchmark_distillation.py loss --network resnet18
+    python tools/studies/benchmark_distillation.py estimation
+    python tools/studies/benchmark_distillation.py loss --network resnet18
 
 ``estimation`` times the mean gradients of DeepLabV3-ResNet-50 with probes, for several chunks of
 classes, beside one plain backward pass per class. ``loss`` times the loss and its backward pass
@@ -239,11 +239,12 @@ def benchmark_loss(args: argparse.Namespace, device: torch.device) -> None:
     floor_time, _ = measure(floor, 5 * args.repeats, device)
     memory = random_memory(module, params, classes, 512)
     parameters = sum(parameter.numel() for parameter in module.parameters())
+    gradients = memory.numbers - memory.prototypes.numel()
     print(f"{args.network}, batch {batch}, {side}x{side}, {parameters / 1e6:.1f} M parameters")
     print(
-        f"memory of a task: {memory.nbytes} bytes, {memory.gradient_numbers} numbers of gradients "
-        f"and {memory.numbers - memory.gradient_numbers} of prototypes; "
-        f"{100 * memory.gradient_numbers / parameters:.3f} % and "
+        f"memory of a task: {memory.nbytes} bytes, {gradients} numbers of gradients "
+        f"and {memory.numbers - gradients} of prototypes; "
+        f"{100 * gradients / parameters:.3f} % and "
         f"{100 * memory.numbers / parameters:.3f} % of the network\n"
     )
     print("| | old tasks | ms | over the plain step | peak MiB |\n|---|---|---|---|---|")

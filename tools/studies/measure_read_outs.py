@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Measure what predicting from the classes' Gaussians is worth, and what following their drift is.
 
-    python tools/analysis_tools/measure_read_outs.py CONFIG WORK_DIR
+    python tools/studies/measure_read_outs.py CONFIG WORK_DIR
 
 For a finished classification run whose checkpoints are all there, of any method. Prints the
 accuracy after the last step, the mean over the tasks, of
@@ -76,7 +76,8 @@ def gaussians_after(networks: Sequence[nn.Module], data, cfg: dict) -> dict:
 
 def measure(config: str, work_dir: Path, weight: float, options: dict | None = None) -> dict:
     """Accuracies in percent by read-out, see the module's text."""
-    from vdfd_seg.engine.finished import FinishedRun
+    from finished import FinishedRun
+
     from vdfd_seg.engine.networks import checked_adapter
     from vdfd_seg.methods.common.gaussian_classifier import within_tasks
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Measure how the outputs on old tasks drift, and how much of it a mean logit sees.
 
-    python tools/analysis_tools/measure_drift.py CONFIG WORK_DIR
+    python tools/studies/measure_drift.py CONFIG WORK_DIR
 
 For a finished classification run whose checkpoints are all there: on the test images of each task
 i < T, the logits z of its classes just after it was learned and after the last step T, and their
@@ -67,8 +67,9 @@ def accuracy(logits: Tensor, labels: Tensor) -> float:
 
 def measure(config: str, work_dir: Path, data_root: str | None = None) -> list[dict]:
     """One row a task before the last, see the module's text."""
+    from finished import FinishedRun
+
     from vdfd_seg.distillation import GradientMemory
-    from vdfd_seg.engine.finished import FinishedRun
 
     run = FinishedRun(config, work_dir, {} if data_root is None else {"data_root": data_root})
     data, cfg = run.data, run.loader

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
+from proximal import gram_of, proximal_step
+from random_directions import random_directions
 from torch import Tensor, nn
 
 from vdfd_seg.distillation import (
@@ -16,8 +18,6 @@ from vdfd_seg.distillation import (
     MeanGradientEstimator,
     VariationalDistillationLoss,
     penalisable_parameters,
-    proximal_step,
-    random_directions,
 )
 from vdfd_seg.models.preact_resnet import PreActResNet
 
@@ -94,7 +94,7 @@ class FlatAdam:
 def largest_curvature(loss: VariationalDistillationLoss, step_sizes) -> float:
     """Largest eigenvalue of ``step_sizes * (Hessian of the quadratic term)``."""
     with torch.no_grad():
-        gram = sum(term.gram(step_sizes, loss.params) for term in loss.displacement_terms)
+        gram = gram_of(loss, step_sizes)
         root = torch.block_diag(*loss.latents().double())
         return 2 * float(torch.linalg.eigvalsh(root.t() @ gram @ root)[-1])
 
@@ -189,7 +189,8 @@ class Learner:
         gradient = adam.gradient(ce)
         implicit = variant.part.startswith("proximal")
         if loss is not None:
-            quadratic, log_det = loss.terms(hold_weights=implicit)
+            displacement = loss.stacked_displacements()
+            quadratic, log_det = loss.terms(displacement.detach() if implicit else displacement)
             # The GCN's optimiser is invariant to lambda, so its loss may do without.
             penalty = adam.gradient(quadratic - log_det)
             record["quadratic"] = float(quadratic.detach())

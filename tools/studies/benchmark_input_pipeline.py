@@ -1,8 +1,8 @@
 #!/usr/bin/env python
 """Measure how many images a second the classification input pipeline serves.
 
-    python tools/analysis_tools/benchmark_input_pipeline.py
-    python tools/analysis_tools/benchmark_input_pipeline.py --batch 64 --width 16
+    python tools/studies/benchmark_input_pipeline.py
+    python tools/studies/benchmark_input_pipeline.py --batch 64 --width 16
 
 Batches of CIFAR-sized images, cropped, mirrored and normalised: by this package (gathered from
 memory, augmented as a batch on the device) and by an ordinary ``DataLoader`` over a data set that

@@ -1,8 +1,8 @@
 #!/usr/bin/env python
 """Measure how far the mean gradient of n images is from that of all.
 
-    python tools/analysis_tools/measure_convergence.py
-    python tools/analysis_tools/measure_convergence.py --config CONFIG \\
+    python tools/studies/measure_convergence.py
+    python tools/studies/measure_convergence.py --config CONFIG \\
         --checkpoint WORK_DIR/step_00/checkpoint.pth
 
 Without a config: of a small classifier of scikit-learn's digits; with one, of a step of a run, on
@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from vdfd_seg.distillation import MeanGradientEstimator, penalisable_parameters
 from vdfd_seg.models.preact_resnet import PreActResNet
@@ -30,8 +30,8 @@ def measure(args: argparse.Namespace, device: torch.device) -> None:
     source = digits_blocks if args.config is None else run_blocks
     overs = ("all", "label", "prediction")
     blocks = {over: [] for over in overs}
-    for over, gradient, counts in source(args, device, overs):
-        blocks[over].append((gradient, counts))
+    for over, gradients, counts in source(args, device, overs):
+        blocks[over].append((gradients, counts))
     exact = {over: combined(parts) for over, parts in blocks.items()}
     total = len(blocks["all"])
     print(f"\n| images | {' | '.join(f'relative error, {over}' for over in overs)} |")
@@ -51,16 +51,43 @@ def measure(args: argparse.Namespace, device: torch.device) -> None:
 def combined(parts: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
     """Mean gradient ``(D, C)`` over several blocks of images."""
     total = sum(counts for _, counts in parts)
-    return sum(gradient * counts for gradient, counts in parts) / total.clamp_min(1)
+    return sum(gradients for gradients, _ in parts) / total.clamp_min(1)
 
 
-def block_gradient(estimator: MeanGradientEstimator, batches: Sequence) -> tuple[Tensor, Tensor]:
-    """Mean gradient ``(D, C)`` of all parameters and pixels of each class ``(C,)``."""
-    with estimator:
+def counted(over: str, logits: Tensor, labels: Tensor) -> Tensor:
+    """Which pixels count for which channel, of the logits' shape."""
+    if over == "all":
+        return torch.ones_like(logits, dtype=torch.bool)
+    belongs = logits.argmax(1)
+    if over == "label":
+        size = logits.shape[2:]
+        labels = labels.view(len(logits), 1, *labels.shape[-len(size) :] if size else ())
+        if size:
+            labels = F.interpolate(labels.float(), tuple(size), mode="nearest-exact")
+        belongs = labels[:, 0].long()
+    channels = torch.arange(logits.shape[1], device=logits.device)
+    return belongs[:, None] == channels.view(-1, *[1] * (logits.ndim - 2))
+
+
+def block_gradient(
+    module: nn.Module, params: dict, outputs: range, over: str, batches: Sequence
+) -> tuple[Tensor, Tensor]:
+    """Sum of the gradients ``(D, C)`` over pixels that count, and their number ``(C,)``."""
+    pixels, counts = 0, torch.zeros(len(outputs), dtype=torch.float64)
+    with MeanGradientEstimator(module, params, outputs) as estimator:
         for forward, inputs, labels in batches:
-            estimator.update(forward, inputs, labels)
-    found = estimator.mean_gradients()
-    return torch.cat(list(found.values())), estimator.counts
+
+            def masked(inputs, forward=forward, labels=labels):
+                nonlocal pixels, counts
+                logits = forward(inputs)
+                mask = counted(over, logits.detach(), labels)
+                pixels += logits[:, 0].numel()
+                counts = counts + mask[:, list(outputs)].transpose(0, 1).flatten(1).sum(1).cpu()
+                return logits * mask
+
+            estimator.update(masked, inputs)
+    found = torch.cat(list(estimator.mean_gradients().values()))
+    return found.cpu() * pixels, counts
 
 
 def digits_blocks(args: argparse.Namespace, device: torch.device, overs: Sequence[str]) -> Iterator:
@@ -87,9 +114,8 @@ def digits_blocks(args: argparse.Namespace, device: torch.device, overs: Sequenc
     for start in range(0, len(images) - BLOCK + 1, BLOCK):
         rows = slice(start, start + BLOCK)
         for over in overs:
-            estimator = MeanGradientEstimator(module, params, range(10), over=over)
             batches = [(module, images[rows], labels[rows])]
-            yield over, *block_gradient(estimator, batches)
+            yield over, *block_gradient(module, params, range(10), over, batches)
 
 
 def run_blocks(args: argparse.Namespace, device: torch.device, overs: Sequence[str]) -> Iterator:
@@ -121,8 +147,7 @@ def run_blocks(args: argparse.Namespace, device: torch.device, overs: Sequence[s
             batches.append((adapter.logits, batch["inputs"], labels))
         for over in overs:
             outputs = data.protocol.task_labels(step)
-            estimator = MeanGradientEstimator(network, params, outputs, over=over)
-            yield over, *block_gradient(estimator, batches)
+            yield over, *block_gradient(network, params, outputs, over, batches)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Measure how long the class index of a data set takes, at the first start and at the second.
 
-    python tools/analysis_tools/benchmark_index.py
-    python tools/analysis_tools/benchmark_index.py --masks 3475 --size 1024 2048
+    python tools/studies/benchmark_index.py
+    python tools/studies/benchmark_index.py --masks 3475 --size 1024 2048
 
 Writes a data set in VOC's layout into a temporary folder: JPEG images, and palette PNGs with a few
 round objects of VOC's classes behind borders of void. A few hundred different ones are copied to as

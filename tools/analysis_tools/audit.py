@@ -12,9 +12,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+from audit_images import AuditedArrays, AuditedFiles
 
 from vdfd_seg.datasets.classification.data import ClassificationData
-from vdfd_seg.datasets.segmentation.audit_images import AuditedArrays, AuditedFiles
 from vdfd_seg.datasets.segmentation.data import SegmentationData
 from vdfd_seg.datasets.segmentation.index import ClassIndex
 from vdfd_seg.datasets.segmentation.source import Source

@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Measure whether a long sequence takes more of the machine with every step.
 
-    python tools/analysis_tools/measure_memory_growth.py [--method NAME] [--steps 24] [--workers 1]
+    python tools/studies/measure_memory_growth.py [--method NAME] [--steps 24] [--workers 1]
 
 Writes a data set of one coloured rectangle a class, trains a small segmentation network on one
 class a step in this process, and prints after each step what the process holds: private resident

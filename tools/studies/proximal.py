@@ -1,0 +1,161 @@
+"""Exact implicit treatment of the quadratic term."""
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from vdfd_seg.distillation import VariationalDistillationLoss
+from vdfd_seg.distillation.classifier import ClassifierDisplacement
+from vdfd_seg.distillation.displacement import GradientDisplacement
+from vdfd_seg.distillation.kernels import KernelLayout
+
+StepSizes = float | Mapping[str, float | Tensor]
+"""One step size, or by parameter name a number or a tensor that broadcasts to the parameter."""
+
+_RELATIVE_RANK_TOLERANCE = 1e-10
+
+
+@torch.no_grad()
+def proximal_step(
+    loss: VariationalDistillationLoss,
+    weight: float,
+    step_size: StepSizes,
+) -> None:
+    """``w <- argmin_v 1/2 |v - w|^2_{1/step} + weight * sum_i delta_i(v).T P_i delta_i(v)``.
+
+    The displacement is affine in the weights, ``delta(v) = delta(w) + A (v - w)`` with one row of
+    A per class of each old task, so the minimiser is found in the space of those few numbers.
+    With ``B = blockdiag(P_i^M)``, ``eta`` the step sizes and ``M = B.T A eta A.T B``::
+
+        v = w - eta A.T B (I / (2 weight) + M)^-1 B.T delta(w),
+
+    by the eigendecomposition of M in float64. It is the implicit Euler step where a gradient step
+    on the penalty is the explicit one: stable for any weight. For ``weight=inf`` it is the
+    projection onto ``B.T delta = 0``, the nearest weights of zero quadratic term (where M is
+    singular: nearest to it). The precision is taken as it is; the log-determinant does not depend
+    on the weights.
+
+    Args:
+        loss: The loss; its parameters are changed in place.
+        weight: The loss's weight lambda, from 0 to ``inf``.
+        step_size: The optimiser's step size (of an adaptive optimiser, its diagonal).
+    """
+    if math.isnan(weight) or weight < 0:
+        raise ValueError(f"the weight of a proximal step must not be negative, but is {weight}.")
+    weight = weight * loss.quadratic_factor
+    if weight == 0:
+        return
+    params = loss.params
+    displacement = loss.stacked_displacements().double()
+    tasks, classes = displacement.shape
+    latents = loss.latents()
+    gram = gram_of(loss, step_size)
+    root, inner = None, gram
+    target = displacement.flatten()
+    if latents is not None:
+        root = torch.block_diag(*latents.double())
+        inner = root.t() @ gram @ root
+        target = root.t() @ target
+    values, vectors = torch.linalg.eigh((inner + inner.t()) / 2)
+    stiffness = values.clamp_min(0) + 0.5 / weight
+    floor = _RELATIVE_RANK_TOLERANCE * values.max().clamp_min(torch.finfo(torch.float64).tiny)
+    inverse = torch.where(stiffness > floor, 1.0 / stiffness.clamp_min(floor), 0.0)
+    amounts = vectors @ (inverse * (vectors.t() @ target))
+    if root is not None:
+        amounts = root @ amounts
+    for term in loss.displacement_terms:
+        move = _move_body if isinstance(term, GradientDisplacement) else _move_classifier
+        move(term, amounts.view(tasks, classes), step_size, params)
+
+
+def gram_of(loss: VariationalDistillationLoss, step_size: StepSizes) -> Tensor:
+    """``A diag(step) A.T``, ``(T C, T C)``, for the displacements' Jacobian A, in float64."""
+    grams = [
+        (_gram_body if isinstance(term, GradientDisplacement) else _gram_classifier)(
+            term, step_size, loss.params
+        )
+        for term in loss.displacement_terms
+    ]
+    return sum(grams[1:], start=grams[0])
+
+
+def _gram_body(term: GradientDisplacement, step_size: StepSizes, params: Mapping) -> Tensor:
+    weights = []
+    for name, layout in term.layouts.items():
+        step = step_size if isinstance(step_size, (int, float)) else step_size[name]
+        if isinstance(step, Tensor) and step.ndim:
+            weights.append(layout.sums(step.expand(layout.shape), torch.float64))
+        else:
+            total = torch.tensor(layout.entries * float(step), dtype=torch.float64)
+            weights.append(total.expand(layout.filters))
+    left = term.left.double()
+    weight = term._in_blocks(torch.cat([each.to(left.device) for each in weights]))
+    inner = term._by_layer(torch.bmm(left.transpose(1, 2), left * weight.unsqueeze(-1)))
+    tasks, _, classes = term.right.shape
+    right = term.right.double().view(tasks, len(term.layouts), -1, classes)
+    inner = inner.view(len(term.layouts), tasks, -1, tasks, right.shape[2])
+    half = torch.einsum("lasbt,blti->lasbi", inner, right)
+    return torch.einsum("alsj,lasbi->ajbi", right, half).reshape(tasks * classes, -1)
+
+
+def _move_body(
+    term: GradientDisplacement, amounts: Tensor, step_size: StepSizes, params: Mapping
+) -> None:
+    """``w <- w - diag(step) A.T amounts``, in place, for ``(T, C)`` amounts."""
+    tasks, _, classes = term.right.shape
+    scores = torch.bmm(term.right.double(), amounts.double().view(tasks, classes, 1))
+    by_layer = scores.view(tasks, len(term.layouts), -1).transpose(0, 1).flatten(1)
+    in_blocks = torch.bmm(term.left.double(), by_layer[term.layer].unsqueeze(-1))
+    per_filter = in_blocks.flatten()[term.position]
+    sizes = [layout.filters for layout in term.layouts.values()]
+    for (name, layout), values in zip(term.layouts.items(), per_filter.split(sizes), strict=True):
+        step = step_size if isinstance(step_size, (int, float)) else step_size[name]
+        change = _broadcast(layout, values.to(params[name].device)) * step
+        params[name].sub_(change.to(params[name].dtype))
+
+
+def _broadcast(layout: KernelLayout, values: Tensor) -> Tensor:
+    """One value per filter ``(d,)``, in a shape that broadcasts to the parameter."""
+    if not layout.groups:
+        return values.view(layout.shape[:1] + (1,) * (len(layout.shape) - 1))
+    per_group = values.view(layout.groups, 1, layout.shape[1])
+    per_input = per_group.expand(-1, layout.shape[0] // layout.groups, -1)
+    return per_input.reshape(layout.shape[:2] + (1,) * (len(layout.shape) - 2))
+
+
+def _gram_classifier(term: ClassifierDisplacement, step_size: StepSizes, params: Mapping) -> Tensor:
+    rows, feature = term.rows.flatten(), term.feature.double().flatten(0, 1)
+    share = term.bias_share.double().flatten()
+    weight_step, bias_step = _classifier_steps(term, step_size, params)
+    products = (feature * weight_step[rows]) @ feature.t()
+    if bias_step is not None:
+        products = products + (share * bias_step[rows])[:, None] * share
+    return products * (rows[:, None] == rows)
+
+
+def _move_classifier(
+    term: ClassifierDisplacement, amounts: Tensor, step_size: StepSizes, params: Mapping
+) -> None:
+    rows, amounts = term.rows.flatten(), amounts.double().flatten()
+    weight_step, bias_step = _classifier_steps(term, step_size, params)
+    weight = params[term.names[0]]
+    change = torch.zeros_like(weight_step)
+    change.index_add_(0, rows, amounts[:, None] * term.feature.double().flatten(0, 1))
+    weight.sub_((change * weight_step).view(weight.shape).to(weight.dtype))
+    if bias_step is not None:
+        change = torch.zeros_like(bias_step)
+        change.index_add_(0, rows, amounts * term.bias_share.double().flatten())
+        params[term.names[1]].sub_((change * bias_step).to(weight.dtype))
+
+
+def _classifier_steps(
+    term: ClassifierDisplacement, step_size: StepSizes, params: Mapping
+) -> tuple[Tensor, Tensor | None]:
+    steps = []
+    for name in term.names:
+        step = step_size if isinstance(step_size, (int, float)) else step_size[name]
+        step = torch.as_tensor(step, dtype=torch.float64, device=params[name].device)
+        steps.append(step.expand(params[name].shape))
+    return steps[0].flatten(1), steps[1] if len(steps) > 1 else None

@@ -1,0 +1,126 @@
+"""How far outputs are from those of the start of the step: what a method distils by."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vdfd_seg.distillation import VariationalBound
+from vdfd_seg.distillation.precision import Precision, precision_of
+from vdfd_seg.errors import InputError, unknown_name
+from vdfd_seg.methods.common.options import positive
+from vdfd_seg.methods.lwf import distillation_over_groups
+
+
+class Divergence(nn.Module):
+    """What every divergence has.
+
+    Attributes:
+        optimizer: Trains the divergence's own parameters; None without any.
+    """
+
+    optimizer: torch.optim.Optimizer | None = None
+
+    def begin(self, prototypes: Sequence[Tensor], apart: bool) -> None:
+        """Prepare for a step.
+
+        Args:
+            prototypes: The classifier's rows ``(C_i, d)`` of each old task i.
+            apart: Whether classes compete within their task alone.
+        """
+        raise NotImplementedError
+
+    def forward(self, new: Tensor, old: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """The divergence, and its parts for the log by name.
+
+        Args:
+            new: ``(N, K, ...)`` logits of the old classes in the network that trains.
+            old: The same at the start of the step.
+        """
+        raise NotImplementedError
+
+
+class SoftmaxDivergence(Divergence):
+    r"""The bound of a categorical distribution, which knows that outputs are a softmax's logits.
+
+    .. math::
+        \sum_g \frac{1}{|P|} \sum_p -\sum_{c \in g}
+            \mathrm{softmax}(t_{g,p} / T)_c \log \mathrm{softmax}(s_{g,p} / T)_c,
+
+    over groups g of classes that compete: each old task's where the task is known, else all old
+    ones. It is what LwF, and with new classes as background MiB, compute from a network that is
+    run along.
+
+    Args:
+        temperature: T.
+    """
+
+    def __init__(self, temperature: float = 2.0):
+        super().__init__()
+        positive(self, temperature=temperature)
+        self.temperature = temperature
+        self.groups: list[int] = []
+
+    def begin(self, prototypes: Sequence[Tensor], apart: bool) -> None:
+        """Note which classes compete."""
+        sizes = [len(rows) for rows in prototypes]
+        self.groups = sizes if apart else [sum(sizes)]
+
+    def forward(self, new: Tensor, old: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """The cross-entropies, summed over the groups."""
+        groups = zip(new.split(self.groups, 1), old.split(self.groups, 1), strict=True)
+        return distillation_over_groups(groups, self.temperature), {}
+
+
+class GaussianBound(Divergence):
+    """The paper's bound, of a Gaussian: :class:`~vdfd_seg.distillation.VariationalBound`.
+
+    Each old task's classes have a precision of their own.
+
+    Args:
+        precision: ``"gcn"``, a dict of :class:`~vdfd_seg.distillation.precision.GCN`'s options, or
+            ``"identity"``: squared distances.
+        eps: :math:`\\varepsilon`.
+    """
+
+    def __init__(self, precision: Precision = "gcn", eps: float = 1e-3):
+        super().__init__()
+        positive(self, eps=eps)
+        precision_of(precision)
+        self.precision = precision
+        self.eps = eps
+
+    def begin(self, prototypes: Sequence[Tensor], apart: bool) -> None:
+        """Build the precisions of the old tasks."""
+        self.bound = VariationalBound(prototypes, self.precision, self.eps)
+        if self.bound.precision is not None:
+            self.optimizer = self.bound.precision.optimizer(self.bound.parameters())
+
+    def forward(self, new: Tensor, old: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Quadratic term minus log-determinant, and both."""
+        quadratic, log_det = self.bound.terms(new, old)
+        parts = {"quadratic": quadratic.detach(), "log_det": log_det.detach()}
+        return quadratic - log_det, parts
+
+
+DIVERGENCES: dict[str, type[Divergence]] = {
+    "Softmax": SoftmaxDivergence,
+    "GaussianBound": GaussianBound,
+}
+
+
+def build_divergence(cfg: str | Mapping[str, Any]) -> Divergence:
+    """The divergence that a config describes: a dict with a ``type``, or the type alone.
+
+    Raises:
+        InputError: For an unknown type or option.
+    """
+    options = dict(cfg) if isinstance(cfg, Mapping) else {"type": cfg}
+    name = options.pop("type", None)
+    if name not in DIVERGENCES:
+        raise unknown_name("divergence", name, DIVERGENCES)
+    try:
+        return DIVERGENCES[name](**options)
+    except TypeError as error:
+        raise InputError(f"divergence {name}: {error}") from error
