@@ -104,7 +104,8 @@ def methods(page: Path) -> str:
         problems = METHODS.get(facts["Method"]).problems
         purpose = "both" if len(problems) > 1 else problems[0]
         kept = [facts["Carried Between Steps"], facts["Held While Training"]]
-        rows.append([link(meta, page), f"`{meta['folder'].name}`", purpose, *kept, venue])
+        names = facts.get("Settings", [meta["folder"].name])
+        rows.append([link(meta, page), ", ".join(f"`{n}`" for n in names), purpose, *kept, venue])
     heads = ["method", "`--method`", "for", "carried between steps", "held while a step trains"]
     return table([*heads, "paper"], rows)
 
@@ -255,7 +256,10 @@ def pages() -> dict[Path, str]:
 def main() -> None:
     """Write them all, and remove pages of packages that are no more."""
     sys.path.insert(0, str(ROOT))
-    written = pages()
+    from vdfd_seg.utils.environment import quiet_imports
+
+    with quiet_imports():
+        written = pages()
     for old in (ROOT / "docs/en/api").glob("*.md"):
         if old not in written:
             old.unlink()

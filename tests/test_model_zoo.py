@@ -23,8 +23,10 @@ RESULTS = [
     for line in (ROOT / "docs/en/notes" / page).read_text().splitlines()
 ]
 PUBLISHED = "Published Results (not run here)"
-PARTS = {"finetune": ("finetune", "unce")}
-"""Methods that one page describes, where they are several."""
+PARTS = {
+    name: meta["Collections"][0]["Metadata"].get("Settings", [name]) for name, meta in META.items()
+}
+"""The names of ``--method`` that a page is about."""
 
 
 def rows(heading):
@@ -56,7 +58,7 @@ def test_every_method_has_settings_a_page_and_a_metafile():
         if kind.__module__.startswith("vdfd_seg.methods.")
     }
     assert {meta["Collections"][0]["Metadata"]["Method"] for meta in META.values()} == own
-    assert {part for name in FOLDERS for part in PARTS.get(name, (name,))} == set(method_names())
+    assert {part for name in FOLDERS for part in PARTS[name]} == set(method_names())
     for name, path in FOLDERS.items():
         text = (path / "README.md").read_text()
         for heading in ("Abstract", "Loss", "What it keeps and needs", "Settings"):
@@ -73,7 +75,7 @@ class TestMethod:
     def test_a_model_is_a_pair_that_loads_with_its_options(self, folder, stack):
         for model in META[folder]["Models"]:
             method, _, benchmark = model["Name"].partition("_")
-            assert method in PARTS.get(folder, (folder,)) and model["Benchmark"] == benchmark
+            assert method in PARTS[folder] and model["Benchmark"] == benchmark
             assert model["In Collection"] == META[folder]["Collections"][0]["Name"]
             for result in model["Results"]:
                 options = parse_options(result.get("Options", "").split())
