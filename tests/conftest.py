@@ -2,6 +2,7 @@
 
 import copy
 import gc
+import importlib
 import json
 import os
 import platform
@@ -141,6 +142,31 @@ BACKBONES = {
         (8, 8, 24, 80),
     ),
 }  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def loaded_studies(stack):
+    """The methods of ``tools/studies`` by name; they are not registered."""
+    from vdfd_seg.registry import METHODS
+
+    known = dict(METHODS.module_dict)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(Path(__file__).resolve().parents[1] / "tools/studies"))
+        for name in ("controls", "held", "trials"):
+            importlib.import_module(name)
+    found = {k: v for k, v in METHODS.module_dict.items() if k not in known}
+    for name in found:
+        del METHODS.module_dict[name]
+    return found
+
+
+@pytest.fixture
+def study_methods(loaded_studies, monkeypatch):
+    """Register the studies' methods, as ``tools/studies/run.py`` does, for one test."""
+    from vdfd_seg.registry import METHODS
+
+    for name, method in loaded_studies.items():
+        monkeypatch.setitem(METHODS.module_dict, name, method)
 
 
 @pytest.fixture(scope="session")

@@ -211,10 +211,10 @@ class TestArguments:
         return settings_of(train.parser().parse_args(arguments))
 
     def test_options_of_the_method_and_of_the_config(self):
-        options = ["--cfg-options", "seed=3", "method.gcn_lr=0.1"]
+        options = ["--cfg-options", "seed=3", "method.images=7"]
         settings = self.settings("digits-task_5", "--method", "vdfd", "weight=2", *options)
         method = settings.config.method
-        assert (method.weight, method.gcn_lr, settings.config.seed) == (2, 0.1, 3)
+        assert (method.weight, method.images, settings.config.seed) == (2, 7, 3)
 
     def test_a_name_of_a_run_is_the_same(self):
         pair = self.settings("digits-task_5", "--method", "vdfd")

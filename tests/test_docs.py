@@ -86,7 +86,7 @@ def test_tools_and_configs_named_exist(page):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_commands_are_accepted_by_their_tools(page, tmp_path, capsys, stack):
+def test_commands_are_accepted_by_their_tools(page, tmp_path, capsys, study_methods):
     for command in commands(page, tmp_path):
         found = tool_of(command)
         if found is None:

@@ -72,7 +72,7 @@ class TestMethod:
         assert collection["README"] == f"configs/methods/{folder}/README.md"
         assert (ROOT / collection["Code"]["URL"]).is_file()
 
-    def test_a_model_is_a_pair_that_loads_with_its_options(self, folder, stack):
+    def test_a_model_is_a_pair_that_loads_with_its_options(self, folder, study_methods):
         for model in META[folder]["Models"]:
             method, _, benchmark = model["Name"].partition("_")
             assert method in PARTS[folder] and model["Benchmark"] == benchmark
