@@ -113,7 +113,7 @@ def test_the_memory_of_a_classifier_is_the_gradient_of_its_mean_logits(
     network = first.network.eval()
     images = torch.cat([inputs for inputs, _ in first.context.batches()])
     params = {k: p for k, p in network.named_parameters() if not k.startswith("heads")}
-    gradients = plain.mean_gradients(network, params, network, [(images, None)], [0, 1])
+    gradients = plain.mean_gradients(network, params, network, [images], [0, 1])
     second = begin(cfg, 1, previous, data=data, rotations=rotations)
     moved = dict(second.network.named_parameters())
     with torch.no_grad():

@@ -48,9 +48,9 @@ def build_method(cfg: dict) -> Method:
     common = {key: arguments.pop(key) for key in COMMON if key in arguments}
     try:
         method = (with_gaussians(built) if gaussians else built)(**arguments)
+        not_negative(method, gaussians=gaussians)
     except TypeError as error:
         raise InputError(f"method {built.__name__}: {error}") from error
-    not_negative(method, gaussians=gaussians)
     if gaussians:
         method.gaussians = gaussians
     one_of(method, INITIALISATIONS, new_rows=common.get("new_rows", "random"))
