@@ -25,7 +25,7 @@ from vdfd_seg.utils import files
 from vdfd_seg.utils.checkpoint import load_plain, save_plain
 from vdfd_seg.utils.files import atomic_write, remove_unfinished
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 TINY = {
     "train_cfg": {"max_iters": 3},
     "step_overrides": {},

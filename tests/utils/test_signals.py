@@ -18,7 +18,7 @@ from vdfd_seg.methods import VDFD
 from vdfd_seg.utils import signals as stopping
 from vdfd_seg.utils.checkpoint import load_plain
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 LONG = {**SHORT, "save_interval": 50}
 """Nothing is saved on the way but for the signal."""
 

@@ -76,7 +76,7 @@ def make_run(
     results = {
         "schema": 1,
         "method": method,
-        "config": f"configs/{method}/{method}_toy.py",
+        "config": f"{method}_toy",
         "seed": 0,
         "protocol": {
             "name": "toy 3-2-2",
@@ -98,7 +98,7 @@ def make_run(
         "matrix": matrix,
         "summary": summarise(matrix, overall, confusion, TASKS, "all"),
         "steps": steps,
-        "command": f"python tools/train.py configs/{method}/{method}_toy.py --seed 0",
+        "command": f"python tools/train.py toy --method {method} --seed 0",
         "environment": {"vdfd_seg": "0.1.0", "torch": "2.13.0"},
     }
     write_results(work_dir / "results.json", results)

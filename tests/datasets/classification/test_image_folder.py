@@ -157,7 +157,7 @@ class TestErrors:
 
 def test_tiles_of_the_whole_data_set():
     given = os.environ.get("VDFD_SEG_SHARED")
-    shared = Path(given) if given else Path(__file__).resolve().parents[3] / "shared"
+    shared = Path(given) if given else Path(__file__).resolve().parents[4] / "shared"
     source = shared / "data" / "cifar100"
     if not source.is_dir():
         pytest.skip(f"TILES OF CIFAR-100 NOT CHECKED: {source} is missing (set VDFD_SEG_SHARED)")

@@ -39,7 +39,7 @@ def test_target_that_is_a_file(tmp_path, capsys):
 
 
 def test_runs_as_a_script(tmp_path):
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     script = root / "tools/dataset_converters/cifar100.py"
     result = subprocess.run(
         [sys.executable, str(script), str(tmp_path / "absent"), str(tmp_path / "out")],
