@@ -76,7 +76,7 @@ def make_run(
     results = {
         "schema": 1,
         "method": method,
-        "config": f"configs/{method}/{method}_toy.py",
+        "config": f"{method}_toy",
         "seed": 0,
         "protocol": {
             "name": "toy 3-2-2",

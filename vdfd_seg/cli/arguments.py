@@ -2,8 +2,6 @@
 
 import argparse
 
-METHOD = "the method of a benchmark, and its options (method.K=V)"
-
 
 def add_config_arguments(parse: argparse.ArgumentParser) -> None:
     """Add the config, ``--method`` and ``--cfg-options``."""
@@ -28,7 +26,10 @@ def add_config_arguments(parse: argparse.ArgumentParser) -> None:
             namespace.method, namespace.method_options = name, options
 
     parse.add_argument("config", help="a benchmark or a config: a file, or a packaged one's name")
-    parse.add_argument("--method", nargs="+", action=Method, metavar=("NAME", "K=V"), help=METHOD)
+    parse.add_argument(
+        "--method", nargs="+", action=Method, metavar=("NAME", "K=V"),
+        help="the method of a benchmark, and its options (method.K=V)",
+    )  # fmt: skip
     parse.set_defaults(method_options={})
     parse.add_argument(
         "--cfg-options", nargs="+", action=Options, default={}, metavar="K=V",
