@@ -33,6 +33,8 @@ from vdfd_seg.methods import build_method
         ({"type": "VDFD", "unknown": "ignore"}, "unknown='ignore' is not one of"),
         ({"type": "LwF", "gaussians": -0.1}, "method LwF: gaussians=-0.1 must not be negative"),
         ({"type": "LwF", "gaussians": "few"}, "method LwF: "),
+        ({"type": "MiB", "fuse": "much"}, "method MiB: "),
+        ({"type": "MiB", "fuse": -1}, "fuse=-1 must be from 0 to 1"),
         ({"type": "LwF", "gausians": 0.1}, "method LwF 'gausians'. Did you mean 'gaussians'"),
     ],
 )

@@ -13,8 +13,8 @@ from vdfd_seg.methods.common.options import not_negative, one_of
 from vdfd_seg.models.growth import INITIALISATIONS
 from vdfd_seg.registry import METHODS
 
-COMMON = ("unbiased_loss", "new_rows", "fuse")
-"""Options of every method, for which its class has a default."""
+COMMON = ("unbiased_loss", "new_rows", "fuse", "gaussians")
+"""Options of every method."""
 
 for _found in pkgutil.iter_modules(__path__):
     importlib.import_module(f"{__name__}.{_found.name}")
@@ -43,19 +43,17 @@ def build_method(cfg: dict) -> Method:
         raise unknown_name("method", kind, METHODS.module_dict)
     arguments = {k: v for k, v in cfg.items() if k != "type"}
     built = METHODS.get(kind)
-    gaussians = arguments.pop("gaussians", 0.0)
     _check_arguments(built, arguments)
     common = {key: arguments.pop(key) for key in COMMON if key in arguments}
+    gaussians, fuse = common.get("gaussians", 0.0), common.get("fuse", False)
     try:
         method = (with_gaussians(built) if gaussians else built)(**arguments)
         not_negative(method, gaussians=gaussians)
+        if not 0 <= fuse <= 1:
+            raise InputError(f"method {built.__name__}: fuse={fuse} must be from 0 to 1.")
     except TypeError as error:
         raise InputError(f"method {built.__name__}: {error}") from error
-    if gaussians:
-        method.gaussians = gaussians
     one_of(method, INITIALISATIONS, new_rows=common.get("new_rows", "random"))
-    if not 0 <= common.get("fuse", False) <= 1:
-        raise InputError(f"method {built.__name__}: fuse={common['fuse']} must be from 0 to 1.")
     for key, value in common.items():
         setattr(method, key, value)
     return method
@@ -69,7 +67,7 @@ def _check_arguments(kind: type, arguments: dict) -> None:
     known += COMMON
     for key in arguments:
         if key not in known:
-            raise unknown_name(f"key in method {kind.__name__}", key, [*known, "gaussians"])
+            raise unknown_name(f"key in method {kind.__name__}", key, known)
 
 
 __all__ = ["Method", "TaskContext", "build_method"]
