@@ -193,12 +193,17 @@ def test_what_is_held_while_a_step_trains_is_what_is_declared(second, start, tra
         cached = step.adapter.logits(step.inputs)[:, : step.context.num_old or None]
         least = 2 * cached.numel() * method.num_views
         most += least
+    if "features" in method.requires:
+        # Two bytes a feature and one for the label, at every position of every view.
+        embedding = step.adapter.outputs(step.inputs).embedding
+        least = (2 * embedding.numel() + embedding[:, 0].numel()) * method.num_views
+        most += least
     if previous.carried:
         # A memory as it is computed with: VDFD pads each parameter to blocks of 32 filters.
         blocks = 256 * len(list(step.network.parameters()))
         most += 4 * size(tensors(previous.carried)) + blocks
     assert least <= held <= most
-    holds = method.requires & {"old_network", "old_outputs", "old_weights"}
+    holds = method.requires & {"old_network", "old_outputs", "old_weights", "features"}
     if not (previous.carried or holds):
         assert held == 0
     fresh = start()

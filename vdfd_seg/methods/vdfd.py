@@ -15,6 +15,7 @@ from vdfd_seg.distillation.precision import Precision, precision_of
 from vdfd_seg.errors import InputError
 from vdfd_seg.methods.common.base import Method
 from vdfd_seg.methods.common.context import TaskContext
+from vdfd_seg.methods.common.frozen_rows import FrozenRows
 from vdfd_seg.methods.common.options import (
     at_least_one,
     none_or_at_least_one,
@@ -93,8 +94,7 @@ class VDFD(Method):
         self.unknown = unknown
         self.accumulation = accumulation
         self.penalty: VariationalDistillationLoss | None = None
-        self.num_old = 0
-        self.frozen_rows: dict[str, Tensor] = {}
+        self.frozen = FrozenRows(0)
 
     def check(self, protocol: Protocol) -> None:
         """Refuse ``old_rows`` where old rows are not a matter of the method."""
@@ -111,7 +111,8 @@ class VDFD(Method):
 
     def before_task(self, context: TaskContext) -> None:
         """Build the penalty from the memories of the tasks before."""
-        self.num_old = context.num_old
+        if self.old_rows == "frozen":
+            self.frozen = FrozenRows(context.num_old)
         states = context.carried.get("memories", [])
         if states and self.weight:
             params = self.penalised(context)
@@ -147,20 +148,12 @@ class VDFD(Method):
         return self.penalty.terms()
 
     def before_update(self, adapter) -> None:
-        """Clear the gradients of frozen old rows, and keep the rows themselves."""
-        if self.old_rows == "frozen" and self.num_old:
-            parameters = dict(adapter.network.named_parameters())
-            for name in adapter.rows:
-                if parameters[name].grad is not None:
-                    parameters[name].grad[: self.num_old] = 0
-                self.frozen_rows[name] = parameters[name].detach()[: self.num_old].clone()
+        """Keep frozen rows."""
+        self.frozen.before_update(adapter)
 
     def after_update(self, adapter, learning_rate: float) -> None:
-        """Undo weight decay and momentum on frozen rows."""
-        if self.frozen_rows:
-            parameters = dict(adapter.network.named_parameters())
-            for name, rows in self.frozen_rows.items():
-                parameters[name].data[: self.num_old] = rows
+        """Put frozen rows back."""
+        self.frozen.after_update(adapter)
 
     def after_task(self, context: TaskContext) -> dict:
         """Estimate the task's gradient memory and add it to those carried."""

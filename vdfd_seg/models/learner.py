@@ -6,6 +6,8 @@ from typing import Any
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
+from vdfd_seg.models.adapters.features import FeatureAdapter, FeaturePreprocessor
+
 
 class ContinualLearner(BaseModel):
     """What a step's Runner trains.
@@ -33,7 +35,12 @@ class ContinualLearner(BaseModel):
         super().__init__(data_preprocessor=network.data_preprocessor)
         self.network = network
         self.method = method
-        self.adapter = adapter
+        self.adapter = self.training_adapter = adapter
+
+    def train_on_features(self) -> None:
+        """Take cached features for inputs in training; evaluation takes images."""
+        self.training_adapter = FeatureAdapter(self.network)
+        self.data_preprocessor = FeaturePreprocessor(self.network.data_preprocessor)
 
     def init_weights(self):
         """Does nothing: a step's weights are set when its network is built and grown."""
@@ -41,7 +48,7 @@ class ContinualLearner(BaseModel):
     def forward(self, inputs, data_samples=None, mode="tensor"):
         """MMEngine's three modes: ``loss`` and ``predict`` go through the method."""
         if mode == "loss":
-            return self.method.loss(self.adapter, inputs, data_samples)
+            return self.method.loss(self.training_adapter, inputs, data_samples)
         if mode == "predict":
             return self.method.predict(self.adapter, inputs, data_samples)
         return self.network(inputs, data_samples, mode=mode)

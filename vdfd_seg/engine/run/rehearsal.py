@@ -108,7 +108,7 @@ class _Rehearsal:
         return saved
 
     def _iteration(self, learner: ContinualLearner, context: TaskContext) -> None:
-        trainer, config = self.trainer, self.config
+        trainer = self.trainer
         select, carried = learner.method.select, context.carried
         weights = copy.deepcopy(learner.network.state_dict())
         what = f"training of {self.of} would fail"
@@ -121,9 +121,7 @@ class _Rehearsal:
             MessageHub.get_current_instance().update_info(key, value)
         with failing(what, "train_dataloader"):
             samples = select(trainer.data, self.step, carried)
-            loader = trainer.data.train_loader(
-                samples, config.train_dataloader, trainer.seed, 0, learner.method.num_views
-            )
+            loader = trainer.train_loader(learner, samples, 0)
             batch = next(iter(_without_workers(loader)))
         keys = "train_dataloader, model (loss_decode, data_preprocessor), method and optim_wrapper"
         hook = MethodHook()

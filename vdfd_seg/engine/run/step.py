@@ -170,7 +170,7 @@ class StepTrainer:
                     f"was, another --work-dir, or --overwrite."
                 )
         samples = learner.method.select(self.data, self.step, context.carried)
-        iterations = self._iterations(len(samples))
+        iterations = self._iterations(len(samples)) if learner.method.trains else 0
         start = state["iteration"] if state else 0
         what = f"training of step {self.step} cannot be set up from the config"
         with failing(what, "default_hooks, custom_hooks, visualizer and log_processor"):
@@ -225,12 +225,27 @@ class StepTrainer:
         )
         return optimizer, schedulers
 
+    def train_loader(self, learner: ContinualLearner, samples: list, start: int) -> dict:
+        """Config of the loader of a step that trains on these samples, or on features of them.
+
+        Args:
+            learner: Of :meth:`prepare`; takes features where its method has such.
+            samples: What the method selected.
+            start: Images already consumed, by all processes together.
+        """
+        method = learner.method
+        cfg = self.config.train_dataloader
+        loader = self.data.train_loader(samples, cfg, self.seed, start, method.num_views)
+        if method.training_features is not None:
+            learner.train_on_features()
+            loader.update(dataset=method.training_features, num_workers=0)
+            loader["persistent_workers"] = False
+        return loader
+
     def _runner(self, learner, samples, iterations, start, resume_path, tag, state) -> Runner:
         config = self.config
         consumed = start * config.train_dataloader["batch_size"] * get_dist_info()[1]
-        loader = self.data.train_loader(
-            samples, config.train_dataloader, self.seed, consumed, learner.method.num_views
-        )
+        loader = self.train_loader(learner, samples, consumed)
         name = f"{self.settings.name}_{step_name(self.step)}"
         hooks = step_hooks(config.get("default_hooks") or {})
         visualizer = dict(config.get("visualizer") or {"type": "Visualizer"})

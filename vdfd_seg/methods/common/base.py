@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.utils.data import Dataset
 
 from vdfd_seg.methods.common.context import TaskContext
 from vdfd_seg.protocols.protocol import PROBLEMS, Protocol
@@ -11,6 +12,7 @@ REQUIREMENTS = {
     "old_network": "holds the previous network while a step trains",
     "old_weights": "holds a copy of the weights at the start of a step while it trains",
     "old_outputs": "holds, while a step trains, the outputs for the step's images at its start",
+    "features": "holds, while a step trains, what the classifier takes of the step's images",
     "old_heads": "gives the rows of earlier tasks a gradient where the task's own loss does not "
     "(task-incremental classification)",
     "labels": "remembers a task by its images' labels, not by the images alone",
@@ -48,6 +50,11 @@ class Method(nn.Module):
             An option of every method, too.
         num_views: How many augmented views of an image the training draws from; None for a new
             one at every draw.
+        training_features: What training draws from in place of images, with ``num_views``; set
+            by :meth:`before_task`, None for images. The adapter is then a
+            :class:`~vdfd_seg.models.adapters.features.FeatureAdapter`.
+        trains: Whether a step has iterations; False where :meth:`after_task` alone learns it. Set
+            by :meth:`before_task`.
         without_background: What it is in a class-incremental protocol without a background, for
             methods that are defined by one; "" for others.
         problems: What it is for: ``"segmentation"``, ``"classification"``, or both.
@@ -58,6 +65,8 @@ class Method(nn.Module):
     new_rows = "random"
     fuse: bool | float = False
     num_views: int | None = None
+    training_features: Dataset | None = None
+    trains = True
     without_background = ""
     problems: tuple[str, ...] = PROBLEMS
     optimizer: Optimizer | None = None

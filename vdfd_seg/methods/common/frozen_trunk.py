@@ -1,0 +1,71 @@
+"""What methods share that train the classifier alone, on features computed once."""
+
+from torch import Tensor
+
+from vdfd_seg.methods.common.base import Method
+from vdfd_seg.methods.common.context import TaskContext
+from vdfd_seg.methods.common.feature_cache import FeatureCache
+from vdfd_seg.methods.common.frozen_rows import FrozenRows
+from vdfd_seg.methods.common.options import at_least_one, one_of
+
+
+class FrozenTrunkMethod(Method):
+    """Freezes everything before the classifier after the first task.
+
+    From the second step on, what the classifier takes of ``num_views`` augmented views of each
+    image is computed once, and training draws from these features in place of images: a step
+    takes seconds. The network of the step before is contained in the one that trains.
+
+    Args:
+        num_views: Augmented views of an image. The cache takes 2 bytes for each view, feature and
+            position.
+        old_rows: Whether the classifier's rows of old classes train on (``"free"``) or stay as
+            they are (``"frozen"``; the background's with them).
+
+    Attributes:
+        training_features: The cache; None at the first step.
+    """
+
+    requires = frozenset({"features"})
+    problems = ("segmentation",)
+
+    def __init__(self, num_views: int = 4, old_rows: str = "free"):
+        super().__init__()
+        at_least_one(self, num_views=num_views)
+        one_of(self, ("free", "frozen"), old_rows=old_rows)
+        self.cached_views = num_views
+        self.old_rows = old_rows
+        self.frozen = FrozenRows(0)
+
+    def before_task(self, context: TaskContext) -> None:
+        """Freeze the trunk, and compute the features."""
+        if not context.step:
+            return
+        trained = {f"{context.adapter.classifier_name}.{kind}" for kind in ("weight", "bias")}
+        for name, parameter in context.adapter.network.named_parameters():
+            parameter.requires_grad_(name in trained)
+        if self.old_rows == "frozen":
+            self.frozen = FrozenRows(context.num_old)
+        # The first step, which has no cache, draws new views every time.
+        self.num_views = self.cached_views
+        self.training_features = FeatureCache(context, self.num_views)
+        context.log(f"cached the features of {len(self.training_features.features)} views")
+
+    def loss(self, adapter, inputs: Tensor, samples: list) -> dict[str, Tensor]:
+        """All terms of one iteration; a frozen trunk is in evaluation mode."""
+        if self.training_features is not None:
+            adapter.network.eval()
+        return super().loss(adapter, inputs, samples)
+
+    def before_update(self, adapter) -> None:
+        """Keep frozen rows."""
+        self.frozen.before_update(adapter)
+
+    def after_update(self, adapter, learning_rate: float) -> None:
+        """Put frozen rows back."""
+        self.frozen.after_update(adapter)
+
+    def after_task(self, context: TaskContext) -> dict:
+        """Let the cache go."""
+        self.training_features = None
+        return {}

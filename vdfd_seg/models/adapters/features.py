@@ -1,0 +1,51 @@
+"""A segmentor whose inputs are what its classifier takes, computed before."""
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseDataPreprocessor
+from torch import Tensor
+
+from vdfd_seg.models.adapters.segmentation import Outputs, SegmentationAdapter
+
+
+class FeatureAdapter(SegmentationAdapter):
+    """A :class:`SegmentationAdapter` with embeddings for inputs, in place of images.
+
+    Only the classifier of the main head runs: nothing before it is trained, and auxiliary heads
+    have no loss. Dropout before the classifier is left out.
+
+    Args:
+        network: An ``EncoderDecoder`` of mmsegmentation.
+    """
+
+    def outputs(self, inputs: Tensor) -> Outputs:
+        """The classifier's logits of embeddings ``(N, d, h, w)``."""
+        return Outputs(inputs, (), inputs, self.logits(inputs), (), inputs)
+
+    def logits(self, inputs: Tensor) -> Tensor:
+        """``(N, C, h, w)`` scores of embeddings."""
+        rows, bias = self.classifier()
+        return F.conv2d(inputs.to(rows.dtype), rows[:, :, None, None], bias)
+
+    def auxiliary_losses(self, outputs: Outputs, samples: list) -> dict[str, Tensor]:
+        """None: the auxiliary heads do not train."""
+        return {}
+
+
+class FeaturePreprocessor(BaseDataPreprocessor):
+    """Stacks cached features in single precision where a network trains; else takes images.
+
+    Args:
+        images: The network's own preprocessor.
+    """
+
+    def __init__(self, images: BaseDataPreprocessor):
+        super().__init__()
+        self.images = images
+
+    def forward(self, data: dict, training: bool = False) -> dict:
+        """A batch on the network's device."""
+        if not training:
+            return self.images(data, training)
+        data = self.cast_data(data)
+        return {**data, "inputs": torch.stack(list(data["inputs"])).float()}
