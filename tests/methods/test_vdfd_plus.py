@@ -1,9 +1,11 @@
 import pytest
 import torch
 
+from vdfd_seg.distillation import FeatureGaussians
 from vdfd_seg.errors import InputError
 from vdfd_seg.losses import unbiased_distillation
 from vdfd_seg.methods import build_method
+from vdfd_seg.methods.common.feature_cache import pixels_of
 from vdfd_seg.methods.common.output_cache import OutputCache, draws_of
 
 GAUSSIAN = {"type": "GaussianBound"}
@@ -184,3 +186,70 @@ def test_a_cache_is_in_the_order_of_its_views(second):
 def test_options_out_of_range_are_refused(options, message):
     with pytest.raises(InputError, match=message):
         build_method({"type": "VDFDPlus", **options})
+
+
+class TestReplay:
+    """Features of old classes, drawn from Gaussians, with a trunk that stays."""
+
+    CFG = {"type": "VDFDPlus", "weight": 0.0, "replay": 64, "num_views": 2}
+
+    @pytest.fixture
+    def steps(self, begin, train, end):
+        first = begin(self.CFG)
+        train(first)
+        previous = end(first)
+        return previous, begin(self.CFG, 1, previous, growth="balanced")
+
+    def test_the_loss_is_the_cross_entropy_of_draws_over_all_classes(self, steps, losses_of):
+        previous, step = steps
+        found = losses_of(step)["loss_replay"]
+        torch.manual_seed(1)
+        gaussians = FeatureGaussians(**previous.carried["replay"])
+        features, labels = gaussians.draw(64)
+        layer = step.network.decode_head.conv_seg
+        logits = layer(features[:, :, None, None])[:, :, 0, 0].double()
+        expected = logits.logsumexp(1) - logits.gather(1, labels[:, None])[:, 0]
+        assert logits.shape[1] == step.context.protocol.num_classes(1)
+        assert found.item() == pytest.approx(expected.mean().item(), rel=1e-4)
+
+    def test_the_gaussians_are_of_the_pixels_of_each_class(self, steps, end):
+        previous, step = steps
+        pixels = list(pixels_of(step.context, 2))
+        features, labels = (torch.cat(parts) for parts in zip(*pixels, strict=True))
+        carried = FeatureGaussians(**end(step).carried["replay"])
+        old = FeatureGaussians(**previous.carried["replay"])
+        assert set(old.labels.tolist()) <= set(step.context.protocol.task_labels(0))
+        assert torch.equal(carried.means[: len(old.means)], old.means)
+        for label, mean, count in zip(
+            carried.labels[len(old.labels) :],
+            carried.means[len(old.means) :],
+            carried.counts[len(old.counts) :],
+            strict=True,
+        ):
+            own = features[labels == label]
+            assert count == len(own)
+            # Features are cached in half precision.
+            assert torch.allclose(mean, own.mean(0), rtol=1e-2, atol=1e-3)
+
+    def test_the_trunk_stays_and_every_row_trains(self, steps, train):
+        _, step = steps
+        before = {k: v.clone() for k, v in step.network.state_dict().items()}
+        train(step)
+        after = step.network.state_dict()
+        rows = {"decode_head.conv_seg.weight", "decode_head.conv_seg.bias"}
+        assert {k for k in before if not torch.equal(before[k], after[k])} == rows
+        assert (
+            (before["decode_head.conv_seg.weight"] != after["decode_head.conv_seg.weight"])
+            .any(1)
+            .all()
+        )
+
+    def test_a_step_without_gaussians_cannot_be_replayed(self, begin, train, end):
+        first = begin({"type": "VDFDPlus", "weight": 0.0})
+        train(first)
+        with pytest.raises(InputError, match="method.replay=0"):
+            begin(self.CFG, 1, end(first))
+
+    def test_classification_is_refused(self, begin, tiny_classification):
+        with pytest.raises(InputError, match="method.gaussians"):
+            begin(self.CFG, data=tiny_classification("class"))

@@ -5,13 +5,15 @@ In the order of the paper's formulas: the mean gradient of a task's outputs
 displacement of old outputs and its precision (:class:`PrecisionGCN`), and the loss
 (:class:`VariationalDistillationLoss`). Beside it, what a variant needs:
 the bound at the images that a step has (:class:`VariationalBound`), and classes as Gaussians whose
-drift is followed (:class:`ClassGaussians`, :func:`linear_drift`, :func:`nearness`).
+drift is followed (:class:`ClassGaussians`, :func:`linear_drift`, :func:`nearness`) or of which
+features are replayed (:class:`FeatureGaussians`).
 """
 
 from vdfd_seg.distillation.bound import VariationalBound
 from vdfd_seg.distillation.class_gaussians import ClassGaussians
 from vdfd_seg.distillation.estimator import MeanGradientEstimator
 from vdfd_seg.distillation.feature_drift import LinearDrift, linear_drift, nearness
+from vdfd_seg.distillation.feature_gaussians import FeatureGaussians
 from vdfd_seg.distillation.kernels import penalisable_parameters
 from vdfd_seg.distillation.loss import VariationalDistillationLoss
 from vdfd_seg.distillation.memory import GradientMemory, MemoryMismatchError
@@ -19,6 +21,7 @@ from vdfd_seg.distillation.precision import PrecisionGCN, TaskPrecisions, class_
 
 __all__ = [
     "ClassGaussians",
+    "FeatureGaussians",
     "GradientMemory",
     "LinearDrift",
     "MeanGradientEstimator",

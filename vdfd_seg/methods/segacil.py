@@ -2,18 +2,20 @@
 
 import torch
 import torch.nn.functional as F
+from mmengine.dist import all_reduce
 from torch import Tensor
 
+from vdfd_seg.methods.common.base import Method
 from vdfd_seg.methods.common.context import TaskContext
-from vdfd_seg.methods.common.feature_cache import FeatureCache
-from vdfd_seg.methods.common.frozen_trunk import FrozenTrunkMethod
-from vdfd_seg.methods.common.options import not_negative, positive
+from vdfd_seg.methods.common.feature_cache import pixels_of
+from vdfd_seg.methods.common.frozen_trunk import freeze_trunk
+from vdfd_seg.methods.common.options import at_least_one, not_negative, positive
 from vdfd_seg.protocols import IGNORE_INDEX
 from vdfd_seg.registry import METHODS
 
 
 @METHODS.register_module()
-class SegACIL(FrozenTrunkMethod):
+class SegACIL(Method):
     r"""Ridge regression from pixels' features to one-hot labels, updated step by step.
 
     .. math::
@@ -41,40 +43,50 @@ class SegACIL(FrozenTrunkMethod):
         InputError: For an option out of range.
     """
 
+    requires = frozenset({"labels"})
+    problems = ("segmentation",)
+    closed_form = True
+
     def __init__(self, ridge: float = 1.0, confidence: float = 0.6, num_views: int = 1):
-        super().__init__(num_views)
+        super().__init__()
         positive(self, ridge=ridge)
         not_negative(self, confidence=confidence)
+        at_least_one(self, num_views=num_views)
         self.ridge = ridge
         self.confidence = confidence
+        self.passes = num_views
 
     def before_task(self, context: TaskContext) -> None:
-        """Freeze the network; nothing trains after the first task."""
-        super().before_task(context)
-        self.trains = not context.step
+        """Freeze the trunk."""
+        if context.step:
+            freeze_trunk(context.adapter)
 
     def after_task(self, context: TaskContext) -> dict:
         """Add the step's sums, and solve for the classifier."""
-        cache = self.training_features or FeatureCache(context, self.cached_views)
-        features, labels = cache.pixels()
-        super().after_task(context)
-        rows, bias = context.adapter.classifier()
-        if context.num_hidden:
-            old = features @ rows[: context.num_old].T.cpu().float()
-            if bias is not None:
-                old += bias[: context.num_old].cpu()
-            labels = self.pseudo_labelled(labels, old)
-        kept = labels != IGNORE_INDEX
-        gram, targets = sums(features[kept], labels[kept], len(rows))
+        rows, bias = (None if p is None else p.detach() for p in context.adapter.classifier())
+        num_classes, d = rows.shape
+        size = d if bias is None else d + 1
+        gram = torch.zeros(size, size, dtype=torch.float64, device=rows.device)
+        targets = torch.zeros(size, num_classes, dtype=torch.float64, device=rows.device)
+        for features, labels in pixels_of(context, self.passes):
+            if context.num_hidden:
+                scores = F.linear(features, rows, bias)[:, : context.num_old]
+                labels = self.pseudo_labelled(labels, scores)
+            kept = labels != IGNORE_INDEX
+            x = features[kept].double()
+            x = x if bias is None else F.pad(x, (0, 1), value=1.0)
+            gram += x.T @ x
+            targets += x.T @ F.one_hot(labels[kept], num_classes).double()
+        all_reduce(gram)
+        all_reduce(targets)
         if context.step:
-            before = context.carried["gram"], context.carried["targets"]
-            gram += before[0]
-            targets[:, : context.num_old] += before[1]
-        solution = solve(gram, targets, self.ridge).to(rows)
-        with torch.no_grad():
-            rows.copy_(solution[:-1].T)
-            if bias is not None:
-                bias.copy_(solution[-1])
+            gram += context.carried["gram"].to(gram)
+            targets[:, : context.num_old] += context.carried["targets"].to(gram)
+        eye = torch.eye(size, dtype=gram.dtype, device=gram.device)
+        solution = torch.linalg.solve(gram + self.ridge * eye, targets).to(rows)
+        rows.copy_(solution[:d].T)
+        if bias is not None:
+            bias.copy_(solution[d])
         return {"gram": gram, "targets": targets}
 
     def pseudo_labelled(self, labels: Tensor, scores: Tensor) -> Tensor:
@@ -86,24 +98,3 @@ class SegACIL(FrozenTrunkMethod):
         """
         best, old = scores.max(1)
         return torch.where((labels == 0) & (best >= self.confidence), old, labels)
-
-
-def sums(features: Tensor, labels: Tensor, num_classes: int) -> tuple[Tensor, Tensor]:
-    r""":math:`\sum x x^\top` ``(d + 1, d + 1)`` and :math:`\sum x y^\top` ``(d + 1, C)``.
-
-    Args:
-        features: ``(P, d)``; x is a row of it and a one.
-        labels: ``(P,)`` in [0, C).
-        num_classes: C.
-
-    Returns:
-        Both in double precision.
-    """
-    x = F.pad(features.double(), (0, 1), value=1.0)
-    return x.T @ x, x.T @ F.one_hot(labels, num_classes).double()
-
-
-def solve(gram: Tensor, targets: Tensor, ridge: float) -> Tensor:
-    """The regression's coefficients ``(d + 1, C)``, the last row the biases."""
-    eye = torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
-    return torch.linalg.solve(gram + ridge * eye, targets)

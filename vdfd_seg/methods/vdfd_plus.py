@@ -1,25 +1,31 @@
-"""VDFD's bound over the inputs that a step has."""
+"""VDFD's bound over the inputs that a step has, and over features that stand for old ones."""
 
 from collections.abc import Mapping
 from typing import Any
 
+import torch.nn.functional as F
 from torch import Tensor
 
+from vdfd_seg.distillation import FeatureGaussians
+from vdfd_seg.errors import InputError
 from vdfd_seg.losses import new_classes_as_background
 from vdfd_seg.methods.common.base import Method
 from vdfd_seg.methods.common.context import TaskContext
 from vdfd_seg.methods.common.divergences import build_divergence
+from vdfd_seg.methods.common.feature_cache import FeatureCache, pixels_of
+from vdfd_seg.methods.common.frozen_trunk import freeze_trunk
 from vdfd_seg.methods.common.options import at_least_one, not_negative
 from vdfd_seg.methods.common.output_cache import OutputCache
+from vdfd_seg.protocols import Protocol
 from vdfd_seg.registry import METHODS
 
 
 @METHODS.register_module()
 class VDFDPlus(Method):
-    r"""The variational bound on the new task's images, with cached outputs.
+    r"""The variational bound on the new task's images, and replay of features without images.
 
     .. math::
-        L = L_{task} + \lambda D(t, s)
+        L = L_{task} + \lambda D(t, s) + \frac{1}{n} \sum_{i=1}^n -\log s_{y_i}(x_i)
 
     for outputs t of the weights at the start of the step and s of those that train. **Not the
     paper's VDFD** (:class:`~vdfd_seg.methods.VDFD`), which takes such a bound over the old inputs
@@ -33,13 +39,24 @@ class VDFDPlus(Method):
     initialisation both are the outputs of the network of the step before when the step starts.
     Under label augmentation the rows of unrotated images count.
 
+    The last term is there with ``replay``, for sequences of many steps. The trunk then stays as
+    the first task left it, and only the classifier trains, on features computed once. A class
+    that was learned is carried as the mean and the covariance of the classifier's input over its
+    pixels, and so is the background of the first task. In each iteration x is drawn from these
+    Gaussians, with their classes y, as often as the class had pixels
+    (:class:`~vdfd_seg.distillation.FeatureGaussians`): as the trunk does not move, they stand for
+    the old images exactly as well as on the day they were found. It is the cross-entropy over all
+    classes, so that a new row learns what it must not take from the old ones.
+
     Args:
         weight: :math:`\lambda`.
         divergence: D, a dict with its options: ``dict(type='Softmax', temperature=2.0)`` (default),
             the bound of a categorical distribution, or ``dict(type='GaussianBound')``, the
             paper's; see :mod:`~vdfd_seg.methods.common.divergences`. Or the type alone.
+        replay: Draws an iteration; 0 for a trunk that trains, and no memory of features.
         num_views: Augmented views of an image. As many as the step has passes are as good as a
-            network that is run along; the cache takes 2 bytes for each view, class and position.
+            network that is run along; the cache takes 2 bytes for each view, class and position,
+            with ``replay`` for each view, feature and position.
 
     Raises:
         InputError: For an option out of range.
@@ -53,22 +70,46 @@ class VDFDPlus(Method):
         self,
         weight: float = 1.0,
         divergence: str | Mapping[str, Any] = "Softmax",
+        replay: int = 0,
         num_views: int = 4,
     ):
         super().__init__()
-        not_negative(self, weight=weight)
+        not_negative(self, weight=weight, replay=replay)
         at_least_one(self, num_views=num_views)
         self.weight = weight
         self.divergence = build_divergence(divergence)
+        self.replay = replay
         self.cached_views = num_views
+        self.memory: FeatureGaussians | None = None
         self.cache: OutputCache | None = None
         self.num_old = 0
         self.hides = False
+        if replay:
+            self.requires = self.requires | {"features", "labels"}
+            self.problems = ("segmentation",)
+
+    def check(self, protocol: Protocol) -> None:
+        """Refuse the replay of features of images."""
+        if self.replay and protocol.problem != "segmentation":
+            raise InputError(
+                "method VDFDPlus: replay is for segmentation; leave it at 0. For classification "
+                "there is method.gaussians."
+            )
 
     def before_task(self, context: TaskContext) -> None:
-        """Cache the outputs, and prepare the divergence."""
-        if not context.step or not self.weight:
+        """Cache features and outputs, and prepare the divergence."""
+        if not context.step:
             return
+        # The first step, which has no cache, draws new views every time.
+        self.num_views = self.cached_views if self.replay or self.weight else None
+        if self.replay:
+            self.memory = self._carried(context).to(context.device)
+            freeze_trunk(context.adapter)
+            self.training_features = FeatureCache(context, self.cached_views)
+        if self.weight:
+            self._cache_outputs(context)
+
+    def _cache_outputs(self, context: TaskContext) -> None:
         protocol, adapter = context.protocol, context.adapter
         sizes = [size for size in protocol.task_sizes(context.step - 1) if size]
         self.num_old = sum(sizes)
@@ -76,25 +117,28 @@ class VDFDPlus(Method):
         rows = adapter.classifier()[0].detach()[: self.num_old]
         self.divergence.begin(rows.split(sizes), apart=protocol.scenario == "task")
         self.optimizer = self.divergence.optimizer
-        # The first step, which has no cache, draws new views every time.
-        self.num_views = self.cached_views
         assert context.views is not None
         adapter.network.eval()
         self.cache = OutputCache(
-            context.views(self.num_views),
+            context.views(self.cached_views),
             lambda inputs: self._of_old_classes(adapter.logits(inputs)),
         )
         adapter.network.train()
         context.log(f"cached the outputs of {len(self.cache.values)} views")
 
     def extra_losses(self, adapter, outputs, samples) -> dict[str, Tensor]:
-        """The weighted divergence, and its parts for the log."""
-        if self.cache is None:
-            return {}
-        new = self._of_old_classes(outputs.logits)
-        value, parts = self.divergence(new, self.cache.lookup(samples, new.device))
-        logged = {f"bound_{name}": part for name, part in parts.items()}
-        return {"loss_bound": self.weight * value, **logged}
+        """The weighted divergence, its parts for the log, and the replay."""
+        losses = {}
+        if self.cache is not None:
+            new = self._of_old_classes(outputs.logits)
+            value, parts = self.divergence(new, self.cache.lookup(samples, new.device))
+            losses["loss_bound"] = self.weight * value
+            losses.update({f"bound_{name}": part for name, part in parts.items()})
+        if self.memory is not None:
+            features, labels = self.memory.draw(self.replay)
+            rows, bias = adapter.classifier()
+            losses["loss_replay"] = F.cross_entropy(F.linear(features, rows, bias).float(), labels)
+        return losses
 
     def _of_old_classes(self, logits: Tensor) -> Tensor:
         """Logits of the old classes; those of new ones belong to a background that hides them."""
@@ -103,6 +147,21 @@ class VDFDPlus(Method):
         return logits[:, : self.num_old].float()
 
     def after_task(self, context: TaskContext) -> dict:
-        """Let the cache go."""
-        self.cache = None
-        return {}
+        """Let the caches go; carry the Gaussians of the classes learned, if they are replayed."""
+        features, self.training_features = self.training_features, None
+        self.cache = self.memory = None
+        if not self.replay:
+            return {}
+        pixels = pixels_of(context, self.cached_views, features)
+        gaussians = FeatureGaussians.of(pixels, context.protocol.task_labels(context.step))
+        if context.step:
+            gaussians = self._carried(context).joined(gaussians)
+        return {"replay": gaussians.to_state()}
+
+    def _carried(self, context: TaskContext) -> FeatureGaussians:
+        if "replay" not in context.carried:
+            raise InputError(
+                f"method VDFDPlus: step {context.step - 1} was trained without replay and carries "
+                f"no features of its classes; set method.replay=0, or train from step 0."
+            )
+        return FeatureGaussians(**context.carried["replay"])

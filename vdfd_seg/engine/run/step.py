@@ -170,7 +170,8 @@ class StepTrainer:
                     f"was, another --work-dir, or --overwrite."
                 )
         samples = learner.method.select(self.data, self.step, context.carried)
-        iterations = self._iterations(len(samples)) if learner.method.trains else 0
+        trains = self.step == 0 or not learner.method.closed_form
+        iterations = self._iterations(len(samples)) if trains else 0
         start = state["iteration"] if state else 0
         what = f"training of step {self.step} cannot be set up from the config"
         with failing(what, "default_hooks, custom_hooks, visualizer and log_processor"):

@@ -53,8 +53,8 @@ class Method(nn.Module):
         training_features: What training draws from in place of images, with ``num_views``; set
             by :meth:`before_task`, None for images. The adapter is then a
             :class:`~vdfd_seg.models.adapters.features.FeatureAdapter`.
-        trains: Whether a step has iterations; False where :meth:`after_task` alone learns it. Set
-            by :meth:`before_task`.
+        closed_form: Whether :meth:`after_task` alone learns the later steps: these have no
+            iterations, whatever the config says.
         without_background: What it is in a class-incremental protocol without a background, for
             methods that are defined by one; "" for others.
         problems: What it is for: ``"segmentation"``, ``"classification"``, or both.
@@ -66,7 +66,7 @@ class Method(nn.Module):
     fuse: bool | float = False
     num_views: int | None = None
     training_features: Dataset | None = None
-    trains = True
+    closed_form = False
     without_background = ""
     problems: tuple[str, ...] = PROBLEMS
     optimizer: Optimizer | None = None
@@ -114,6 +114,9 @@ class Method(nn.Module):
 
     def loss(self, adapter, inputs: Tensor, samples: list) -> dict[str, Tensor]:
         """All terms of one iteration, from one forward pass."""
+        if self.training_features is not None:
+            # A frozen trunk keeps its statistics.
+            adapter.network.eval()
         outputs = adapter.outputs(inputs)
         samples = self.targets(adapter, outputs, samples)
         losses = self.task_loss(adapter, outputs, samples)

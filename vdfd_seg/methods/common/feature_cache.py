@@ -1,7 +1,9 @@
 """What the classifier takes of the augmented views of a step's images, computed once."""
 
+from collections.abc import Iterator
+
 import torch
-from mmengine.dist import all_gather_object
+from mmengine.dist import all_gather_object, get_dist_info
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 from torch import Tensor
@@ -27,23 +29,15 @@ class FeatureCache(Dataset):
     """
 
     def __init__(self, context: TaskContext, num_views: int):
-        assert context.views is not None
-        adapter = context.adapter
         self.num_views = num_views
-        training = adapter.network.training
-        adapter.network.eval()
-        numbers, features, labels = [], [], []
-        with torch.no_grad():
-            for inputs, samples in context.views(num_views):
-                embedding = adapter.outputs(inputs).embedding
-                numbers.append(draws_of(samples).cpu())
-                features.append(embedding.half().cpu())
-                labels.append(at_middle(adapter.labels(samples), embedding.shape[-2:]).cpu())
-        adapter.network.train(training)
-        parts = all_gather_object(tuple(map(torch.cat, (numbers, features, labels))))
+        batches = features_of_views(context, num_views)
+        own = [(n.cpu(), f.half().cpu(), y.to(torch.uint8).cpu()) for n, f, y in batches]
+        # A process may have no share.
+        gathered = all_gather_object(tuple(map(torch.cat, zip(*own, strict=True))))
+        parts = [part for part in gathered if part]
         order = torch.cat([part[0] for part in parts]).argsort()
         self.features = torch.cat([part[1] for part in parts])[order]
-        self.labels = torch.cat([part[2] for part in parts])[order].to(torch.uint8)
+        self.labels = torch.cat([part[2] for part in parts])[order]
 
     def __len__(self) -> int:
         """Number of images."""
@@ -56,9 +50,44 @@ class FeatureCache(Dataset):
         sample.gt_sem_seg = PixelData(data=self.labels[number][None].long())
         return {"inputs": self.features[number], "data_samples": sample}
 
-    def pixels(self) -> tuple[Tensor, Tensor]:
-        """All positions of all views: features ``(P, d)`` float32 and labels ``(P,)`` int64."""
-        return self.features.movedim(1, -1).flatten(0, 2).float(), self.labels.flatten().long()
+
+def pixels_of(
+    context: TaskContext, num_views: int, cache: FeatureCache | None = None
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """What the classifier takes at every position of every view, a batch at a time.
+
+    Each process gets its share.
+
+    Args:
+        context: The step.
+        num_views: Augmented views of an image.
+        cache: Of these views, where there is one.
+
+    Yields:
+        Features ``(P, d)`` float32 and labels ``(P,)`` int64, on the network's device.
+    """
+    if cache is None:
+        batches = (batch[1:] for batch in features_of_views(context, num_views))
+    else:
+        rank, world = get_dist_info()
+        shares = cache.features[rank::world].split(32), cache.labels[rank::world].split(32)
+        batches = zip(*shares, strict=True)
+    for features, labels in batches:
+        pixels = features.to(context.device).movedim(1, -1).flatten(0, 2).float()
+        yield pixels, labels.to(context.device).flatten().long()
+
+
+@torch.no_grad()
+def features_of_views(context: TaskContext, num_views: int) -> Iterator[tuple[Tensor, ...]]:
+    """Numbers, embeddings and labels at their resolution of a step's views, in batches."""
+    assert context.views is not None
+    adapter = context.adapter
+    training = adapter.network.training
+    adapter.network.eval()
+    for inputs, samples in context.views(num_views):
+        embedding = adapter.outputs(inputs).embedding
+        yield draws_of(samples), embedding, at_middle(adapter.labels(samples), embedding.shape[-2:])
+    adapter.network.train(training)
 
 
 def at_middle(labels: Tensor, size) -> Tensor:

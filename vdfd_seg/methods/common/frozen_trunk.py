@@ -1,12 +1,18 @@
 """What methods share that train the classifier alone, on features computed once."""
 
-from torch import Tensor
-
 from vdfd_seg.methods.common.base import Method
 from vdfd_seg.methods.common.context import TaskContext
 from vdfd_seg.methods.common.feature_cache import FeatureCache
 from vdfd_seg.methods.common.frozen_rows import FrozenRows
 from vdfd_seg.methods.common.options import at_least_one, one_of
+from vdfd_seg.models import SegmentationAdapter
+
+
+def freeze_trunk(adapter: SegmentationAdapter) -> None:
+    """Let only the classifier of the main head train."""
+    trained = {f"{adapter.classifier_name}.{kind}" for kind in ("weight", "bias")}
+    for name, parameter in adapter.network.named_parameters():
+        parameter.requires_grad_(name in trained)
 
 
 class FrozenTrunkMethod(Method):
@@ -41,21 +47,12 @@ class FrozenTrunkMethod(Method):
         """Freeze the trunk, and compute the features."""
         if not context.step:
             return
-        trained = {f"{context.adapter.classifier_name}.{kind}" for kind in ("weight", "bias")}
-        for name, parameter in context.adapter.network.named_parameters():
-            parameter.requires_grad_(name in trained)
         if self.old_rows == "frozen":
             self.frozen = FrozenRows(context.num_old)
         # The first step, which has no cache, draws new views every time.
         self.num_views = self.cached_views
+        freeze_trunk(context.adapter)
         self.training_features = FeatureCache(context, self.num_views)
-        context.log(f"cached the features of {len(self.training_features.features)} views")
-
-    def loss(self, adapter, inputs: Tensor, samples: list) -> dict[str, Tensor]:
-        """All terms of one iteration; a frozen trunk is in evaluation mode."""
-        if self.training_features is not None:
-            adapter.network.eval()
-        return super().loss(adapter, inputs, samples)
 
     def before_update(self, adapter) -> None:
         """Keep frozen rows."""

@@ -1,0 +1,130 @@
+"""Old classes as Gaussians of their features, from which they are replayed."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class FeatureGaussians:
+    r"""One Gaussian :math:`N(\mu_c, \Sigma_c)` a class, each with a covariance of its own.
+
+    They stand for the images of old tasks where a classifier learns new classes on features that
+    do not move: draws of them, labelled with their class, are replayed. Nothing of an image is
+    kept.
+
+    Attributes:
+        labels: ``(G,)`` int64, the class of each Gaussian; a class may have several.
+        counts: ``(G,)`` float64, how many features each was found from.
+        means: :math:`\mu`, ``(G, d)`` float32.
+        covariances: :math:`\Sigma`, ``(G, d, d)`` float32.
+
+    Example:
+        >>> import torch
+        >>> features, labels = torch.randn(100, 4), torch.arange(100) % 2
+        >>> gaussians = FeatureGaussians.of([(features, labels)], [0, 1])
+        >>> drawn, classes = gaussians.draw(8)
+        >>> drawn.shape, classes.tolist()
+        (torch.Size([8, 4]), [0, 0, 0, 0, 1, 1, 1, 1])
+    """
+
+    labels: Tensor
+    counts: Tensor
+    means: Tensor
+    covariances: Tensor
+
+    @classmethod
+    def of(
+        cls, batches: Iterable[tuple[Tensor, Tensor]], classes: Sequence[int]
+    ) -> "FeatureGaussians":
+        """Mean and covariance of each class's features; a class without any has no Gaussian.
+
+        With several processes of :mod:`torch.distributed`, of what all of them give.
+
+        Args:
+            batches: Features ``(P, d)`` of images or of pixels, and their labels ``(P,)``.
+            classes: The labels that are wanted.
+        """
+        sums = None
+        for features, labels in batches:
+            x = F.pad(features.double(), (0, 1), value=1.0)
+            if sums is None:
+                sums = x.new_zeros(len(classes), x.shape[1], x.shape[1])
+            for total, label in zip(sums, classes, strict=True):
+                own = x[labels == label]
+                total += own.T @ own
+        if sums is None:
+            raise ValueError("there are no features to find Gaussians of.")
+        if dist.is_initialized():
+            dist.all_reduce(sums)
+        # The last row of a class's sum of x x^T, x with a one behind it: its sum of x, and count.
+        counts = sums[:, -1, -1]
+        found = counts > 0
+        means = sums[found, -1, :-1] / counts[found, None]
+        seconds = sums[found, :-1, :-1] / counts[found, None, None]
+        covariances = seconds - means[:, :, None] * means[:, None, :]
+        labels = torch.tensor(classes, dtype=torch.int64)[found.cpu()]
+        return cls(labels, counts[found].cpu(), means.float().cpu(), covariances.float().cpu())
+
+    def joined(self, newer: "FeatureGaussians") -> "FeatureGaussians":
+        """With the Gaussians of a newer task behind these."""
+        mine, theirs = self.to_state(), newer.to_state()
+        return FeatureGaussians(**{key: torch.cat([mine[key], theirs[key]]) for key in mine})
+
+    def to_state(self) -> dict[str, Tensor]:
+        """The attributes, for a checkpoint."""
+        return {
+            "labels": self.labels,
+            "counts": self.counts,
+            "means": self.means,
+            "covariances": self.covariances,
+        }
+
+    @cached_property
+    def factors(self) -> Tensor:
+        r"""Cholesky factors ``(G, d, d)`` of :math:`\Sigma + \epsilon I`.
+
+        :math:`\epsilon` is a fiftieth of the mean variance: a class of few pixels has directions
+        in which it does not vary at all.
+        """
+        covariances = self.covariances.double()
+        level = covariances.diagonal(dim1=1, dim2=2).mean(1).clamp_min(1e-12) / 50
+        eye = torch.eye(covariances.shape[1], dtype=level.dtype, device=level.device)
+        return torch.linalg.cholesky(covariances + level[:, None, None] * eye).float()
+
+    def shares(self, total: int) -> Tensor:
+        """How many of ``total`` draws each Gaussian gives: as its count is, at least one, ``(G,)``.
+
+        Rounded, so that the sum may differ from ``total`` a little.
+        """
+        return (total * self.counts / self.counts.sum()).round().long().clamp_min(1)
+
+    def draw(self, total: int) -> tuple[Tensor, Tensor]:
+        """Draws, as many of each Gaussian as :meth:`shares` says, where the means are.
+
+        Args:
+            total: About how many.
+
+        Returns:
+            Features ``(P, d)`` float32 and their classes ``(P,)``, in the order of the Gaussians.
+        """
+        shares = self.shares(total)
+        which = torch.arange(len(shares)).repeat_interleave(shares)
+        noise = torch.randn(len(which), self.means.shape[1], device=self.means.device)
+        parts = noise.split(shares.tolist())
+        spread = [own @ factor.T for factor, own in zip(self.factors, parts, strict=True)]
+        return self.means[which] + torch.cat(spread), self.labels[which]
+
+    def to(self, device) -> "FeatureGaussians":
+        """The same with what draws need on a device; counts stay where they are."""
+        return replace(
+            self,
+            labels=self.labels.to(device),
+            means=self.means.to(device),
+            covariances=self.covariances.to(device),
+        )
