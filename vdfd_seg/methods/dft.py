@@ -1,0 +1,96 @@
+"""A frozen trunk and frozen old rows, with rows that are there before their classes."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vdfd_seg.errors import InputError
+from vdfd_seg.methods.common.context import TaskContext
+from vdfd_seg.methods.common.feature_cache import FeatureCache
+from vdfd_seg.methods.common.frozen_trunk import FrozenTrunkMethod
+from vdfd_seg.methods.common.options import at_least_one, positive
+from vdfd_seg.protocols import IGNORE_INDEX, Protocol
+from vdfd_seg.registry import METHODS
+
+
+@METHODS.register_module()
+class DFT(FrozenTrunkMethod):
+    r"""DFT*: trunk and old rows frozen, all rows allocated in advance, plain cross-entropy.
+
+    After the first task nothing but the rows of the step's classes trains, by the network's own
+    cross-entropy, old and later classes labelled background. Rows of all later classes exist from
+    the first task on, where they are trained as negatives: a new row starts far below the others
+    wherever an old class is, instead of anywhere.
+
+    "Revisiting continual semantic segmentation with pre-trained vision models",
+    arXiv 2508.04267. There the rows train along with the first task. Here they do so after it,
+    on its features and with all else as the task left it, so that a first step of any method will
+    do; rows of tasks that are still to come wait outside of the softmax.
+
+    Args:
+        iterations: Updates of the rows in advance, of 8 views each.
+        lr: Their learning rate (Adam).
+        num_views: Augmented views of an image, see
+            :class:`~vdfd_seg.methods.common.frozen_trunk.FrozenTrunkMethod`.
+
+    Raises:
+        InputError: For an option out of range, or a protocol in which classes do not arrive.
+    """
+
+    def __init__(self, iterations: int = 200, lr: float = 0.01, num_views: int = 4):
+        super().__init__(num_views, old_rows="frozen")
+        at_least_one(self, iterations=iterations)
+        positive(self, lr=lr)
+        self.iterations = iterations
+        self.lr = lr
+
+    def check(self, protocol: Protocol) -> None:
+        """Refuse protocols whose classes are all there from the start."""
+        if protocol.scenario != "class":
+            raise InputError("method DFT: it is for class-incremental protocols.")
+
+    def before_task(self, context: TaskContext) -> None:
+        """Put the rows of the step's classes in place, and freeze the rest."""
+        if context.step:
+            for parameter, waiting in zip(
+                context.adapter.classifier(), context.carried["rows"], strict=True
+            ):
+                if parameter is not None:
+                    new = len(parameter) - context.num_old
+                    parameter.data[context.num_old :] = waiting[:new].to(parameter)
+        super().before_task(context)
+
+    def after_task(self, context: TaskContext) -> dict:
+        """Allocate rows after the first task; carry those that still wait."""
+        if context.step:
+            new = context.protocol.num_classes(context.step) - context.num_old
+            rows = [waiting[new:] for waiting in context.carried["rows"]]
+        else:
+            rows = list(self.allocated(context))
+        return {**super().after_task(context), "rows": rows}
+
+    def allocated(self, context: TaskContext) -> tuple[Tensor, Tensor]:
+        """Rows ``(F, d)`` and biases ``(F,)`` of all later classes, trained as negatives."""
+        known, bias = (
+            None if part is None else part.detach() for part in context.adapter.classifier()
+        )
+        later = len(context.protocol.classes) - len(known)
+        rows = torch.zeros(later, known.shape[1], device=known.device).normal_(std=0.01)
+        offsets = torch.zeros(later, device=known.device)
+        trained = [rows.requires_grad_()] + ([] if bias is None else [offsets.requires_grad_()])
+        optimizer = torch.optim.Adam(trained, lr=self.lr)
+        cache = FeatureCache(context, 1)
+        for _ in range(self.iterations):
+            views = torch.randint(len(cache), (8,))
+            features = cache.features[views].to(known.device).float()
+            scores = F.conv2d(
+                features,
+                torch.cat([known, rows])[:, :, None, None],
+                None if bias is None else torch.cat([bias, offsets]),
+            )
+            labels = cache.labels[views].to(known.device).long()
+            loss = F.cross_entropy(scores, labels, ignore_index=IGNORE_INDEX)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        return rows.detach(), offsets.detach()
