@@ -113,26 +113,15 @@ class STAR(SigmoidRows):
         best = outputs.logits[:, 1 : self.num_old].amax(1, keepdim=True)
         return torch.cat([outputs.embedding, best], 1)
 
-    def loss(self, adapter, inputs: Tensor, samples: list) -> dict[str, Tensor]:
-        """All terms of one iteration."""
-        self._old = self.cache.lookup(samples, inputs.device) if self.cache else None
-        try:
-            return super().loss(adapter, inputs, samples)
-        finally:
-            self._old = None
-
-    def task_loss(self, adapter, outputs, samples: list) -> dict[str, Tensor]:
-        """The loss of the step's classes over all that joint training would have."""
-        losses = super().task_loss(adapter, outputs, samples)
-        if self._old is None or self.missing is None:
-            return losses
-        labels = adapter.labels(samples)
-        best = adapter.upsample(self._old[:, -1:], labels)[:, 0]
-        pixels = self.pixel_losses(adapter, outputs, labels)
+    def averaged(self, adapter, pixels: Tensor, labels: Tensor, samples: list) -> Tensor:
+        """The mean over what joint training would have."""
+        own = super().averaged(adapter, pixels, labels, samples)
+        if self.cache is None or self.missing is None:
+            return own
+        best = adapter.upsample(self.cache.lookup(samples, labels.device)[:, -1:], labels)[:, 0]
         background = mean_where(pixels, (labels == 0) & (best <= 0))
-        own = losses["decode.loss_mbce"]
         total = own + self.missing[0] * background + self.missing[1:] @ self.replayed(adapter)
-        return {**losses, "decode.loss_mbce": total / (1 + self.missing.sum())}
+        return total / (1 + self.missing.sum())
 
     def replayed(self, adapter) -> Tensor:
         """``(K - 1,)``: the mean loss of the replayed features of each old class."""
@@ -147,11 +136,13 @@ class STAR(SigmoidRows):
 
     def extra_losses(self, adapter, outputs, samples: list) -> dict[str, Tensor]:
         """The weighted losses of the features."""
-        if self._old is None:
+        if self.cache is None:
             return {}
-        new, old, best = wide(outputs.embedding), self._old[:, :-1], self._old[:, -1]
+        new = wide(outputs.embedding)
+        old = self.cache.lookup(samples, new.device)
         labels = at_positions(adapter.labels(samples), new.shape[-2:])
-        kept = mean_where((new - old).square().mean(1), (labels == 0) & (best > 0))
+        change = (new - old[:, :-1]).square().mean(1)
+        kept = mean_where(change, (labels == 0) & (old[:, -1] > 0))
         apart = self.closeness(new, labels, len(adapter.classifier()[0]))
         return {"loss_pkd": self.pkd_weight * kept, "loss_cont": self.cont_weight * apart}
 

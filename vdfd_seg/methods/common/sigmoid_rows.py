@@ -169,14 +169,14 @@ class SigmoidRows(Method):
     def task_loss(self, adapter, outputs, samples: list) -> dict[str, Tensor]:
         """The loss of the step's classes, and those of the auxiliary heads."""
         labels = adapter.labels(samples)
-        pixels = self.pixel_losses(adapter, outputs, labels)
-        loss = mean_where(pixels, labels != IGNORE_INDEX)
+        logits = adapter.upsample(outputs.logits[:, self.first :], labels)
+        pixels = foreground_loss(logits, labels, self.first, self.pos_weight)
+        loss = self.averaged(adapter, pixels, labels, samples)
         return {"decode.loss_mbce": loss, **adapter.auxiliary_losses(outputs, samples)}
 
-    def pixel_losses(self, adapter, outputs, labels: Tensor) -> Tensor:
-        """:func:`foreground_loss` of the step's classes, ``(N, H, W)``."""
-        logits = adapter.upsample(outputs.logits[:, self.first :], labels)
-        return foreground_loss(logits, labels, self.first, self.pos_weight)
+    def averaged(self, adapter, pixels: Tensor, labels: Tensor, samples: list) -> Tensor:
+        """The mean of the pixels' losses ``(N, H, W)``; default over labelled ones."""
+        return mean_where(pixels, labels != IGNORE_INDEX)
 
     def after_task(self, context: TaskContext) -> dict:
         """Let the cache go."""
