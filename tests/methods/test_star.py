@@ -21,7 +21,7 @@ def second(taught):
     """A second step with two old and two new classes, and the network of the first."""
 
     def make(**options):
-        cfg = {"type": "STAR", "samples": SAMPLES, **options}
+        cfg = {"type": "STAR", "num_samples": SAMPLES, **options}
         step, teacher = taught(cfg, protocol=build_protocol(PROTOCOL))
         return step, SegmentationAdapter(teacher)
 
@@ -199,18 +199,15 @@ class TestCloseness:
     FEATURES = torch.tensor([[[[3.0, 0.6, -2.0, 7.0]], [[4.0, 0.8, 0.0, 7.0]]]])
     LABELS = torch.tensor([[[3, 3, 4, 0]]])
 
-    def test_by_hand(self, method):
-        nearest = [math.hypot(0.6, 0.2), math.hypot(1, 1)]
-        expected = (1 / nearest[0] + 1 / nearest[1]) / 2
+    # Class 2 is the nearest of both; where it was never seen, it is nowhere.
+    @pytest.mark.parametrize(
+        ("count", "nearest"), [(4, [math.hypot(0.6, 0.2), math.hypot(1, 1)]),
+                               (0, [math.hypot(0.4, 0.8), 2.0])],
+    )  # fmt: skip
+    def test_by_hand(self, method, count, nearest):
+        method.classes["counts"][2] = count
         found = method.closeness(self.FEATURES, self.LABELS, 5)
-        assert found.item() == pytest.approx(expected)
-
-    def test_a_class_that_was_never_seen_is_nowhere(self, method):
-        method.classes["counts"][2] = 0
-        nearest = [math.hypot(0.4, 0.8), 2.0]
-        expected = (1 / nearest[0] + 1 / nearest[1]) / 2
-        found = method.closeness(self.FEATURES, self.LABELS, 5)
-        assert found.item() == pytest.approx(expected)
+        assert found.item() == pytest.approx(sum(1 / d for d in nearest) / 2)
 
     def test_nothing_new_and_nothing_old_are_zero(self, method):
         assert method.closeness(self.FEATURES, torch.zeros_like(self.LABELS), 5) == 0
@@ -247,7 +244,7 @@ def test_the_first_step_is_the_loss_of_its_classes_alone(begin, losses_of):
 
 
 @pytest.mark.parametrize(
-    "options", [{"pkd_weight": -1.0}, {"cont_weight": float("nan")}, {"samples": 0}]
+    "options", [{"pkd_weight": -1.0}, {"cont_weight": float("nan")}, {"num_samples": 0}]
 )
 def test_options_out_of_range_are_refused(options):
     with pytest.raises(InputError, match=f"method STAR: {next(iter(options))}="):

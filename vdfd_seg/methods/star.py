@@ -57,7 +57,7 @@ class STAR(SigmoidRows):
         pos_weight: Weight of a new class's own pixels.
         pkd_weight: :math:`\lambda`.
         cont_weight: :math:`\mu`.
-        samples: Replayed features of each old class and iteration.
+        num_samples: Replayed features of each old class and iteration.
         num_views: Augmented views of an image whose features are cached, with 2 bytes for each
             view, channel and position.
 
@@ -73,15 +73,15 @@ class STAR(SigmoidRows):
         pos_weight: float = 4.0,
         pkd_weight: float = 5.0,
         cont_weight: float = 0.05,
-        samples: int = 256,
+        num_samples: int = 256,
         num_views: int = 4,
     ):
         super().__init__(pos_weight, num_views)
         not_negative(self, pkd_weight=pkd_weight, cont_weight=cont_weight)
-        at_least_one(self, samples=samples)
+        at_least_one(self, num_samples=num_samples)
         self.pkd_weight = pkd_weight
         self.cont_weight = cont_weight
-        self.samples = samples
+        self.num_samples = num_samples
         self.classes: dict[str, Tensor] = {}
         self.missing: Tensor | None = None
 
@@ -120,13 +120,14 @@ class STAR(SigmoidRows):
             return own
         best = adapter.upsample(self.cache.lookup(samples, labels.device)[:, -1:], labels)[:, 0]
         background = mean_where(pixels, (labels == 0) & (best <= 0))
-        total = own + self.missing[0] * background + self.missing[1:] @ self.replayed(adapter)
+        replayed = (self.missing[1:] * self.replayed(adapter)).sum()
+        total = own + self.missing[0] * background + replayed
         return total / (1 + self.missing.sum())
 
     def replayed(self, adapter) -> Tensor:
         """``(K - 1,)``: the mean loss of the replayed features of each old class."""
         directions, norms = self.classes["prototypes"], self.classes["norms"]
-        shape = (self.samples, *directions.shape)
+        shape = (self.num_samples, *directions.shape)
         features = directions + self.classes["noise"] * torch.randn(shape, device=norms.device)
         lengths = norms[:, 0] + norms[:, 1] * torch.randn(shape[:2], device=norms.device)
         rows, bias = adapter.classifier()
@@ -143,7 +144,9 @@ class STAR(SigmoidRows):
         labels = at_positions(adapter.labels(samples), new.shape[-2:])
         change = (new - old[:, :-1]).square().mean(1)
         kept = mean_where(change, (labels == 0) & (old[:, -1] > 0))
-        apart = self.closeness(new, labels, len(adapter.classifier()[0]))
+        # Directions in half precision would be too coarse for small distances.
+        with torch.autocast(new.device.type, enabled=False):
+            apart = self.closeness(new, labels, len(adapter.classifier()[0]))
         return {"loss_pkd": self.pkd_weight * kept, "loss_cont": self.cont_weight * apart}
 
     def closeness(self, features: Tensor, labels: Tensor, num_classes: int) -> Tensor:
@@ -173,9 +176,8 @@ class STAR(SigmoidRows):
         """Add the prototypes of the task's classes to those carried."""
         super().after_task(context)
         self.classes, self.missing = {}, None
-        found = self.describe(context)
-        return {k: torch.cat([context.carried[k].to(v), v]) if context.carried else v
-                for k, v in found.items()}  # fmt: skip
+        new, old = self.describe(context), context.carried
+        return {k: torch.cat([old[k].to(v), v]) if old else v for k, v in new.items()}
 
     @torch.no_grad()
     def describe(self, context: TaskContext) -> dict[str, Tensor]:
@@ -202,6 +204,11 @@ class STAR(SigmoidRows):
         mean, square, norm, norm_square, _ = means.split([width, width, 1, 1, 1], 1)
         prototypes = F.normalize(mean)
         noise = (square - 2 * prototypes * mean + prototypes**2).clamp(min=0).sqrt()
-        norms = torch.cat([norm, (norm_square - norm**2).clamp(min=0).sqrt()], 1)
-        found = {"prototypes": prototypes, "noise": noise, "norms": norms, "counts": counts}
+        spread = (norm_square - norm**2).clamp(min=0).sqrt()
+        found = {
+            "prototypes": prototypes,
+            "noise": noise,
+            "norms": torch.cat([norm, spread], 1),
+            "counts": counts,
+        }
         return {key: value.float() for key, value in found.items()}
