@@ -195,11 +195,10 @@ class TestCloseness:
         }
         return method
 
-    # Class 3 lies at (3/5, 4/5), class 4 at (-1, 0).
+    # Class 3 lies at (3/5, 4/5), 4 at (-1, 0): nearest to class 2, or, without it, to class 1.
     FEATURES = torch.tensor([[[[3.0, 0.6, -2.0, 7.0]], [[4.0, 0.8, 0.0, 7.0]]]])
     LABELS = torch.tensor([[[3, 3, 4, 0]]])
 
-    # Class 2 is the nearest of both; where it was never seen, it is nowhere.
     @pytest.mark.parametrize(
         ("count", "nearest"), [(4, [math.hypot(0.6, 0.2), math.hypot(1, 1)]),
                                (0, [math.hypot(0.4, 0.8), 2.0])],
