@@ -189,10 +189,13 @@ def test_what_is_held_while_a_step_trains_is_what_is_declared(second, start, tra
     # A graph network, and the moments of its Adam; the graphs of its classes.
     most += 3 * size(method.parameters()) + size(method.buffers())
     if "old_outputs" in method.requires:
-        # An old class's logit of two bytes at every position of every view.
-        cached = step.adapter.logits(step.inputs)[:, : step.context.num_old or None]
+        # An old class's logit of two bytes at every position of every view; at most the
+        # classifier's inputs and a logit beside them.
+        outputs = step.adapter.outputs(step.inputs)
+        cached = outputs.logits[:, : step.context.num_old or None]
         least = 2 * cached.numel() * method.num_views
-        most += least
+        width = outputs.embedding.shape[1] + 1 if not step.data else 0
+        most += max(least, 2 * cached[:, 0].numel() * width * method.num_views)
     if "features" in method.requires:
         # Two bytes a feature and one for the label, at every position of every view.
         embedding = step.adapter.outputs(step.inputs).embedding

@@ -1,0 +1,160 @@
+"""DKD against plain loops over positions, from the old network itself."""
+
+import math
+
+import pytest
+import torch
+
+from vdfd_seg.errors import InputError
+from vdfd_seg.methods import build_method
+from vdfd_seg.models import SegmentationAdapter
+from vdfd_seg.protocols import build_protocol
+
+CLASSES = ["background", "a", "b", "c", "d"]
+PROTOCOL = {"type": "Custom", "classes": CLASSES, "tasks": [CLASSES[:3], CLASSES[3:]]}
+OLD, ALL = 3, 5
+
+
+@pytest.fixture
+def second(taught):
+    """A second step with two old and two new classes, and the network of the first."""
+
+    def make(updates=2, **options):
+        cfg = {"type": "DKD", **options}
+        step, teacher = taught(cfg, protocol=build_protocol(PROTOCOL), updates=updates)
+        return step, SegmentationAdapter(teacher)
+
+    return make
+
+
+def sigmoid(value):
+    return 1 / (1 + math.exp(-value))
+
+
+def softplus(value):
+    return math.log1p(math.exp(value))
+
+
+def parts(adapter, step):
+    """Logit, positive and negative part of each old class at each position, summed one by one."""
+    layer = adapter.network.decode_head.conv_seg
+    weight, bias = layer.weight.detach().flatten(1).double(), layer.bias.detach().double()
+    with torch.no_grad():
+        embedding = adapter.outputs(step.inputs).embedding.double()
+    found = []
+    for x in embedding.movedim(1, -1).flatten(0, 2):
+        for c in range(1, OLD):
+            products = (weight[c] * x).tolist()
+            # Features follow a ReLU: the sign of a product is that of the weight.
+            plus = sum(p for p, w in zip(products, weight[c], strict=True) if w > 0)
+            minus = sum(p for p, w in zip(products, weight[c], strict=True) if w < 0)
+            found.append((plus + minus + bias[c].item(), plus, minus))
+    return found
+
+
+def test_losses_are_the_plain_reference(second, losses_of):
+    step, old = second(kd_weight=2.0, dkd_weight=3.0)
+    losses = losses_of(step)
+    step.learner.eval()
+    new, before = parts(step.adapter, step), parts(old, step)
+    sums = [0.0, 0.0, 0.0]
+    for ours, theirs in zip(new, before, strict=True):
+        for i in range(3):
+            q = sigmoid(theirs[i])
+            sums[i] += q * softplus(-ours[i]) + (1 - q) * softplus(ours[i])
+    positions = len(new) / (OLD - 1)
+    # The cache is in half precision.
+    assert losses["loss_kd"].item() == pytest.approx(2 * sums[0] / positions, rel=1e-3)
+    expected = 3 * (sums[1] + sums[2]) / positions
+    assert losses["loss_dkd"].item() == pytest.approx(expected, rel=1e-3)
+
+
+def test_parts_and_bias_are_the_logit(second):
+    step, _ = second()
+    with torch.no_grad():
+        outputs = step.adapter.outputs(step.inputs)
+        logits, plus, minus = step.method.cached(step.adapter, outputs).chunk(3, 1)
+    bias = step.network.decode_head.conv_seg.bias.detach()[1:OLD, None, None]
+    assert torch.allclose(plus + minus + bias, logits, atol=1e-5)
+    assert plus.min() >= 0 and minus.max() <= 0
+    assert plus.max() > 0 and minus.min() < 0
+
+
+def test_distillation_has_no_gradient_while_the_network_is_still_the_old_one(second):
+    step, _ = second(updates=0)
+    step.learner.eval()
+
+    def gradient():
+        step.learner.zero_grad()
+        outputs = step.adapter.outputs(step.inputs)
+        losses = step.method.extra_losses(step.adapter, outputs, step.samples)
+        (losses["loss_kd"] + losses["loss_dkd"]).backward()
+        return step.network.decode_head.conv_seg.weight.grad[1:OLD].abs().max().item()
+
+    before = gradient()
+    with torch.no_grad():
+        step.network.decode_head.conv_seg.weight[1:OLD] += 0.1
+    assert before < 1e-2 * gradient()
+
+
+class TestAuxiliaryRow:
+    def test_learns_that_no_pixel_is_an_example_of_it(self, begin, train, end, losses_of):
+        step = begin({"type": "DKD"})
+        # sigma(0) = 1/2, at every labelled pixel.
+        first = losses_of(step)["loss_ac"].item()
+        assert first == pytest.approx(math.log(2))
+        train(step, updates=3)
+        assert losses_of(step)["loss_ac"].item() < first
+        row = end(step).carried["auxiliary"]
+        assert row.shape == (step.adapter.classifier()[0].shape[1] + 1,)
+        assert row[-1] < 0
+
+    def test_is_the_plain_reference(self, begin, train, losses_of):
+        step = begin({"type": "DKD"})
+        train(step)
+        step.learner.eval()
+        losses = losses_of(step)
+        with torch.no_grad():
+            features = step.adapter.outputs(step.inputs).embedding
+            features = torch.nn.functional.interpolate(features, (32, 32), mode="bilinear")
+        weight, bias = step.method.auxiliary.weight[0], step.method.auxiliary.bias[0]
+        terms = []
+        for image, sample in enumerate(step.samples):
+            for row, column in (sample.gt_sem_seg.data[0] != 255).nonzero().tolist():
+                score = weight @ features[image, :, row, column] + bias
+                terms.append(softplus(score.item()))
+        assert losses["loss_ac"].item() == pytest.approx(sum(terms) / len(terms), rel=1e-4)
+
+    def test_gives_features_and_classes_no_gradient(self, begin, losses_of):
+        step = begin({"type": "DKD"})
+        losses_of(step)["loss_ac"].backward()
+        assert all(p.grad is None for p in step.network.parameters())
+        assert step.method.auxiliary.bias.grad.abs() > 0
+
+    def test_new_rows_begin_as_copies_and_it_goes_on(self, second):
+        step, _ = second(updates=0)
+        row, layer = step.context.carried["auxiliary"], step.network.decode_head.conv_seg
+        assert row.abs().max() > 0
+        for kind in range(OLD, ALL):
+            assert torch.equal(layer.weight[kind].flatten(), row[:-1])
+            assert layer.bias[kind] == row[-1]
+        assert torch.equal(step.method.auxiliary.weight[0], row[:-1])
+        assert torch.equal(step.method.auxiliary.bias[0], row[-1])
+
+    def test_has_an_optimiser_of_its_own(self, begin):
+        step = begin({"type": "DKD", "auxiliary_lr": 0.3})
+        (group,) = step.method.optimizer.param_groups
+        assert group["lr"] == 0.3
+        assert group["params"] == list(step.method.parameters())
+
+
+def test_the_first_step_distils_nothing(begin, losses_of):
+    assert set(losses_of(begin({"type": "DKD"}))) == {"decode.loss_mbce", "loss_ac"}
+
+
+@pytest.mark.parametrize(
+    "options", [{"kd_weight": -1.0}, {"dkd_weight": float("nan")}, {"auxiliary_lr": 0.0}]
+)
+def test_options_out_of_range_are_refused(options):
+    with pytest.raises(InputError, match=f"method DKD: {next(iter(options))}="):
+        build_method({"type": "DKD", **options})

@@ -1,0 +1,250 @@
+"""STAR against plain loops over pixels, from the old network itself."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from vdfd_seg.errors import InputError
+from vdfd_seg.methods import build_method
+from vdfd_seg.models import SegmentationAdapter
+from vdfd_seg.protocols import build_protocol
+
+CLASSES = ["background", "a", "b", "c", "d"]
+PROTOCOL = {"type": "Custom", "classes": CLASSES, "tasks": [CLASSES[:3], CLASSES[3:]]}
+OLD, ALL, SAMPLES = 3, 5, 4
+
+
+@pytest.fixture
+def second(taught):
+    """A second step with two old and two new classes, and the network of the first."""
+
+    def make(**options):
+        cfg = {"type": "STAR", "num_samples": SAMPLES, **options}
+        step, teacher = taught(cfg, protocol=build_protocol(PROTOCOL))
+        return step, SegmentationAdapter(teacher)
+
+    return make
+
+
+def softplus(value):
+    return math.log1p(math.exp(value))
+
+
+def at(image_labels, row, column, size):
+    """The label in the middle of a cell of a map with so many rows and columns."""
+    cell = len(image_labels) // size
+    return int(image_labels[cell * row + cell // 2][cell * column + cell // 2])
+
+
+def moments(vectors):
+    """Mean and standard deviation, each entry apart."""
+    mean = sum(vectors) / len(vectors)
+    return mean, (sum((v - mean) ** 2 for v in vectors) / len(vectors)).sqrt()
+
+
+def collect(adapter, step, kinds):
+    """The features of each label's positions, position by position."""
+    found = {kind: [] for kind in kinds}
+    with torch.no_grad():
+        features = adapter.outputs(step.inputs).embedding.double()
+    size = features.shape[-1]
+    for image, sample in enumerate(step.samples):
+        labels = sample.gt_sem_seg.data[0]
+        for row in range(size):
+            for column in range(size):
+                kind = at(labels, row, column, size)
+                if kind in found:
+                    found[kind].append(features[image, :, row, column])
+    return found
+
+
+def test_what_is_carried_describes_the_features_of_each_class(begin, train, end):
+    step = begin({"type": "STAR"}, protocol=build_protocol(PROTOCOL))
+    train(step)
+    carried = end(step).carried
+    found = collect(step.adapter, step, range(OLD))
+    assert carried["counts"].tolist() == [len(found[kind]) for kind in range(OLD)]
+    for kind in (1, 2):
+        directions = [f / f.norm() for f in found[kind]]
+        mean, _ = moments(directions)
+        prototype = mean / mean.norm()
+        noise = (sum((u - prototype) ** 2 for u in directions) / len(directions)).sqrt()
+        norms = torch.stack(moments([f.norm() for f in found[kind]]))
+        for key, value in (("prototypes", prototype), ("noise", noise), ("norms", norms)):
+            assert torch.allclose(carried[key][kind - 1].double(), value, rtol=1e-3, atol=1e-5), key
+    # Two vectors, two numbers and a count a class, and the background's count.
+    width = len(prototype)
+    assert sum(value.numel() for value in carried.values()) == 2 * (2 * width + 3) + 1
+
+
+def test_a_later_step_adds_its_classes(second, end):
+    step, _ = second()
+    before = step.context.carried
+    carried = end(step).carried
+    for key, value in before.items():
+        assert torch.equal(carried[key][: len(value)], value)
+        assert len(carried[key]) == len(value) + 2
+    found = collect(step.adapter, step, (3, 4))
+    assert carried["counts"][OLD:].tolist() == [len(found[3]), len(found[4])]
+    assert step.method.cache is None and not step.method.classes
+
+
+def test_a_class_is_missing_by_as_many_positions_as_the_old_network_does_not_find(second):
+    step, old = second()
+    with torch.no_grad():
+        predicted = old.logits(step.inputs).argmax(1)
+    size, counts, total = predicted.shape[-1], [0] * OLD, 0
+    for image, sample in enumerate(step.samples):
+        for row in range(size):
+            for column in range(size):
+                kind = at(sample.gt_sem_seg.data[0], row, column, size)
+                total += kind != 255
+                counts[predicted[image, row, column]] += kind == 0
+    carried = step.context.carried["counts"].tolist()
+    expected = [max(n - m, 0) / total for n, m in zip(carried, counts, strict=True)]
+    assert max(expected) > 0
+    assert step.method.missing.tolist() == pytest.approx(expected)
+
+
+def replayed_loss(step, seed):
+    """The mean loss of each old class's replayed features, one feature after another."""
+    state, layer = step.context.carried, step.network.decode_head.conv_seg
+    weight, bias = layer.weight.detach().flatten(1), layer.bias.detach()
+    torch.manual_seed(seed)
+    noise = torch.randn(SAMPLES, OLD - 1, weight.shape[1])
+    lengths = torch.randn(SAMPLES, OLD - 1)
+    losses = []
+    for kind in range(OLD - 1):
+        total = 0.0
+        for n in range(SAMPLES):
+            mean, deviation = state["norms"][kind]
+            feature = state["prototypes"][kind] + state["noise"][kind] * noise[n, kind]
+            feature = feature * (mean + deviation * lengths[n, kind])
+            total += sum(softplus((weight[c] @ feature + bias[c]).item()) for c in range(OLD, ALL))
+        losses.append(total / SAMPLES)
+    return losses
+
+
+def pixel_loss(logits, kind, weight):
+    """The loss of one pixel: of the new classes' binary cross-entropies."""
+    return sum(
+        weight * softplus(-logits[c]) if kind == c else softplus(logits[c]) for c in range(OLD, ALL)
+    )
+
+
+def test_losses_are_the_plain_reference(second, losses_of):
+    step, old = second(pos_weight=3.0, pkd_weight=2.0, cont_weight=0.001)
+    # What the tiny batch leaves to chance.
+    step.method.missing = torch.tensor([0.5, 0.25, 2.0])
+    losses = losses_of(step)
+    step.learner.eval()
+    with torch.no_grad():
+        new, before = step.adapter.outputs(step.inputs), old.outputs(step.inputs)
+    large = F.interpolate(new.logits, (32, 32), mode="bilinear").tolist()
+    best = F.interpolate(before.logits[:, 1:].amax(1, keepdim=True), (32, 32), mode="bilinear")
+
+    plain, background = [], []
+    for image, sample in enumerate(step.samples):
+        for row in range(32):
+            for column in range(32):
+                kind = int(sample.gt_sem_seg.data[0, row, column])
+                if kind == 255:
+                    continue
+                logits = [large[image][c][row][column] for c in range(ALL)]
+                plain.append(pixel_loss(logits, kind, 3.0))
+                if kind == 0 and best[image, 0, row, column] <= 0:
+                    background.append(plain[-1])
+    assert background
+    fake = replayed_loss(step, 1)
+    total = sum(plain) / len(plain) + 0.5 * sum(background) / len(background)
+    total = (total + 0.25 * fake[0] + 2 * fake[1]) / (1 + 0.5 + 0.25 + 2)
+    # The cache is in half precision.
+    assert losses["decode.loss_mbce"].item() == pytest.approx(total, rel=1e-3)
+
+    size, kept, directions = new.embedding.shape[-1], [], {3: [], 4: []}
+    for image, sample in enumerate(step.samples):
+        for row in range(size):
+            for column in range(size):
+                kind = at(sample.gt_sem_seg.data[0], row, column, size)
+                x, y = (each.embedding[image, :, row, column] for each in (new, before))
+                if kind == 0 and before.logits[image, 1:, row, column].max() > 0:
+                    kept.append(((x - y) ** 2).mean().item())
+                if kind in directions:
+                    directions[kind].append(x / x.norm())
+    expected = 2 * sum(kept) / len(kept)
+    assert losses["loss_pkd"].item() == pytest.approx(expected, rel=2e-2, abs=1e-6)
+    apart = []
+    for found in directions.values():
+        centre = sum(found) / len(found)
+        centre = centre / centre.norm()
+        nearest = min((centre - p).norm().item() for p in step.context.carried["prototypes"])
+        apart.append(1 / max(nearest, 0.01))
+    assert losses["loss_cont"].item() == pytest.approx(0.001 * sum(apart) / 2, rel=1e-3)
+
+
+class TestCloseness:
+    @pytest.fixture
+    def method(self):
+        method = build_method({"type": "STAR"})
+        method.num_old = 3
+        method.classes = {
+            "prototypes": torch.tensor([[1.0, 0.0], [0.0, 1.0]]),
+            "counts": torch.tensor([9.0, 4.0, 4.0]),
+        }
+        return method
+
+    # Class 3 lies at (3/5, 4/5), 4 at (-1, 0): nearest to class 2, or, without it, to class 1.
+    FEATURES = torch.tensor([[[[3.0, 0.6, -2.0, 7.0]], [[4.0, 0.8, 0.0, 7.0]]]])
+    LABELS = torch.tensor([[[3, 3, 4, 0]]])
+
+    @pytest.mark.parametrize(
+        ("count", "nearest"), [(4, [math.hypot(0.6, 0.2), math.hypot(1, 1)]),
+                               (0, [math.hypot(0.4, 0.8), 2.0])],
+    )  # fmt: skip
+    def test_by_hand(self, method, count, nearest):
+        method.classes["counts"][2] = count
+        found = method.closeness(self.FEATURES, self.LABELS, 5)
+        assert found.item() == pytest.approx(sum(1 / d for d in nearest) / 2)
+
+    def test_nothing_new_and_nothing_old_are_zero(self, method):
+        assert method.closeness(self.FEATURES, torch.zeros_like(self.LABELS), 5) == 0
+        method.classes["counts"].zero_()
+        assert method.closeness(self.FEATURES, self.LABELS, 5) == 0
+
+    def test_is_bounded_where_a_class_lies_on_an_old_one(self, method):
+        found = method.closeness(torch.tensor([[[[2.0]], [[0.0]]]]), torch.tensor([[[3]]]), 5)
+        assert found.item() == pytest.approx(100)
+
+
+def test_features_are_kept_only_where_the_old_network_sees_an_old_class(second):
+    step, _ = second()
+    outputs = step.adapter.outputs(step.inputs)
+    for sign, expected in ((1.0, True), (-1.0, False)):
+        step.method.cache.values[:, -1] = sign
+        losses = step.method.extra_losses(step.adapter, outputs, step.samples)
+        assert (losses["loss_pkd"] > 0) == expected
+
+
+def test_replayed_features_are_examples_of_no_new_class(second):
+    step, _ = second()
+    layer = step.network.decode_head.conv_seg
+    loss = step.method.replayed(step.adapter).sum()
+    (gradient,) = torch.autograd.grad(loss, layer.bias)
+    assert torch.equal(gradient[:OLD], torch.zeros(OLD))
+    assert (gradient[OLD:] > 0).all()
+
+
+def test_the_first_step_is_the_loss_of_its_classes_alone(begin, losses_of):
+    step = begin({"type": "STAR"})
+    assert set(losses_of(step)) == {"decode.loss_mbce"}
+    assert step.method.num_views is None
+
+
+@pytest.mark.parametrize(
+    "options", [{"pkd_weight": -1.0}, {"cont_weight": float("nan")}, {"num_samples": 0}]
+)
+def test_options_out_of_range_are_refused(options):
+    with pytest.raises(InputError, match=f"method STAR: {next(iter(options))}="):
+        build_method({"type": "STAR", **options})

@@ -1,0 +1,184 @@
+"""What methods share whose classes have a sigmoid each, and whose background has none."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from mmengine.dist import all_reduce
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.dropout import _DropoutNd
+
+from vdfd_seg.errors import InputError
+from vdfd_seg.losses import wide
+from vdfd_seg.methods.common.base import Method
+from vdfd_seg.methods.common.context import TaskContext
+from vdfd_seg.methods.common.options import at_least_one, one_of, positive
+from vdfd_seg.methods.common.output_cache import OutputCache
+from vdfd_seg.protocols import IGNORE_INDEX, Protocol
+
+
+@torch.no_grad()
+def subtract_background(adapter: Any, num_rows: int) -> None:
+    r"""Make the background's row zero without changing a prediction, in place.
+
+    :math:`w_c \leftarrow w_c - w_0` for the first ``num_rows`` rows, weights and biases: every
+    logit loses the background's, so that softmax and argmax stay the same. Then the greatest
+    logit is the background's, 0, exactly where all sigmoids of the others are below 1/2.
+
+    Args:
+        adapter: Of the network; its main head's classifier is changed.
+        num_rows: How many rows have been trained together.
+    """
+    layer = adapter.network.get_submodule(adapter.classifier_name)
+    for rows in (layer.weight, layer.bias):
+        if rows is not None:
+            rows[:num_rows] -= rows[0].clone()
+
+
+def freeze_statistics(network: nn.Module) -> None:
+    """Put batch norms and dropouts into evaluation mode; their weights go on training."""
+    for module in network.modules():
+        if isinstance(module, (_BatchNorm, _DropoutNd)):
+            module.eval()
+
+
+def foreground_loss(logits: Tensor, labels: Tensor, first: int, pos_weight: float = 1.0) -> Tensor:
+    r"""Sum over classes of the binary cross-entropies of each pixel.
+
+    .. math::
+        \ell_p = -\sum_{c \ge K} \big( \beta\, [y_p = c] \log \sigma(z_{p,c})
+        + [y_p \ne c] \log(1 - \sigma(z_{p,c})) \big)
+
+    Args:
+        logits: ``(N, C - K, H, W)`` scores of the classes from K on.
+        labels: ``(N, H, W)`` integers. Others than these classes, and ignored pixels, are no
+            examples of any.
+        first: K.
+        pos_weight: :math:`\beta`.
+
+    Returns:
+        ``(N, H, W)``, in float32 at least.
+    """
+    logits = wide(logits)
+    classes = torch.arange(first, first + logits.shape[1], device=labels.device)
+    target = (labels[:, None] == classes[:, None, None]).to(logits)
+    weight = logits.new_tensor(pos_weight)
+    loss = F.binary_cross_entropy_with_logits(
+        logits, target, reduction="none", pos_weight=weight
+    )  # fmt: skip
+    return loss.sum(1)
+
+
+def mean_where(values: Tensor, mask: Tensor) -> Tensor:
+    """Mean of the values where the mask is true, over the batches of all processes.
+
+    Each process divides its sum by its share of what all count, so that the mean of the
+    processes' results, which their gradients are reduced to, is the mean over all. 0 without any.
+    """
+    count = mask.sum().to(values.dtype)
+    all_reduce(count, "mean")
+    return values.masked_fill(~mask, 0).sum() / count.clamp(min=1e-6)
+
+
+def at_positions(labels: Tensor, size: torch.Size) -> Tensor:
+    """Labels ``(N, h, w)`` at the middle of each cell of a map of so many rows and columns."""
+    return F.interpolate(labels[:, None].float(), size, mode="nearest-exact")[:, 0].long()
+
+
+class SigmoidRows(Method):
+    r"""Trains a sigmoid for each foreground class; what is none of them is background.
+
+    Row 0 of the classifier, the background's, is zero: its logit is 0, that of probability 1/2, so
+    that the network's own prediction, the greatest logit, is background where no sigmoid exceeds
+    1/2. No loss reads this row, so it stays zero. When a step begins, the rows that have been
+    trained lose what row 0 holds (:func:`subtract_background`): a step 0 that another method
+    trained with a softmax goes on with the predictions it had.
+
+    The loss of the main head, whatever the config says, is :func:`foreground_loss` over the step's
+    classes, a mean over labelled pixels; auxiliary heads keep theirs. After the first step, batch
+    norms and dropouts are in evaluation mode, and the outputs of the network that the step began
+    with are cached, for ``num_views`` augmented views of each image, from which training draws.
+
+    Args:
+        pos_weight: :math:`\beta`.
+        num_views: Augmented views of an image.
+
+    Attributes:
+        num_old: How many classes are old, the background among them; 0 in the first step.
+        cache: What :meth:`cached` gave at the start of the step; None in the first one.
+
+    Raises:
+        InputError: For an option out of range.
+    """
+
+    problems = ("segmentation",)
+    requires = frozenset({"old_outputs"})
+
+    def __init__(self, pos_weight: float, num_views: int):
+        super().__init__()
+        positive(self, pos_weight=pos_weight)
+        at_least_one(self, num_views=num_views)
+        self.pos_weight = pos_weight
+        self.cached_views = num_views
+        self.num_old = 0
+        self.cache: OutputCache | None = None
+
+    @property
+    def first(self) -> int:
+        """The first class of the step that has a sigmoid."""
+        return max(self.num_old, 1)
+
+    def check(self, protocol: Protocol) -> None:
+        """Refuse what has no background, and new rows that begin as shares of it."""
+        if not protocol.hides:
+            raise InputError(
+                f"method {type(self).__name__} is for class-incremental protocols with a "
+                f"background; choose another method."
+            )
+        one_of(self, ("random",), new_rows=self.new_rows)
+
+    def before_task(self, context: TaskContext) -> None:
+        """Make the background's row zero, and cache the outputs."""
+        adapter = context.adapter
+        self.num_old = context.num_old
+        subtract_background(adapter, self.num_old or len(adapter.classifier()[0]))
+        if not context.step:
+            return
+        # The first step, which has no cache, draws new views every time.
+        self.num_views = self.cached_views
+        assert context.views is not None
+        adapter.network.eval()
+        self.cache = OutputCache(
+            context.views(self.num_views),
+            lambda inputs: self.cached(adapter, adapter.outputs(inputs)),
+        )
+        adapter.network.train()
+        context.log(f"cached the outputs of {len(self.cache.values)} views")
+
+    def cached(self, adapter, outputs) -> Tensor:
+        """What of the outputs at the start of the step its losses need: ``(N, ..., h, w)``."""
+        raise NotImplementedError
+
+    def loss(self, adapter, inputs: Tensor, samples: list) -> dict[str, Tensor]:
+        """All terms of one iteration, with frozen statistics after the first step."""
+        if self.num_old:
+            freeze_statistics(adapter.network)
+        return super().loss(adapter, inputs, samples)
+
+    def task_loss(self, adapter, outputs, samples: list) -> dict[str, Tensor]:
+        """The loss of the step's classes, and those of the auxiliary heads."""
+        labels = adapter.labels(samples)
+        logits = adapter.upsample(outputs.logits[:, self.first :], labels)
+        pixels = foreground_loss(logits, labels, self.first, self.pos_weight)
+        loss = self.averaged(adapter, pixels, labels, samples)
+        return {"decode.loss_mbce": loss, **adapter.auxiliary_losses(outputs, samples)}
+
+    def averaged(self, adapter, pixels: Tensor, labels: Tensor, samples: list) -> Tensor:
+        """The mean of the pixels' losses ``(N, H, W)``; default over labelled ones."""
+        return mean_where(pixels, labels != IGNORE_INDEX)
+
+    def after_task(self, context: TaskContext) -> dict:
+        """Let the cache go."""
+        self.cache = None
+        return {}

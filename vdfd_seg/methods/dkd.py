@@ -1,0 +1,114 @@
+"""DKD: distillation of what speaks for a class and of what speaks against it."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vdfd_seg.losses import wide
+from vdfd_seg.methods.common.context import TaskContext
+from vdfd_seg.methods.common.options import not_negative, positive
+from vdfd_seg.methods.common.sigmoid_rows import SigmoidRows, mean_where
+from vdfd_seg.methods.common.teacher import sigmoid_distillation
+from vdfd_seg.protocols import IGNORE_INDEX
+from vdfd_seg.registry import METHODS
+
+
+@METHODS.register_module()
+class DKD(SigmoidRows):
+    r"""Distillation of logits and of their positive and negative parts.
+
+    .. math::
+        L = \ell + \lambda\, h(o, \tilde o) + \mu \big( h(o^+, \tilde o^+) + h(o^-, \tilde o^-)
+        \big) + \ell_{ac}, \qquad
+        h(z, \tilde z) = \frac{1}{|P|} \sum_p \sum_{0 < c < K}
+        \mathrm{BCE}\big(\sigma(z_{p,c}), \sigma(\tilde z_{p,c})\big)
+
+    Baek et al., "Decomposed Knowledge Distillation for Class-Incremental Semantic Segmentation",
+    NeurIPS 2022. :math:`\ell` is the mean loss of the step's classes over labelled pixels
+    (:class:`~vdfd_seg.methods.common.sigmoid_rows.SigmoidRows`). Of an old class's logit
+    :math:`o = x^\top w + b`, :math:`o^+ = x^\top \max(w, 0)` and :math:`o^- = x^\top \min(w, 0)`
+    are kept near what they were at the start of the step, each apart, at the features' positions.
+
+    An auxiliary row learns beside the classes that no pixel is an example of it: :math:`\ell_{ac}`
+    is the mean over labelled pixels of :math:`-\log(1 - \sigma(z))` for its logit z of the
+    features, which get no gradient from it. It is carried, and the rows of new classes begin as
+    copies: they have seen the negative examples of all steps before. In the first step, and with a
+    step 0 that another method trained, it begins at zero.
+
+    Args:
+        pos_weight: Weight of a new class's own pixels.
+        kd_weight: :math:`\lambda`.
+        dkd_weight: :math:`\mu`.
+        auxiliary_lr: Learning rate of the auxiliary row, by SGD with momentum 0.9; it follows the
+            schedule of the network's.
+        num_views: Augmented views of an image whose logits and their parts are cached, with
+            6 bytes for each view, old class and position.
+
+    Raises:
+        InputError: For an option out of range.
+    """
+
+    def __init__(
+        self,
+        pos_weight: float = 1.0,
+        kd_weight: float = 5.0,
+        dkd_weight: float = 5.0,
+        auxiliary_lr: float = 0.01,
+        num_views: int = 4,
+    ):
+        super().__init__(pos_weight, num_views)
+        not_negative(self, kd_weight=kd_weight, dkd_weight=dkd_weight)
+        positive(self, auxiliary_lr=auxiliary_lr)
+        self.kd_weight = kd_weight
+        self.dkd_weight = dkd_weight
+        self.auxiliary_lr = auxiliary_lr
+        self.auxiliary: nn.Linear | None = None
+
+    @torch.no_grad()
+    def before_task(self, context: TaskContext) -> None:
+        """Cache the parts of the logits, and begin new rows from the auxiliary one."""
+        super().before_task(context)
+        layer = context.adapter.network.get_submodule(context.adapter.classifier_name)
+        width = layer.weight.shape[1]
+        row = context.carried.get("auxiliary", torch.zeros(width + 1)).to(context.device)
+        self.auxiliary = nn.Linear(width, 1, device=context.device)
+        self.auxiliary.weight.copy_(row[None, :-1])
+        self.auxiliary.bias.copy_(row[-1:])
+        self.optimizer = torch.optim.SGD(
+            self.auxiliary.parameters(), lr=self.auxiliary_lr, momentum=0.9
+        )
+        if context.step:
+            layer.weight[self.num_old :] = row[:-1, None, None]
+            if layer.bias is not None:
+                layer.bias[self.num_old :] = row[-1]
+
+    def cached(self, adapter, outputs) -> Tensor:
+        """The old classes' logits, their positive and negative parts: ``(N, 3 (K - 1), h, w)``."""
+        rows, _ = adapter.classifier()
+        rows, features = wide(rows[1 : self.num_old, :, None, None]), wide(outputs.embedding)
+        with torch.autocast(features.device.type, enabled=False):
+            parts = [F.conv2d(features, each) for each in (rows.clamp(min=0), rows.clamp(max=0))]
+        return torch.cat([wide(outputs.logits[:, 1 : self.num_old]), *parts], 1)
+
+    def extra_losses(self, adapter, outputs, samples: list) -> dict[str, Tensor]:
+        """The auxiliary row's loss, and the weighted distillations."""
+        assert self.auxiliary is not None
+        labels = adapter.labels(samples)
+        scores = self.auxiliary(outputs.embedding.detach().movedim(1, -1)).movedim(-1, 1)
+        pixels = F.softplus(wide(adapter.upsample(scores, labels)))[:, 0]
+        losses = {"loss_ac": mean_where(pixels, labels != IGNORE_INDEX)}
+        if self.cache is None:
+            return losses
+        new = self.cached(adapter, outputs).chunk(3, 1)
+        old = self.cache.lookup(samples, labels.device).chunk(3, 1)
+        logits, supporting, opposing = map(sigmoid_distillation, new, old)
+        losses["loss_kd"] = self.kd_weight * logits
+        losses["loss_dkd"] = self.dkd_weight * (supporting + opposing)
+        return losses
+
+    def after_task(self, context: TaskContext) -> dict:
+        """Let the cache go, and carry the auxiliary row."""
+        super().after_task(context)
+        assert self.auxiliary is not None
+        row = torch.cat([self.auxiliary.weight.detach()[0], self.auxiliary.bias.detach()])
+        return {"auxiliary": row.clone()}
