@@ -165,7 +165,7 @@ def test_longest_prefix_wins_at_a_boundary():
         ("vdfd", "cifar100-class_10-rot"): "cifar100-class",
         ("vdfd", "cifar100-task_20-rot"): "cifar100-task_20",
         ("vdfd", "cifar100-task_10"): "cifar100-task",
-        ("vdfd-plus", "voc_15-1"): "voc_15",
+        ("vdfd-plus", "voc_15-1"): "voc",
         ("vdfd-plus", "voc-small_11-5"): "voc",
         ("lwf", "digits-task_5"): "digits",
         ("lwf", "digitscenes_4-3"): "default",
@@ -193,7 +193,7 @@ class TestNames:
             ("voc_11-5", "rcill", "unknown method 'rcill'.*rcil"),
             ("voc_11-6", "mib", "Did you mean .*voc_11-5"),
             ("mib_voc_11-6", None, "Did you mean .*voc_11-5"),
-            ("voc_11-5", None, "'method' is missing. Add --method NAME, one of dfd, ewc"),
+            ("voc_11-5", None, "'method' is missing. Add --method NAME, one of dfd, dft"),
             ("results/vdfd_voc_11-5", "mib", "a key 'method' of its own.*leave out --method"),
         ],
     )

@@ -1,8 +1,8 @@
 _base_ = [
     '../_base_/models/deeplabv3_m-v2-d16.py',
-    '../_base_/datasets/voc_160x160.py',
+    '../_base_/datasets/voc_192x192.py',
     '../_base_/schedules/schedule_voc_small.py',
     '../_base_/default_runtime.py',
 ]
 protocol = dict(type='VOC', split='11-5', setting='overlap')
-model = dict(data_preprocessor=dict(size=(160, 160)))
+model = dict(data_preprocessor=dict(size=(192, 192)))

@@ -1,6 +1,6 @@
 # The literature's crops: RandomResizedCrop, areas from a half to twice the image's; shorter side
 # to 512 and the middle 512 x 512 in evaluation (MiB, PLOP, RCIL).
-_base_ = ['./voc_160x160.py']
+_base_ = ['./voc_192x192.py']
 crop_size = (512, 512)
 train_pipeline = [
     dict(type='LoadImageFromFile'),

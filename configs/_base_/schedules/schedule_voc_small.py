@@ -1,9 +1,9 @@
 # A short schedule for a part of VOC on two CPU cores: the new head learns ten times as fast as the
 # pretrained backbone.
-train_cfg = dict(max_iters=600)
+train_cfg = dict(max_iters=2400)
 optim_wrapper = dict(
     type='OptimWrapper',
-    optimizer=dict(type='SGD', lr=0.01, momentum=0.9, nesterov=True, weight_decay=1e-4),
+    optimizer=dict(type='SGD', lr=0.007, momentum=0.9, nesterov=True, weight_decay=1e-4),
     paramwise_cfg=dict(custom_keys=dict(decode_head=dict(lr_mult=10.0))),
     clip_grad=dict(max_norm=5.0))
 param_scheduler = [dict(type='PolyLR', power=0.9, eta_min=1e-4)]

@@ -1,18 +1,19 @@
 # Pascal VOC 2012 with SBD's masks: JPEGImages/, SegmentationClassAug/ (index masks, 0 background,
 # 1-20 classes, 255 void) and the image lists train.txt (augmented) and val.txt.
 data_root = 'data/VOCaug'
-crop_size = (160, 160)
+crop_size = (192, 192)
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations'),
-    dict(type='RandomResize', scale=(224, 224), ratio_range=(0.75, 1.5), keep_ratio=True),
+    dict(type='RandomResize', scale=(256, 256), ratio_range=(0.75, 1.5), keep_ratio=True),
     dict(type='RandomCrop', crop_size=crop_size, cat_max_ratio=0.9),
     dict(type='RandomFlip', prob=0.5),
+    dict(type='PhotoMetricDistortion'),
     dict(type='PackSegInputs'),
 ]
 test_pipeline = [
     dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=(224, 224), keep_ratio=True),
+    dict(type='Resize', scale=(256, 256), keep_ratio=True),
     dict(type='LoadAnnotations'),
     dict(type='PackSegInputs'),
 ]
