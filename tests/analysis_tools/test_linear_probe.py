@@ -1,0 +1,33 @@
+"""The linear probe: a softmax regression, and a step evaluated with it."""
+
+import torch
+
+from tests.tiny import changed, tiny_config, write_config
+from vdfd_seg.cli import run_guarded
+from vdfd_seg.cli.train import main as train
+
+
+def test_classes_that_a_line_separates_are_separated_whatever_the_scale(tool):
+    torch.manual_seed(0)
+    labels = torch.arange(600) % 3
+    centres = torch.tensor([[0.0, 0.0], [4.0, 0.0], [0.0, 4.0]])
+    features = (centres[labels] + 0.3 * torch.randn(600, 2)) * torch.tensor([1e-3, 1e2])
+    rows, bias = tool.fitted(features, labels, 3, 300)
+    assert ((features @ rows.T + bias).argmax(1) == labels).all()
+
+
+def test_a_step_with_both_classifiers(tool, scenes, tmp_path, capsys):
+    config = changed(tiny_config(scenes), {"train_cfg": {"max_iters": 3}, "examples": 0})
+    file = write_config(tmp_path / "tiny.py", config)
+    assert (
+        run_guarded(train, [str(file), "--work-dir", str(tmp_path / "run"), "--steps", "0:2"]) == 0
+    )
+    capsys.readouterr()
+    arguments = [str(file), str(tmp_path / "run"), "--iterations", "200"]
+    assert run_guarded(tool.main, arguments) == 0
+    table = capsys.readouterr().out.splitlines()
+    own, probed = (
+        float(line.split()[-1]) for line in table if line.startswith(("its own", "a linear"))
+    )
+    # Three iterations teach nothing; a regression over every class's pixels does.
+    assert probed > own
