@@ -10,7 +10,7 @@ from vdfd_seg.distillation import (
     VariationalDistillationLoss,
     penalisable_parameters,
 )
-from vdfd_seg.distillation.compression import truncated_svd
+from vdfd_seg.distillation.memory import truncated_svd
 from vdfd_seg.errors import InputError
 from vdfd_seg.models.preact_resnet import PreActResNet18
 

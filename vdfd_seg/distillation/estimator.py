@@ -8,8 +8,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from vdfd_seg.distillation.compression import truncated_svd
-from vdfd_seg.distillation.memory import GradientMemory
+from vdfd_seg.distillation.memory import GradientMemory, truncated_svd
 from vdfd_seg.distillation.probes import Probes
 from vdfd_seg.errors import InputError
 
