@@ -4,6 +4,14 @@ import torch
 import torch.nn.functional as F
 
 
+def at_labels(step, teacher):
+    """The step's outputs, and both networks' logits at the resolution of the labels."""
+    outputs = step.adapter.outputs(step.inputs)
+    with torch.no_grad():
+        old = teacher.encode_decode(step.inputs, [s.metainfo for s in step.samples])
+    return outputs, F.interpolate(outputs.logits, (32, 32), mode="bilinear"), old
+
+
 def images_of(data, samples, mean=(0.507, 0.487, 0.441), std=(0.267, 0.256, 0.276)):
     """Each training image alone, normalised: ``(1, 3, H, W)``."""
     for sample in samples:

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from tests.methods.test_contract import CASES as CONTRACT
+from vdfd_seg.methods.common.teacher import TeacherMethod
 
 METHOD_NAMES = [name for name, case in CONTRACT if case == "segmentation"]
 LOSSES = {
@@ -76,6 +77,16 @@ def confident_network(step):
         step.adapter.classifier()[0].mul_(1e4)
 
 
+def contradicting_networks(step):
+    """Sure of the opposite of each other, and the old one with great maps; it stays so."""
+    with torch.no_grad():
+        step.network.decode_head.conv_seg.bias.copy_(torch.tensor([-1e4, 1e4, -1e4]))
+        if isinstance(step.method, TeacherMethod):
+            step.method.teacher.decode_head.conv_seg.bias.copy_(torch.tensor([1e4, -1e4]))
+            for parameter in step.method.teacher.backbone.layer4.parameters():
+                parameter.mul_(20)
+
+
 def unmoved_network(step):
     """Student and teacher, or weights and anchors, are equal."""
 
@@ -83,7 +94,7 @@ def unmoved_network(step):
 CASES = [
     nothing_labelled, one_image_nothing_labelled, no_background, background_alone, no_new_class,
     one_labelled_pixel, single_image, nothing_certain, everything_certain, black_images,
-    confident_network, unmoved_network,
+    confident_network, unmoved_network, contradicting_networks,
 ]  # fmt: skip
 
 

@@ -261,15 +261,3 @@ class TestPenalty:
         assert first.method.extra_losses(first.adapter, None, None) == {}
         second, _ = after(weight=0)
         assert second.method.extra_losses(second.adapter, None, None) == {}
-
-
-@pytest.mark.parametrize("name", ["EWC", "MAS"])
-def test_bad_options_are_refused(name):
-    with pytest.raises(InputError, match=f"method {name}: weight=-1"):
-        build_method({"type": name, "weight": -1})
-    with pytest.raises(InputError, match=f"method {name}: alpha=1.5"):
-        build_method({"type": name, "alpha": 1.5})
-    with pytest.raises(InputError, match=f"method {name}: estimator='images' is not one of"):
-        build_method({"type": name, "estimator": "images"})
-    with pytest.raises(InputError, match=f"method {name}: batch_size=0 must be at least 1"):
-        build_method({"type": name, "batch_size": 0})

@@ -6,8 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from vdfd_seg.errors import InputError
-from vdfd_seg.methods import SI, build_method
+from vdfd_seg.methods import SI
 
 CURVATURE = torch.tensor([1.0, 3.0, 0.0])
 START = torch.tensor([2.0, -1.0, 0.5])
@@ -116,12 +115,3 @@ def test_a_share_may_be_negative(toy):
 
 def test_it_must_train_the_first_task_itself():
     assert "own_training" in SI.requires
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [({"weight": -1}, "weight=-1 must not be negative"), ({"damping": 0}, "damping=0 must be")],
-)
-def test_bad_options_are_refused(options, message):
-    with pytest.raises(InputError, match=f"method SI: {message}"):
-        build_method({"type": "SI", **options})

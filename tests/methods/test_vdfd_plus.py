@@ -1,9 +1,7 @@
 import pytest
 import torch
 
-from vdfd_seg.errors import InputError
 from vdfd_seg.losses import unbiased_distillation
-from vdfd_seg.methods import build_method
 from vdfd_seg.methods.common.output_cache import OutputCache, draws_of
 
 GAUSSIAN = {"type": "GaussianBound"}
@@ -138,12 +136,6 @@ def test_tasks_have_a_graph_each(second):
     assert step.method.divergence.bound.sizes == step.context.protocol.task_sizes(0)
 
 
-def test_nothing_is_carried(second, end):
-    step, _ = second("segmentation")
-    assert end(step).carried == {}
-    assert step.method.cache is None
-
-
 def test_the_first_step_and_a_weight_of_zero_add_nothing(begin, second, losses_of):
     assert "loss_bound" not in losses_of(begin({"type": "VDFDPlus"}))
     step, _ = second("segmentation", weight=0.0)
@@ -166,21 +158,3 @@ def test_a_cache_is_in_the_order_of_its_views(second):
     inputs, samples = batches[4]
     assert draws_of(samples).tolist() == [4]
     assert torch.allclose(turned.lookup(samples, "cpu"), inputs.mean((1, 2, 3)), atol=1e-3)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"divergence": "Student"}, "unknown divergence 'Student'"),
-        ({"divergence": {"type": "Softmax", "temperature": 0.0}}, "temperature=0.0"),
-        ({"divergence": {"type": "Softmax", "eps": 0.1}}, "divergence Softmax: .*'eps'"),
-        ({"divergence": {**GAUSSIAN, "precision": "full"}}, "precision 'full'"),
-        ({"divergence": {**GAUSSIAN, "eps": 0.0}}, "eps=0.0"),
-        ({"divergence": {**GAUSSIAN, "precision": {"type": "GCN", "lr": 0.0}}}, "lr=0.0"),
-        ({"weight": -1.0}, "weight=-1.0"),
-        ({"num_views": 0}, "num_views=0 must be at least 1"),
-    ],
-)
-def test_options_out_of_range_are_refused(options, message):
-    with pytest.raises(InputError, match=message):
-        build_method({"type": "VDFDPlus", **options})

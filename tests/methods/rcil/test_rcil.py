@@ -7,7 +7,6 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from vdfd_seg.errors import InputError
 from vdfd_seg.methods import build_method
 from vdfd_seg.methods.rcil.compensation import branches
 from vdfd_seg.utils.checkpoint import nbytes, to_plain
@@ -271,16 +270,3 @@ def test_another_method_goes_on_from_its_checkpoint(begin, train, end, losses_of
     step = begin({"type": "MiB"}, 1, previous)
     assert branches(step.network) == {}
     assert all(value.isfinite() for value in losses_of(step).values())
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"kd_weight": -1}, {"spatial_weight": -1}, {"spatial_logits_weight": float("nan")},
-        {"channel_weight": -1}, {"channel_last_weight": -1}, {"alpha": 0}, {"pool_sizes": ()},
-        {"pool_sizes": (0, 4)}, {"pool_channels": 0},
-    ],
-)  # fmt: skip
-def test_bad_options_are_refused(options):
-    with pytest.raises(InputError, match="method RCIL: "):
-        build_method({"type": "RCIL", **options})
