@@ -3,6 +3,7 @@
 import os
 
 import pytest
+import torch
 
 from vdfd_seg.errors import InputError
 from vdfd_seg.methods import build_method
@@ -40,6 +41,24 @@ def test_methods_that_carry_nothing(begin, train, end, name):
     second = begin({"type": name}, 1, previous)
     train(second, updates=1)
     assert previous.carried == end(second).carried == {}
+
+
+@pytest.mark.parametrize(
+    "cfg",
+    [
+        {"type": "VDFD"}, {"type": "EWC", "estimator": "image"}, {"type": "EWC"},
+        {"type": "ICaRL", "exemplars": 10}, {"type": "LwF", "gaussians": 0.1},
+    ],
+)  # fmt: skip
+def test_remembering_a_task_changes_nothing_in_the_network(begin, end, tiny_classification, cfg):
+    step = begin(cfg, data=tiny_classification())
+    before = {name: value.clone() for name, value in step.network.state_dict().items()}
+    frozen = [p.requires_grad for p in step.network.parameters()]
+    end(step)
+    assert all(module.training for module in step.network.modules())
+    assert [p.requires_grad for p in step.network.parameters()] == frozen
+    assert all(p.grad is None for p in step.network.parameters())
+    assert all(torch.equal(v, before[k]) for k, v in step.network.state_dict().items())
 
 
 class TestFineTune:

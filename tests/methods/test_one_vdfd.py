@@ -8,8 +8,6 @@ import torch
 
 import vdfd_seg
 from tests.distillation import plain
-from vdfd_seg import distillation
-from vdfd_seg.methods import vdfd
 
 PACKAGE = Path(vdfd_seg.__file__).parent
 SOURCES = {
@@ -66,38 +64,6 @@ def test_no_other_module_convolves_graphs_or_decomposes_matrices():
             # It says what is installed.
             found -= {"torch_geometric"}
         assert not found, path
-
-
-def test_the_methods_names_are_the_distillations_objects():
-    for name in ("GradientMemory", "MeanGradientEstimator", "VariationalDistillationLoss"):
-        assert getattr(vdfd, name) is getattr(distillation, name)
-
-
-@pytest.mark.parametrize("scenario", ["segmentation", "task", "class"])
-def test_what_a_run_builds_is_of_the_distillation(
-    begin, train, end, tiny_classification, monkeypatch, scenario
-):
-    data = None if scenario == "segmentation" else tiny_classification(scenario)
-    built = []
-    for name in OWN:
-        kind = getattr(distillation, name)
-
-        def init(self, *arguments, own=kind.__init__, **named):
-            built.append(type(self))
-            own(self, *arguments, **named)
-
-        monkeypatch.setattr(kind, "__init__", init)
-    first = begin({"type": "VDFD"}, data=data)
-    train(first)
-    second = begin({"type": "VDFD"}, 1, end(first), data=data)
-    penalty = second.method.penalty
-    assert type(penalty) is distillation.VariationalDistillationLoss
-    assert type(penalty.precision_model) is distillation.TaskPrecisions
-    assert set(built) == {getattr(distillation, name) for name in OWN}
-    # Nothing that trains belongs to the method but the penalty.
-    parameters = list(second.method.parameters())
-    assert parameters
-    assert {id(p) for p in parameters} == {id(p) for p in penalty.precision_model.parameters()}
 
 
 @pytest.mark.parametrize("scenario", ["task", "class"])

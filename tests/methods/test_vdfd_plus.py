@@ -126,14 +126,11 @@ def test_after_a_balanced_start_the_cache_is_what_the_old_network_says(begin, tr
     assert torch.all(old[:, 0] - grown[:, 0] > 0.5)
 
 
-def test_domains_have_one_graph_of_all_classes(second):
-    step, _ = second("domain", divergence=GAUSSIAN)
-    assert step.method.divergence.bound.sizes == [4]
-
-
-def test_tasks_have_a_graph_each(second):
-    step, _ = second("task", divergence=GAUSSIAN)
-    assert step.method.divergence.bound.sizes == step.context.protocol.task_sizes(0)
+@pytest.mark.parametrize(("case", "sizes"), [("task", [2]), ("domain", [4]), ("segmentation", [2])])
+def test_each_task_has_a_graph_and_domains_one_of_all_classes(second, case, sizes):
+    step, _ = second(case, updates=0, divergence=GAUSSIAN)
+    assert step.method.divergence.bound.sizes == sizes
+    assert step.network.training
 
 
 def test_the_first_step_and_a_weight_of_zero_add_nothing(begin, second, losses_of):
@@ -141,11 +138,6 @@ def test_the_first_step_and_a_weight_of_zero_add_nothing(begin, second, losses_o
     step, _ = second("segmentation", weight=0.0)
     assert "loss_bound" not in losses_of(step)
     assert step.method.num_views is None
-
-
-def test_the_network_trains_on_after_the_cache(second):
-    step, _ = second("segmentation", updates=0)
-    assert step.network.training
 
 
 def test_a_cache_is_in_the_order_of_its_views(second):
