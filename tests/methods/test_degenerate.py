@@ -98,18 +98,6 @@ CASES = [
 ]  # fmt: skip
 
 
-@pytest.fixture
-def second(begin, train, end):
-    """A second step of a method under a loss."""
-
-    def make(name, loss):
-        first = begin({"type": name}, loss=loss)
-        train(first, updates=1)
-        return begin({"type": name}, 1, end(first), loss=loss)
-
-    return make
-
-
 @pytest.mark.parametrize(
     ("name", "loss"),
     [
@@ -120,8 +108,8 @@ def second(begin, train, end):
         if loss != "valid pixels" or name in ("FineTune", "PLOP")
     ],
 )
-def test_losses_and_gradients_are_finite(second, name, loss):
-    begun = second(name, LOSSES[loss])
+def test_losses_and_gradients_are_finite(successor, name, loss):
+    begun = successor({"type": name}, updates=1, loss=LOSSES[loss])
     start = {key: value.clone() for key, value in begun.learner.state_dict().items()}
     inputs, samples = begun.inputs, begun.samples
     labels = [sample.gt_sem_seg.data.clone() for sample in samples]
@@ -146,8 +134,8 @@ def test_losses_and_gradients_are_finite(second, name, loss):
     assert bad == []
 
 
-def test_nothing_certain_makes_plop_s_factor_0(second):
-    step = second("PLOP", LOSSES["plain"])
+def test_nothing_certain_makes_plop_s_factor_0(successor):
+    step = successor({"type": "PLOP"}, loss=LOSSES["plain"])
     nothing_certain(step)
     losses = step.learner(step.inputs, step.samples, mode="loss")
     assert losses["adaptive_factor"] == 0

@@ -29,17 +29,14 @@ OF_GRADIENTS = {"EWC": (surprise, torch.square), "MAS": (length, torch.abs)}
 
 
 @pytest.fixture
-def after(begin, train, end, tiny_classification):
+def after(successor, train, tiny_classification):
     """The second step, trained; with the state of the first."""
 
     def make(scenario="task", network=None, name="EWC", **options):
-        data, cfg = tiny_classification(scenario, each=5), {"type": name, **options}
-        first = begin(cfg, data=data, **(network or {}))
-        train(first)
-        previous = end(first)
-        second = begin(cfg, 1, previous, data=data, **(network or {}))
-        train(second, lr=0.01)
-        return second, previous
+        data = tiny_classification(scenario, each=5)
+        step = successor({"type": name, **options}, data=data, **(network or {}))
+        train(step, lr=0.01)
+        return step, step.previous
 
     return make
 

@@ -34,13 +34,10 @@ def test_arguments_reach_the_method():
 @pytest.mark.parametrize(
     "name", ["FineTune", "ILT", "Joint", "LwF", "LwFMC", "MiB", "PLOP", "VDFDPlus"]
 )
-def test_methods_that_carry_nothing(begin, train, end, name):
-    first = begin({"type": name})
-    train(first, updates=1)
-    previous = end(first)
-    second = begin({"type": name}, 1, previous)
-    train(second, updates=1)
-    assert previous.carried == end(second).carried == {}
+def test_methods_that_carry_nothing(successor, train, end, name):
+    step = successor({"type": name}, updates=1)
+    train(step, updates=1)
+    assert step.previous.carried == end(step).carried == {}
 
 
 @pytest.mark.parametrize(

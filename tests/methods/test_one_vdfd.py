@@ -69,18 +69,15 @@ def test_no_other_module_convolves_graphs_or_decomposes_matrices():
 @pytest.mark.parametrize("scenario", ["task", "class"])
 @pytest.mark.parametrize("rotations", [False, True])
 def test_the_memory_of_a_classifier_is_the_gradient_of_its_mean_logits(
-    begin, train, end, tiny_classification, scenario, rotations
+    successor, tiny_classification, scenario, rotations
 ):
-    data = tiny_classification(scenario)
     cfg = {"type": "VDFD", "precision": "identity", "rank": 2}
-    first = begin(cfg, data=data, rotations=rotations)
-    train(first)
-    previous = end(first)
+    second = successor(cfg, data=tiny_classification(scenario), rotations=rotations)
+    first, previous = second.first, second.previous
     network = first.network.eval()
     images = torch.cat([inputs for inputs, _ in first.context.batches()])
     params = {k: p for k, p in network.named_parameters() if not k.startswith("heads")}
     gradients = plain.mean_gradients(network, params, network, [images], [0, 1])
-    second = begin(cfg, 1, previous, data=data, rotations=rotations)
     moved = dict(second.network.named_parameters())
     with torch.no_grad():
         for name in params:

@@ -8,16 +8,11 @@ from vdfd_seg.protocols import build_protocol
 
 
 @pytest.fixture
-def successor(begin, train, end):
+def second(successor):
     """A second step behind a trained first one."""
-
-    def make(growth="random", **options):
-        cfg = {"type": "VDFD", **options}
-        first = begin(cfg, auxiliary=1)
-        train(first)
-        return begin(cfg, 1, end(first), growth=growth, auxiliary=1)
-
-    return make
+    return lambda growth="random", **options: successor(
+        {"type": "VDFD", **options}, growth, auxiliary=1
+    )
 
 
 def quadratic(step):
@@ -35,14 +30,14 @@ def move(step, prefix, amount=0.05):
 @pytest.mark.parametrize("precision", ["gcn", "identity"])
 @pytest.mark.parametrize("growth", ["random", "balanced"])
 @pytest.mark.parametrize("old_rows", ["free", "frozen", "penalised"])
-def test_the_quadratic_term_is_zero_when_a_step_begins(successor, precision, growth, old_rows):
-    step = successor(growth, precision=precision, old_rows=old_rows)
+def test_the_quadratic_term_is_zero_when_a_step_begins(second, precision, growth, old_rows):
+    step = second(growth, precision=precision, old_rows=old_rows)
     assert quadratic(step) == pytest.approx(0, abs=1e-9)
 
 
 @pytest.mark.parametrize("precision", ["gcn", "identity"])
-def test_the_quadratic_term_grows_with_the_square_of_the_distance(successor, precision):
-    step = successor(precision=precision)
+def test_the_quadratic_term_grows_with_the_square_of_the_distance(second, precision):
+    step = second(precision=precision)
     found = []
     for _ in range(3):
         move(step, "backbone", 0.01)
@@ -53,29 +48,29 @@ def test_the_quadratic_term_grows_with_the_square_of_the_distance(successor, pre
 
 
 @pytest.mark.parametrize("part", ["auxiliary_head", "decode_head.conv_seg"])
-def test_what_does_not_feed_old_logits_is_free(successor, part):
-    step = successor()
+def test_what_does_not_feed_old_logits_is_free(second, part):
+    step = second()
     move(step, part)
     assert quadratic(step) == pytest.approx(0, abs=1e-9)
 
 
-def test_without_old_tasks_or_weight_there_is_no_penalty_and_no_gcn(begin, successor, losses_of):
-    for step in (begin({"type": "VDFD"}), successor(weight=0)):
+def test_without_old_tasks_or_weight_there_is_no_penalty_and_no_gcn(begin, second, losses_of):
+    for step in (begin({"type": "VDFD"}), second(weight=0)):
         assert "loss_vdfd" not in losses_of(step)
         assert list(step.method.parameters()) == []
 
 
-def test_the_loss_is_the_weighted_sum_of_the_terms_logged(successor, losses_of):
-    step = successor(weight=0.5)
+def test_the_loss_is_the_weighted_sum_of_the_terms_logged(second, losses_of):
+    step = second(weight=0.5)
     move(step, "backbone")
     losses = losses_of(step)
     expected = 0.5 * (losses["vdfd_quadratic"] - losses["vdfd_log_det"])
     assert losses["loss_vdfd"].item() == pytest.approx(expected.item(), rel=1e-5)
 
 
-def test_gradients_reach_the_gcn_and_pull_the_weights_back(successor):
+def test_gradients_reach_the_gcn_and_pull_the_weights_back(second):
     # The default output width of so small a network is 1: a unit latent then has no gradient.
-    step = successor(precision={"type": "GCN", "widths": (8, 4)}, weight=1.0)
+    step = second(precision={"type": "GCN", "widths": (8, 4)}, weight=1.0)
     move(step, "backbone", 0.02)
     step.learner.zero_grad()
     step.method.extra_losses(step.adapter, None, None)["loss_vdfd"].backward()
@@ -103,8 +98,8 @@ class TestOldRows:
         return [parameters[name].detach()[where].clone() for name in step.adapter.rows]
 
     @pytest.mark.parametrize(("optimizer", "settings"), OPTIMISERS)
-    def test_frozen_rows_stay_bit_for_bit(self, successor, train, optimizer, settings):
-        step = successor(old_rows="frozen")
+    def test_frozen_rows_stay_bit_for_bit(self, second, train, optimizer, settings):
+        step = second(old_rows="frozen")
         old, new = (self.rows(step, where) for where in (slice(0, 2), slice(2, 3)))
         train(step, updates=3, optimizer=optimizer, **settings)
         assert len(old) == 4
@@ -118,8 +113,8 @@ class TestOldRows:
         assert not any(map(torch.equal, before, self.rows(step, slice(None))))
 
     @pytest.mark.parametrize("old_rows", ["free", "penalised"])
-    def test_other_rows_train_on(self, successor, train, old_rows):
-        step = successor(old_rows=old_rows)
+    def test_other_rows_train_on(self, second, train, old_rows):
+        step = second(old_rows=old_rows)
         before = self.rows(step, slice(0, 2))
         train(step)
         assert not any(map(torch.equal, before, self.rows(step, slice(0, 2))))
@@ -132,15 +127,13 @@ class TestOldRows:
             begin({"type": "VDFD", "old_rows": "frozen"}, protocol=protocol)
 
     @pytest.mark.parametrize("growth", ["random", "balanced"])
-    def test_penalised_rows_displace_the_mean_logits_exactly(self, begin, train, end, growth):
-        cfg = {"type": "VDFD", "old_rows": "penalised", "precision": "identity"}
-        first = begin(cfg)
-        train(first)
+    def test_penalised_rows_displace_the_mean_logits_exactly(self, second, growth):
+        step = second(growth, old_rows="penalised", precision="identity")
+        first = step.first
         first.network.eval()
         with torch.no_grad():
             features = [first.adapter.outputs(x).embedding for x, _ in first.context.batches()]
         feature = torch.cat(features).mean((0, 2, 3))
-        step = begin(cfg, 1, end(first), growth=growth)
         classifier = step.network.decode_head.conv_seg
         change = 0.1 * torch.rand(3, classifier.weight.shape[1], 1, 1)
         shift = torch.tensor([0.3, -0.2, 5.0])
@@ -174,10 +167,7 @@ def test_a_memory_is_small_and_of_no_more_images_than_the_limit(begin, end):
 
 
 @pytest.mark.parametrize("head", ["ASPPHead", "DepthwiseSeparableASPPHead"])
-def test_works_with_other_networks(begin, train, end, losses_of, head):
-    settings = {"backbone": "mobilenet", "head": head, "auxiliary": 1}
-    first = begin({"type": "VDFD"}, **settings)
-    train(first)
-    second = begin({"type": "VDFD"}, 1, end(first), **settings)
-    train(second)
-    assert losses_of(second)["loss_vdfd"].isfinite()
+def test_works_with_other_networks(successor, train, losses_of, head):
+    step = successor({"type": "VDFD"}, backbone="mobilenet", head=head, auxiliary=1)
+    train(step)
+    assert losses_of(step)["loss_vdfd"].isfinite()

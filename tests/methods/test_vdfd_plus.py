@@ -10,7 +10,7 @@ CASES = ("segmentation", "task", "class", "domain")
 
 
 @pytest.fixture
-def second(begin, train, end, tiny_classification, domains):
+def second(successor, train, tiny_classification, domains):
     """A second step, moved away from its start, and the network that it started from."""
 
     def make(case, updates=2, **options):
@@ -19,10 +19,7 @@ def second(begin, train, end, tiny_classification, domains):
             settings["protocol"] = domains
         elif case != "segmentation":
             settings["data"] = tiny_classification(case)
-        cfg = {"type": "VDFDPlus", **options}
-        first = begin(cfg, **settings)
-        train(first)
-        step = begin(cfg, 1, end(first), **settings)
+        step = successor({"type": "VDFDPlus", **options}, **settings)
         start = {name: value.clone() for name, value in step.network.state_dict().items()}
         train(step, updates)
         return step, start
@@ -111,12 +108,10 @@ def test_a_categorical_bound_is_what_mib_computes_from_a_network_run_along(begin
     assert torch.allclose(gradients[0][1], gradients[1][1], atol=1e-3 * gradients[1][1].abs().max())
 
 
-def test_after_a_balanced_start_the_cache_is_what_the_old_network_says(begin, train, end):
+def test_after_a_balanced_start_the_cache_is_what_the_old_network_says(successor):
     """It has no new classes; growth has lowered the background's bias to make room for them."""
-    cfg = {"type": "VDFDPlus"}
-    first = begin(cfg)
-    train(first)
-    step = begin(cfg, 1, end(first), growth="balanced")
+    step = successor({"type": "VDFDPlus"}, growth="balanced")
+    first = step.first
     first.network.eval()
     step.network.eval()
     inputs, samples = next(iter(step.context.views(step.method.num_views)))
