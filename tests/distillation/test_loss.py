@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from tests.distillation import plain
+from tests.distillation.test_estimator import estimated
 from vdfd_seg.distillation import (
-    MeanGradientEstimator,
     MemoryMismatchError,
     VariationalDistillationLoss,
     penalisable_parameters,
@@ -39,8 +39,8 @@ def problem(ranks=(1, 2), classes=((0, 1, 2), (1, 3)), double=True, classifier=F
     for rank, outputs in zip(ranks, classes, strict=True):
         outputs = list(outputs)
         torch.manual_seed(rank)
-        with MeanGradientEstimator(module, params, outputs) as estimator:
-            estimator.update(module, torch.randn(2, 3, 10, 10, dtype=dtype))
+        images = torch.randn(2, 3, 10, 10, dtype=dtype)
+        estimator = estimated(module, params, [images], outputs)
         part = None
         if classifier:
             shape = (10,) if rank == 1 else (len(outputs), 10)
@@ -110,8 +110,7 @@ def test_displacement_is_the_first_order_change_of_the_mean_logits():
     module = plain.zoo().double()
     params = penalisable_parameters(module, exclude=["head"])
     images = torch.randn(4, 3, 10, 10, dtype=torch.float64)
-    with MeanGradientEstimator(module, params, range(4)) as estimator:
-        estimator.update(module, images)
+    estimator = estimated(module, params, [images], range(4))
     memory = estimator.compute(rank=4)
     loss = VariationalDistillationLoss([memory], params, precision="identity")
     module.eval()

@@ -12,6 +12,21 @@ def at_labels(step, teacher):
     return outputs, F.interpolate(outputs.logits, (32, 32), mode="bilinear"), old
 
 
+def maps_of_both(step, teacher, outputs):
+    """What PLOP and RCIL compare: features, the classifier's input, and logits of old classes."""
+    new, seen = [*outputs.features, outputs.embedding, outputs.logits], []
+    handle = teacher.decode_head.conv_seg.register_forward_pre_hook(lambda _, x: seen.append(x[0]))
+    with torch.no_grad():
+        features = teacher.extract_feat(step.inputs)
+        logits = teacher.decode_head(features)
+    handle.remove()
+    old = [*features, *seen, logits]
+    if new[-1].shape[1] == 3:
+        # The one new class is what the old network calls background.
+        new[-1] = torch.stack([new[-1][:, 0] + new[-1][:, 2], new[-1][:, 1]], 1)
+    return new, old
+
+
 def images_of(data, samples, mean=(0.507, 0.487, 0.441), std=(0.267, 0.256, 0.276)):
     """Each training image alone, normalised: ``(1, 3, H, W)``."""
     for sample in samples:

@@ -32,10 +32,9 @@ class TestThresholds:
             assert found == pytest.approx(expected, abs=1 / bins + 1e-5)
 
     def test_have_a_floor(self, plop_second):
+        """Which they are over images without background."""
         step, _ = plop_second(min_threshold=2.0)
         assert step.method.thresholds.tolist() == [2.0, 2.0]
-
-    def test_are_the_floor_over_images_without_background(self, plop_second):
         step, _ = plop_second()
         for sample in step.samples:
             sample.gt_sem_seg.data[:] = 2
@@ -53,13 +52,15 @@ class TestThresholds:
         agree = step.adapter.labels(one) == step.adapter.labels(two)
         assert agree.float().mean() > 0.95
 
-    def test_first_step_has_none(self, begin):
-        step = begin({"type": "PLOP"})
-        outputs = step.adapter.outputs(step.inputs)
-        assert step.method.thresholds is None
-        assert step.method.targets(step.adapter, outputs, step.samples) is step.samples
-        assert step.method.extra_losses(step.adapter, outputs, step.samples) == {}
-        assert step.method.state_dict() == {}
+    def test_without_any_labels_stay(self, begin, plop_second):
+        """At the first step, and where they are not to be replaced."""
+        first, (second, _) = begin({"type": "PLOP"}), plop_second(use_pseudo_labels=False)
+        for step, extra in ((first, []), (second, ["loss_pod"])):
+            outputs = step.adapter.outputs(step.inputs)
+            assert step.method.thresholds is None
+            assert step.method.targets(step.adapter, outputs, step.samples) is step.samples
+            assert list(step.method.extra_losses(step.adapter, outputs, step.samples)) == extra
+            assert step.method.state_dict() == {}
 
 
 class TestTargets:
@@ -90,11 +91,6 @@ class TestTargets:
         for sample, of_image, total in zip(found, sure, hidden, strict=True):
             share = of_image.sum() / total.sum()
             assert sample.image_weight.item() == pytest.approx(share.item(), abs=5e-3)
-
-    def test_labels_stay_where_they_are_not_to_be_replaced(self, plop_second, losses_of):
-        step, _ = plop_second(use_pseudo_labels=False)
-        assert step.method.thresholds is None
-        assert "adaptive_factor" not in losses_of(step)
 
 
 class TestTaskLoss:

@@ -5,6 +5,9 @@ import math
 import pytest
 import torch
 
+from tests.methods.plain import maps_of_both
+from vdfd_seg.losses import local_pod_distance
+
 NO_DROPOUT = {"dropout_ratio": 0.0}
 
 
@@ -14,28 +17,10 @@ class TestDistillation:
         step, teacher = plop_second(settings=settings, feature_weight=0.03, logits_weight=0.002)
         outputs = step.adapter.outputs(step.inputs)
         found = step.method.extra_losses(step.adapter, outputs, step.samples)["loss_pod"]
-        new, old = [*outputs.features, outputs.embedding, outputs.logits], []
-        with torch.no_grad():
-            features = teacher.extract_feat(step.inputs)
-            old = [*features, teacher.decode_head._forward_feature(features)]
-            old.append(teacher.decode_head(features))
-        new[-1] = torch.stack([new[-1][:, 0] + new[-1][:, 2], new[-1][:, 1]], 1)
-        expected = 0.0
-        for number, (x, y) in enumerate(zip(new, old, strict=True)):
-            pooled = [[], []]
-            for side, maps in zip(pooled, (x**2, y**2), strict=True):
-                for s in (1, 2, 4):
-                    k = maps.shape[-1] // s
-                    for i in range(s * (k > 0)):
-                        for j in range(s):
-                            cell = maps[..., i * k : (i + 1) * k, j * k : (j + 1) * k]
-                            side += [cell.mean(3).flatten(1), cell.mean(2).flatten(1)]
-            difference = torch.cat(pooled[0], 1) - torch.cat(pooled[1], 1)
-            weight = 0.002 if number == len(new) - 1 else 0.03
-            expected = expected + weight * difference.norm(dim=1).mean()
-        expected = math.sqrt(3) * expected / len(new)
-        assert len(new) == 6
-        assert torch.allclose(found, expected, rtol=1e-4)
+        weights = [0.03] * 5 + [0.002]
+        pairs = zip(*maps_of_both(step, teacher, outputs), weights, strict=True)
+        each = [weight * local_pod_distance(x, y, (1, 2, 4)) for x, y, weight in pairs]
+        assert torch.allclose(found, math.sqrt(3) * sum(each) / 6, rtol=1e-4)
 
     def test_equal_networks_have_distance_zero_and_a_finite_gradient(self, plop_second):
         step, _ = plop_second(updates=0)

@@ -5,46 +5,17 @@ import math
 
 import pytest
 import torch
-import torch.nn.functional as F
 
-from tests.methods.plain import at_labels
+from tests.methods.plain import at_labels, maps_of_both
+from vdfd_seg.losses import channel_cube_distance, spatial_cube_distance
 from vdfd_seg.methods import build_method
 from vdfd_seg.methods.rcil.compensation import branches
 from vdfd_seg.utils.checkpoint import nbytes, to_plain
 
 UNCE = {"type": "vdfd_seg.UnbiasedCrossEntropyLoss"}
 NO_DROPOUT = {"dropout_ratio": 0.0}
+WINDOWS = (4, 8, 12, 16, 20, 24)
 MOBILE = {"backbone": "mobilenet", "head": "DepthwiseSeparableASPPHead"}
-
-
-def plain_maps(teacher, inputs):
-    seen = []
-    handle = teacher.decode_head.conv_seg.register_forward_pre_hook(lambda _, x: seen.append(x[0]))
-    with torch.no_grad():
-        features = teacher.extract_feat(inputs)
-        logits = teacher.decode_head(features)
-    handle.remove()
-    return [*features, *seen, logits]
-
-
-def frobenius(maps):
-    return sum(image.square().sum().sqrt() for image in maps) / len(maps)
-
-
-def spatial(x, y):
-    """The published loop over window sizes, with the full window at once."""
-    each = []
-    for size in (4, 8, 12, 16, 20, 24):
-        kernel = torch.full((1, 1, size, size), 1 / size**2, dtype=torch.float64)
-        maps = (x.double() ** 2 - y.double() ** 2).flatten(0, 1)[:, None]
-        pooled = F.conv2d(F.pad(maps, [size // 2] * 4), kernel)
-        each.append(frobenius(pooled.view(len(x), -1)))
-    return sum(each) / 6
-
-
-def channel(x, y):
-    squares = F.pad(x.double() ** 2 - y.double() ** 2, (0, 0, 0, 0, 1, 1))
-    return frobenius((squares[:, :-2] + squares[:, 1:-1] + squares[:, 2:]) / 3)
 
 
 class TestLosses:
@@ -66,20 +37,18 @@ class TestLosses:
         )  # fmt: skip
         outputs, logits, target = at_labels(step, teacher)
         losses = step.method.extra_losses(step.adapter, outputs, step.samples)
-        new = [*outputs.features, outputs.embedding, outputs.logits]
-        old = plain_maps(teacher, step.inputs)
+        new, old = maps_of_both(step, teacher, outputs)
         factor, q = 1, logits.softmax(1)
         if not domain:
-            factor = math.sqrt(3)
             # The one new class is what the old network calls background.
-            new[-1] = torch.stack([new[-1][:, 0] + new[-1][:, 2], new[-1][:, 1]], 1)
+            factor = math.sqrt(3)
             q = torch.stack([q[:, 0] + q[:, 2], q[:, 1]], 1)
         maps, last = options.get("spatial_weight", 0.01), options.get("spatial_logits_weight", 5e-4)
-        each = [spatial(x, y) for x, y in zip(new, old, strict=True)]
+        each = [spatial_cube_distance(x, y, WINDOWS) for x, y in zip(new, old, strict=True)]
         expected = factor * (maps * sum(each[:5]) + last * each[5]) / 6
         assert losses["loss_spatial"].item() == pytest.approx(expected.item(), rel=1e-4)
         maps, last = options.get("channel_weight", 0.01), options.get("channel_last_weight", 5e-4)
-        each = [channel(x, y) for x, y in zip(new[:5], old[:5], strict=True)]
+        each = [channel_cube_distance(x, y, 3) for x, y in zip(new[:5], old[:5], strict=True)]
         expected = factor * (maps * sum(each[:4]) + last * each[4]) / 5
         assert losses["loss_channel"].item() == pytest.approx(expected.item(), rel=1e-4)
         if "kd_weight" in options:
