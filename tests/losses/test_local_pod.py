@@ -6,11 +6,6 @@ import torch
 from vdfd_seg.losses import local_pod, local_pod_distance, local_pod_loss, merge_new_classes
 
 
-@pytest.fixture(autouse=True)
-def seeded():
-    torch.manual_seed(0)
-
-
 def pair(*shape, dtype=torch.float64):
     return torch.randn(2, *shape, dtype=dtype).unbind(0)
 

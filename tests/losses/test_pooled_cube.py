@@ -6,11 +6,6 @@ import torch
 from vdfd_seg.losses import channel_cube_distance, pooled_cube_loss, spatial_cube_distance
 
 
-@pytest.fixture(autouse=True)
-def seeded():
-    torch.manual_seed(0)
-
-
 def pair(*shape, dtype=torch.float64):
     return torch.randn(2, *shape, dtype=dtype).unbind(0)
 

@@ -10,6 +10,11 @@ from mmengine.dist import get_dist_info
 from vdfd_seg.datasets.classification import data as classification_data
 
 
+@pytest.fixture(autouse=True)
+def seeded():
+    torch.manual_seed(0)
+
+
 def numbered(samples, draws):
     """Data samples that carry the numbers of their views."""
     if not isinstance(samples, list):

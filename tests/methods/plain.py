@@ -41,30 +41,14 @@ def body(network):
     return {n: p for n, p in network.named_parameters() if not n.startswith("heads")}
 
 
-def mean_of_gradients(network, images, value, reduce):
-    """{name: mean over images of reduce(gradient of value(logits of the image))}."""
-    network.eval()
-    params = body(network)
-    sums = {name: torch.zeros(p.shape) for name, p in params.items()}
-    count = 0
-    for image in images:
-        network.zero_grad()
-        features = network.backbone(image)
-        value(torch.cat([head(features) for head in network.heads], 1)[0]).backward()
-        for name, parameter in params.items():
-            sums[name] += reduce(parameter.grad)
-        count += 1
-    network.zero_grad()
-    return {name: total / count for name, total in sums.items()}
+def importances(network, batches, value, reduce, training):
+    """{name: mean over images of reduce(gradient of a batch's mean value(logits of an image))}.
 
-
-def importances_of_facil(network, batches, value, reduce):
-    """FACIL's loop: sum over batches of reduce(gradient of the mean) times the images, then
-    over the number of images; in training mode, with the logits of all heads."""
-    network.train()
-    params = body(network)
+    The logits are of all heads. FACIL has batches and training mode; the definition one image.
+    """
+    network.train(training)
+    params, images = body(network), 0
     sums = {name: torch.zeros(p.shape) for name, p in params.items()}
-    images = 0
     for batch in batches:
         network.zero_grad()
         features = network.backbone(batch)

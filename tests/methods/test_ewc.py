@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from tests.methods.plain import body, images_of, importances_of_facil, mean_of_gradients
+from tests.methods.plain import body, images_of, importances
 from vdfd_seg.errors import InputError
 from vdfd_seg.methods import EWC, MAS, build_method
 from vdfd_seg.utils.seeding import derived_seed
@@ -68,8 +68,7 @@ def test_by_image_is_that_of_a_loop(after, name, scenario, network, columns, ima
     value, reduce = OF_GRADIENTS[name]
     found = step.method.estimate(step.context)
     inputs = images_of(step.data, chosen)
-    expected = mean_of_gradients(step.network, inputs, lambda z: value(z[columns]), reduce)
-    close(found, expected)
+    close(found, importances(step.network, inputs, lambda z: value(z[columns]), reduce, False))
 
 
 def shuffled(step, size):
@@ -101,10 +100,8 @@ class TestFacil:
         found = step.method.estimate(step.context)
         inputs = shuffled(step, size)
         assert len(inputs) == batches or images
-        close(
-            found,
-            importances_of_facil(deepcopy(step.network), inputs[:batches], *OF_GRADIENTS[name]),
-        )
+        network = deepcopy(step.network)
+        close(found, importances(network, inputs[:batches], *OF_GRADIENTS[name], True))
 
     @pytest.mark.parametrize("rotations", [False, True])
     def test_is_the_same_again_and_of_every_class_once(self, after, rotations):

@@ -10,11 +10,6 @@ from tests.methods.plain import at_labels, cross_entropy_of_facil
 from vdfd_seg.methods.lwf import distillation_loss
 
 
-@pytest.fixture(autouse=True)
-def seeded():
-    torch.manual_seed(0)
-
-
 @pytest.fixture
 def third(begin, train, end, tiny_classification, tiny_classifier):
     """A third step of classification and its teacher, with the student moved away from it."""

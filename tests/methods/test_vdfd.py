@@ -35,18 +35,6 @@ def test_the_quadratic_term_is_zero_when_a_step_begins(second, precision, growth
     assert quadratic(step) == pytest.approx(0, abs=1e-9)
 
 
-@pytest.mark.parametrize("precision", ["gcn", "identity"])
-def test_the_quadratic_term_grows_with_the_square_of_the_distance(second, precision):
-    step = second(precision=precision)
-    found = []
-    for _ in range(3):
-        move(step, "backbone", 0.01)
-        found.append(quadratic(step))
-    assert found[0] > 0
-    assert found[1] == pytest.approx(4 * found[0], rel=1e-3)
-    assert found[2] == pytest.approx(9 * found[0], rel=1e-3)
-
-
 @pytest.mark.parametrize("part", ["auxiliary_head", "decode_head.conv_seg"])
 def test_what_does_not_feed_old_logits_is_free(second, part):
     step = second()

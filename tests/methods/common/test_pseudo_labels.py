@@ -11,11 +11,6 @@ from vdfd_seg.methods.common import pseudo_labels as module
 from vdfd_seg.methods.common.pseudo_labels import EntropyMedians, normalised_entropy, pseudo_labels
 
 
-@pytest.fixture(autouse=True)
-def seeded():
-    torch.manual_seed(0)
-
-
 class TestEntropy:
     def test_is_that_of_scipy(self):
         logits = 3 * torch.randn(2, 5, 4, 3, dtype=torch.float64)

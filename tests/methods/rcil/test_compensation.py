@@ -14,11 +14,6 @@ from vdfd_seg.methods.rcil.compensation import CompensatedConv, branches, compen
 pytestmark = pytest.mark.processor
 
 
-@pytest.fixture(autouse=True)
-def seeded():
-    torch.manual_seed(0)
-
-
 CONVOLUTIONS = {
     "plain": dict(kernel_size=3, padding=1, bias=False),
     "bias": dict(kernel_size=3, padding=1, bias=True),

@@ -15,8 +15,6 @@ from vdfd_seg.methods.common.options import at_least_one, none_or_at_least_one, 
 from vdfd_seg.protocols import Protocol
 from vdfd_seg.utils.seeding import derived_seed
 
-ESTIMATORS = ("facil", "image")
-
 
 class ImportancePenalty(Method):
     r"""Adds :math:`\frac{\lambda}{2} \sum_k \Omega_k (w_k - w^*_k)^2` to the task's loss.
@@ -126,7 +124,7 @@ class RunningImportance(ImportancePenalty):
         if not 0 <= alpha <= 1:
             raise InputError(f"method {type(self).__name__}: alpha={alpha} must be from 0 to 1.")
         none_or_at_least_one(self, images=images)
-        one_of(self, (None, *ESTIMATORS), estimator=estimator)
+        one_of(self, (None, "facil", "image"), estimator=estimator)
         at_least_one(self, batch_size=batch_size)
         self.takes_default_weight = weight is None
         self.alpha = alpha
