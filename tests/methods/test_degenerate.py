@@ -79,12 +79,15 @@ def confident_network(step):
 
 def contradicting_networks(step):
     """Sure of the opposite of each other, and the old one with great maps; it stays so."""
+    networks = {-1e4: step.network}
     with torch.no_grad():
-        step.network.decode_head.conv_seg.bias.copy_(torch.tensor([-1e4, 1e4, -1e4]))
         if isinstance(step.method, TeacherMethod):
-            step.method.teacher.decode_head.conv_seg.bias.copy_(torch.tensor([1e4, -1e4]))
+            networks[1e4] = step.method.teacher
             for parameter in step.method.teacher.backbone.layer4.parameters():
                 parameter.mul_(20)
+        for size, network in networks.items():
+            bias = network.decode_head.conv_seg.bias
+            bias.copy_(size * (-1.0) ** torch.arange(len(bias)))
 
 
 def unmoved_network(step):

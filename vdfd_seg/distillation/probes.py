@@ -58,7 +58,7 @@ class _AddProbe(torch.autograd.Function):
 def _patch_sums(layer: Any, inputs: Tensor, output: Tensor) -> Tensor:
     """Sum of the input patch under each output position: ``(N, groups, positions)``."""
     if isinstance(layer, nn.Linear):
-        return inputs.sum(-1).view(1, 1, -1)
+        return inputs.sum(-1).reshape(1, 1, -1)
     spatial = layer.weight.ndim - 2
     if inputs.ndim == spatial + 1:
         inputs = inputs.unsqueeze(0)
