@@ -135,7 +135,8 @@ class Zoo(nn.Module):
         x = self.act(self.strided(x))
         x = self.sync(self.depthwise(x))
         x = self.act(self.twice(self.act(self.twice(x))))
-        x = self.act(self.instance(self.up(x)))
+        # As large as its output padding makes it.
+        x = self.act(self.instance(self.up(x, output_size=[2 * size for size in x.shape[2:]])))
         x = x.permute(0, 2, 3, 1)
         x = self.act(self.linear(self.layer(x)))
         x = self.area(x.unsqueeze(-1)).squeeze(-1)

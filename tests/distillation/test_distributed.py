@@ -1,15 +1,14 @@
 """The same memory and loss on 1, 2 and 4 processes with uneven shards."""
 
 import multiprocessing
-import socket
 
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
 from tests.distillation import plain
+from tests.distillation.test_estimator import estimated
 from vdfd_seg.distillation import (
-    MeanGradientEstimator,
     VariationalDistillationLoss,
     penalisable_parameters,
 )
@@ -27,9 +26,8 @@ def estimate(rank, processes):
     params = penalisable_parameters(module, exclude=["head"])
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(7, 3, 8, 8, generator=generator, dtype=torch.float64)
-    with MeanGradientEstimator(module, params, range(4)) as estimator:
-        for index in SHARDS[processes][rank]:
-            estimator.update(module, images[index : index + 1])
+    shard = [images[index : index + 1] for index in SHARDS[processes][rank]]
+    estimator = estimated(module, params, shard, range(4))
     prototypes = module.head.weight.detach().flatten(1)
     memory = estimator.compute(prototypes=prototypes)
     with torch.no_grad():
@@ -41,12 +39,12 @@ def estimate(rank, processes):
     return memory, loss().detach(), params["stem.weight"].grad
 
 
-def worker(rank, port, folder):
+def worker(rank, folder):
     torch.set_num_threads(1)
-    for offset, processes in enumerate((4, 2)):
+    for processes in (4, 2):
         if rank >= processes:
             return
-        address = f"tcp://127.0.0.1:{port + offset}"
+        address = f"file://{folder}/meeting_{processes}"
         dist.init_process_group("gloo", init_method=address, rank=rank, world_size=processes)
         memory, loss, gradient = estimate(rank, processes)
         result = {"memory": memory.to_state(), "loss": loss, "gradient": gradient}
@@ -54,23 +52,10 @@ def worker(rank, port, folder):
         dist.destroy_process_group()
 
 
-def free_ports():
-    while True:
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port = first.getsockname()[1]
-            try:
-                second.bind(("127.0.0.1", port + 1))
-            except OSError:
-                continue
-            return port
-
-
 def test_one_two_and_four_processes_agree(tmp_path):
     # One clean process imports the package and is forked: four imports would take longest.
     multiprocessing.set_forkserver_preload(["vdfd_seg.distillation"])
-    arguments = (free_ports(), str(tmp_path))
-    mp.start_processes(worker, arguments, nprocs=4, start_method="forkserver")
+    mp.start_processes(worker, (str(tmp_path),), nprocs=4, start_method="forkserver")
     memory, loss, gradient = estimate(0, 1)
     assert memory.images == 7
     for processes in (2, 4):

@@ -17,11 +17,18 @@ def batches(sizes=(2, 3), seed=1):
         yield torch.randn(count, 3, 10, 10, generator=generator)
 
 
-def compare(module, params, data, outputs, **options):
-    data = list(data)
+def estimated(module, params, data, outputs, **options):
+    """An estimator that has seen some batches."""
     with MeanGradientEstimator(module, params, outputs, **options) as estimator:
         for images in data:
             estimator.update(module, images)
+    return estimator
+
+
+def compare(module, data, outputs, exclude=(), **options):
+    params, data = penalisable_parameters(module, exclude), list(data)
+    estimator = estimated(module, params, data, outputs, **options)
+    assert estimator.images == sum(map(len, data))
     found = estimator.mean_gradients()
     expected = plain.mean_gradients(module, params, module, data, outputs)
     layouts = estimator._probes.layouts
@@ -32,26 +39,20 @@ def compare(module, params, data, outputs, **options):
             continue
         error = (found[name] - gradient).norm() / gradient.norm().clamp_min(1e-12)
         assert error <= TOLERANCE, f"{name}: {error:.2e}"
-    return estimator, found
+    return estimator, params, found
 
 
-@pytest.mark.parametrize("chunk", [1, 3])
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("chunk", [1, 2, 3])
 def test_every_kind_of_layer(chunk):
+    """Over uneven batches; the batched backward pass needs no fallback, which warns."""
     module = plain.zoo()
-    params = penalisable_parameters(module, exclude=["head"])
+    estimator, params, found = compare(module, batches(), [0, 2, 3], ["head"], chunk=chunk)
     assert "frozen.weight" not in params and "head.weight" not in params and "scale" in params
-    estimator, found = compare(module, params, batches(), [0, 2, 3], chunk=chunk)
     assert set(params) - set(found) == {"unused.weight", "unused.bias"}
     memory = estimator.compute()
     assert memory.unreached == ["unused.weight", "unused.bias"]
     memory.check(params)
-
-
-@pytest.mark.filterwarnings("error")
-def test_batched_backward_pass_needs_no_fallback():
-    module = plain.zoo()
-    params = penalisable_parameters(module)
-    compare(module, params, batches(), [0, 1, 2, 3], chunk=4)
 
 
 def test_all_is_restored():
@@ -85,44 +86,22 @@ def test_other_numbers_of_dimensions(dimensions):
         conv(6, 3, 1),
     ).double()
     images = torch.randn(2, 2, *[5] * dimensions, dtype=torch.float64)
-    params = penalisable_parameters(module)
-    compare(module, params, [images], [0, 1, 2])
+    compare(module, [images], [0, 1, 2])
 
 
 def test_shared_parameter_of_two_layers():
     torch.manual_seed(0)
     module = nn.Sequential(nn.Linear(5, 5), nn.Tanh(), nn.Linear(5, 5), nn.Linear(5, 3))
     module[2].weight = module[0].weight
-    params = penalisable_parameters(module)
-    assert "2.weight" not in params
-    compare(module, params, [torch.randn(4, 5)], [0, 1, 2])
-
-
-def test_uneven_batches_equal_one_batch():
-    module = plain.zoo()
-    params = penalisable_parameters(module)
-    images = torch.cat(list(batches((5, 2))))
-    found = []
-    for sizes in ((7,), (1, 4, 2)):
-        with MeanGradientEstimator(module, params, range(4)) as estimator:
-            for part in images.split(sizes):
-                estimator.update(module, part)
-        found.append(estimator.mean_gradients()["stem.weight"])
-    torch.testing.assert_close(*found, rtol=1e-5, atol=1e-8)
-    assert estimator.images == 7
+    assert "2.weight" not in compare(module, [torch.randn(4, 5)], [0, 1, 2])[1]
 
 
 def test_bfloat16_autocast():
-    module = plain.zoo()
+    module, found = plain.zoo(), []
     params = penalisable_parameters(module)
-    images = next(batches())
-    found = []
     for enabled in (False, True):
-        with (
-            MeanGradientEstimator(module, params, range(4)) as estimator,
-            torch.autocast("cpu", torch.bfloat16, enabled=enabled),
-        ):
-            estimator.update(module, images)
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            estimator = estimated(module, params, batches(), range(4))
         found.append(estimator.mean_gradients()["linear.weight"])
     assert (found[0] - found[1]).norm() < 0.1 * found[0].norm()
 
@@ -140,35 +119,29 @@ class Standardised(nn.Conv2d):
 
 def test_subclass_that_uses_its_weight_as_its_base_does():
     module = nn.Sequential(Wrapped(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 2, 1))
-    compare(module, penalisable_parameters(module), batches(), [0, 1])
+    compare(module, batches(), [0, 1])
 
 
-def test_subclass_that_does_not_is_refused():
-    module = nn.Sequential(Standardised(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 2, 1))
-    params = penalisable_parameters(module)
-    with (
-        pytest.raises(InputError, match="'0.weight': Standardised"),
-        MeanGradientEstimator(module, params, [0]) as estimator,
-    ):
-        estimator.update(module, next(batches()))
+class Tied(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a = nn.Linear(4, 4)
+
+    def forward(self, x):
+        return self.a(x) @ self.a.weight
 
 
-def test_weight_read_outside_its_layer_is_refused():
-    class Tied(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.a = nn.Linear(4, 4)
-
-        def forward(self, x):
-            return self.a(x) @ self.a.weight
-
-    module = Tied()
-    params = penalisable_parameters(module)
-    with (
-        pytest.raises(InputError, match="'a.weight' is used outside"),
-        MeanGradientEstimator(module, params, [0]) as estimator,
-    ):
-        estimator.update(module, torch.randn(2, 4))
+@pytest.mark.parametrize(
+    ("make", "inputs", "message"),
+    [
+        (lambda: nn.Sequential(Standardised(3, 4, 3)), (2, 3, 9, 9), "'0.weight': Standardised"),
+        (Tied, (2, 4), "'a.weight' is used outside"),
+    ],
+)
+def test_a_weight_used_otherwise_than_its_layer_does_is_refused(make, inputs, message):
+    module = make()
+    with pytest.raises(InputError, match=message):
+        estimated(module, penalisable_parameters(module), [torch.randn(inputs)], [0])
 
 
 class Attention(nn.Module):
@@ -221,7 +194,6 @@ def test_diverged_network_is_told_by_name():
     with torch.no_grad():
         module.head.weight.fill_(float("inf"))
     params = penalisable_parameters(module, exclude=["head"])
-    with MeanGradientEstimator(module, params, [0]) as estimator:
-        estimator.update(module, next(batches()))
+    estimator = estimated(module, params, batches(), [0])
     with pytest.raises(InputError, match="'scale' is not finite"):
         estimator.compute()

@@ -10,7 +10,7 @@ from vdfd_seg.distillation import (
     VariationalDistillationLoss,
     penalisable_parameters,
 )
-from vdfd_seg.distillation.compression import truncated_svd
+from vdfd_seg.distillation.memory import truncated_svd
 from vdfd_seg.errors import InputError
 from vdfd_seg.models.preact_resnet import PreActResNet18
 
@@ -33,26 +33,24 @@ def test_saves_plainly_and_loads_with_weights_only(tmp_path):
     assert memories[0].numbers == sum(f.numel() for f in factors) + 3 + of_classifier
 
 
-def test_refuses_by_name():
-    _, params, memories = problem(classifier=True)
-    memory = memories[0]
+@pytest.mark.parametrize(
+    ("without", "extra", "message"),
+    [
+        ("linear.weight", {}, "'linear.weight', which the network lacks"),
+        (" ", {"extra.weight": (3,)}, "'extra.weight' is not covered"),
+        (" ", {"up.weight": (8, 4, 3, 3)}, r"'up.weight' has shape \(8, 4, 3, 3\)"),
+        (" ", {"head.weight": (1, 10, 1, 1)}, "'head.weight' has 1 rows"),
+        ("head", {}, "classifier's 'head.weight'"),
+    ],
+)
+def test_refuses_other_parameters_by_name(without, extra, message):
+    _, params, (memory, _) = problem(classifier=True)
     memory.check(params)
-    less = {name: p for name, p in params.items() if name != "linear.weight"}
-    with pytest.raises(MemoryMismatchError, match="'linear.weight', which the network lacks"):
-        memory.check(less)
-    more = {**params, "extra.weight": torch.zeros(3)}
-    with pytest.raises(MemoryMismatchError, match="'extra.weight' is not covered"):
-        memory.check(more)
-    wrong = {**params, "up.weight": torch.zeros(8, 4, 3, 3)}
-    with pytest.raises(MemoryMismatchError, match=r"'up.weight' has shape \(8, 4, 3, 3\)"):
-        memory.check(wrong)
-    short = {**params, "head.weight": torch.zeros(1, 10, 1, 1)}
-    with pytest.raises(MemoryMismatchError, match="'head.weight' has 1 rows"):
-        memory.check(short)
-    headless = {name: p for name, p in params.items() if not name.startswith("head")}
-    with pytest.raises(MemoryMismatchError, match="classifier's 'head.weight'"):
-        memory.check(headless)
-    assert issubclass(MemoryMismatchError, InputError)
+    other = {name: p for name, p in params.items() if not name.startswith(without)}
+    other.update({name: torch.zeros(shape) for name, shape in extra.items()})
+    with pytest.raises(MemoryMismatchError, match=message) as error:
+        memory.check(other)
+    assert isinstance(error.value, InputError)
 
 
 def test_refuses_another_version_and_missing_entries():
@@ -67,6 +65,8 @@ def test_refuses_another_version_and_missing_entries():
 @pytest.mark.parametrize("shape", [(7, 4), (1, 5), (3, 9), (6, 1)])
 def test_truncated_svd_is_exact_and_deterministic(shape):
     matrix = torch.randn(shape, dtype=torch.float64)
+    zero, of_zero = truncated_svd(0 * matrix, 2)
+    assert torch.equal(zero @ of_zero, 0 * matrix)
     for rank in range(1, 10):
         left, right = truncated_svd(matrix, rank)
         kept = min(rank, *shape)
@@ -77,11 +77,6 @@ def test_truncated_svd_is_exact_and_deterministic(shape):
         assert (left.gather(0, left.abs().argmax(0, keepdim=True)) > 0).all()
         again = truncated_svd(matrix.clone(), rank)
         assert torch.equal(left, again[0]) and torch.equal(right, again[1])
-
-
-def test_truncated_svd_of_zero():
-    left, right = truncated_svd(torch.zeros(5, 3, dtype=torch.float64), 2)
-    assert left.isfinite().all() and right.isfinite().all() and not (left @ right).any()
 
 
 def test_numbers_for_resnet18_are_at_most_those_of_the_released_code():

@@ -1,4 +1,4 @@
-"""MiB's unbiased cross-entropy: by hand, against plain cross-entropy, by differences."""
+"""MiB's unbiased cross-entropy: by hand, and against plain cross-entropy."""
 
 import math
 
@@ -18,13 +18,6 @@ def data(classes=5, labels=None, dtype=torch.float32, seed=0):
     return logits, labels
 
 
-@pytest.mark.parametrize("hidden", [0, 1])
-def test_is_the_plain_cross_entropy_where_nothing_is_hidden(hidden):
-    logits, labels = data()
-    expected = F.cross_entropy(logits, labels, ignore_index=255)
-    assert torch.allclose(unbiased_cross_entropy(logits, labels, hidden), expected)
-
-
 def test_by_hand():
     # Scores log 1, log 2, log 3, log 4: probabilities 0.1, 0.2, 0.3, 0.4; two hidden classes.
     logits = torch.log(torch.tensor([1.0, 2, 3, 4])).view(1, 4, 1, 1).expand(1, 4, 1, 4)
@@ -37,33 +30,17 @@ def test_by_hand():
     assert found(logits, labels).item() == pytest.approx(expected * 3 / 4)
 
 
-@pytest.mark.parametrize("hidden", [2, 3, 5])
+@pytest.mark.parametrize("hidden", [1, 2, 3, 5])
 def test_equals_the_cross_entropy_of_merged_probabilities(hidden):
+    """With the background alone hidden it is the plain one."""
     logits, labels = data(dtype=torch.float64)
-    q = logits.softmax(1)
+    before, q = labels.clone(), logits.softmax(1)
     merged = torch.cat([q[:, :hidden].sum(1, keepdim=True), q[:, hidden:]], 1)
     targets = (labels - hidden + 1).clamp(min=0).masked_fill(labels == 255, 255)
     expected = F.nll_loss(merged.log(), targets, ignore_index=255)
     found = unbiased_cross_entropy(logits, labels, hidden)
     assert torch.allclose(found.double(), expected, atol=1e-6)
-
-
-def test_does_not_tell_hidden_classes_apart():
-    logits, labels = data()
-    swapped = logits[:, [2, 0, 1, 3, 4]]
-    other = labels.clone()
-    other[labels < 3] = 0
-    first, second = (
-        unbiased_cross_entropy(logits, labels, 3), unbiased_cross_entropy(swapped, other, 3)
-    )  # fmt: skip
-    assert torch.allclose(first, second)
-
-
-@pytest.mark.parametrize("hidden", [0, 3])
-def test_gradient_equals_finite_differences(hidden):
-    logits, labels = data(dtype=torch.float64)
-    logits.requires_grad_()
-    assert torch.autograd.gradcheck(lambda z: unbiased_cross_entropy(z, labels, hidden), (logits,))
+    assert torch.equal(labels, before)
 
 
 def test_background_pixels_pull_hidden_classes_by_their_probability():
@@ -87,36 +64,29 @@ def test_a_batch_without_labels_gives_zero_with_a_gradient(hidden):
     assert torch.equal(logits.grad, torch.zeros_like(logits))
 
 
-def test_extreme_scores_are_finite():
+@pytest.mark.parametrize("scale", [1, 1e4])
+def test_is_finite_and_close_under_autocast(scale):
     logits, labels = data()
-    loss = unbiased_cross_entropy((1e4 * logits).requires_grad_(), labels, 3)
-    loss.backward()
-    assert loss.isfinite()
-
-
-def test_is_finite_and_close_under_autocast():
-    logits, labels = data()
-    expected = unbiased_cross_entropy(logits, labels, 3)
+    expected = unbiased_cross_entropy(scale * logits, labels, 3)
+    half = (scale * logits).bfloat16().requires_grad_()
     with torch.autocast("cpu", torch.bfloat16):
-        loss = unbiased_cross_entropy(logits.bfloat16().requires_grad_(), labels, 3)
+        loss = unbiased_cross_entropy(half, labels, 3)
     assert loss.dtype == torch.float32
     assert torch.allclose(loss, expected, rtol=0.02)
     loss.backward()
-
-
-def test_labels_are_not_changed():
-    logits, labels = data()
-    before = labels.clone()
-    unbiased_cross_entropy(logits, labels, 3)
-    assert torch.equal(labels, before)
+    assert half.grad.isfinite().all()
 
 
 class TestModule:
     def test_weights_its_function_by_the_step(self):
         logits, labels = data()
         module = UnbiasedCrossEntropyLoss(loss_weight=0.5)
-        plain = module(logits, labels, ignore_index=255)
-        assert torch.allclose(plain, 0.5 * F.cross_entropy(logits, labels, ignore_index=255))
+        for ignored in (255, 4):
+            expected = 0.5 * F.cross_entropy(
+                logits, labels.clamp(max=ignored), ignore_index=ignored
+            )
+            found = module(logits, labels.clamp(max=ignored), ignore_index=ignored)
+            assert torch.allclose(found, expected)
         module.num_hidden = 3
         expected = 0.5 * unbiased_cross_entropy(logits, labels, 3)
         assert torch.allclose(module(logits, labels), expected)
@@ -125,9 +95,3 @@ class TestModule:
         logits, labels = data()
         with pytest.raises(ValueError, match="pixel weights"):
             UnbiasedCrossEntropyLoss()(logits, labels, weight=torch.ones(2, 4, 3))
-
-    def test_another_ignore_index(self):
-        logits, labels = data()
-        labels[labels == 255] = 4
-        expected = F.cross_entropy(logits, labels, ignore_index=4)
-        assert torch.allclose(UnbiasedCrossEntropyLoss()(logits, labels, ignore_index=4), expected)

@@ -1,4 +1,4 @@
-"""MiB's unbiased distillation: by hand, against a plain reference, by differences."""
+"""MiB's unbiased distillation: by hand, and against a plain reference."""
 
 import math
 
@@ -52,24 +52,15 @@ def test_by_hand():
 
 
 @pytest.mark.parametrize("alpha", [1.0, 2.5])
-@pytest.mark.parametrize("old", [1, 2, 4, 5])
-def test_is_the_plain_reference(old, alpha):
-    new, old = data(5, old, torch.float64)
+@pytest.mark.parametrize("num_old", [1, 2, 4, 5])
+def test_is_the_plain_reference(num_old, alpha):
+    new, old = data(5, num_old, torch.float64)
     found = unbiased_distillation(new, old, alpha).item()
     assert found == pytest.approx(plain(new, old, alpha), rel=1e-9)
-
-
-def test_is_the_plain_distillation_where_nothing_is_new():
-    new, old = data(4, 4)
-    expected = distillation_loss(new, old, average_classes=True)
-    assert torch.allclose(unbiased_distillation(new, old), expected, rtol=1e-6)
-
-
-def test_does_not_tell_new_classes_and_the_background_apart():
-    new, old = data()
-    assert torch.allclose(
-        unbiased_distillation(new, old), unbiased_distillation(new[:, [4, 1, 2, 0, 3]], old)
-    )
+    if num_old == 5:
+        # Nothing is new.
+        expected = distillation_loss(new, alpha * old, average_classes=True)
+        assert found == pytest.approx(expected.item(), rel=1e-6)
 
 
 @pytest.mark.parametrize("added", [0, 1, 2, 5])
@@ -86,13 +77,6 @@ def test_is_least_where_new_classes_share_the_old_background(added):
         assert unbiased_distillation(new + 0.1 * noise, old) > loss
 
 
-@pytest.mark.parametrize("old", [1, 3, 5])
-def test_gradient_equals_finite_differences(old):
-    new, old = data(5, old, torch.float64)
-    new.requires_grad_()
-    assert torch.autograd.gradcheck(lambda z: unbiased_distillation(z, old, 1.5), (new,))
-
-
 def test_new_classes_are_pushed_to_the_old_background():
     # d/dz_c = (q_c - target_0 * q_c / r_0) / (K |P|) for new c.
     new, old = data(dtype=torch.float64)
@@ -104,21 +88,13 @@ def test_new_classes_are_pushed_to_the_old_background():
     assert torch.allclose(gradient[:, 3:], expected, atol=1e-12)
 
 
-@pytest.mark.parametrize("classes", [3, 5])
-def test_extreme_scores_are_finite_under_autocast(classes):
-    new, old = data(classes)
-    new, old = (1e4 * z.sign() for z in (new, old))
-    new = new.bfloat16().requires_grad_()
+@pytest.mark.parametrize(("classes", "scale"), [(5, 1), (5, 1e4), (3, 1e4)])
+def test_is_finite_and_close_under_autocast(classes, scale):
+    new, old = (z if scale == 1 else scale * z.sign() for z in data(classes))
+    half = new.bfloat16().requires_grad_()
     with torch.autocast("cpu", torch.bfloat16):
-        loss = unbiased_distillation(new, old.bfloat16())
+        loss = unbiased_distillation(half, old.bfloat16())
     assert loss.dtype == torch.float32
-    loss.backward()
-    assert loss.isfinite()
-    assert new.grad.isfinite().all()
-
-
-def test_is_close_under_autocast():
-    new, old = data()
-    with torch.autocast("cpu", torch.bfloat16):
-        loss = unbiased_distillation(new.bfloat16(), old.bfloat16())
     assert torch.allclose(loss, unbiased_distillation(new, old), rtol=0.02)
+    loss.backward()
+    assert half.grad.isfinite().all()

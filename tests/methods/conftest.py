@@ -10,6 +10,11 @@ from mmengine.dist import get_dist_info
 from vdfd_seg.datasets.classification import data as classification_data
 
 
+@pytest.fixture(autouse=True)
+def seeded():
+    torch.manual_seed(0)
+
+
 def numbered(samples, draws):
     """Data samples that carry the numbers of their views."""
     if not isinstance(samples, list):
@@ -208,16 +213,28 @@ def domains():
 
 
 @pytest.fixture
-def taught(begin, train, end, tiny_network):
+def successor(begin, train, end):
+    """Begin a second step behind a trained one, which it has as ``first``."""
+
+    def make(cfg, growth="random", updates=2, **settings):
+        first = begin(cfg, **settings)
+        train(first, updates)
+        previous = end(first)
+        step = begin(cfg, 1, previous, growth, **settings)
+        step.first, step.previous = first, previous
+        return step
+
+    return make
+
+
+@pytest.fixture
+def taught(successor, train, tiny_network):
     """A second step of segmentation and its teacher, with the student moved away from it."""
 
     def make(cfg, protocol=None, updates=2, growth="random", **settings):
-        first = begin(cfg, protocol=protocol, **settings)
-        train(first)
-        previous = end(first)
-        teacher = tiny_network(first.context.protocol.num_classes(0), **settings)
-        teacher.load_state_dict(previous.state)
-        step = begin(cfg, 1, previous, growth, protocol=protocol, **settings)
+        step = successor(cfg, growth, protocol=protocol, **settings)
+        teacher = tiny_network(step.context.protocol.num_classes(0), **settings)
+        teacher.load_state_dict(step.previous.state)
         train(step, updates)
         return step, teacher.eval()
 
@@ -225,21 +242,14 @@ def taught(begin, train, end, tiny_network):
 
 
 @pytest.fixture
-def plop_second(begin, train, end, tiny_network):
+def plop_second(taught):
     """A second step and the first step's network, in evaluation mode.
 
     With enough bins for medians between the entropies of a network that is sure of nothing.
     """
 
     def make(updates=2, growth="random", settings=None, **options):
-        settings, cfg = settings or {}, {"type": "PLOP", "bins": 5000, **options}
-        first = begin(cfg, **settings)
-        train(first, updates=3)
-        previous = end(first)
-        step = begin(cfg, 1, previous, growth=growth, **settings)
-        train(step, updates=updates)
-        teacher = tiny_network(2, **settings)
-        teacher.load_state_dict(previous.state)
-        return step, teacher.eval()
+        cfg = {"type": "PLOP", "bins": 5000, **options}
+        return taught(cfg, None, updates, growth, **(settings or {}))
 
     return make

@@ -4,6 +4,29 @@ import torch
 import torch.nn.functional as F
 
 
+def at_labels(step, teacher):
+    """The step's outputs, and both networks' logits at the resolution of the labels."""
+    outputs = step.adapter.outputs(step.inputs)
+    with torch.no_grad():
+        old = teacher.encode_decode(step.inputs, [s.metainfo for s in step.samples])
+    return outputs, F.interpolate(outputs.logits, (32, 32), mode="bilinear"), old
+
+
+def maps_of_both(step, teacher, outputs):
+    """What PLOP and RCIL compare: features, the classifier's input, and logits of old classes."""
+    new, seen = [*outputs.features, outputs.embedding, outputs.logits], []
+    handle = teacher.decode_head.conv_seg.register_forward_pre_hook(lambda _, x: seen.append(x[0]))
+    with torch.no_grad():
+        features = teacher.extract_feat(step.inputs)
+        logits = teacher.decode_head(features)
+    handle.remove()
+    old = [*features, *seen, logits]
+    if new[-1].shape[1] == 3:
+        # The one new class is what the old network calls background.
+        new[-1] = torch.stack([new[-1][:, 0] + new[-1][:, 2], new[-1][:, 1]], 1)
+    return new, old
+
+
 def images_of(data, samples, mean=(0.507, 0.487, 0.441), std=(0.267, 0.256, 0.276)):
     """Each training image alone, normalised: ``(1, 3, H, W)``."""
     for sample in samples:
@@ -18,30 +41,14 @@ def body(network):
     return {n: p for n, p in network.named_parameters() if not n.startswith("heads")}
 
 
-def mean_of_gradients(network, images, value, reduce):
-    """{name: mean over images of reduce(gradient of value(logits of the image))}."""
-    network.eval()
-    params = body(network)
-    sums = {name: torch.zeros(p.shape) for name, p in params.items()}
-    count = 0
-    for image in images:
-        network.zero_grad()
-        features = network.backbone(image)
-        value(torch.cat([head(features) for head in network.heads], 1)[0]).backward()
-        for name, parameter in params.items():
-            sums[name] += reduce(parameter.grad)
-        count += 1
-    network.zero_grad()
-    return {name: total / count for name, total in sums.items()}
+def importances(network, batches, value, reduce, training):
+    """{name: mean over images of reduce(gradient of a batch's mean value(logits of an image))}.
 
-
-def importances_of_facil(network, batches, value, reduce):
-    """FACIL's loop: sum over batches of reduce(gradient of the mean) times the images, then
-    over the number of images; in training mode, with the logits of all heads."""
-    network.train()
-    params = body(network)
+    The logits are of all heads. FACIL has batches and training mode; the definition one image.
+    """
+    network.train(training)
+    params, images = body(network), 0
     sums = {name: torch.zeros(p.shape) for name, p in params.items()}
-    images = 0
     for batch in batches:
         network.zero_grad()
         features = network.backbone(batch)

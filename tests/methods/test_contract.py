@@ -170,6 +170,13 @@ def test_the_old_network_is_kept_only_where_declared(second):
         assert not any(isinstance(module, type(step.network)) for module in modules)
 
 
+def test_the_old_network_is_let_go_when_the_step_ends(second, end):
+    _, previous, step = second
+    if "old_network" in step.method.requires:
+        end(step)
+        assert held_bytes(step.method, step.network) < size(previous.state.values()) / 2
+
+
 def size(tensors):
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 

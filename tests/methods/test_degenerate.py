@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from tests.methods.test_contract import CASES as CONTRACT
+from vdfd_seg.methods.common.teacher import TeacherMethod
 
 METHOD_NAMES = [name for name, case in CONTRACT if case == "segmentation"]
 LOSSES = {
@@ -76,6 +77,19 @@ def confident_network(step):
         step.adapter.classifier()[0].mul_(1e4)
 
 
+def contradicting_networks(step):
+    """Sure of the opposite of each other, and the old one with great maps; it stays so."""
+    networks = {-1e4: step.network}
+    with torch.no_grad():
+        if isinstance(step.method, TeacherMethod):
+            networks[1e4] = step.method.teacher
+            for parameter in step.method.teacher.backbone.layer4.parameters():
+                parameter.mul_(20)
+        for size, network in networks.items():
+            bias = network.decode_head.conv_seg.bias
+            bias.copy_(size * (-1.0) ** torch.arange(len(bias)))
+
+
 def unmoved_network(step):
     """Student and teacher, or weights and anchors, are equal."""
 
@@ -83,20 +97,8 @@ def unmoved_network(step):
 CASES = [
     nothing_labelled, one_image_nothing_labelled, no_background, background_alone, no_new_class,
     one_labelled_pixel, single_image, nothing_certain, everything_certain, black_images,
-    confident_network, unmoved_network,
+    confident_network, unmoved_network, contradicting_networks,
 ]  # fmt: skip
-
-
-@pytest.fixture
-def second(begin, train, end):
-    """A second step of a method under a loss."""
-
-    def make(name, loss):
-        first = begin({"type": name}, loss=loss)
-        train(first, updates=1)
-        return begin({"type": name}, 1, end(first), loss=loss)
-
-    return make
 
 
 @pytest.mark.parametrize(
@@ -109,8 +111,8 @@ def second(begin, train, end):
         if loss != "valid pixels" or name in ("FineTune", "PLOP")
     ],
 )
-def test_losses_and_gradients_are_finite(second, name, loss):
-    begun = second(name, LOSSES[loss])
+def test_losses_and_gradients_are_finite(successor, name, loss):
+    begun = successor({"type": name}, updates=1, loss=LOSSES[loss])
     start = {key: value.clone() for key, value in begun.learner.state_dict().items()}
     inputs, samples = begun.inputs, begun.samples
     labels = [sample.gt_sem_seg.data.clone() for sample in samples]
@@ -135,8 +137,8 @@ def test_losses_and_gradients_are_finite(second, name, loss):
     assert bad == []
 
 
-def test_nothing_certain_makes_plop_s_factor_0(second):
-    step = second("PLOP", LOSSES["plain"])
+def test_nothing_certain_makes_plop_s_factor_0(successor):
+    step = successor({"type": "PLOP"}, loss=LOSSES["plain"])
     nothing_certain(step)
     losses = step.learner(step.inputs, step.samples, mode="loss")
     assert losses["adaptive_factor"] == 0

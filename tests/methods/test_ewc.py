@@ -1,4 +1,4 @@
-"""Elastic weight consolidation, and the penalty that it shares with MAS and SI."""
+"""Elastic weight consolidation, and what it shares with MAS and SI: estimators and penalty."""
 
 from copy import deepcopy
 from types import SimpleNamespace
@@ -8,69 +8,67 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from tests.methods.plain import body, images_of, importances_of_facil, mean_of_gradients
+from tests.methods.plain import body, images_of, importances
 from vdfd_seg.errors import InputError
 from vdfd_seg.methods import EWC, MAS, build_method
 from vdfd_seg.utils.seeding import derived_seed
 
 
-def surprise(columns):
-    """Minus the log-probability of the predicted class among some."""
+def surprise(logits):
+    """Minus the log-probability of the predicted class."""
+    log = F.log_softmax(logits, 0)
+    return -log[log.argmax()]
 
-    def value(logits):
-        log = F.log_softmax(logits[columns], 0)
-        return -log[log.argmax()]
 
-    return value
+def length(logits):
+    return logits.square().sum().sqrt()
+
+
+OF_GRADIENTS = {"EWC": (surprise, torch.square), "MAS": (length, torch.abs)}
+"""What is differentiated, and what is averaged of the gradient."""
 
 
 @pytest.fixture
-def after(begin, train, end, tiny_classification):
-    """The second step of EWC, trained; with the state of the first."""
+def after(successor, train, tiny_classification):
+    """The second step, trained; with the state of the first."""
 
-    def make(scenario="task", network=None, **options):
-        data, cfg = tiny_classification(scenario), {"type": "EWC", **options}
-        first = begin(cfg, data=data, **(network or {}))
-        train(first)
-        previous = end(first)
-        second = begin(cfg, 1, previous, data=data, **(network or {}))
-        train(second, lr=0.01)
-        return second, previous
+    def make(scenario="task", network=None, name="EWC", **options):
+        data = tiny_classification(scenario, each=5)
+        step = successor({"type": name, **options}, data=data, **(network or {}))
+        train(step, lr=0.01)
+        return step, step.previous
 
     return make
 
 
+def close(found, expected):
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        assert value.max() > 0
+        assert torch.allclose(found[name], value, rtol=1e-3, atol=1e-7 * value.max()), name
+
+
+@pytest.mark.parametrize("name", OF_GRADIENTS)
 @pytest.mark.parametrize(
-    ("scenario", "network", "columns"),
+    ("scenario", "network", "columns", "images"),
     [
-        ("task", {}, [2, 3]),
-        ("class", {}, [2, 3]),
-        ("class", {"label_trick": False}, [0, 1, 2, 3]),
+        ("task", {}, [2, 3], None),
+        ("class", {}, [2, 3], None),
+        ("class", {"label_trick": False}, [0, 1, 2, 3], None),
         # A class's logit is that of the image as it is.
-        ("task", {"rotations": True}, [8, 12]),
+        ("task", {"rotations": True}, [8, 12], None),
+        # A limit spreads the images.
+        ("task", {}, [2, 3], 2),
     ],
 )
-def test_the_fisher_is_that_of_a_loop_over_images(after, scenario, network, columns):
-    step, _ = after(scenario, network, estimator="image")
-    found = step.method.estimate(step.context)
-    images = images_of(step.data, step.context.samples)
-    expected = mean_of_gradients(step.network, images, surprise(columns), torch.square)
-    assert found.keys() == expected.keys()
-    assert all(value.max() > 0 for value in found.values())
-    for name, value in expected.items():
-        assert torch.allclose(found[name], value, rtol=1e-3, atol=1e-9), name
-
-
-def test_a_limit_spreads_the_images(after):
-    step, _ = after(images=2, estimator="image")
+def test_by_image_is_that_of_a_loop(after, name, scenario, network, columns, images):
+    step, _ = after(scenario, network, name, estimator="image", images=images)
     samples = step.context.samples
-    chosen = [samples[0], samples[len(samples) // 2]]
-    expected = mean_of_gradients(
-        step.network, images_of(step.data, chosen), surprise([2, 3]), torch.square
-    )
+    chosen = [samples[0], samples[len(samples) // 2]] if images else samples
+    value, reduce = OF_GRADIENTS[name]
     found = step.method.estimate(step.context)
-    for name, value in expected.items():
-        assert torch.allclose(found[name], value, rtol=1e-3, atol=1e-9), name
+    inputs = images_of(step.data, chosen)
+    close(found, importances(step.network, inputs, lambda z: value(z[columns]), reduce, False))
 
 
 def shuffled(step, size):
@@ -83,38 +81,27 @@ def shuffled(step, size):
 
 
 class TestFacil:
-    @pytest.mark.parametrize("method", [EWC, MAS])
+    @pytest.mark.parametrize("name", OF_GRADIENTS)
     @pytest.mark.parametrize(
-        ("scenario", "trick", "size", "batches"),
+        ("scenario", "trick", "size", "images", "batches"),
         # Two classes of five images: the last incomplete batch is dropped, unless it is the only.
         [
-            ("task", True, 3, 3),
-            ("class", True, 4, 2),
-            ("class", False, 10, 1),
-            ("task", True, 64, 1),
+            ("task", True, 3, None, 3),
+            ("class", True, 4, None, 2),
+            ("class", False, 10, None, 1),
+            ("task", True, 64, None, 1),
+            # A limit is rounded up to whole batches.
+            ("task", True, 2, 3, 2),
         ],
     )
-    def test_is_that_of_its_loop(
-        self, begin, train, end, tiny_classification, method, scenario, trick, size, batches
-    ):
-        data = tiny_classification(scenario, each=5)
-        cfg = {"type": method.__name__, "batch_size": size}
-        first = begin(cfg, data=data, label_trick=trick)
-        train(first)
-        step = begin(cfg, 1, end(first), data=data, label_trick=trick)
-        train(step, lr=0.01)
+    def test_is_that_of_its_loop(self, after, name, scenario, trick, size, images, batches):
+        network = {"label_trick": trick}
+        step, _ = after(scenario, network, name, batch_size=size, images=images)
         found = step.method.estimate(step.context)
         inputs = shuffled(step, size)
-        assert len(inputs) == batches
-        value, reduce = {
-            EWC: (surprise(slice(None)), torch.square),
-            MAS: (lambda logits: logits.square().sum().sqrt(), torch.abs),
-        }[method]
-        expected = importances_of_facil(deepcopy(step.network), inputs, value, reduce)
-        assert found.keys() == expected.keys()
-        for name, value in expected.items():
-            assert value.max() > 0
-            assert torch.allclose(found[name], value, rtol=1e-3, atol=1e-7 * value.max()), name
+        assert len(inputs) == batches or images
+        network = deepcopy(step.network)
+        close(found, importances(network, inputs[:batches], *OF_GRADIENTS[name], True))
 
     @pytest.mark.parametrize("rotations", [False, True])
     def test_is_the_same_again_and_of_every_class_once(self, after, rotations):
@@ -122,16 +109,6 @@ class TestFacil:
         found, again = (step.method.estimate(step.context) for _ in range(2))
         assert all(torch.equal(value, again[name]) for name, value in found.items())
         assert all(value.max() > 0 for value in found.values())
-
-    def test_a_limit_is_rounded_up_to_whole_batches(self, after):
-        step, _ = after(images=3, batch_size=2)
-        found = step.method.estimate(step.context)
-        inputs = shuffled(step, 2)[:2]
-        expected = importances_of_facil(
-            deepcopy(step.network), inputs, surprise(slice(None)), torch.square
-        )
-        for name, value in expected.items():
-            assert torch.allclose(found[name], value, rtol=1e-3, atol=1e-7 * value.max()), name
 
     @pytest.mark.parametrize(
         ("cfg", "expected"),
@@ -171,17 +148,6 @@ class TestFacil:
         )  # fmt: skip
         method.before_task(context)
         assert method.estimate(context)["body"].item() == pytest.approx(expected)
-
-
-@pytest.mark.parametrize("estimator", ["facil", "image"])
-def test_estimating_changes_nothing_in_the_network(after, estimator):
-    step, _ = after(estimator=estimator)
-    step.learner.zero_grad()
-    before = {name: value.clone() for name, value in step.network.state_dict().items()}
-    step.method.estimate(step.context)
-    assert step.network.training
-    assert all(torch.equal(v, before[k]) for k, v in step.network.state_dict().items())
-    assert all(p.grad is None for p in step.network.parameters())
 
 
 class TestDefaults:
@@ -249,27 +215,10 @@ class TestPenalty:
         assert total > 0
         assert all(head.weight.grad is None for head in step.network.heads)
 
-    def test_is_zero_when_a_step_begins(self, begin, train, end, tiny_classification):
-        data = tiny_classification()
-        first = begin({"type": "EWC"}, data=data)
-        train(first)
-        step = begin({"type": "EWC"}, 1, end(first), data=data)
-        assert step.method.extra_losses(step.adapter, None, None)["loss_ewc"].item() == 0
-
-    def test_there_is_none_without_old_tasks_or_weight(self, begin, after, tiny_classification):
-        first = begin({"type": "EWC"}, data=tiny_classification())
+    def test_begins_at_zero_and_is_none_without_old_tasks_or_weight(self, begin, end):
+        first = begin({"type": "EWC"})
         assert first.method.extra_losses(first.adapter, None, None) == {}
-        second, _ = after(weight=0)
-        assert second.method.extra_losses(second.adapter, None, None) == {}
-
-
-@pytest.mark.parametrize("name", ["EWC", "MAS"])
-def test_bad_options_are_refused(name):
-    with pytest.raises(InputError, match=f"method {name}: weight=-1"):
-        build_method({"type": name, "weight": -1})
-    with pytest.raises(InputError, match=f"method {name}: alpha=1.5"):
-        build_method({"type": name, "alpha": 1.5})
-    with pytest.raises(InputError, match=f"method {name}: estimator='images' is not one of"):
-        build_method({"type": name, "estimator": "images"})
-    with pytest.raises(InputError, match=f"method {name}: batch_size=0 must be at least 1"):
-        build_method({"type": name, "batch_size": 0})
+        previous = end(first)
+        for weight, expected in ((1, {"loss_ewc": 0}), (0, {})):
+            step = begin({"type": "EWC", "weight": weight}, 1, previous)
+            assert step.method.extra_losses(step.adapter, None, None) == expected

@@ -6,15 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tests.methods.plain import cross_entropy_of_facil
-from vdfd_seg.errors import InputError
-from vdfd_seg.methods import build_method
+from tests.methods.plain import at_labels, cross_entropy_of_facil
 from vdfd_seg.methods.lwf import distillation_loss
-
-
-@pytest.fixture(autouse=True)
-def seeded():
-    torch.manual_seed(0)
 
 
 @pytest.fixture
@@ -57,17 +50,14 @@ class TestLoss:
 
     @pytest.mark.parametrize("temperature", [1.0, 2.0, 3.5])
     def test_is_that_of_facil(self, temperature):
-        new, old = 3 * torch.randn(2, 6, 5)
+        new, old = 3 * torch.randn(2, 6, 5, dtype=torch.float64)
         expected = cross_entropy_of_facil(new, old, 1 / temperature)
-        assert torch.allclose(distillation_loss(new, old, temperature), expected, rtol=1e-5)
-
-    def test_float64_stays(self):
-        new, old = torch.randn(2, 6, 5, dtype=torch.float64)
-        found = distillation_loss(new, old, 2.0)
-        expected = cross_entropy_of_facil(new, old, 1 / 2)
+        found = distillation_loss(new, old, temperature)
         assert found.dtype == torch.float64
         assert torch.allclose(found, expected, rtol=1e-13)
-        assert distillation_loss(new.bfloat16(), old.bfloat16()).dtype == torch.float32
+        found = distillation_loss(new.bfloat16(), old.bfloat16(), temperature)
+        assert found.dtype == torch.float32
+        assert torch.allclose(found, expected.float(), rtol=0.05)
 
     def test_pixels_are_positions_like_images(self):
         new, old = torch.randn(2, 2, 3, 4, 5)
@@ -81,20 +71,14 @@ class TestLoss:
         expected = (F.softmax(new / 2, 1) - F.softmax(old / 2, 1)) / (2 * 6)
         assert torch.allclose(gradient, expected, atol=1e-7)
 
-    def test_has_no_gradient_where_student_and_teacher_agree(self):
-        new = torch.randn(6, 5, requires_grad=True)
-        (gradient,) = torch.autograd.grad(distillation_loss(new, new.detach(), 2.0), new)
-        assert gradient.abs().max() < 1e-8
-        # Logits that differ by a constant are the same distribution.
-        (gradient,) = torch.autograd.grad(distillation_loss(new, new.detach() + 3, 2.0), new)
-        assert gradient.abs().max() < 1e-7
-
 
 class TestStep:
     @pytest.mark.parametrize("rotations", [False, True])
     @pytest.mark.parametrize("scenario", ["task", "class"])
     @pytest.mark.parametrize("variant", ["facil", "paper"])
-    def test_what_competes_in_the_old_tasks(self, third, scenario, rotations, variant):
+    def test_what_competes_in_the_old_tasks_and_whether_old_heads_train(
+        self, third, scenario, rotations, variant
+    ):
         step, teacher = third(scenario, rotations, weight=0.7, variant=variant)
         outputs = step.adapter.outputs(step.inputs)
         images, rows = step.inputs, 1
@@ -114,53 +98,13 @@ class TestStep:
         )
         found = step.method.extra_losses(step.adapter, outputs, step.samples)["loss_kd"]
         assert torch.allclose(found, 0.7 * expected, rtol=1e-4)
-
-    def test_has_no_gradient_while_the_network_is_still_the_old_one(
-        self, begin, train, end, tiny_classification
-    ):
-        data = tiny_classification()
-        first = begin({"type": "LwF"}, data=data)
-        train(first)
-        step = begin({"type": "LwF"}, 1, end(first), data=data)
-        step.learner.eval()
-
-        def gradient():
-            step.learner.zero_grad()
-            outputs = step.adapter.outputs(step.inputs)
-            step.method.extra_losses(step.adapter, outputs, step.samples)["loss_kd"].backward()
-            return step.network.backbone.stem.weight.grad.abs().max().item()
-
-        assert gradient() < 1e-6
-        with torch.no_grad():
-            step.network.heads[0].weight[0] += 1
-        assert gradient() > 1e-4
-
-    @pytest.mark.parametrize(
-        ("variant", "expected"),
-        [
-            # Probabilities (3, 1, 1, 1) / 6, and (3, 1) / 4 beside (1, 1) / 2.
-            ("facil", math.log(2) / 2 + math.log(6) / 2),
-            ("paper", math.log(4) - 0.75 * math.log(3) + math.log(2)),
-        ],
-    )
-    def test_two_old_tasks_by_hand(self, third, variant, expected):
-        step, _ = third(temperature=1.0, variant=variant)
-        logits = torch.tensor([[math.log(3), 0.0, 0.0, 0.0, 5.0, 7.0]])
-        found = step.method.distilled(step.adapter, logits, logits[:, :4], step.samples)
-        assert found.item() == pytest.approx(expected, rel=1e-6)
-
-    @pytest.mark.parametrize("scenario", ["task", "class"])
-    @pytest.mark.parametrize("variant", ["facil", "paper"])
-    def test_old_heads_train_in_the_paper(self, third, scenario, variant):
-        step, _ = third(scenario, variant=variant)
         step.learner.zero_grad()
-        outputs = step.adapter.outputs(step.inputs)
-        step.method.extra_losses(step.adapter, outputs, step.samples)["loss_kd"].backward()
-        old, middle, new = (head.weight.grad for head in step.network.heads)
+        found.backward()
+        first, middle, new = (head.weight.grad for head in step.network.heads)
         if variant == "facil":
-            assert old is middle is None
+            assert first is middle is None
         else:
-            assert old.abs().sum() > 0
+            assert first.abs().sum() > 0
             assert middle.abs().sum() > 0
         # The new head is not distilled.
         assert new is None or new.abs().sum() == 0
@@ -170,31 +114,9 @@ class TestStep:
     def test_segmentation_as_in_the_code_of_mib(self, taught, domains, scenario):
         cfg = {"type": "LwF", "weight": 100.0, "temperature": 1.0, "average_classes": True}
         step, teacher = taught(cfg, protocol=domains if scenario == "domain" else None)
-        outputs = step.adapter.outputs(step.inputs)
-        with torch.no_grad():
-            old = teacher.encode_decode(step.inputs, [s.metainfo for s in step.samples])
+        outputs, new, old = at_labels(step, teacher)
         # Of three classes two are old; over domains all four are.
         assert old.shape[1] == (2 if scenario == "class" else 4)
-        new = F.interpolate(outputs.logits, (32, 32), mode="bilinear")[:, : old.shape[1]]
-        expected = -100 * (old.softmax(1) * new.log_softmax(1)).mean()
+        expected = -100 * (old.softmax(1) * new[:, : old.shape[1]].log_softmax(1)).mean()
         found = step.method.extra_losses(step.adapter, outputs, step.samples)["loss_kd"]
         assert torch.allclose(found, expected, rtol=1e-4)
-
-    def test_the_teacher_is_let_go_and_nothing_carried(self, third, end):
-        step, _ = third()
-        assert end(step).carried == {}
-        assert step.method.extra_losses(step.adapter, None, step.samples) == {}
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"weight": -1}, "weight=-1 must not be negative"),
-        ({"temperature": 0}, "temperature=0 must be above 0"),
-        ({"weight": math.nan}, "weight=nan must not be negative"),
-        ({"variant": "mib"}, "variant='mib' is not one of"),
-    ],
-)
-def test_bad_options_are_refused(options, message):
-    with pytest.raises(InputError, match=f"method LwF: {message}"):
-        build_method({"type": "LwF", **options})

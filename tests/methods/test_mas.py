@@ -1,35 +1,6 @@
-"""Memory aware synapses; FACIL's estimator, merging and the penalty are tested with EWC's."""
+"""Memory aware synapses; all else of it is tested with EWC."""
 
-import pytest
 import torch
-
-from tests.methods.plain import images_of, mean_of_gradients
-
-
-@pytest.mark.parametrize(("scenario", "trick"), [("task", True), ("class", True), ("class", False)])
-def test_importances_are_those_of_a_loop_over_images(
-    begin, train, end, tiny_classification, scenario, trick
-):
-    data, cfg = tiny_classification(scenario), {"type": "MAS", "alpha": 0.3, "estimator": "image"}
-    first = begin(cfg, data=data, label_trick=trick)
-    train(first)
-    previous = end(first)
-    step = begin(cfg, 1, previous, data=data, label_trick=trick)
-    train(step, lr=0.01)
-    columns = [2, 3] if trick else [0, 1, 2, 3]
-    expected = mean_of_gradients(
-        step.network,
-        images_of(data, step.context.samples),
-        lambda logits: logits[columns].square().sum().sqrt(),
-        torch.abs,
-    )
-    carried = end(step).carried["importance"]
-    assert carried.keys() == expected.keys()
-    for name, value in expected.items():
-        assert value.max() > 0
-        old = previous.carried["importance"][name]
-        merged = 0.3 * old + 0.7 * value.flatten()
-        assert torch.allclose(carried[name], merged, rtol=1e-3, atol=1e-7), name
 
 
 def test_pixels_are_averaged_in_segmentation(begin, end):

@@ -8,8 +8,6 @@ import torch
 
 import vdfd_seg
 from tests.distillation import plain
-from vdfd_seg import distillation
-from vdfd_seg.methods import vdfd
 
 PACKAGE = Path(vdfd_seg.__file__).parent
 SOURCES = {
@@ -68,53 +66,18 @@ def test_no_other_module_convolves_graphs_or_decomposes_matrices():
         assert not found, path
 
 
-def test_the_methods_names_are_the_distillations_objects():
-    for name in ("GradientMemory", "MeanGradientEstimator", "VariationalDistillationLoss"):
-        assert getattr(vdfd, name) is getattr(distillation, name)
-
-
-@pytest.mark.parametrize("scenario", ["segmentation", "task", "class"])
-def test_what_a_run_builds_is_of_the_distillation(
-    begin, train, end, tiny_classification, monkeypatch, scenario
-):
-    data = None if scenario == "segmentation" else tiny_classification(scenario)
-    built = []
-    for name in OWN:
-        kind = getattr(distillation, name)
-
-        def init(self, *arguments, own=kind.__init__, **named):
-            built.append(type(self))
-            own(self, *arguments, **named)
-
-        monkeypatch.setattr(kind, "__init__", init)
-    first = begin({"type": "VDFD"}, data=data)
-    train(first)
-    second = begin({"type": "VDFD"}, 1, end(first), data=data)
-    penalty = second.method.penalty
-    assert type(penalty) is distillation.VariationalDistillationLoss
-    assert type(penalty.precision_model) is distillation.TaskPrecisions
-    assert set(built) == {getattr(distillation, name) for name in OWN}
-    # Nothing that trains belongs to the method but the penalty.
-    parameters = list(second.method.parameters())
-    assert parameters
-    assert {id(p) for p in parameters} == {id(p) for p in penalty.precision_model.parameters()}
-
-
 @pytest.mark.parametrize("scenario", ["task", "class"])
 @pytest.mark.parametrize("rotations", [False, True])
 def test_the_memory_of_a_classifier_is_the_gradient_of_its_mean_logits(
-    begin, train, end, tiny_classification, scenario, rotations
+    successor, tiny_classification, scenario, rotations
 ):
-    data = tiny_classification(scenario)
     cfg = {"type": "VDFD", "precision": "identity", "rank": 2}
-    first = begin(cfg, data=data, rotations=rotations)
-    train(first)
-    previous = end(first)
+    second = successor(cfg, data=tiny_classification(scenario), rotations=rotations)
+    first, previous = second.first, second.previous
     network = first.network.eval()
     images = torch.cat([inputs for inputs, _ in first.context.batches()])
     params = {k: p for k, p in network.named_parameters() if not k.startswith("heads")}
     gradients = plain.mean_gradients(network, params, network, [images], [0, 1])
-    second = begin(cfg, 1, previous, data=data, rotations=rotations)
     moved = dict(second.network.named_parameters())
     with torch.no_grad():
         for name in params:

@@ -1,4 +1,4 @@
-"""PLOP on tiny steps: against plain formulas, and where it could be NaN."""
+"""PLOP's pseudo-labels and factors on tiny steps, against plain formulas."""
 
 import math
 
@@ -7,8 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from vdfd_seg.errors import InputError
-from vdfd_seg.methods import build_method
+from tests.methods.plain import at_labels
 from vdfd_seg.methods.common.pseudo_labels import normalised_entropy
 
 AVERAGE = {"loss": {"type": "CrossEntropyLoss", "avg_non_ignore": False}}
@@ -18,17 +17,12 @@ def own_labels(step):
     return step.adapter.labels(step.samples).clone()
 
 
-def teacher_scores(step, teacher):
-    with torch.no_grad():
-        return teacher.encode_decode(step.inputs, [s.metainfo for s in step.samples])
-
-
 class TestThresholds:
     @pytest.mark.parametrize("bins", [100, 5000])
     def test_are_the_medians_of_the_background_of_the_images(self, plop_second, bins):
         step, teacher = plop_second(bins=bins, min_threshold=0.0)
         # The teacher's convolution of two images at once rounds otherwise than of each alone.
-        scores = teacher_scores(step, teacher)
+        _, _, scores = at_labels(step, teacher)
         hidden = own_labels(step) < 2
         assert (own_labels(step) == 1).sum() == 0
         entropy, classes = normalised_entropy(scores)[hidden], scores.argmax(1)[hidden]
@@ -38,8 +32,14 @@ class TestThresholds:
             assert found == pytest.approx(expected, abs=1 / bins + 1e-5)
 
     def test_have_a_floor(self, plop_second):
+        """Which they are over images without background."""
         step, _ = plop_second(min_threshold=2.0)
         assert step.method.thresholds.tolist() == [2.0, 2.0]
+        step, _ = plop_second()
+        for sample in step.samples:
+            sample.gt_sem_seg.data[:] = 2
+        found = step.method._find_thresholds(step.context)
+        assert found.tolist() == pytest.approx([0.001, 0.001])
 
     def test_released_unit(self, plop_second):
         step, _ = plop_second(entropy="released", bins=5000, min_threshold=0.0)
@@ -52,13 +52,15 @@ class TestThresholds:
         agree = step.adapter.labels(one) == step.adapter.labels(two)
         assert agree.float().mean() > 0.95
 
-    def test_first_step_has_none(self, begin):
-        step = begin({"type": "PLOP"})
-        outputs = step.adapter.outputs(step.inputs)
-        assert step.method.thresholds is None
-        assert step.method.targets(step.adapter, outputs, step.samples) is step.samples
-        assert step.method.extra_losses(step.adapter, outputs, step.samples) == {}
-        assert step.method.state_dict() == {}
+    def test_without_any_labels_stay(self, begin, plop_second):
+        """At the first step, and where they are not to be replaced."""
+        first, (second, _) = begin({"type": "PLOP"}), plop_second(use_pseudo_labels=False)
+        for step, extra in ((first, []), (second, ["loss_pod"])):
+            outputs = step.adapter.outputs(step.inputs)
+            assert step.method.thresholds is None
+            assert step.method.targets(step.adapter, outputs, step.samples) is step.samples
+            assert list(step.method.extra_losses(step.adapter, outputs, step.samples)) == extra
+            assert step.method.state_dict() == {}
 
 
 class TestTargets:
@@ -75,7 +77,7 @@ class TestTargets:
 
     def test_are_the_teachers_sure_predictions(self, plop_second):
         step, teacher = plop_second()
-        scores = teacher_scores(step, teacher)
+        _, _, scores = at_labels(step, teacher)
         labels, thresholds = own_labels(step), step.method.thresholds
         found = step.method.targets(step.adapter, step.adapter.outputs(step.inputs), step.samples)
         classes, hidden = scores.argmax(1), labels < 2
@@ -89,19 +91,6 @@ class TestTargets:
         for sample, of_image, total in zip(found, sure, hidden, strict=True):
             share = of_image.sum() / total.sum()
             assert sample.image_weight.item() == pytest.approx(share.item(), abs=5e-3)
-
-    def test_old_network_sees_the_images_of_the_batch(self, plop_second):
-        step, teacher = plop_second()
-        flipped = step.inputs.flip(-1)
-        found = step.method._outputs_of_old(step.adapter, step.adapter.outputs(flipped))
-        with torch.no_grad():
-            expected = teacher.decode_head(teacher.extract_feat(flipped))
-        assert torch.allclose(found.logits, expected, atol=1e-5)
-
-    def test_labels_stay_where_they_are_not_to_be_replaced(self, plop_second, losses_of):
-        step, _ = plop_second(use_pseudo_labels=False)
-        assert step.method.thresholds is None
-        assert "adaptive_factor" not in losses_of(step)
 
 
 class TestTaskLoss:
@@ -139,57 +128,3 @@ class TestTaskLoss:
         )
         for key, value in losses_of(plain).items():
             assert torch.allclose(losses_of(unbiased)[key], value, rtol=1e-3), key
-
-
-class TestNeverNaN:
-    @pytest.mark.parametrize("label", [2, 255, 0])
-    def test_images_of_one_label_only(self, plop_second, losses_of, label):
-        """No background; nothing that counts; nothing but background."""
-        step, _ = plop_second()
-        step.samples[0].gt_sem_seg.data[:] = label
-        self.check(step, losses_of)
-        step.samples[1].gt_sem_seg.data[:] = label
-        self.check(step, losses_of)
-
-    @pytest.mark.parametrize("scale", [0.0, 1e4])
-    def test_teachers_that_are_sure_of_all_or_of_nothing(self, plop_second, losses_of, scale):
-        step, _ = plop_second()
-        step.method.teacher.decode_head.conv_seg.weight.mul_(scale)
-        self.check(step, losses_of)
-
-    def test_medians_over_images_without_background(self, plop_second):
-        step, _ = plop_second()
-        for sample in step.samples:
-            sample.gt_sem_seg.data[:] = 2
-        found = step.method._find_thresholds(step.context)
-        assert found.tolist() == pytest.approx([0.001, 0.001])
-
-    def test_maps_beyond_half_precision(self, plop_second, losses_of):
-        step, _ = plop_second()
-        for network in (step.network, step.method.teacher):
-            with torch.no_grad():
-                for layer in network.backbone.modules():
-                    if isinstance(layer, torch.nn.BatchNorm2d):
-                        layer.weight.mul_(3)
-        with torch.autocast("cpu", torch.bfloat16):
-            losses = losses_of(step)
-        assert all(value.isfinite().all() for value in losses.values())
-
-    def check(self, step, losses_of):
-        step.learner.zero_grad()
-        losses = losses_of(step)
-        assert all(value.isfinite().all() for value in losses.values())
-        sum(value for name, value in losses.items() if "loss" in name).backward()
-        assert all(p.grad.isfinite().all() for p in step.learner.parameters())
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"feature_weight": -1}, {"logits_weight": -1}, {"min_threshold": -1}, {"bins": 0},
-        {"scales": ()}, {"scales": (0, 1)}, {"entropy": "other"},
-    ],
-)  # fmt: skip
-def test_bad_options_are_refused(options):
-    with pytest.raises(InputError, match="method PLOP: "):
-        build_method({"type": "PLOP", **options})

@@ -94,11 +94,9 @@ def test_classification_trains_old_heads_and_resumes(digits, tmp_path):
     assert differences(last, checkpoint(tmp_path / "part", 2)["state_dict"]) == []
 
 
-def test_loss_by_hand(begin, train, end, losses_of):
+def test_loss_by_hand(successor, losses_of):
     """The mean of one class moved onto another's row costs what the formula says."""
-    first = begin(CONFIG)
-    train(first)
-    step = begin(CONFIG, 1, end(first))
+    step = successor(CONFIG)
     rows, bias = (part.detach() for part in step.adapter.classifier())
     expected = 0.0
     for label, mean in enumerate(step.method.means):

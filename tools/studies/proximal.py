@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 
 from vdfd_seg.distillation import VariationalDistillationLoss
-from vdfd_seg.distillation.classifier import ClassifierDisplacement
-from vdfd_seg.distillation.displacement import GradientDisplacement
+from vdfd_seg.distillation.displacement import ClassifierDisplacement, GradientDisplacement
 from vdfd_seg.distillation.kernels import KernelLayout
 
 StepSizes = float | Mapping[str, float | Tensor]

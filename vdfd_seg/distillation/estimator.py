@@ -8,12 +8,9 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from vdfd_seg.distillation.compression import truncated_svd
-from vdfd_seg.distillation.memory import GradientMemory
+from vdfd_seg.distillation.memory import GradientMemory, truncated_svd
 from vdfd_seg.distillation.probes import Probes
 from vdfd_seg.errors import InputError
-
-DEFAULT_CHUNK = 2
 
 
 class MeanGradientEstimator:
@@ -46,14 +43,14 @@ class MeanGradientEstimator:
         module: nn.Module,
         params: Mapping[str, nn.Parameter],
         outputs: Iterable[int],
-        chunk: int | None = None,
+        chunk: int = 2,
     ) -> None:
         self.params = dict(params)
         self.outputs = [int(output) for output in outputs]
         if not self.params or not self.outputs:
             raise InputError("a mean gradient needs at least one parameter and one output.")
-        self.chunk = DEFAULT_CHUNK if chunk is None else int(chunk)
-        if self.chunk < 1:
+        self.chunk = chunk
+        if chunk < 1:
             raise InputError(f"chunk must be at least 1, not {chunk}.")
         self.images = 0
         self._probes = Probes(module, self.params)

@@ -7,7 +7,7 @@ per filter, and its gradient only through the *kernel means* ``g[o] = mean_k dF/
 """
 
 import math
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -145,13 +145,7 @@ def penalisable_parameters(
     if unknown not in ("error", "skip"):
         raise InputError(f"unknown must be 'error' or 'skip', not {unknown!r}.")
     exclude = (exclude,) if isinstance(exclude, str) else tuple(exclude)
-    return dict(_penalisable(module, exclude, unknown, known))
-
-
-def _penalisable(
-    module: nn.Module, exclude: tuple[str, ...], unknown: str, known: Container[str]
-) -> Iterator[tuple[str, nn.Parameter]]:
-    owners = owners_of(module)
+    owners, found = owners_of(module), {}
     for name, parameter in module.named_parameters():
         if not (parameter.requires_grad or name in known) or _excluded(name, exclude):
             continue
@@ -161,4 +155,5 @@ def _penalisable(
             if unknown == "error":
                 raise
             continue
-        yield name, parameter
+        found[name] = parameter
+    return found

@@ -5,8 +5,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from vdfd_seg.distillation.classifier import ClassifierDisplacement
-from vdfd_seg.distillation.displacement import GradientDisplacement
+from vdfd_seg.distillation.displacement import ClassifierDisplacement, GradientDisplacement
 from vdfd_seg.distillation.memory import GradientMemory
 from vdfd_seg.distillation.precision import Precision, precision_of
 from vdfd_seg.errors import InputError, unknown_name

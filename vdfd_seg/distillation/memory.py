@@ -4,12 +4,36 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from vdfd_seg.distillation.kernels import KernelLayout
 from vdfd_seg.errors import InputError
 
 STATE_VERSION = 1
+
+
+def truncated_svd(matrix: Tensor, rank: int) -> tuple[Tensor, Tensor]:
+    """The best approximation of rank r of a ``(d, C)`` matrix, as two factors (formula 5).
+
+    Exact (no random projections, as in the released code) and deterministic: in each left
+    singular vector the entry of largest magnitude is made positive.
+
+    Args:
+        matrix: ``(d, C)``.
+        rank: r; what exceeds min(d, C) is cut.
+
+    Returns:
+        Left singular vectors times singular values ``(d, r)`` and right singular vectors
+        ``(r, C)``, in the matrix's dtype.
+    """
+    left, singular, right = torch.linalg.svd(matrix.double(), full_matrices=False)
+    left, singular, right = left[:, :rank], singular[:rank], right[:rank]
+    largest = left.gather(0, left.abs().argmax(0, keepdim=True))
+    sign = torch.where(largest < 0, -1.0, 1.0)
+    left = left * sign * singular
+    right = right * sign.t()
+    return left.to(matrix.dtype), right.to(matrix.dtype)
 
 
 class MemoryMismatchError(InputError):
@@ -35,7 +59,7 @@ class GradientMemory:
             graph. None where only the identity precision is used.
         unreached: Names of parameters that were asked for and on which no output depends.
         classifier: None, or the classifier's own part (see
-            :class:`~vdfd_seg.distillation.classifier.ClassifierDisplacement`): a dict of
+            :class:`~vdfd_seg.distillation.displacement.ClassifierDisplacement`): a dict of
             ``mean_feature`` ``(d,)`` or ``(C, d)``, ``rows`` ``(C, d)``, ``bias`` ``(C,)`` or
             None, and ``names``, the names of the classifier's weight and bias.
         images: Number of images the mean was taken over.

@@ -109,11 +109,6 @@ class PrecisionGCN(nn.Module):
         return to_dense_batch(self.latents(graph), graph.get("batch"))[0]
 
 
-def task_graphs(prototypes: Sequence[Tensor]) -> Batch:
-    """The class graphs of all tasks as one disjoint batch."""
-    return Batch.from_data_list([class_graph(rows) for rows in prototypes])
-
-
 class TaskPrecisions(PrecisionGCN):
     """A :class:`PrecisionGCN` with the class graphs of some tasks: ``P_i = P^M_i (P^M_i).T``.
 
@@ -143,7 +138,7 @@ class TaskPrecisions(PrecisionGCN):
             )
         super().__init__(widths.pop(), **options)
         self.sizes = [len(rows) for rows in prototypes]
-        graph = task_graphs(prototypes)
+        graph = Batch.from_data_list([class_graph(rows) for rows in prototypes])
         for name in ("x", "edge_index", "edge_attr", "batch"):
             self.register_buffer(f"graph_{name}", graph[name], persistent=False)
         self.register_buffer("graph_sizes", torch.tensor(self.sizes), persistent=False)

@@ -13,11 +13,11 @@ own probes.
 
 from collections import Counter
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.modules.conv import _ConvNd
 
 from vdfd_seg.distillation.kernels import (
     CONVOLUTIONS,
@@ -26,7 +26,6 @@ from vdfd_seg.distillation.kernels import (
     layouts_of,
     owners_of,
 )
-from vdfd_seg.distillation.uses import count_uses
 from vdfd_seg.errors import InputError
 
 _PLAIN = (*CONVOLUTIONS, *TRANSPOSED_CONVOLUTIONS, nn.Linear)
@@ -40,91 +39,65 @@ class _AddProbe(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, output: Tensor, probe: Tensor, patch_sums: Tensor) -> Tensor:
+    def forward(ctx, output: Tensor, probe: Tensor, patch_sums: Tensor, last: bool) -> Tensor:
         ctx.save_for_backward(patch_sums)
+        ctx.filters_last = last
         # A new tensor: the next layer may be an in-place activation.
         return output.clone()
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:
         (patch_sums,) = ctx.saved_tensors  # (N, groups, positions)
         samples, groups, positions = patch_sums.shape
-        grouped = gradient.reshape(samples, groups, -1, positions).to(patch_sums.dtype)
+        by_filter = gradient.reshape(positions, -1).t() if ctx.filters_last else gradient
+        grouped = by_filter.reshape(samples, groups, -1, positions).to(patch_sums.dtype)
         by_probe = torch.matmul(grouped, patch_sums.unsqueeze(-1)).sum(0).reshape(-1)
-        return gradient, by_probe, None
+        return gradient, by_probe, None, None
 
 
-class _AddLinearProbe(torch.autograd.Function):
-    """The same for a linear layer, whose output has the filters last."""
-
-    @staticmethod
-    def forward(ctx, output: Tensor, probe: Tensor, patch_sums: Tensor) -> Tensor:
-        ctx.save_for_backward(patch_sums)
-        return output.clone()
-
-    @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
-        (patch_sums,) = ctx.saved_tensors  # (positions,)
-        rows = gradient.reshape(patch_sums.numel(), -1).to(patch_sums.dtype)
-        return gradient, torch.mv(rows.t(), patch_sums), None
-
-
-def _patch_sums(layer: nn.Module, inputs: Tensor, output: Tensor) -> Tensor:
+def _patch_sums(layer: Any, inputs: Tensor, output: Tensor) -> Tensor:
     """Sum of the input patch under each output position: ``(N, groups, positions)``."""
     if isinstance(layer, nn.Linear):
-        return inputs.sum(-1).flatten()
-    assert isinstance(layer, _ConvNd)
+        return inputs.sum(-1).reshape(1, 1, -1)
     spatial = layer.weight.ndim - 2
     if inputs.ndim == spatial + 1:
         inputs = inputs.unsqueeze(0)
-    samples = inputs.shape[0]
-    per_group = inputs.reshape(samples, layer.groups, -1, *inputs.shape[2:]).sum(2)
+    per_group = inputs.reshape(len(inputs), layer.groups, -1, *inputs.shape[2:]).sum(2)
+    padding, output_padding = layer.padding, [0] * spatial
+    if layer.transposed:
+        # Read off the output: a caller may have asked for an output size.
+        output_padding = layer._output_padding(
+            per_group, list(output.shape[-spatial:]), layer.stride, padding, layer.kernel_size,
+            spatial, layer.dilation,
+        )  # fmt: skip
+    elif layer.padding_mode != "zeros" or isinstance(padding, str):
+        mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
+        per_group = F.pad(per_group, layer._reversed_padding_repeated_twice, mode=mode)
+        padding = (0,) * spatial
     ones = per_group.new_ones(layer.groups, 1, *layer.kernel_size)
-    if isinstance(layer, TRANSPOSED_CONVOLUTIONS):
-        assert not isinstance(layer.padding, str)  # "same" is for convolutions
-        transposed = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)[spatial - 1]
-        sums = transposed(
-            per_group,
-            ones,
-            stride=layer.stride,
-            padding=layer.padding,
-            output_padding=_output_padding(layer, inputs, output),
-            groups=layer.groups,
-            dilation=layer.dilation,
-        )
-    else:
-        padding: str | int | tuple[int, ...] = layer.padding
-        if layer.padding_mode != "zeros":
-            around = layer._reversed_padding_repeated_twice
-            per_group = F.pad(per_group, around, mode=layer.padding_mode)
-            padding = 0
-        convolve = (F.conv1d, F.conv2d, F.conv3d)[spatial - 1]
-        sums = convolve(
-            per_group,
-            ones,
-            stride=layer.stride,
-            padding=padding,
-            dilation=layer.dilation,
-            groups=layer.groups,
-        )
+    sums = torch.convolution(
+        per_group, ones, None, layer.stride, padding, layer.dilation, layer.transposed,
+        output_padding, layer.groups,
+    )  # fmt: skip
     return sums.flatten(2)
 
 
-def _output_padding(layer: _ConvNd, inputs: Tensor, output: Tensor) -> list[int]:
-    # Read off the output: a caller may have asked for an output size.
-    assert not isinstance(layer.padding, str)
-    return [
-        size - ((before - 1) * stride - 2 * padding + dilation * (kernel - 1) + 1)
-        for size, before, stride, padding, dilation, kernel in zip(
-            output.shape[-len(layer.kernel_size) :],
-            inputs.shape[-len(layer.kernel_size) :],
-            layer.stride,
-            layer.padding,
-            layer.dilation,
-            layer.kernel_size,
-            strict=True,
-        )
-    ]
+def count_uses(output: Tensor) -> Counter[int]:
+    """Number of operations that read each leaf on which ``output`` depends, by the leaf's id."""
+    uses: Counter[int] = Counter()
+    assert output.grad_fn is not None
+    seen = {output.grad_fn}
+    stack = [output.grad_fn]
+    while stack:
+        for node, _ in stack.pop().next_functions:
+            if node is None:
+                continue
+            if hasattr(node, "variable"):
+                uses[id(node.variable)] += 1
+            elif node not in seen:
+                seen.add(node)
+                stack.append(node)
+    return uses
 
 
 class Probes:
@@ -226,8 +199,7 @@ class Probes:
                 self._check_plain(name, layer, inputs, output)
                 inputs = inputs.to(probe.dtype)
                 patch_sums = _patch_sums(layer, inputs, output) / layout.entries
-            kind = _AddLinearProbe if isinstance(layer, nn.Linear) else _AddProbe
-            return kind.apply(output, probe, patch_sums)
+            return _AddProbe.apply(output, probe, patch_sums, isinstance(layer, nn.Linear))
 
         return add_probe
 

@@ -11,8 +11,8 @@ from vdfd_seg.losses.pooled_cube import (
     pooled_cube_loss,
     spatial_cube_distance,
 )
-from vdfd_seg.losses.task_aware import TaskAwareLoss
 from vdfd_seg.losses.unbiased_cross_entropy import (
+    TaskAwareLoss,
     UnbiasedCrossEntropyLoss,
     unbiased_cross_entropy,
 )

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from vdfd_seg.losses.squares import difference_of_squares
-from vdfd_seg.losses.wide import wide
+from vdfd_seg.losses.wide import difference_of_squares, wide
 
 SCALES = (1, 2, 4)
 

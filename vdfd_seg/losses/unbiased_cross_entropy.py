@@ -2,9 +2,8 @@
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
-from vdfd_seg.losses.task_aware import TaskAwareLoss
 from vdfd_seg.losses.wide import wide
 from vdfd_seg.registry import MODELS
 
@@ -49,6 +48,20 @@ def unbiased_cross_entropy(
     if not avg_non_ignore:
         return total / labels.numel()
     return total / (labels != ignore_index).sum().clamp(min=1)
+
+
+class TaskAwareLoss(nn.Module):
+    """A loss of a segmentation head that depends on the step.
+
+    Attributes:
+        num_hidden: How many of the first labels are old classes that the current labels hide in
+            the background; 0 when nothing is hidden (the first step, domain-incremental learning,
+            joint training). Set when a step begins.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.num_hidden = 0
 
 
 @MODELS.register_module()

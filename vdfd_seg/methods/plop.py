@@ -17,8 +17,6 @@ from vdfd_seg.methods.common.teacher import TeacherMethod
 from vdfd_seg.models.adapters.segmentation import Outputs, SegmentationAdapter
 from vdfd_seg.registry import METHODS
 
-ENTROPIES = ("unit", "released")
-
 
 @METHODS.register_module()
 class PLOP(TeacherMethod):
@@ -92,7 +90,7 @@ class PLOP(TeacherMethod):
             min_threshold=min_threshold,
         )
         at_least_one(self, bins=bins, scales=scales)
-        one_of(self, ENTROPIES, entropy=entropy)
+        one_of(self, ("unit", "released"), entropy=entropy)
         self.feature_weight = feature_weight
         self.logits_weight = logits_weight
         self.scales = tuple(scales)

@@ -26,8 +26,6 @@ from vdfd_seg.methods.common.options import (
 from vdfd_seg.protocols import Protocol
 from vdfd_seg.registry import METHODS
 
-OLD_ROWS = ("free", "frozen", "penalised")
-
 
 @METHODS.register_module()
 class VDFD(Method):
@@ -77,7 +75,7 @@ class VDFD(Method):
         accumulation: str = "sum",
     ):
         super().__init__()
-        one_of(self, OLD_ROWS, old_rows=old_rows)
+        one_of(self, ("free", "frozen", "penalised"), old_rows=old_rows)
         one_of(self, ("error", "skip"), unknown=unknown)
         one_of(self, ACCUMULATIONS, accumulation=accumulation)
         not_negative(self, weight=weight)

@@ -28,19 +28,15 @@ def upright_and_turned(step):
 
 
 @pytest.fixture
-def two_steps(begin, train, end, tiny_classification):
-    """Both steps with Gaussians, each finished, and the features of the second's images at both."""
+def two_steps(successor, train, end, tiny_classification):
+    """The Gaussians of both steps, with the second and its images' features when it began."""
 
-    def make(case, method="LwF", **options):
-        cfg = {"type": method, "gaussians": 0.5, **options}
-        data = tiny_classification(case)
-        first = begin(cfg, data=data)
-        train(first)
-        carried = end(first)
-        second = begin(cfg, 1, carried, data=data)
-        before = upright_and_turned(second)
-        train(second, 3)
-        return first, carried.carried["gaussians"], second, before, end(second).carried["gaussians"]
+    def make(case, method="LwF"):
+        cfg = {"type": method, "gaussians": 0.5}
+        step = successor(cfg, data=tiny_classification(case))
+        before = upright_and_turned(step)
+        train(step, 3)
+        return step.previous.carried["gaussians"], step, before, end(step).carried["gaussians"]
 
     return make
 
@@ -48,7 +44,7 @@ def two_steps(begin, train, end, tiny_classification):
 @pytest.mark.parametrize("method", ["LwF", "VDFDPlus", "EWC"])
 @pytest.mark.parametrize("case", ["task", "class"])
 def test_gaussians_are_moved_by_what_the_step_did_to_its_own_images(two_steps, case, method):
-    _, old, second, before, new = two_steps(case, method)
+    old, second, before, new = two_steps(case, method)
     after, labels = features(second), second.samples.labels
     protocol = second.context.protocol
     own = ClassGaussians.of(after, labels, protocol.task_labels(1))
@@ -62,11 +58,14 @@ def test_gaussians_are_moved_by_what_the_step_did_to_its_own_images(two_steps, c
 
 @pytest.mark.parametrize("case", ["task", "class"])
 def test_predictions_are_those_of_the_densities(two_steps, case):
-    _, _, step, _, state = two_steps(case)
+    _, step, _, state = two_steps(case)
     step.network.eval()
     with torch.no_grad():
         found = step.method.predict(step.adapter, step.inputs, step.samples)
         heads = step.adapter.logits(step.inputs)
+        # Before there are Gaussians the method's own.
+        fresh = build_method({"type": "LwF", "gaussians": 0.5})
+        assert torch.equal(fresh.predict(step.adapter, step.inputs, step.samples), heads)
     rows, offsets = ClassGaussians(
         state["means"].double(), state["covariance"].double(), 2
     ).discriminant()
@@ -80,17 +79,6 @@ def test_predictions_are_those_of_the_densities(two_steps, case):
             [head.log_softmax(1) + 0.5 * density.log_softmax(1) for head, density in groups], 1
         )
     assert torch.allclose(found, expected, rtol=1e-3, atol=1e-3)
-
-
-def test_a_finished_step_predicts_alike_when_it_is_read_again(two_steps):
-    _, _, step, _, state = two_steps("class")
-    again = build_method({"type": "LwF", "gaussians": 0.5})
-    step.network.eval()
-    before = again.predict(step.adapter, step.inputs, step.samples)
-    again.restore({"gaussians": state})
-    found = again.predict(step.adapter, step.inputs, step.samples)
-    assert torch.equal(found, step.method.predict(step.adapter, step.inputs, step.samples))
-    assert torch.equal(before, step.adapter.logits(step.inputs))
 
 
 def test_gaussians_are_refused_in_segmentation(tiny_protocol):
@@ -108,15 +96,13 @@ def test_gaussians_cannot_begin_in_the_middle(begin, train, end, tiny_classifica
 
 
 @pytest.mark.parametrize("gaussians", [0.0, 0.3])
-def test_what_the_method_does_itself_stays(begin, train, end, tiny_classification, gaussians):
+def test_what_the_method_does_itself_stays(successor, train, end, tiny_classification, gaussians):
     """The network trains as without; what EWC carries is carried beside the Gaussians."""
     data, states = tiny_classification("task"), []
     for extra in ({}, {"gaussians": gaussians}):
-        first = begin({"type": "EWC", **extra}, data=data)
-        train(first)
-        second = begin({"type": "EWC", **extra}, 1, end(first), data=data)
-        train(second)
-        states.append(end(second))
+        step = successor({"type": "EWC", **extra}, data=data)
+        train(step)
+        states.append(end(step))
     plain, carrying = states
     assert all(torch.equal(v, carrying.state[k]) for k, v in plain.state.items())
     assert set(carrying.carried) == {"importance"} | ({"gaussians"} if gaussians else set())

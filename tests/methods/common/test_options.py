@@ -36,21 +36,88 @@ def test_words():
         one_of("a method", ("left", "right"), side="up")
 
 
+GAUSSIAN = {"type": "GaussianBound"}
+REFUSED = {
+    "EWC": [
+        ({"weight": -1}, "weight=-1 must not be negative"), ({"alpha": 1.5}, "alpha=1.5"),
+        ({"estimator": "images"}, "estimator='images' is not one of"),
+        ({"batch_size": 0}, "batch_size=0 must be at least 1"),
+        ({"images": 0}, "images=0 must be None or at least 1"),
+    ],
+    "ICaRL": [({"exemplars": 0}, "exemplars=0 must be at least 1"), ({"weight": -1}, "weight=-1")],
+    "ILT": [
+        ({"weight": -1}, "weight=-1 must not be negative"),
+        ({"feature_weight": -1}, "feature_weight=-1"),
+    ],
+    "LwF": [
+        ({"weight": -1}, "weight=-1 must not be negative"), ({"weight": NAN}, "weight=nan"),
+        ({"temperature": 0}, "temperature=0 must be above 0"),
+        ({"variant": "mib"}, "variant='mib' is not one of"),
+        ({"gaussians": -0.1}, "gaussians=-0.1 must not be negative"), ({"gaussians": "few"}, ""),
+    ],
+    "LwFMC": [({"weight": -1}, "weight=-1")],
+    "MAS": [({"weight": -1}, "weight=-1"), ({"images": -3}, "images=-3 must be None or at")],
+    "MiB": [
+        ({"weight": -1}, "weight=-1"), ({"alpha": 0}, "alpha=0 must be above 0"),
+        ({"fuse": "much"}, ""), ({"fuse": -1}, "fuse=-1 must be from 0 to 1"),
+    ],
+    "PLOP": [
+        ({"feature_weight": NAN}, "feature_weight=nan"), ({"logits_weight": -1}, "logits_weight"),
+        ({"min_threshold": -1}, "min_threshold=-1"), ({"bins": 0}, "bins=0"),
+        ({"scales": []}, "scales="), ({"scales": (0, 1)}, "scales="),
+        ({"entropy": "other"}, "entropy='other' is not one of"),
+    ],
+    "RCIL": [
+        ({"kd_weight": -1}, "kd_weight"), ({"spatial_weight": -1}, "spatial_weight"),
+        ({"spatial_logits_weight": NAN}, "spatial_logits_weight=nan"),
+        ({"channel_weight": -1}, "channel_weight"), ({"alpha": 0}, "alpha=0"),
+        ({"channel_last_weight": -1}, "channel_last_weight"), ({"pool_sizes": ()}, "pool_sizes="),
+        ({"pool_sizes": (0, 4)}, "pool_sizes="), ({"pool_channels": 0}, "pool_channels=0"),
+    ],
+    "SI": [({"weight": -1}, "weight=-1"), ({"damping": 0}, "damping=0 must be above 0")],
+    "VDFD": [
+        ({"weight": "much"}, ""), ({"weight": -1}, "weight=-1"), ({"rank": None}, ""),
+        ({"rank": 0}, "rank=0 must be at least 1"), ({"eps": 0}, "eps=0 must be above 0"),
+        ({"images": 0}, "images=0 must be None or at least 1"),
+        ({"old_rows": "fixed"}, "old_rows='fixed' is not one of"),
+        ({"unknown": "ignore"}, "unknown='ignore' is not one of"),
+        ({"accumulation": "mean"}, "accumulation='mean' is not one of"),
+    ],
+    "VDFDPlus": [
+        ({"weight": NAN}, "weight=nan"), ({"num_views": None}, ""),
+        ({"num_views": 0}, "num_views=0 must be at least 1"),
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [(name, *case) for name, cases in REFUSED.items() for case in cases],
+)
+def test_every_method_refuses_in_the_same_words(name, options, message):
+    with pytest.raises(InputError, match=f"method {name}: {message}"):
+        build_method({"type": name, **options})
+
+
 @pytest.mark.parametrize(
     ("cfg", "message"),
     [
-        ({"type": "EWC", "images": 0}, "method EWC: images=0 must be None or at least 1"),
-        ({"type": "MAS", "images": -3}, "method MAS: images=-3 must be None or at least 1"),
-        ({"type": "ILT", "weight": -1}, "method ILT: weight=-1 must not be negative"),
-        ({"type": "PLOP", "feature_weight": NAN}, "method PLOP: feature_weight=nan"),
-        ({"type": "PLOP", "scales": []}, "method PLOP: scales="),
-        ({"type": "SI", "damping": NAN}, "method SI: damping=nan must be above 0"),
-        ({"type": "VDFDPlus", "weight": NAN}, "method VDFDPlus: weight=nan"),
-        ({"type": "VDFDPlus", "num_views": None}, "method VDFDPlus: "),
-        ({"type": "VDFD", "rank": None}, "method VDFD: "),
-        ({"type": "RCIL", "pool_sizes": (4, 0)}, "method RCIL: pool_sizes="),
+        ({"type": "VDFD", "precision": "gnc"}, "unknown precision 'gnc'. Did you mean 'gcn'"),
+        ({"type": "VDFD", "precision": None}, "unknown precision 'None'"),
+        ({"type": "VDFD", "precision": {"type": "GCN", "lr": 0}}, "precision GCN: lr=0 must be"),
+        ({"type": "VDFDPlus", "divergence": "Student"}, "unknown divergence 'Student'"),
+        (
+            {"type": "VDFDPlus", "divergence": {"type": "Softmax", "temperature": 0.0}},
+            "method SoftmaxDivergence: temperature=0.0",
+        ),
+        (
+            {"type": "VDFDPlus", "divergence": {"type": "Softmax", "eps": 0.1}},
+            "divergence Softmax: .*'eps'",
+        ),
+        ({"type": "VDFDPlus", "divergence": {**GAUSSIAN, "precision": "full"}}, "precision 'full'"),
+        ({"type": "VDFDPlus", "divergence": {**GAUSSIAN, "eps": 0.0}}, "eps=0.0"),
     ],
 )
-def test_every_method_refuses_in_the_same_words(cfg, message):
+def test_parts_of_a_method_refuse_as_well(cfg, message):
     with pytest.raises(InputError, match=message):
         build_method(cfg)

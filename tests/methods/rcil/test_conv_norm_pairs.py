@@ -16,44 +16,34 @@ def found(network, part):
     return {name.removeprefix(f"{part}."): norm for name, norm in pairs if name.startswith(part)}
 
 
-def expected_by_shape(backbone, prefix):
-    """3x3 convolutions by their name in blocks."""
-    return {
+@pytest.mark.parametrize(("backbone", "count"), [("resnet", 16), ("mobilenet", 17)])
+def test_blocks_of_a_backbone(tiny_network, backbone, count):
+    """Of a mobilenet these are the depthwise convolutions."""
+    network = tiny_network(3, backbone=backbone)
+    names = found(network, "backbone")
+    assert set(names) == {
         name
-        for name, module in backbone.named_modules()
+        for name, module in network.backbone.named_modules()
         if isinstance(module, nn.Conv2d)
         and module.kernel_size == (3, 3)
-        and name.startswith(prefix)
+        and name.startswith("layer")
     }
+    assert len(names) == count
 
 
-def test_blocks_of_a_resnet(tiny_network):
-    network = tiny_network(3)
-    names = found(network, "backbone")
-    assert set(names) == expected_by_shape(network.backbone, "layer")
-    assert names["layer1.0.conv1"] == "bn1"
-    assert len(names) == 16
-
-
-def test_depthwise_convolutions_of_a_mobilenet(tiny_network):
-    network = tiny_network(3, backbone="mobilenet")
-    names = found(network, "backbone")
-    assert set(names) == expected_by_shape(network.backbone, "layer")
-    assert all(network.backbone.get_submodule(name).groups > 1 for name in names)
-    assert len(names) == 17
-
-
-def test_convolutions_of_an_aspp_but_not_its_pool_or_what_follows(tiny_network):
-    names = found(tiny_network(3), "decode_head")
-    assert set(names) == {"aspp_modules.0.conv", "aspp_modules.1.conv"}
-
-
-def test_both_parts_of_a_separable_aspp(tiny_network):
-    network = tiny_network(3, backbone="mobilenet", head="DepthwiseSeparableASPPHead")
-    assert set(found(network, "decode_head")) == {
-        "aspp_modules.0.conv", "aspp_modules.1.depthwise_conv.conv",
-        "aspp_modules.1.pointwise_conv.conv",
-    }  # fmt: skip
+@pytest.mark.parametrize(
+    ("head", "expected"),
+    [
+        # Not its pool, nor what follows.
+        ("ASPPHead", {"aspp_modules.0.conv", "aspp_modules.1.conv"}),
+        ("DepthwiseSeparableASPPHead", {
+            "aspp_modules.0.conv", "aspp_modules.1.depthwise_conv.conv",
+            "aspp_modules.1.pointwise_conv.conv",
+        }),
+    ],
+)  # fmt: skip
+def test_convolutions_of_an_aspp(tiny_network, head, expected):
+    assert set(found(tiny_network(3, backbone="mobilenet", head=head), "decode_head")) == expected
 
 
 def test_neither_auxiliary_heads_nor_frozen_stages(tiny_network):

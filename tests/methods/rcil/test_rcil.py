@@ -5,126 +5,58 @@ import math
 
 import pytest
 import torch
-import torch.nn.functional as F
 
-from vdfd_seg.errors import InputError
+from tests.methods.plain import at_labels, maps_of_both
+from vdfd_seg.losses import channel_cube_distance, spatial_cube_distance
 from vdfd_seg.methods import build_method
 from vdfd_seg.methods.rcil.compensation import branches
 from vdfd_seg.utils.checkpoint import nbytes, to_plain
 
 UNCE = {"type": "vdfd_seg.UnbiasedCrossEntropyLoss"}
 NO_DROPOUT = {"dropout_ratio": 0.0}
+WINDOWS = (4, 8, 12, 16, 20, 24)
 MOBILE = {"backbone": "mobilenet", "head": "DepthwiseSeparableASPPHead"}
 
 
-def found(step):
-    outputs = step.adapter.outputs(step.inputs)
-    return outputs, step.method.extra_losses(step.adapter, outputs, step.samples)
-
-
-def plain_maps(teacher, inputs):
-    seen = []
-    handle = teacher.decode_head.conv_seg.register_forward_pre_hook(lambda _, x: seen.append(x[0]))
-    with torch.no_grad():
-        features = teacher.extract_feat(inputs)
-        logits = teacher.decode_head(features)
-    handle.remove()
-    return [*features, *seen, logits]
-
-
-def frobenius(maps):
-    return sum(image.square().sum().sqrt() for image in maps) / len(maps)
-
-
-def spatial(x, y):
-    """The published loop over window sizes, with the full window at once."""
-    each = []
-    for size in (4, 8, 12, 16, 20, 24):
-        kernel = torch.full((1, 1, size, size), 1 / size**2, dtype=torch.float64)
-        maps = (x.double() ** 2 - y.double() ** 2).flatten(0, 1)[:, None]
-        pooled = F.conv2d(F.pad(maps, [size // 2] * 4), kernel)
-        each.append(frobenius(pooled.view(len(x), -1)))
-    return sum(each) / 6
-
-
-def channel(x, y):
-    squares = F.pad(x.double() ** 2 - y.double() ** 2, (0, 0, 0, 0, 1, 1))
-    return frobenius((squares[:, :-2] + squares[:, 1:-1] + squares[:, 2:]) / 3)
-
-
 class TestLosses:
-    @pytest.mark.parametrize("head", ["ASPPHead", "DepthwiseSeparableASPPHead"])
-    def test_maps_are_distilled_by_the_plain_formulas(self, taught, head):
-        step, teacher = taught({"type": "RCIL"}, backbone="mobilenet", head=head, **NO_DROPOUT)
-        outputs, losses = found(step)
-        new = [*outputs.features, outputs.embedding, outputs.logits]
-        # The one new class is what the old network calls background.
-        new[-1] = torch.stack([new[-1][:, 0] + new[-1][:, 2], new[-1][:, 1]], 1)
-        old = plain_maps(teacher, step.inputs)
-        assert len(new) == len(old) == 6
-        each = [spatial(x, y) for x, y in zip(new, old, strict=True)]
-        expected = math.sqrt(3) * (0.01 * sum(each[:5]) + 5e-4 * each[5]) / 6
-        assert losses["loss_spatial"].item() == pytest.approx(expected.item(), rel=1e-4)
-        each = [channel(x, y) for x, y in zip(new[:5], old[:5], strict=True)]
-        expected = math.sqrt(3) * (0.01 * sum(each[:4]) + 5e-4 * each[4]) / 5
-        assert losses["loss_channel"].item() == pytest.approx(expected.item(), rel=1e-4)
-
-    def test_weights_reach_their_maps(self, taught):
+    @pytest.mark.parametrize(
+        ("domain", "head", "options"),
+        [
+            (False, "ASPPHead", {}),
+            (False, "DepthwiseSeparableASPPHead", {}),
+            (True, "ASPPHead", {}),
+            # The weights of the last maps, and those of the others, alone.
+            (False, "ASPPHead", {"spatial_weight": 0, "channel_weight": 0, "kd_weight": 0}),
+            (False, "ASPPHead", {"spatial_logits_weight": 0, "channel_last_weight": 0, "alpha": 2}),
+        ],
+    )
+    def test_are_the_plain_formulas(self, taught, domains, domain, head, options):
         step, teacher = taught(
-            {
-                "type": "RCIL", "kd_weight": 0, "spatial_weight": 0, "spatial_logits_weight": 2.0,
-                "channel_weight": 0, "channel_last_weight": 3.0,
-            },
-            **NO_DROPOUT,
+            {"type": "RCIL", **options}, domains if domain else None, backbone="mobilenet",
+            head=head, loss=UNCE, **NO_DROPOUT,
         )  # fmt: skip
-        outputs, losses = found(step)
-        *_, embedding, logits = plain_maps(teacher, step.inputs)
-        new = torch.stack([outputs.logits[:, 0] + outputs.logits[:, 2], outputs.logits[:, 1]], 1)
-        expected = 2 * math.sqrt(3) * spatial(new, logits) / 6
+        outputs, logits, target = at_labels(step, teacher)
+        losses = step.method.extra_losses(step.adapter, outputs, step.samples)
+        new, old = maps_of_both(step, teacher, outputs)
+        factor, q = 1, logits.softmax(1)
+        if not domain:
+            # The one new class is what the old network calls background.
+            factor = math.sqrt(3)
+            q = torch.stack([q[:, 0] + q[:, 2], q[:, 1]], 1)
+        maps, last = options.get("spatial_weight", 0.01), options.get("spatial_logits_weight", 5e-4)
+        each = [spatial_cube_distance(x, y, WINDOWS) for x, y in zip(new, old, strict=True)]
+        expected = factor * (maps * sum(each[:5]) + last * each[5]) / 6
         assert losses["loss_spatial"].item() == pytest.approx(expected.item(), rel=1e-4)
-        expected = 3 * math.sqrt(3) * channel(outputs.embedding, embedding) / 5
+        maps, last = options.get("channel_weight", 0.01), options.get("channel_last_weight", 5e-4)
+        each = [channel_cube_distance(x, y, 3) for x, y in zip(new[:5], old[:5], strict=True)]
+        expected = factor * (maps * sum(each[:4]) + last * each[4]) / 5
         assert losses["loss_channel"].item() == pytest.approx(expected.item(), rel=1e-4)
-        assert "loss_kd" not in losses
-
-    def test_logits_are_distilled_as_in_mib(self, taught):
-        step, teacher = taught({"type": "RCIL", "alpha": 2.0}, loss=UNCE)
-        outputs, losses = found(step)
-        new = F.interpolate(outputs.logits, (32, 32), mode="bilinear").softmax(1)
-        with torch.no_grad():
-            old = teacher.encode_decode(step.inputs, [s.metainfo for s in step.samples])
-        old = (2 * old).softmax(1)
-        expected = old[:, 0] * (new[:, 0] + new[:, 2]).log() + old[:, 1] * new[:, 1].log()
-        assert losses["loss_kd"].item() == pytest.approx(-50 * expected.mean().item(), rel=1e-4)
-
-    def test_are_the_plain_ones_over_domains(self, taught, domains):
-        step, teacher = taught({"type": "RCIL"}, protocol=domains, **NO_DROPOUT)
-        outputs, losses = found(step)
-        new = [*outputs.features, outputs.embedding, outputs.logits]
-        old = plain_maps(teacher, step.inputs)
-        each = [spatial(x, y) for x, y in zip(new, old, strict=True)]
-        expected = (0.01 * sum(each[:5]) + 5e-4 * each[5]) / 6
-        assert losses["loss_spatial"].item() == pytest.approx(expected.item(), rel=1e-4)
-        ours, theirs = (F.interpolate(maps[-1], (32, 32), mode="bilinear") for maps in (new, old))
-        expected = -100 * (theirs.softmax(1) * ours.log_softmax(1)).mean()
-        assert losses["loss_kd"].item() == pytest.approx(expected.item(), rel=1e-4)
-
-    def test_first_step_has_none_and_the_teacher_is_let_go(self, taught, begin, end):
-        assert found(begin({"type": "RCIL"}))[1] == {}
-        step, _ = taught({"type": "RCIL"})
-        end(step)
-        assert step.method.extra_losses(step.adapter, None, step.samples) == {}
-
-    def test_extreme_maps_under_autocast(self, taught, losses_of):
-        step, _ = taught({"type": "RCIL"}, loss=UNCE)
-        with torch.no_grad():
-            for parameter in step.method.teacher.backbone.layer4.parameters():
-                parameter.mul_(20)
-        with torch.autocast("cpu", torch.bfloat16):
-            losses = losses_of(step)
-        sum(value for name, value in losses.items() if "loss" in name).backward()
-        assert all(value.isfinite().all() for value in losses.values())
-        trained = [p for p in step.network.parameters() if p.requires_grad]
-        assert all(p.grad.isfinite().all() for p in trained)
+        if "kd_weight" in options:
+            assert "loss_kd" not in losses
+        else:
+            p = (options.get("alpha", 1) * target).softmax(1)
+            expected = -100 * (p * q.log()).mean()
+            assert losses["loss_kd"].item() == pytest.approx(expected.item(), rel=1e-4)
 
 
 def evaluated(network, inputs):
@@ -142,11 +74,6 @@ class TestSteps:
         step = begin({"type": "RCIL"}, **settings)
         train(step, updates=3)
         return step
-
-    @pytest.fixture
-    def second(self, first, begin, train, end, settings):
-        previous = end(first)
-        return begin({"type": "RCIL"}, 1, previous, **settings), previous
 
     def test_first_step_of_an_untrained_network_draws_both_branches(self, begin, settings):
         step, again = (begin({"type": "RCIL"}, **settings) for _ in range(2))
@@ -171,8 +98,9 @@ class TestSteps:
         assert torch.equal(evaluated(first.network, first.inputs), evaluated(plain, first.inputs))
         assert all(p.requires_grad for p in first.network.parameters())
 
-    def test_next_step_freezes_the_folded_and_goes_on_with_the_other(self, first, begin, end,
-                                                                     settings):  # fmt: skip
+    def test_next_step_freezes_the_folded_and_goes_on_with_the_other(
+        self, first, begin, end, settings
+    ):
         others = {
             name: copy.deepcopy(layer.second.state_dict())
             for name, layer in branches(first.network).items()
@@ -187,33 +115,8 @@ class TestSteps:
             assert torch.equal(layer.first.conv.weight, previous.state[f"{name}.weight"])
             for key, value in layer.second.state_dict().items():
                 assert torch.equal(value, others[name][key]), (name, key)
-
-    def test_frozen_branches_do_not_move(self, second, train):
-        step, _ = second
-        before = {n: copy.deepcopy(b.first.state_dict()) for n, b in branches(step.network).items()}
-        moving = {n: b.second.conv.weight.clone() for n, b in branches(step.network).items()}
-        train(step, updates=3, momentum=0.9, weight_decay=0.1)
-        for name, layer in branches(step.network).items():
-            for key, value in layer.first.state_dict().items():
-                assert torch.equal(value, before[name][key]), (name, key)
-            assert not torch.equal(layer.second.conv.weight, moving[name])
-
-    def test_old_network_is_the_folded_one(self, second, tiny_network, settings):
-        step, previous = second
-        plain = tiny_network(2, **settings)
-        plain.load_state_dict(previous.state)
-        expected = evaluated(plain, step.inputs)
-        assert torch.equal(evaluated(step.method.teacher, step.inputs), expected)
-
-    def test_carried_are_the_second_branches(self, first, end):
-        seconds = {n: b.second.state_dict() for n, b in branches(first.network).items()}
-        expected = to_plain({"branches": seconds})
-        carried = to_plain(end(first).carried)
-        assert nbytes(carried) == nbytes(expected)
-        for name, state in expected["branches"].items():
-            for key, value in state.items():
-                kept = torch.as_tensor(carried["branches"][name][key])
-                assert torch.equal(kept.flatten(), value.flatten()), (name, key)
+        # They are all that is carried.
+        assert nbytes(to_plain(previous.carried)) == nbytes(to_plain({"branches": others}))
 
     def test_a_first_step_of_another_method_is_left_as_it_was(self, begin, train, end, settings):
         """--init-from, and weights from ImageNet: both branches begin where the network is."""
@@ -234,34 +137,6 @@ class TestSteps:
         twins = [p for layer in branches(again.network).values() for p in layer.second.parameters()]
         assert all(map(torch.equal, twins, weights))
 
-    def test_half_a_step_goes_on_equally(self, second, begin, losses_of, settings):
-        step, previous = second
-        optimizer = {}
-
-        def go(step, updates, state=None):
-            made = torch.optim.SGD(step.learner.parameters(), lr=0.05, momentum=0.9)
-            if state:
-                made.load_state_dict(state)
-            for number in updates:
-                made.zero_grad()
-                torch.manual_seed(number)
-                losses = step.learner(step.inputs, step.samples, mode="loss")
-                sum(v for k, v in losses.items() if "loss" in k).backward()
-                made.step()
-            optimizer[id(step)] = made
-            return made
-
-        saved = to_plain(go(step, range(2)).state_dict())
-        middle = copy.deepcopy(to_plain(step.learner.state_dict()))
-        go(step, range(2, 4), copy.deepcopy(saved))
-        again = begin({"type": "RCIL"}, 1, previous, **settings)
-        again.learner.load_state_dict(middle)
-        go(again, range(2, 4), saved)
-        for (name, one), two in zip(
-            step.learner.state_dict().items(), again.learner.state_dict().values(), strict=True
-        ):
-            assert torch.equal(one, two), name
-
 
 def test_another_method_goes_on_from_its_checkpoint(begin, train, end, losses_of):
     first = begin({"type": "RCIL"})
@@ -271,16 +146,3 @@ def test_another_method_goes_on_from_its_checkpoint(begin, train, end, losses_of
     step = begin({"type": "MiB"}, 1, previous)
     assert branches(step.network) == {}
     assert all(value.isfinite() for value in losses_of(step).values())
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"kd_weight": -1}, {"spatial_weight": -1}, {"spatial_logits_weight": float("nan")},
-        {"channel_weight": -1}, {"channel_last_weight": -1}, {"alpha": 0}, {"pool_sizes": ()},
-        {"pool_sizes": (0, 4)}, {"pool_channels": 0},
-    ],
-)  # fmt: skip
-def test_bad_options_are_refused(options):
-    with pytest.raises(InputError, match="method RCIL: "):
-        build_method({"type": "RCIL", **options})

@@ -15,8 +15,6 @@ from vdfd_seg.methods.common.options import at_least_one, none_or_at_least_one, 
 from vdfd_seg.protocols import Protocol
 from vdfd_seg.utils.seeding import derived_seed
 
-ESTIMATORS = ("facil", "image")
-
 
 class ImportancePenalty(Method):
     r"""Adds :math:`\frac{\lambda}{2} \sum_k \Omega_k (w_k - w^*_k)^2` to the task's loss.
@@ -126,7 +124,7 @@ class RunningImportance(ImportancePenalty):
         if not 0 <= alpha <= 1:
             raise InputError(f"method {type(self).__name__}: alpha={alpha} must be from 0 to 1.")
         none_or_at_least_one(self, images=images)
-        one_of(self, (None, *ESTIMATORS), estimator=estimator)
+        one_of(self, (None, "facil", "image"), estimator=estimator)
         at_least_one(self, batch_size=batch_size)
         self.takes_default_weight = weight is None
         self.alpha = alpha
@@ -166,17 +164,19 @@ class RunningImportance(ImportancePenalty):
         Returns:
             By parameter, float32; the mean over those of all processes.
         """
-        adapter = context.adapter
+        adapter, protocol = context.adapter, context.protocol
+        classes = range(protocol.num_classes(context.step))
         if self.estimator == "facil":
             inputs = _batches(context, self.images, self.batch_size)
-            classes = torch.arange(context.protocol.num_classes(context.step))
         else:
-            inputs = _single(context, self.images)
-            classes = torch.tensor(list(_trained_classes(context)))
-        classes = classes.to(context.device)
+            passed = context.batches(limit=self.images)
+            inputs = (image for batch, _ in passed for image in batch.split(1))
+            if getattr(adapter, "within_task", False):
+                classes = protocol.task_labels(context.step)
+        columns = torch.tensor(list(classes), device=context.device)
 
         def value(batch):
-            return function(wide(adapter.logits(batch).index_select(1, classes)))
+            return function(wide(adapter.logits(batch).index_select(1, columns)))
 
         network, training = adapter.network, adapter.network.training
         # Training mode moves batch norm's running statistics. Estimating must not change the
@@ -228,17 +228,6 @@ def _mean_of_gradients(params, inputs, value, reduce) -> dict[str, Tensor]:
         all_reduce(total)
     return {name: (total / count.clamp_min(1).to(total.device)).float()
             for name, total in sums.items()}  # fmt: skip
-
-
-def _trained_classes(context):
-    within = getattr(context.adapter, "within_task", False)
-    seen = range(context.protocol.num_classes(context.step))
-    return context.protocol.task_labels(context.step) if within else seen
-
-
-def _single(context, images) -> Iterator[Tensor]:
-    for inputs, _ in context.batches(limit=images):
-        yield from inputs.split(1)
 
 
 def _batches(context, images, size) -> Iterator[Tensor]:

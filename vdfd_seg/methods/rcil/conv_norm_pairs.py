@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import Any
 
 from mmcv.cnn import ConvModule
 from mmcv.cnn.bricks.wrappers import Conv2d
 from mmseg.models import EncoderDecoder
 from mmseg.models.decode_heads.aspp_head import ASPPModule
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 # A subclass that computes something else (weights standardised, an activation in the norm) does
@@ -16,18 +16,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 _CONVOLUTIONS = (nn.Conv2d.forward, Conv2d.forward)
 _NORMS = (_BatchNorm.forward, nn.SyncBatchNorm.forward)
 
-if TYPE_CHECKING:
-
-    class BatchNorm(_BatchNorm):
-        """One with weights and statistics, which torch's annotations leave open."""
-
-        weight: nn.Parameter
-        bias: nn.Parameter
-        running_mean: Tensor
-        running_var: Tensor
-
-else:
-    BatchNorm = _BatchNorm
+BatchNorm = Any
+"""A batch norm with weights and statistics, which torch's annotations leave open."""
 
 Pair = tuple[str, nn.Module, str, str]
 
