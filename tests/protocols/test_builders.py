@@ -6,8 +6,8 @@ import pytest
 
 from vdfd_seg.errors import InputError
 from vdfd_seg.protocols import build_protocol
+from vdfd_seg.protocols.builders import groups, parse_split, task_name
 from vdfd_seg.protocols.cityscapes import CITIES
-from vdfd_seg.protocols.splits import groups, parse_split, task_name
 from vdfd_seg.protocols.voc import ALIASES, CLASSES, SPLITS
 
 
