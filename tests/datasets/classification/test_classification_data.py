@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from vdfd_seg.datasets import ClassificationData, Sample
-from vdfd_seg.datasets.classification import data as module
+from vdfd_seg.datasets import data as module
 from vdfd_seg.errors import InputError
 from vdfd_seg.protocols import build_protocol
 from vdfd_seg.protocols.digits import CLASSES
@@ -20,7 +20,7 @@ def images_of(samples):
 
 
 def name_of(data, part, image):
-    return CLASSES[data.arrays[part].labels[image]]
+    return CLASSES[data.source(part).labels[image]]
 
 
 def test_labels_follow_the_order_in_which_classes_are_learned(tiny_classification):
@@ -51,7 +51,7 @@ def test_tests_and_joint_training_cover_every_class_seen(tiny_classification):
             ("train", data.cumulative_samples(step)),
             ("test", data.test_samples(step)),
         ):
-            number = len(data.arrays[part])
+            number = len(data.source(part))
             expected = [i for i in range(number) if name_of(data, part, i) in seen]
             assert images_of(samples) == expected
             for sample in samples:
@@ -104,7 +104,7 @@ class TestLoader:
         data = tiny_classification()
         # Eight batches of five are five passes over eight images.
         found = torch.cat([batch["inputs"] for batch in self.batches(data, 8)])
-        own = data.arrays["train"].images[images_of(data.train_samples(0))]
+        own = data.source("train").images[images_of(data.train_samples(0))]
         expected = sorted(image.transpose(2, 0, 1).tobytes() for image in own)
         assert len(set(expected)) == 8
         orders = []
@@ -115,7 +115,7 @@ class TestLoader:
 
     def test_images_come_with_their_labels(self, tiny_classification):
         data = tiny_classification(order=ORDER)
-        arrays = data.arrays["train"]
+        arrays = data.source("train")
         place = {image.tobytes(): i for i, image in enumerate(arrays.images)}
         for batch in self.batches(data, 3):
             samples = batch["data_samples"]
@@ -147,7 +147,7 @@ class TestPass:
         samples = data.test_samples(1)
         batches = list(data.pass_over("test", samples, {"batch_size": size}))
         found = torch.cat([batch["inputs"] for batch in batches]).permute(0, 2, 3, 1)
-        assert np.array_equal(found, data.arrays["test"].images[images_of(samples)])
+        assert np.array_equal(found, data.source("test").images[images_of(samples)])
         labels = torch.cat([batch["data_samples"].labels for batch in batches])
         assert labels.tolist() == data.labels["test"][images_of(samples)].tolist()
         assert all(batch["data_samples"].random is None for batch in batches)

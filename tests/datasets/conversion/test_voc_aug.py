@@ -100,37 +100,9 @@ def test_a_finished_set_is_left_alone(archives, written):
     assert {path: path.stat().st_mtime_ns for path in written.rglob("*")} == before
 
 
-@pytest.mark.parametrize(
-    "lost", ["SegmentationClassAug/2008_000010.png", "ImageSets/Segmentation/val.txt"]
-)
-def test_an_incomplete_set_is_written_again(archives, tmp_path, lost):
-    root = tmp_path / "VOCaug"
-    convert_voc_aug(archives, root, counts=None)
-    (root / lost).unlink()
-    assert convert_voc_aug(archives, root, counts=None) == FOUND
-    assert (root / lost).exists()
-
-
-def test_folder_with_other_content_is_refused(archives, tmp_path):
-    (tmp_path / "mine").write_text("")
-    with pytest.raises(InputError, match="this converter did not write"):
-        convert_voc_aug(archives, tmp_path, counts=None)
-    assert os.listdir(tmp_path) == ["mine"]
-
-
 def test_official_numbers_are_expected(archives, tmp_path):
     assert COUNTS == {"train": 10582, "val": 1449}
     refused(archives, tmp_path / "out", "4 training and 1 validation images, not 10582", COUNTS)
-
-
-def test_interrupted_conversion_leaves_nothing(archives, tmp_path, monkeypatch):
-    def interrupt(*args):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(voc_aug, "copy_voc", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        convert_voc_aug(archives, tmp_path / "out", counts=None)
-    assert not (tmp_path / "out").exists()
 
 
 class TestWrongArchives:

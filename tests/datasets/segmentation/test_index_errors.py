@@ -61,10 +61,6 @@ def test_ids_beyond_a_byte(items, index, write_mask):
     assert "256, 65535" in error_of(index, items)
 
 
-def test_ignore_index_can_be_another(items, index):
-    assert "255" in error_of(index, items, ignore_index=254)
-
-
 def test_unequal_sizes(items, index, write_image):
     write_image(Path(items[0]["img_path"]), size=(2, 3))
     message = error_of(index, items)

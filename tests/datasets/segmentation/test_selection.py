@@ -9,6 +9,7 @@ import pytest
 
 from tests.fake_cityscapes import CITY_SIZES, names
 from vdfd_seg.datasets import ClassIndex
+from vdfd_seg.datasets.data import held_out
 from vdfd_seg.datasets.segmentation import selection
 from vdfd_seg.protocols import build_protocol
 from vdfd_seg.protocols.cityscapes import CITIES
@@ -99,35 +100,27 @@ class TestValidation:
 
     def test_share_is_about_what_was_asked_for(self):
         for share in (0.1, 0.5):
-            found = selection.held_out(self.NAMES, share).mean()
+            found = held_out(self.NAMES, share).mean()
             # Five standard deviations of a binomial of 2000.
             assert abs(found - share) < 5 * (share * (1 - share) / 2000) ** 0.5
 
     def test_none_at_share_zero(self):
-        assert not selection.held_out(self.NAMES, 0.0).any()
+        assert not held_out(self.NAMES, 0.0).any()
 
     def test_an_image_stays_where_it_is_when_others_come_or_go(self):
-        whole = dict(zip(self.NAMES, selection.held_out(self.NAMES, 0.2), strict=True))
+        whole = dict(zip(self.NAMES, held_out(self.NAMES, 0.2), strict=True))
         part = self.NAMES[3::7][::-1] + ["new"]
-        again = dict(zip(part, selection.held_out(part, 0.2), strict=True))
+        again = dict(zip(part, held_out(part, 0.2), strict=True))
         assert all(again[name] == whole[name] for name in part[:-1])
 
     def test_a_larger_share_holds_out_the_images_of_a_smaller_one_too(self):
-        small, large = (selection.held_out(self.NAMES, share) for share in (0.1, 0.3))
+        small, large = (held_out(self.NAMES, share) for share in (0.1, 0.3))
         assert (small <= large).all()
 
     def test_places_never_change(self):
         # A later version that moved images would silently train on tuning data.
-        assert selection.held_out(["a", "b", "c", "d", "e", "f"], 0.25).tolist() == [
+        assert held_out(["a", "b", "c", "d", "e", "f"], 0.25).tolist() == [
             False, True, True, True, True, True]  # fmt: skip
-
-    def test_split_divides_the_images(self):
-        protocol = class_protocol(validation=0.4)
-        index = index_of({name: [1] for name in self.NAMES[:50]})
-        images = selection.train_images(protocol, index, 0)
-        kept, out = selection.split_validation(protocol, index, images)
-        assert sorted([*kept, *out]) == images.tolist()
-        assert 0 < len(out) < 50
 
 
 @pytest.fixture(scope="module")

@@ -11,14 +11,13 @@ from PIL import Image
 
 from vdfd_seg.datasets.conversion.archives import read_members
 from vdfd_seg.datasets.workers import spread
+from vdfd_seg.datasets.written_folder import png_palette
 from vdfd_seg.errors import InputError
-from vdfd_seg.protocols import IGNORE_INDEX
 from vdfd_seg.protocols.voc import CLASSES, PALETTE
 
 SPLITS = ("train", "val")
 
 _NAME = re.compile(r"\d{4}_\d{6}")
-_VOID_COLOUR = (224, 224, 192)
 
 
 @dataclass(frozen=True)
@@ -122,7 +121,7 @@ def _stem(name: str, suffix: str) -> str:
 
 def _convert_mat(content: bytes, name: str, target: Path) -> None:
     mask = Image.fromarray(_segmentation(content, name))
-    mask.putpalette(_png_palette())
+    mask.putpalette(png_palette(PALETTE))
     mask.save(target)
 
 
@@ -177,8 +176,3 @@ def copy_voc(
         if not fits:
             raise InputError(f"{path}: {name} is no palette image; expected {VOC.expected}.")
         (masks / f"{_stem(name, '.png')}.png").write_bytes(content)
-
-
-def _png_palette() -> list[int]:
-    colours = [*PALETTE, *[(0, 0, 0)] * (IGNORE_INDEX - len(PALETTE)), _VOID_COLOUR]
-    return [channel for colour in colours for channel in colour]
