@@ -52,42 +52,6 @@ class TestSteps:
         assert meta["palette"] == [[i] * 3 for i in range(4)]
 
 
-class TestValidation:
-    def test_held_out_images_are_never_trained_on_and_are_evaluated(self, tiny_data):
-        data = tiny_data(evaluate_on="validation", validation=0.35)
-        held = set()
-        for step in range(3):
-            trained = set(data.train_images(step))
-            out = set(data.validation_images(step))
-            held |= out
-            assert trained | out == {s.image for s in tiny_data().train_samples(step)}
-            assert {s.image for s in data.test_samples(step)} == held
-        every = {s.image for s in data.cumulative_samples(2)}
-        assert held
-        assert not every & held
-        assert data.evaluate_on_part == "train"
-        assert data.evaluation_source is data.train
-
-    def test_needs_a_share(self, tiny_data):
-        with pytest.raises(InputError, match="needs protocol.validation"):
-            tiny_data(evaluate_on="validation")
-
-    def test_a_step_left_without_evaluation_images_names_the_training_data(self, tiny_data):
-        with pytest.raises(InputError, match="no validation images"):
-            tiny_data(evaluate_on="validation", validation=0.01)
-
-
-class TestFingerprint:
-    def test_tells_images_and_evaluation_apart(self, tiny_data):
-        found = [
-            tiny_data().fingerprint,
-            tiny_data(validation=0.35).fingerprint,
-            tiny_data(evaluate_on="validation", validation=0.35).fingerprint,
-        ]
-        assert len(set(found)) == 3
-        assert tiny_data().fingerprint == found[0]
-
-
 class TestExamples:
     def test_are_the_same_each_time_and_within_the_test_images(self, tiny_data):
         first, second = (tiny_data().example_samples(2) for _ in range(2))

@@ -25,11 +25,6 @@ def test_every_value_becomes_its_label(kind):
     assert results["gt_seg_map"].dtype == np.uint8
 
 
-def test_past_class_can_be_ignored_instead():
-    results = MaskLabels()(sample([[0, 1, 2]], [0, 255, 1] + [-1] * 253))
-    assert results["gt_seg_map"].tolist() == [[0, 255, 1]]
-
-
 def test_value_that_must_not_occur_is_named_with_its_file():
     with pytest.raises(InputError, match=r"masks/a\.png.* 4, 9") as caught:
         MaskLabels()(sample([[0, 4, 9], [4, 1, 2]]))
