@@ -74,50 +74,40 @@ class TestRefused:
     def cache(self, tmp_path, monkeypatch):
         monkeypatch.setenv("VDFD_SEG_CACHE", str(tmp_path / "cache"))
 
-    def refused(self, cfg, protocol, message):
+    @pytest.mark.parametrize(
+        ("split", "changes", "message"),
+        [
+            (
+                "train",
+                {"data_root": "nowhere"},
+                "data_root 'nowhere' does.*--cfg-options",
+            ),
+            ("trian", {}, r"ann_file '.*trian\.txt' does not exist"),
+            ("train", {"data_prefix": {"img_path": "Nowhere"}}, "img_path '.*Nowhere' does not"),
+            (
+                "train",
+                {"data_prefix": {"seg_map_path": "Nowhere"}},
+                "seg_map_path '.*Nowhere'",
+            ),
+            ("train", {"type": "BaseSegDatset"}, "BaseSegDatset'. Did you mean 'BaseSegDataset'"),
+            ("train", {"type": None}, "dataset type"),
+            ("train", {"img_sufix": ".png"}, "img_sufix"),
+            ("train", {"ann_file": "t0\nt77\n"}, r"t77\.png: .*missing"),
+            ("train", {"ann_file": ""}, "lists no images"),
+        ],
+    )
+    def test_data_sets(self, tiny_dataset_cfg, tiny_protocol, tmp_path, split, changes, message):
+        cfg = {**tiny_dataset_cfg(split), **changes}
+        if "ann_file" in changes:
+            (tmp_path / "list.txt").write_text(changes["ann_file"])
+            cfg["ann_file"] = str(tmp_path / "list.txt")
         with pytest.raises(InputError, match=message):
-            open_source(cfg, protocol, progress=False)
-
-    def test_missing_data_root(self, tiny_dataset_cfg, tiny_protocol, tmp_path):
-        cfg = tiny_dataset_cfg("train", root=tmp_path / "nowhere")
-        self.refused(cfg, tiny_protocol(), "data_root '.*nowhere' does not exist.*--cfg-options")
-
-    def test_missing_list(self, tiny_dataset_cfg, tiny_protocol):
-        cfg = tiny_dataset_cfg("trian")
-        self.refused(cfg, tiny_protocol(), r"ann_file '.*trian\.txt' does not exist")
-
-    @pytest.mark.parametrize("key", ["img_path", "seg_map_path"])
-    def test_missing_folder(self, tiny_dataset_cfg, tiny_protocol, key):
-        cfg = tiny_dataset_cfg("train")
-        cfg["data_prefix"] = {**cfg["data_prefix"], key: "Nowhere"}
-        self.refused(cfg, tiny_protocol(), f"{key} '.*Nowhere' does not exist")
-
-    def test_unknown_dataset_type(self, tiny_dataset_cfg, tiny_protocol):
-        cfg = tiny_dataset_cfg("train", type="BaseSegDatset")
-        self.refused(cfg, tiny_protocol(), "BaseSegDatset'. Did you mean 'BaseSegDataset'")
-
-    def test_no_dataset_type(self, tiny_dataset_cfg, tiny_protocol):
-        cfg = tiny_dataset_cfg("train")
-        del cfg["type"]
-        self.refused(cfg, tiny_protocol(), "dataset type")
-
-    def test_unknown_dataset_argument(self, tiny_dataset_cfg, tiny_protocol):
-        cfg = tiny_dataset_cfg("train", img_sufix=".png")
-        self.refused(cfg, tiny_protocol(), "img_sufix")
-
-    def test_list_that_names_a_missing_file(self, tiny_dataset_cfg, tiny_protocol, tmp_path):
-        (tmp_path / "list.txt").write_text("t0\nt77\n")
-        cfg = tiny_dataset_cfg("train", ann_file=str(tmp_path / "list.txt"))
-        self.refused(cfg, tiny_protocol(), r"t77\.png: .*missing")
-
-    def test_empty_list(self, tiny_dataset_cfg, tiny_protocol, tmp_path):
-        (tmp_path / "list.txt").write_text("")
-        cfg = tiny_dataset_cfg("train", ann_file=str(tmp_path / "list.txt"))
-        self.refused(cfg, tiny_protocol(), "lists no images")
+            open_source(cfg, tiny_protocol(), progress=False)
 
     def test_mask_with_a_class_that_the_protocol_lacks(self, tiny_dataset_cfg, tiny_protocol):
         protocol = tiny_protocol(classes=("background", "a"), tasks=[["background", "a"]])
-        self.refused(tiny_dataset_cfg("train"), protocol, "valid ids are 0 to 1")
+        with pytest.raises(InputError, match="valid ids are 0 to 1"):
+            open_source(tiny_dataset_cfg("train"), protocol, progress=False)
 
     def test_a_step_without_training_images(self, tiny_data):
         with pytest.raises(InputError, match=r"step 2 \(d\).*no training images in '.*tiny"):

@@ -22,17 +22,16 @@ COUNTS = {"train": 10582, "val": 1449}
 _LAYOUT = VocLayout("VOCaug", "SegmentationClassAug")
 
 
-def download_voc_aug(folder: str | Path, progress: bool = True) -> None:
+def download_voc_aug(folder: str | Path) -> None:
     """Fetch the archives that ``folder`` lacks (2.0 GB and 1.4 GB), see :func:`download`."""
     for archive in (VOC, SBD):
-        download(archive.url, Path(folder) / archive.file, archive.md5, progress)
+        download(archive.url, Path(folder) / archive.file, archive.md5)
 
 
 def convert_voc_aug(
     archives: str | Path,
     target: str | Path,
     counts: Mapping[str, int] | None = COUNTS,
-    progress: bool = True,
 ) -> dict[str, int]:
     """Write the augmented set, unless it is there already.
 
@@ -48,7 +47,6 @@ def convert_voc_aug(
             classes, 255 void), ``ImageSets/Segmentation/{train,val}.txt`` (names in order), and
             ``dataset.json``, all at once: an interrupted conversion leaves the target as it was.
         counts: Numbers of images that are expected; None accepts any.
-        progress: Show progress bars on stderr where that is a terminal.
 
     Returns:
         ``train`` and ``val``: numbers of images; ``voc_masks`` and ``sbd_masks``: where their
@@ -64,7 +62,7 @@ def convert_voc_aug(
         "VOC with SBD's masks",
         lambda root: _finished(root, counts),
         _LAYOUT.description,
-        lambda root: _write(archives, root, counts, progress),
+        lambda root: _write(archives, root, counts),
     )
     found = _finished(Path(target), counts)
     assert found is not None  # just written
@@ -81,12 +79,12 @@ def _finished(root: Path, counts: Mapping[str, int] | None) -> dict[str, int] | 
     return None if wrong or _LAYOUT.counts(root, SPLITS) != listed else found
 
 
-def _write(archives: Path, root: Path, counts: Mapping[str, int] | None, progress: bool) -> None:
+def _write(archives: Path, root: Path, counts: Mapping[str, int] | None) -> None:
     _LAYOUT.create(root)
     voc, sbd = archives / VOC.file, archives / SBD.file
-    own = voc_lists(voc, progress)
+    own = voc_lists(voc)
     labelled = {*own["train"], *own["val"]}
-    other = convert_sbd(sbd, labelled, root / _LAYOUT.masks, progress)
+    other = convert_sbd(sbd, labelled, root / _LAYOUT.masks)
     split = {
         "train": sorted({*own["train"], *other["train"], *other["val"]} - {*own["val"]}),
         "val": sorted({*own["val"]}),
@@ -98,7 +96,7 @@ def _write(archives: Path, root: Path, counts: Mapping[str, int] | None, progres
             f"not {counts['train']} and {counts['val']}; fetch the official archives."
         )
     names = {*split["train"], *split["val"]}
-    copy_voc(voc, names, labelled, root / _LAYOUT.images, root / _LAYOUT.masks, progress)
+    copy_voc(voc, names, labelled, root / _LAYOUT.images, root / _LAYOUT.masks)
     for kind, folder, suffix in (
         ("image", _LAYOUT.images, "jpg"),
         ("mask", _LAYOUT.masks, "png"),
