@@ -19,7 +19,17 @@ from vdfd_seg.protocols import build_protocol
 
 FOUND = {"train": 4, "val": 1, "voc_masks": 3, "sbd_masks": 2}
 TRAIN = ["2007_000001", "2007_000003", "2008_000010", "2008_000011"]
+GOOD_MAT = fake.mat(fake.sbd_mask("2008_000010"))
 VOC_TAR, SBD_TAR = "VOCtrainval_11-May-2012.tar", "benchmark.tgz"
+
+
+def mat_without_classes():
+    file = io.BytesIO()
+    savemat(file, {"GTinst": 1})
+    return file.getvalue()
+
+
+NO_CLASSES = mat_without_classes()
 
 
 @pytest.fixture(scope="module")
@@ -123,42 +133,25 @@ class TestWrongArchives:
         (folder / SBD_TAR).write_bytes(damaged)
         refused(folder, tmp_path / "out", f"{SBD_TAR}: no archive, or a damaged or truncated one")
 
-    def test_image_or_mask_that_is_missing(self, tmp_path):
-        folder = changed(tmp_path / "1", voc={"JPEGImages/2008_000011.jpg": None})
-        refused(folder, tmp_path / "out", rf"{VOC_TAR}: 1 of 5 images .* no image .*2008_000011")
-        folder = changed(tmp_path / "2", voc={"SegmentationClass/2007_000003.png": None})
-        refused(folder, tmp_path / "out", rf"{VOC_TAR}: 1 of 5 images have no mask .*2007_000003")
-        folder = changed(tmp_path / "3", sbd={"cls/2008_000010.mat": None})
-        refused(folder, tmp_path / "out", rf"{SBD_TAR}: 1 of 5 images have no mask .*2008_000010")
-
-    def test_list_with_a_path_in_it(self, tmp_path):
-        folder = changed(tmp_path / "in", sbd={"train.txt": b"2008_000010\n../../evil\n"})
-        refused(folder, tmp_path / "out", rf"{SBD_TAR}: names '../../evil' in train.txt")
-
-    def test_colour_mask(self, tmp_path):
-        folder = changed(
-            tmp_path / "in", voc={"SegmentationClass/2007_000001.png": fake.jpeg("2007_000001")}
-        )
-        refused(folder, tmp_path / "out", r"2007_000001\.png is no palette image")
-
-    def test_mask_that_is_no_image(self, tmp_path):
-        folder = changed(tmp_path / "in", voc={"SegmentationClass/2007_000001.png": b"text"})
-        refused(folder, tmp_path / "out", r"2007_000001\.png cannot be read")
-
-    def test_mats_that_are_none(self, tmp_path):
-        file = io.BytesIO()
-        savemat(file, {"GTinst": 1})
-        good = fake.mat(fake.sbd_mask("2008_000010"))
-        mats = [b"", b"x" * 200, file.getvalue(), good[:-5], good[:100]]
-        for number, content in enumerate(mats):
-            folder = changed(tmp_path / str(number), sbd={"cls/2008_000010.mat": content})
-            refused(folder, tmp_path / "out", r"benchmark.tgz: .*2008_000010\.mat: no mask, or a")
-
-    def test_mat_with_other_classes(self, tmp_path):
-        folder = changed(
-            tmp_path / "in", sbd={"cls/2008_000010.mat": fake.mat(np.full((2, 2), 21, np.uint8))}
-        )
-        refused(folder, tmp_path / "out", "is not a mask of VOC's classes")
+    @pytest.mark.parametrize(
+        ("archive", "name", "content", "message"),
+        [
+            ("voc", "JPEGImages/2008_000011.jpg", None, f"{VOC_TAR}: 1 of 5 .* no image .*000011"),
+            ("voc", "SegmentationClass/2007_000003.png", None, f"{VOC_TAR}: 1 of 5 .* no mask"),
+            ("sbd", "cls/2008_000010.mat", None, f"{SBD_TAR}: 1 of 5 images have no mask .*000010"),
+            ("sbd", "train.txt", b"2008_000010\n../../evil\n", "names '../../evil' in train.txt"),
+            ("voc", "SegmentationClass/2007_000001.png", fake.jpeg("2007_000001"),
+             r"2007_000001\.png is no palette image"),
+            ("voc", "SegmentationClass/2007_000001.png", b"text", "000001.png cannot be read"),
+            *[("sbd", "cls/2008_000010.mat", content, f"{SBD_TAR}: .*000010.mat: no mask, or a")
+              for content in (b"", b"x" * 200, NO_CLASSES, GOOD_MAT[:-5], GOOD_MAT[:100])],
+            ("sbd", "cls/2008_000010.mat", fake.mat(np.full((2, 2), 21, np.uint8)),
+             "is not a mask of VOC's classes"),
+        ],
+    )  # fmt: skip
+    def test_a_member_that_is_missing_or_another(self, tmp_path, archive, name, content, message):
+        folder = changed(tmp_path / "in", **{archive: {name: content}})
+        refused(folder, tmp_path / "out", message)
 
 
 def test_members_cannot_leave_the_target(tmp_path):

@@ -14,7 +14,6 @@ from vdfd_seg.datasets.embedded.digit_scenes_render import digit_pool, photo_str
 from vdfd_seg.errors import InputError
 from vdfd_seg.protocols.digit_scenes import CLASSES as DIGIT_SCENES_CLASSES
 from vdfd_seg.protocols.digit_scenes import PALETTE as DIGIT_SCENES_PALETTE
-from vdfd_seg.registry import FUNCTIONS
 
 SMALL = {"num_train": 20, "num_val": 10, "size": (48, 64)}
 
@@ -148,10 +147,6 @@ def test_arguments_out_of_range(tmp_path, wrong):
     with pytest.raises(InputError, match=next(iter(wrong))):
         write(tmp_path / "set", **{**SMALL, **wrong})
     assert not (tmp_path / "set").exists()
-
-
-def test_is_found_by_name():
-    assert FUNCTIONS.get("write_digit_scenes") is write
 
 
 class TestTool:

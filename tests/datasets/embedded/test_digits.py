@@ -5,7 +5,6 @@ from sklearn.datasets import load_digits
 from vdfd_seg.datasets import read_arrays, write_arrays, write_digits
 from vdfd_seg.datasets.classification import arrays as image_arrays
 from vdfd_seg.errors import InputError
-from vdfd_seg.registry import FUNCTIONS
 
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 FILES = {f"{split}{suffix}" for split in ("train", "test") for suffix in image_arrays.SUFFIXES}
@@ -82,7 +81,3 @@ def test_arrays_of_another_data_set_are_refused(tmp_path):
     with pytest.raises(InputError, match="not the digits"):
         write_digits(tmp_path)
     assert read_arrays(tmp_path, "train").classes == ("a", "b")
-
-
-def test_is_found_by_name():
-    assert FUNCTIONS.get("write_digits") is write_digits
