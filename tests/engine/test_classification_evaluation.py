@@ -70,7 +70,7 @@ def test_processes_together_predict_what_one_does(
     whole = classification_confusions(one, data, STEP, {"batch_size": 5}, tmp_path / "one")
     shares, predicted = [], []
     for rank in (1, 0):
-        for place in (module, "vdfd_seg.datasets.classification.data"):
+        for place in (module, "vdfd_seg.datasets.data"):
             name = place if isinstance(place, str) else place.__name__
             monkeypatch.setattr(f"{name}.get_dist_info", lambda rank=rank: (rank, 2))
 

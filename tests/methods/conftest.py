@@ -7,7 +7,7 @@ import pytest
 import torch
 from mmengine.dist import get_dist_info
 
-from vdfd_seg.datasets.classification import data as classification_data
+from vdfd_seg.datasets import data as data_module
 
 
 @pytest.fixture(autouse=True)
@@ -94,7 +94,7 @@ def classification_step(tiny_classifier):
         chosen = method.select(data, step, carried)
         with pytest.MonkeyPatch.context() as patch:
             # Of several processes each reads its share in `batches`; this is the whole batch.
-            patch.setattr(classification_data, "get_dist_info", lambda: (0, 1))
+            patch.setattr(data_module, "get_dist_info", lambda: (0, 1))
             inputs, samples = next(batches(samples=chosen, size=len(chosen)))
         return SimpleNamespace(
             protocol=protocol, network=network, inputs=inputs, samples=samples, batches=batches,

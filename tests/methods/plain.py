@@ -30,7 +30,7 @@ def maps_of_both(step, teacher, outputs):
 def images_of(data, samples, mean=(0.507, 0.487, 0.441), std=(0.267, 0.256, 0.276)):
     """Each training image alone, normalised: ``(1, 3, H, W)``."""
     for sample in samples:
-        pixels = torch.tensor(data.arrays["train"].images[sample.image]).permute(2, 0, 1) / 255
+        pixels = torch.tensor(data.source("train").images[sample.image]).permute(2, 0, 1) / 255
         yield ((pixels - torch.tensor(mean)[:, None, None]) / torch.tensor(std)[:, None, None])[
             None
         ]

@@ -1,6 +1,3 @@
-import pytest
-
-from vdfd_seg.errors import InputError
 from vdfd_seg.protocols import build_protocol
 from vdfd_seg.protocols.camvid import CLASSES, SEQUENCES
 
@@ -27,11 +24,6 @@ def test_void_is_neither_learned_nor_tested():
             assert table[:12] == (*range(11), 255)
             assert set(table[12:255]) == {-1}
     assert len(protocol.palette_of_labels()) == 11
-
-
-def test_unknown_split_names_the_known_ones():
-    with pytest.raises(InputError, match="CamVid split '3-2'.*1-1"):
-        camvid(split="3-2")
 
 
 def test_some_ids_of_ones_own_domains_can_be_void():

@@ -42,9 +42,6 @@ class TestOrders:
     def test_first_of_few_are_first_of_many(self, cfg):
         assert orders(cfg, 1) == orders(cfg, 2)[:1]
 
-    def test_drawing_again_gives_the_same(self, cfg):
-        assert orders(cfg, 2) == orders(cfg, 2)
-
 
 def test_an_order_is_known_in_advance():
     """Hashes of names: no generator, version or platform enters."""

@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vdfd_seg.datasets.segmentation.index import ClassIndex
-from vdfd_seg.datasets.segmentation.selection import split_validation, test_images, train_images
+from vdfd_seg.datasets.segmentation.selection import test_images, train_images
 from vdfd_seg.datasets.segmentation.transforms import MaskLabels
 from vdfd_seg.errors import InputError
 from vdfd_seg.protocols import IGNORE_INDEX, PROTOCOLS, Protocol, build_protocol
@@ -118,7 +118,7 @@ def test_a_value_that_no_class_has_is_never_labelled(data):
 @settings(max_examples=100, **COMMON)
 @given(st.data())
 def test_steps_get_the_images_that_their_rule_says(data):
-    protocol = data.draw(protocols(validation=data.draw(st.sampled_from([0.0, 0.3]))))
+    protocol = data.draw(protocols())
     width = len(protocol.classes)
     rows = st.lists(st.integers(0, 2), min_size=width, max_size=width)
     held = data.draw(st.lists(rows, min_size=1, max_size=12))
@@ -137,9 +137,6 @@ def test_steps_get_the_images_that_their_rule_says(data):
             if protocol.setting == "disjoint":
                 wanted &= present <= own | old
             assert (image in train_images(protocol, index, step)) == wanted
-        images = train_images(protocol, index, step)
-        kept, out = split_validation(protocol, index, images)
-        assert sorted([*kept, *out]) == list(images)
         ((task, tested),) = test_images(protocol, index, step)
         assert task == 0
         assert set(tested) == {i for i, c in enumerate(held) if any(c[j] for j in own | old)}

@@ -8,7 +8,6 @@ import numpy as np
 
 from vdfd_seg.datasets.classification.data import ClassificationData
 from vdfd_seg.datasets.segmentation.data import SegmentationData
-from vdfd_seg.datasets.segmentation.source import Source
 from vdfd_seg.protocols import IGNORE_INDEX
 
 _CHUNK = 1 << 20
@@ -21,18 +20,15 @@ class AuditedFiles:
         self.data = data
         self._paths: dict[tuple, str] = {}
 
-    def _source(self, part: str) -> Source:
-        return self.data.train if part == "train" else self.data.test
-
     def identity(self, key: tuple[str, int]) -> str:
         """The file behind links; where none is known, the name."""
         if key not in self._paths:
-            dataset = self._source(key[0]).dataset
+            dataset = self.data.source(key[0]).dataset
             known = hasattr(dataset, "get_data_info")
             self._paths[key] = (
                 os.path.realpath(dataset.get_data_info(key[1])["img_path"])
                 if known
-                else self._source(key[0]).index.names[key[1]]
+                else self.data.source(key[0]).index.names[key[1]]
             )
         return self._paths[key]
 
@@ -56,7 +52,7 @@ class AuditedFiles:
         """Names of the classes of ``step`` that these images do not hold."""
         protocol = self.data.protocol
         pixels = sum(
-            (self._source(part).index.counts[[i for p, i in keys if p == part]].sum(0)
+            (self.data.source(part).index.counts[[i for p, i in keys if p == part]].sum(0)
              for part in {p for p, _ in keys}),
             np.zeros(256, np.int64),
         )  # fmt: skip
@@ -94,7 +90,7 @@ class AuditedArrays:
 
     def sha256(self, key: tuple[str, int]) -> str:
         """Hash of its content."""
-        pixels = np.ascontiguousarray(self.data.arrays[key[0]].images[key[1]])
+        pixels = np.ascontiguousarray(self.data.source(key[0]).images[key[1]])
         return hashlib.sha256(pixels.data).hexdigest()
 
     def missing(self, step: int, keys: Sequence[tuple[str, int]]) -> tuple[str, ...]:

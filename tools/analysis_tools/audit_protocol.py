@@ -65,7 +65,7 @@ def print_audit(data, found) -> None:
     protocol = data.protocol
     rule = f", domain_split={protocol.domain_split}" if protocol.domain_split else ""
     console.print(f"{protocol.dataset} {protocol.name}, {protocol.scenario}-incremental{rule}")
-    what = "pixels" if protocol.problem == "segmentation" else "images"
+    what = data.counted.split()[-1]
     columns = ["step", "task", "test images", "trained on", "share"]
     read = found.steps[0].copied is not None
     if read:

@@ -8,6 +8,7 @@ from vdfd_seg.datasets.conversion.cifar import convert_cifar100, read_cifar100_p
 from vdfd_seg.datasets.conversion.cityscapes import CityscapesTrainVal, convert_cityscapes
 from vdfd_seg.datasets.conversion.preparation import prepare_data
 from vdfd_seg.datasets.conversion.voc_aug import convert_voc_aug
+from vdfd_seg.datasets.data import ContinualData, Sample
 from vdfd_seg.datasets.embedded.digit_scenes import write_digit_scenes
 from vdfd_seg.datasets.embedded.digits import write_digits
 from vdfd_seg.datasets.sampler import DrawSampler, ViewSampler
@@ -15,7 +16,7 @@ from vdfd_seg.datasets.segmentation.crops import EvaluationCrop, RandomResizedCr
 from vdfd_seg.datasets.segmentation.data import SegmentationData
 from vdfd_seg.datasets.segmentation.index import ClassIndex, build_index
 from vdfd_seg.datasets.segmentation.source import Source, open_source
-from vdfd_seg.datasets.segmentation.task_dataset import Sample, TaskDataset
+from vdfd_seg.datasets.segmentation.task_dataset import TaskDataset
 from vdfd_seg.datasets.segmentation.transforms import BlankLabels, MaskLabels
 from vdfd_seg.utils.seeding import derived_seed
 
@@ -24,6 +25,7 @@ __all__ = [
     "CityscapesTrainVal",
     "ClassIndex",
     "ClassificationData",
+    "ContinualData",
     "DrawSampler",
     "EvaluationCrop",
     "ImageArrays",

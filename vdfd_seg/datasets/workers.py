@@ -10,7 +10,7 @@ from typing import Any
 _WAITING = 64
 
 
-def spread(function: Callable, items: Iterable[tuple]) -> Iterator[Any]:
+def map_parallel(function: Callable, items: Iterable[tuple]) -> Iterator[Any]:
     """``function(*item)`` for each item, computed by a process a core, in the items' order.
 
     Args:

@@ -159,13 +159,13 @@ def checked_adapter(
     Raises:
         InputError: For a classifier under a segmentation protocol, or the reverse.
     """
-    classifies = isinstance(network, ContinualClassifier)
-    if classifies != (protocol.problem == "classification"):
+    adapter = adapter_of(network, protocol.scenario)
+    if adapter.problem != protocol.problem:
         raise InputError(
             f"model type {type(network).__name__} is not for protocol '{protocol.name}' of "
             f"{protocol.dataset}, which is about {protocol.problem}."
         )
-    return adapter_of(network, protocol.scenario)
+    return adapter
 
 
 def finished_network(model: dict, sizes: int | Sequence[int], state: dict) -> nn.Module:

@@ -1,6 +1,7 @@
 """What two steps say differently of the same images."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -111,6 +112,10 @@ class Differences:
             more = zip(old.classes, old.palette, strict=True)
             self.palette = [*new.palette, *(c for name, c in more if name not in new.classes)]
         self.counts = count_changes(np.array([]), np.array([]), len(self.classes))
+
+    def read(self, path: str | Path) -> np.ndarray:
+        """The image of a file, as the second step reads it."""
+        return self.new.read(path)
 
     def masks(self, images: list) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Each image's labels of either step, in the order of ``classes``, and their counts."""

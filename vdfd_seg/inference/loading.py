@@ -20,6 +20,9 @@ from vdfd_seg.registry import METHODS
 from vdfd_seg.utils.checkpoint import load_step
 from vdfd_seg.utils.paths import find_checkpoints
 
+_PREDICTORS: dict[str, type[Predictor] | type[ClassPredictor]] = {
+    kind.problem: kind for kind in (Predictor, ClassPredictor)
+}
 _REGISTRIES = [METHODS, *(r for r in vars(mmseg_registry).values() if isinstance(r, Registry))]
 
 
@@ -50,8 +53,8 @@ def load_predictor(
     import_modules(saved, checkpoint)
     meta = saved["meta"]
     sizes = head_sizes(saved)
-    classifies = meta.get("problem", "segmentation") == "classification"
-    if task is not None and not classifies:
+    kind = _PREDICTORS[meta.get("problem", "segmentation")]
+    if task is not None and kind is Predictor:
         raise InputError(
             f"checkpoint '{checkpoint}' segments; a task can only be given to a classifier's."
         )
@@ -62,9 +65,7 @@ def load_predictor(
     network = finished_network(meta["model"], sizes, saved["state_dict"])
     adapter = adapter_of(network, "class" if task is None else "task")
     learner = ContinualLearner(network, _method(saved), adapter).eval()
-    if classifies:
-        return ClassPredictor(learner, meta, task)
-    return Predictor(learner, meta)
+    return kind(learner, meta) if task is None else ClassPredictor(learner, meta, task)
 
 
 def import_modules(saved: dict, checkpoint: str | Path) -> None:
@@ -119,11 +120,10 @@ def _types(value) -> set[str]:
 def head_sizes(saved: dict) -> list[int]:
     """Number of classes of each head of a checkpoint's network; a segmentor counts as one head."""
     meta, state = saved["meta"], saved["state_dict"]
-    if meta.get("problem", "segmentation") != "classification":
-        return [len(meta["dataset_meta"]["classes"])]
+    heads = sum(name.startswith("heads.") for name in state)
     rows = ROTATIONS if meta["model"].get("rotations") else 1
-    heads = [name for name in state if name.startswith("heads.")]
-    return [len(state[f"heads.{task}.weight"]) // rows for task in range(len(heads))]
+    sizes = [len(state[f"heads.{task}.weight"]) // rows for task in range(heads)]
+    return sizes or [len(meta["dataset_meta"]["classes"])]
 
 
 def predicts_otherwise(saved: dict) -> bool:

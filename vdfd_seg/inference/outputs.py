@@ -20,9 +20,9 @@ from vdfd_seg.inference.masks import Predictor
 from vdfd_seg.inference.video import VideoReader, VideoWriter, is_video
 from vdfd_seg.utils.files import atomic_write_image, atomic_write_text
 
-# Images (name, pixels) to (name, picture, mask or None).
 _LONGEST_NAME = 255  # Bytes, on all usual file systems.
 
+# Images (name, pixels) to (name, picture, mask or None).
 Draw = Callable[[list], Iterator[tuple[str, np.ndarray, np.ndarray | None]]]
 
 
@@ -138,9 +138,12 @@ def _write_video(source, predict, out, draw, size, masks):
 
 
 def _targets(source, out, masks):
-    """Where each image's picture and mask go."""
+    """Where each image's picture and mask go: its name without the suffix, where that is unique."""
     targets = {}
-    for path, name in target_names(source.paths, source.base).items():
+    stems = Counter(path.with_suffix("") for path in source.paths)
+    for path in source.paths:
+        name = path.with_suffix("") if stems[path.with_suffix("")] == 1 else path
+        name = name.relative_to(source.base)
         targets[path] = (out / f"{name}.png", out / f"{name}_mask.png")
     pictures = {picture for picture, _ in targets.values()}
     for path, (_, labels) in targets.items():
@@ -209,18 +212,15 @@ def classified(source: Source, predict: ClassPredictor | Differences, size: int)
     Returns:
         [image, class, score] of every image, or [image, class A, score A, class B, score B].
     """
-    read = predict.new.read if isinstance(predict, Differences) else predict.read
     rows = []
-    for batch in source.batches(read, size, "classifying"):
+    for batch in source.batches(predict.read, size, "classifying"):
         images = [image for _, image in batch]
-        found: list[tuple] = (
-            predict.predictions(images)
-            if isinstance(predict, Differences)
-            else [(each,) for each in predict(images)]
-        )
+        if isinstance(predict, Differences):
+            found = predict.predictions(images)
+        else:
+            found = [(each,) for each in predict(images)]
         for (name, _), each in zip(batch, found, strict=True):
-            said = [cell for one in each for cell in (one.name, f"{one.score:.4f}")]
-            rows.append([name, *said])
+            rows.append([name, *(c for one in each for c in (one.name, f"{one.score:.4f}"))])
     return rows
 
 
@@ -233,15 +233,6 @@ def write_rows(path: Path, head: list[str], rows: Iterable[list], base: Path) ->
         name = name.relative_to(base).as_posix() if isinstance(name, Path) else name
         lines.writerow([name, *cells])
     atomic_write_text(path, text.getvalue())
-
-
-def target_names(paths: list[Path], base: Path) -> dict[Path, Path]:
-    """A name for each image below ``base``: its own without the suffix, where that is unique."""
-    stems = Counter(path.with_suffix("") for path in paths)
-    return {
-        path: (path.with_suffix("") if stems[path.with_suffix("")] == 1 else path).relative_to(base)
-        for path in paths
-    }
 
 
 def _refuse_overwriting(images: Iterable[Path], targets: Iterable[Path]) -> None:

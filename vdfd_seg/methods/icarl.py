@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vdfd_seg.datasets.segmentation.task_dataset import Sample
+from vdfd_seg.datasets.data import Sample
 from vdfd_seg.errors import InputError
 from vdfd_seg.methods.common.context import TaskContext
 from vdfd_seg.methods.common.features import features_of

@@ -1,6 +1,6 @@
 """CIFAR-100, task- and class-incremental."""
 
-from vdfd_seg.protocols.classification import classification
+from vdfd_seg.protocols.builders import classification
 from vdfd_seg.protocols.protocol import Protocol
 
 CLASSES = (

@@ -1,10 +1,7 @@
 """Cityscapes, domain-incremental: one city after another."""
 
-from collections.abc import Sequence
-
-from vdfd_seg.errors import unknown_name
-from vdfd_seg.protocols.protocol import Protocol, Task
-from vdfd_seg.protocols.splits import groups, ordered, parse_split, task_name
+from vdfd_seg.protocols.builders import domain_incremental
+from vdfd_seg.protocols.protocol import Protocol
 
 CLASSES = (
     "road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign",
@@ -29,34 +26,7 @@ CITIES = (
 SPLITS = ("offline", "11-5", "11-1", "1-1")
 
 
-def domain_incremental(name, dataset, classes, parts, palette=(), void=(), **rules) -> Protocol:
-    """A domain-incremental protocol: the same classes, new domains at each step.
-
-    Args:
-        name: The protocol's name.
-        dataset: The data set's name.
-        classes: The class names in mask order.
-        parts: For each task, the names of its domains.
-        palette: One RGB colour a class, those of ``void`` included.
-        void: Names of the ids that follow in the masks and are never learned nor tested.
-        **rules: Further fields of :class:`Protocol`.
-    """
-    tasks = [Task(task_name(part), (), tuple(part)) for part in parts]
-    tasks[0] = Task(tasks[0].name, tuple(classes), tasks[0].domains)
-    return Protocol(
-        name=name,
-        dataset=dataset,
-        scenario="domain",
-        classes=(*classes, *void),
-        tasks=tuple(tasks),
-        background=None,
-        setting=None,
-        palette=tuple(palette),
-        **{"unseen": "ignore", **rules},
-    )
-
-
-def cityscapes(split: str, order: Sequence[str] | None = None, **rules) -> Protocol:
+def cityscapes(split: str, **rules) -> Protocol:
     """Cityscapes over 21 cities: ``11-5`` (3 tasks), ``11-1`` (11) or ``1-1`` (21).
 
     The images of the official training and validation sets together are divided
@@ -64,15 +34,12 @@ def cityscapes(split: str, order: Sequence[str] | None = None, **rules) -> Proto
 
     Args:
         split: One of :data:`SPLITS`.
-        order: The cities in the order they are learned; default PLOP's.
-        **rules: Further fields of :class:`~vdfd_seg.protocols.Protocol`.
+        **rules: ``order`` (of the cities; default PLOP's) and further fields of
+            :class:`~vdfd_seg.protocols.Protocol`.
 
     Raises:
         InputError: For an unknown split, or an order that is no permutation of the cities.
     """
-    if split not in SPLITS:
-        raise unknown_name("Cityscapes split", split, SPLITS)
-    cities = ordered(CITIES, order, split, "city of Cityscapes")
-    parts = groups(cities, *parse_split(split, len(CITIES)))
-    rules = {"domain_split": "clean", **rules}
-    return domain_incremental(split, "Cityscapes", CLASSES, parts, PALETTE, **rules)
+    return domain_incremental(
+        "Cityscapes", CLASSES, CITIES, "city", split, SPLITS, PALETTE, **rules
+    )

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from vdfd_seg.errors import InputError
+from vdfd_seg.protocols.builders import task_name
 from vdfd_seg.protocols.protocol import Protocol, Task
-from vdfd_seg.protocols.splits import task_name
 
 
 def custom(

@@ -1,12 +1,11 @@
 """DigitScenes, the embedded data set: its classes and class-incremental protocols."""
 
+from vdfd_seg.protocols.builders import class_incremental
 from vdfd_seg.protocols.protocol import Protocol
-from vdfd_seg.protocols.voc import class_incremental
 
 CLASSES = (
     "background", "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine",
 )  # fmt: skip
-
 
 PALETTE = (
     (0, 0, 0), (230, 25, 75), (60, 180, 75), (255, 225, 25), (0, 130, 200), (245, 130, 48),
@@ -16,4 +15,4 @@ PALETTE = (
 
 def digit_scenes(split: str = "4-3", **rules) -> Protocol:
     """Ten digits as classes; ``split`` is any ``X-Y`` that fits ten, default ``4-3``."""
-    return class_incremental(split, "DigitScenes", CLASSES, split, PALETTE, **rules)
+    return class_incremental("DigitScenes", CLASSES, split, PALETTE, **rules)

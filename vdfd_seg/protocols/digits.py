@@ -1,6 +1,6 @@
 """The scanned digits that scikit-learn ships, task- and class-incremental."""
 
-from vdfd_seg.protocols.classification import classification
+from vdfd_seg.protocols.builders import classification
 from vdfd_seg.protocols.protocol import Protocol
 
 CLASSES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections import Counter
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Literal, NoReturn
 
 from vdfd_seg.errors import InputError
 
@@ -97,31 +97,30 @@ class Protocol:
     def __post_init__(self):
         self._check_rules()
         if not self.classes:
-            raise InputError(f"protocol '{self.name}': has no classes; list those of the masks.")
+            self._refuse("has no classes; list those of the masks.")
         if not self.tasks:
-            raise InputError(f"protocol '{self.name}': has no tasks; list at least one.")
+            self._refuse("has no tasks; list at least one.")
         self._check_classes()
         self._check_names("class", self.classes, [t.classes for t in self.tasks])
-        if self.scenario != "domain":
-            for task in self.tasks:
-                if not task.classes:
-                    raise InputError(f"protocol '{self.name}': task '{task.name}' has no classes.")
-        else:
+        part = "domains" if self.scenario == "domain" else "classes"
+        for number, task in enumerate(self.tasks):
+            if not getattr(task, part):
+                self._refuse(f"task '{task.name}' has no {part}.")
+            if part == "domains" and number and task.classes:
+                self._refuse(
+                    f"task '{task.name}' introduces classes; with scenario='domain' every class "
+                    f"belongs to the first task."
+                )
+        if part == "domains":
             self._check_names("domain", None, [t.domains for t in self.tasks])
-            for task in self.tasks:
-                if not task.domains:
-                    raise InputError(f"protocol '{self.name}': task '{task.name}' has no domains.")
-            for task in self.tasks[1:]:
-                if task.classes:
-                    raise InputError(
-                        f"protocol '{self.name}': task '{task.name}' introduces classes; with "
-                        f"scenario='domain' every class belongs to the first task."
-                    )
         if self.background is not None and self.tasks[0].classes[:1] != (self.background,):
-            raise InputError(
-                f"protocol '{self.name}': the background class '{self.background}' must be "
-                f"the first class of the first task; set background=None if there is none."
+            self._refuse(
+                f"the background class '{self.background}' must be the first class of the first "
+                f"task; set background=None if there is none."
             )
+
+    def _refuse(self, message: str) -> NoReturn:
+        raise InputError(f"protocol '{self.name}': {message}")
 
     def _check_rules(self):
         choices = [("problem", PROBLEMS), ("scenario", SCENARIOS), ("unseen", UNSEEN_RULES),
@@ -132,62 +131,49 @@ class Protocol:
             choices.append(("domain_split", DOMAIN_SPLITS))
         for key, valid in choices:
             if getattr(self, key) not in valid:
-                raise InputError(
-                    f"protocol '{self.name}': {key}={getattr(self, key)!r} is not one of {valid}."
-                )
+                self._refuse(f"{key}={getattr(self, key)!r} is not one of {valid}.")
         for key in ("validation", "test_share"):
             if not 0 <= getattr(self, key) < 1:
-                raise InputError(f"protocol '{self.name}': {key} must be in [0, 1).")
+                self._refuse(f"{key} must be in [0, 1).")
         allowed = {"segmentation": ("class", "domain"), "classification": ("class", "task")}
         if self.scenario not in allowed[self.problem]:
-            raise InputError(
-                f"protocol '{self.name}': scenario='{self.scenario}' is not for {self.problem}; "
-                f"use one of {allowed[self.problem]}."
+            self._refuse(
+                f"scenario='{self.scenario}' is not for {self.problem}; use one of "
+                f"{allowed[self.problem]}."
             )
         if self.unseen == "background" and self.background is None and self.scenario == "class":
-            raise InputError(
-                f"protocol '{self.name}': unseen='background' needs a background class; "
-                f"use unseen='ignore'."
-            )
+            self._refuse("unseen='background' needs a background class; use unseen='ignore'.")
 
     def _check_classes(self):
         for name in self.classes:
             if not (isinstance(name, str) and name and name.isprintable() and name == name.strip()):
-                raise InputError(
-                    f"protocol '{self.name}': the class name {name!r} must be text in one line, "
-                    f"with no blanks around it."
+                self._refuse(
+                    f"the class name {name!r} must be text in one line, with no blanks around it."
                 )
         repeated = [name for name, count in Counter(self.classes).items() if count > 1]
         if repeated:
-            raise InputError(
-                f"protocol '{self.name}': the class '{repeated[0]}' is in classes twice; a class "
-                f"has one id in the masks."
+            self._refuse(
+                f"the class '{repeated[0]}' is in classes twice; a class has one id in the masks."
             )
         if len(self.classes) > IGNORE_INDEX:
-            raise InputError(
-                f"protocol '{self.name}': {len(self.classes)} classes; masks of one byte hold "
-                f"{IGNORE_INDEX} at most."
+            self._refuse(
+                f"{len(self.classes)} classes; masks of one byte hold {IGNORE_INDEX} at most."
             )
         if self.palette and len(self.palette) != len(self.classes):
-            raise InputError(
-                f"protocol '{self.name}': the palette has {len(self.palette)} colours for "
-                f"{len(self.classes)} classes; give one for each."
+            self._refuse(
+                f"the palette has {len(self.palette)} colours for {len(self.classes)} classes; "
+                f"give one for each."
             )
 
     def _check_names(self, kind, known, groups):
         counts = Counter(name for group in groups for name in group)
-        repeated = [name for name, count in counts.items() if count > 1]
-        if repeated:
-            raise InputError(
-                f"protocol '{self.name}': {kind} '{repeated[0]}' is named more than once; "
-                f"each {kind} belongs to one task."
-            )
-        unknown = [name for name in counts if known is not None and name not in known]
-        if unknown:
-            raise InputError(
-                f"protocol '{self.name}': {kind} '{unknown[0]}' is not one of the data set's: "
-                f"{', '.join(known)}."
-            )
+        for name, count in counts.items():
+            if count > 1:
+                self._refuse(
+                    f"{kind} '{name}' is named more than once; each {kind} belongs to one task."
+                )
+            if known is not None and name not in known:
+                self._refuse(f"{kind} '{name}' is not one of the data set's: {', '.join(known)}.")
 
     @property
     def hides(self) -> bool:
@@ -201,7 +187,7 @@ class Protocol:
 
     def num_classes(self, step: int) -> int:
         """Number of classes the network tells apart after ``step``."""
-        return sum(len(task.classes) for task in self.tasks[: step + 1])
+        return sum(self.task_sizes(step))
 
     def task_sizes(self, step: int) -> list[int]:
         """Number of classes that each task up to ``step`` introduces."""
@@ -251,8 +237,7 @@ class Protocol:
         """
         table = [UNKNOWN] * 256
         fill = 0 if rest == "background" and self.background is not None else IGNORE_INDEX
-        for mask_id in range(len(self.classes)):
-            table[mask_id] = fill
+        table[: len(self.classes)] = [fill] * len(self.classes)
         for label in visible:
             table[self.classes.index(self.label_names[label])] = label
         if self.background is not None and self.background in self.classes:

@@ -1,10 +1,8 @@
 """Pascal VOC 2012 class-incremental protocols."""
 
-from collections.abc import Sequence
-
 from vdfd_seg.errors import unknown_name
-from vdfd_seg.protocols.protocol import Protocol, Task
-from vdfd_seg.protocols.splits import groups, ordered, parse_split, task_name
+from vdfd_seg.protocols.builders import class_incremental
+from vdfd_seg.protocols.protocol import Protocol
 
 CLASSES = (
     "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair",
@@ -33,49 +31,6 @@ ALIASES = {"11-5": "10-5", "11-1": "10-1", "15-5s": "15-1", "10-5-5": "10-5"}
 """Other names of the same splits: counting the background (11-5, 11-1), and MiB's code."""
 
 
-def class_incremental(
-    name: str,
-    dataset: str,
-    classes: Sequence[str],
-    split: str,
-    palette=(),
-    order: Sequence[str] | None = None,
-    **rules,
-) -> Protocol:
-    """A class-incremental protocol named ``X-Y``, counting foreground classes.
-
-    The background, ``classes[0]``, joins the first task.
-
-    Args:
-        name: The protocol's name.
-        dataset: The data set's name.
-        classes: All class names in mask order, the background first.
-        split: ``"X-Y"`` or ``"offline"``.
-        palette: One RGB colour a class.
-        order: The foreground classes in the order they are learned; default
-            the data set's own.
-        **rules: Further fields of :class:`Protocol`.
-
-    Raises:
-        InputError: When the split does not fit or the order is no permutation.
-    """
-    background, *foreground = classes
-    foreground = ordered(foreground, order, name, f"foreground class of {dataset}")
-    parts = groups(foreground, *parse_split(split, len(foreground)))
-    tasks = [Task(task_name(part), part) for part in parts]
-    tasks[0] = Task(tasks[0].name, (background, *parts[0]))
-    return Protocol(
-        name=name,
-        dataset=dataset,
-        scenario="class",
-        classes=tuple(classes),
-        tasks=tuple(tasks),
-        background=background,
-        palette=tuple(palette),
-        **rules,
-    )
-
-
 def voc(split: str, **rules) -> Protocol:
     """Pascal VOC 2012, split ``X-Y`` counting foreground classes as the literature does.
 
@@ -93,4 +48,4 @@ def voc(split: str, **rules) -> Protocol:
     name = ALIASES.get(split, split)
     if name not in SPLITS:
         raise unknown_name("VOC split", split, [*SPLITS, *ALIASES])
-    return class_incremental(name, "VOC", CLASSES, name, PALETTE, **rules)
+    return class_incremental("VOC", CLASSES, name, PALETTE, **rules)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from vdfd_seg.datasets import ClassificationData, Sample
-from vdfd_seg.datasets.classification import data as module
+from vdfd_seg.datasets import data as module
 from vdfd_seg.errors import InputError
 from vdfd_seg.protocols import build_protocol
 from vdfd_seg.protocols.digits import CLASSES
@@ -20,7 +20,7 @@ def images_of(samples):
 
 
 def name_of(data, part, image):
-    return CLASSES[data.arrays[part].labels[image]]
+    return CLASSES[data.source(part).labels[image]]
 
 
 def test_labels_follow_the_order_in_which_classes_are_learned(tiny_classification):
@@ -51,7 +51,7 @@ def test_tests_and_joint_training_cover_every_class_seen(tiny_classification):
             ("train", data.cumulative_samples(step)),
             ("test", data.test_samples(step)),
         ):
-            number = len(data.arrays[part])
+            number = len(data.source(part))
             expected = [i for i in range(number) if name_of(data, part, i) in seen]
             assert images_of(samples) == expected
             for sample in samples:
@@ -64,20 +64,6 @@ def test_bytes_of_images_and_labels(tiny_classification):
 
 
 class TestValidation:
-    def test_images_held_out_are_in_no_training_set(self, tiny_classification):
-        data = tiny_classification("class", "validation", each=12, validation=0.3)
-        out = [set(data.validation_images(step).tolist()) for step in range(3)]
-        assert sum(map(len, out)) == pytest.approx(0.3 * 72, abs=9)
-        for step in range(3):
-            own = set(images_of(data.train_samples(step)))
-            assert not own & out[step]
-            labels = np.isin(data.labels["train"], data.protocol.task_labels(step))
-            assert own | out[step] == set(np.flatnonzero(labels).tolist())
-            assert not set(images_of(data.cumulative_samples(2))) & out[step]
-            # What such a run is evaluated on.
-            assert set(images_of(data.test_samples(step))) == set().union(*out[: step + 1])
-        assert data.evaluate_on_part == "train"
-
     def test_the_choice_depends_on_the_image_alone(self, tiny_classification):
         settings = {"validation": 0.3, "num_classes": 10, "tasks": 1}
         plain, other = (
@@ -89,11 +75,6 @@ class TestValidation:
         more = tiny_classification(each=24, **settings).validation_images(0).tolist()
         assert {i for i in more if i < 120} == chosen
 
-    def test_tests_are_as_without(self, tiny_classification):
-        data = tiny_classification(each=12, validation=0.3)
-        assert data.test_samples(2) == tiny_classification(each=12).test_samples(2)
-        assert data.evaluate_on_part == "test"
-
 
 class TestLoader:
     def batches(self, data, count, start=0, size=5):
@@ -104,7 +85,7 @@ class TestLoader:
         data = tiny_classification()
         # Eight batches of five are five passes over eight images.
         found = torch.cat([batch["inputs"] for batch in self.batches(data, 8)])
-        own = data.arrays["train"].images[images_of(data.train_samples(0))]
+        own = data.source("train").images[images_of(data.train_samples(0))]
         expected = sorted(image.transpose(2, 0, 1).tobytes() for image in own)
         assert len(set(expected)) == 8
         orders = []
@@ -115,7 +96,7 @@ class TestLoader:
 
     def test_images_come_with_their_labels(self, tiny_classification):
         data = tiny_classification(order=ORDER)
-        arrays = data.arrays["train"]
+        arrays = data.source("train")
         place = {image.tobytes(): i for i, image in enumerate(arrays.images)}
         for batch in self.batches(data, 3):
             samples = batch["data_samples"]
@@ -147,7 +128,7 @@ class TestPass:
         samples = data.test_samples(1)
         batches = list(data.pass_over("test", samples, {"batch_size": size}))
         found = torch.cat([batch["inputs"] for batch in batches]).permute(0, 2, 3, 1)
-        assert np.array_equal(found, data.arrays["test"].images[images_of(samples)])
+        assert np.array_equal(found, data.source("test").images[images_of(samples)])
         labels = torch.cat([batch["data_samples"].labels for batch in batches])
         assert labels.tolist() == data.labels["test"][images_of(samples)].tolist()
         assert all(batch["data_samples"].random is None for batch in batches)
@@ -164,18 +145,6 @@ class TestPass:
         assert shares == [expected[rank::3] for rank in range(3)]
 
 
-def test_fingerprints_tell_images_and_evaluation_apart(tiny_classification):
-    datas = [
-        tiny_classification(),
-        tiny_classification("class"),
-        tiny_classification(each=5),
-        tiny_classification(validation=0.3),
-        tiny_classification(evaluate_on="validation", validation=0.3),
-    ]
-    assert len({data.fingerprint for data in datas}) == 5
-    assert tiny_classification().fingerprint == datas[0].fingerprint
-
-
 class TestErrors:
     def test_images_of_other_classes(self, tiny_arrays):
         protocol = build_protocol({"type": "Digits"})
@@ -186,14 +155,6 @@ class TestErrors:
                 ClassificationData(protocol, train, test)
             with pytest.raises(InputError, match=message):
                 ClassificationData(protocol, test, train)
-
-    def test_validation_without_a_share(self, tiny_classification):
-        with pytest.raises(InputError, match="needs protocol.validation"):
-            tiny_classification(evaluate_on="validation")
-
-    def test_an_unknown_part(self, tiny_classification):
-        with pytest.raises(InputError, match="unknown evaluate_on 'tests'. Did you mean 'test'"):
-            tiny_classification(evaluate_on="tests")
 
     @pytest.mark.parametrize("part", ["training", "test"])
     def test_a_step_without_images(self, tiny_arrays, part):

@@ -121,30 +121,6 @@ class TestDataset:
         with pytest.raises(InputError, match=r"holds no image train/CITY"):
             opened(tmp_path, "1-1")
 
-    @pytest.mark.parametrize("split", ["11-5", "11-1", "1-1", "offline"])
-    @pytest.mark.parametrize("domain_split", ["clean", "published"])
-    def test_steps_read_the_images_of_the_definition(
-        self, root, split, domain_split, registered_modules
-    ):
-        data = opened(root, "11-5", split=split, domain_split=domain_split)[1]
-        tasks = [task.domains for task in data.protocol.tasks]
-        names = fake.names(SIZES)
-
-        def parts(cities):
-            """As in PLOP's code: a list of positions, shuffled and cut."""
-            images = [i for i, name in enumerate(names) if name.split("/")[1] in cities]
-            np.random.RandomState(1).shuffle(images)
-            return images[: int(0.8 * len(images))], images[int(0.8 * len(images)) :]
-
-        for step in range(len(tasks)):
-            assert data.train_images(step).tolist() == sorted(parts(tasks[step])[0])
-            tested = [sample.image for sample in data.test_samples(step)]
-            if domain_split == "clean":
-                expected = {i for task in tasks[: step + 1] for i in parts(task)[1]}
-            else:
-                expected = parts([city for task in tasks[: step + 1] for city in task])[1]
-            assert len(tested) == len(expected) and set(tested) == set(expected)
-
     def test_samples_of_both_pipelines(self, root, registered_modules):
         settings, data = opened(root, "11-5")
         name = data.train.index.names[0].removesuffix("_leftImg8bit")

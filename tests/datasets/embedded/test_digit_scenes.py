@@ -1,7 +1,6 @@
 import hashlib
 import json
 import shutil
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -15,7 +14,6 @@ from vdfd_seg.datasets.embedded.digit_scenes_render import digit_pool, photo_str
 from vdfd_seg.errors import InputError
 from vdfd_seg.protocols.digit_scenes import CLASSES as DIGIT_SCENES_CLASSES
 from vdfd_seg.protocols.digit_scenes import PALETTE as DIGIT_SCENES_PALETTE
-from vdfd_seg.registry import FUNCTIONS
 
 SMALL = {"num_train": 20, "num_val": 10, "size": (48, 64)}
 
@@ -129,12 +127,6 @@ def test_splits_share_no_part_of_a_photograph(photo):
     assert min(len(part) for part in columns.values()) > 100
 
 
-def test_finished_set_is_left_alone(copy):
-    before = {path: path.stat().st_mtime_ns for path in copy.rglob("*")}
-    assert write(copy, **SMALL) == copy
-    assert {path: path.stat().st_mtime_ns for path in copy.rglob("*")} == before
-
-
 @pytest.mark.parametrize("lost", ["JPEGImages/val_00003.jpg", "SegmentationClass/train_00001.png"])
 def test_incomplete_set_is_written_again(copy, written, lost):
     (copy / lost).unlink()
@@ -148,46 +140,6 @@ def test_set_with_other_parameters_is_replaced(copy, tmp_path):
     assert not list(tmp_path.glob("*.partial")) + list(tmp_path.glob("*.outdated"))
 
 
-def test_interrupted_write_leaves_nothing_half_done(written, tmp_path, monkeypatch):
-    root = tmp_path / "set"
-    with monkeypatch.context() as patch:
-        calls = iter(range(7))
-
-        def interrupted(*args):
-            if next(calls) == 6:
-                raise KeyboardInterrupt
-            return render_scene(*args)
-
-        patch.setattr("vdfd_seg.datasets.embedded.digit_scenes.render_scene", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            write(root, **SMALL)
-    assert not root.exists()
-    write(root, **SMALL)
-    assert content(root) == content(written)
-    assert not list(tmp_path.glob(".*.partial"))
-
-
-def test_foreign_folder_is_refused_and_left_alone(tmp_path):
-    (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(InputError, match="not DigitScenes") as caught:
-        write(tmp_path, **SMALL)
-    assert str(tmp_path) in str(caught.value)
-    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
-
-
-def test_empty_folder_is_used(tmp_path):
-    root = tmp_path / "empty"
-    root.mkdir()
-    write(root, num_train=1, num_val=1, size=(48, 48))
-    assert (root / "dataset.json").is_file()
-
-
-def test_place_that_cannot_be_written_is_named(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="cannot be written"):
-        write(tmp_path / "file" / "set", **SMALL)
-
-
 @pytest.mark.parametrize(
     "wrong", [{"num_train": 0}, {"num_val": 0}, {"size": (96,)}, {"size": (8, 96)}, {"seed": -1}]
 )
@@ -195,20 +147,6 @@ def test_arguments_out_of_range(tmp_path, wrong):
     with pytest.raises(InputError, match=next(iter(wrong))):
         write(tmp_path / "set", **{**SMALL, **wrong})
     assert not (tmp_path / "set").exists()
-
-
-def test_two_writers_may_start_at_once(written, tmp_path):
-    # Threads stand for processes, which take seconds to start: the lock is on a file,
-    # and each call opens it anew.
-    root = tmp_path / "shared"
-    with ThreadPoolExecutor(2) as executor:
-        calls = [executor.submit(write, root, **SMALL) for _ in range(2)]
-        assert [call.result() for call in calls] == [root, root]
-    assert content(root) == content(written)
-
-
-def test_is_found_by_name():
-    assert FUNCTIONS.get("write_digit_scenes") is write
 
 
 class TestTool:

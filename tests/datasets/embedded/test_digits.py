@@ -1,6 +1,3 @@
-import os
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
@@ -8,7 +5,6 @@ from sklearn.datasets import load_digits
 from vdfd_seg.datasets import read_arrays, write_arrays, write_digits
 from vdfd_seg.datasets.classification import arrays as image_arrays
 from vdfd_seg.errors import InputError
-from vdfd_seg.registry import FUNCTIONS
 
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 FILES = {f"{split}{suffix}" for split in ("train", "test") for suffix in image_arrays.SUFFIXES}
@@ -80,56 +76,8 @@ def test_damaged_set_is_written_again(root):
     assert digests(root) == before
 
 
-@pytest.mark.parametrize("finished", range(len(FILES)))
-def test_interrupted_write_is_redone(root, tmp_path, monkeypatch, finished):
-    started, replace, files = tmp_path / "started", os.replace, iter(range(len(FILES)))
-
-    def interrupted(*paths):
-        if next(files) == finished:
-            raise KeyboardInterrupt
-        replace(*paths)
-
-    with monkeypatch.context() as patch:
-        patch.setattr("vdfd_seg.utils.files.os.replace", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            write_digits(started)
-    assert len(list(started.iterdir())) == finished
-    (started / ".train_images.npy.killed").write_bytes(b"half")
-    assert digests(write_digits(started)) == digests(root)
-
-
-def test_two_writers_may_start_at_once(root, tmp_path):
-    # Threads stand for processes, which take seconds to start: the lock is on a file,
-    # and each call opens it anew.
-    shared = tmp_path / "at_once"
-    with ThreadPoolExecutor(4) as executor:
-        calls = [executor.submit(write_digits, shared) for _ in range(4)]
-        assert [call.result() for call in calls] == [shared] * 4
-    assert digests(shared) == digests(root)
-    assert {path.name for path in shared.iterdir()} == FILES
-
-
-def test_foreign_folder_is_refused_and_left_alone(tmp_path):
-    (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(InputError, match="not the digits") as caught:
-        write_digits(tmp_path)
-    assert str(tmp_path) in str(caught.value)
-    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
-
-
 def test_arrays_of_another_data_set_are_refused(tmp_path):
     write_arrays(tmp_path, "train", np.zeros((2, 4, 4, 3), np.uint8), np.array([0, 1]), ("a", "b"))
     with pytest.raises(InputError, match="not the digits"):
         write_digits(tmp_path)
     assert read_arrays(tmp_path, "train").classes == ("a", "b")
-
-
-def test_place_that_cannot_be_written_is_named(tmp_path):
-    (tmp_path / "file").write_text("")
-    for root in (tmp_path / "file", tmp_path / "file/digits"):
-        with pytest.raises(InputError, match="not the digits|cannot be written"):
-            write_digits(root)
-
-
-def test_is_found_by_name():
-    assert FUNCTIONS.get("write_digits") is write_digits

@@ -52,42 +52,6 @@ class TestSteps:
         assert meta["palette"] == [[i] * 3 for i in range(4)]
 
 
-class TestValidation:
-    def test_held_out_images_are_never_trained_on_and_are_evaluated(self, tiny_data):
-        data = tiny_data(evaluate_on="validation", validation=0.35)
-        held = set()
-        for step in range(3):
-            trained = set(data.train_images(step))
-            out = set(data.validation_images(step))
-            held |= out
-            assert trained | out == {s.image for s in tiny_data().train_samples(step)}
-            assert {s.image for s in data.test_samples(step)} == held
-        every = {s.image for s in data.cumulative_samples(2)}
-        assert held
-        assert not every & held
-        assert data.evaluate_on_part == "train"
-        assert data.evaluation_source is data.train
-
-    def test_needs_a_share(self, tiny_data):
-        with pytest.raises(InputError, match="needs protocol.validation"):
-            tiny_data(evaluate_on="validation")
-
-    def test_a_step_left_without_evaluation_images_names_the_training_data(self, tiny_data):
-        with pytest.raises(InputError, match="no validation images"):
-            tiny_data(evaluate_on="validation", validation=0.01)
-
-
-class TestFingerprint:
-    def test_tells_images_and_evaluation_apart(self, tiny_data):
-        found = [
-            tiny_data().fingerprint,
-            tiny_data(validation=0.35).fingerprint,
-            tiny_data(evaluate_on="validation", validation=0.35).fingerprint,
-        ]
-        assert len(set(found)) == 3
-        assert tiny_data().fingerprint == found[0]
-
-
 class TestExamples:
     def test_are_the_same_each_time_and_within_the_test_images(self, tiny_data):
         first, second = (tiny_data().example_samples(2) for _ in range(2))
@@ -110,50 +74,40 @@ class TestRefused:
     def cache(self, tmp_path, monkeypatch):
         monkeypatch.setenv("VDFD_SEG_CACHE", str(tmp_path / "cache"))
 
-    def refused(self, cfg, protocol, message):
+    @pytest.mark.parametrize(
+        ("split", "changes", "message"),
+        [
+            (
+                "train",
+                {"data_root": "nowhere"},
+                "data_root 'nowhere' does.*--cfg-options",
+            ),
+            ("trian", {}, r"ann_file '.*trian\.txt' does not exist"),
+            ("train", {"data_prefix": {"img_path": "Nowhere"}}, "img_path '.*Nowhere' does not"),
+            (
+                "train",
+                {"data_prefix": {"seg_map_path": "Nowhere"}},
+                "seg_map_path '.*Nowhere'",
+            ),
+            ("train", {"type": "BaseSegDatset"}, "BaseSegDatset'. Did you mean 'BaseSegDataset'"),
+            ("train", {"type": None}, "dataset type"),
+            ("train", {"img_sufix": ".png"}, "img_sufix"),
+            ("train", {"ann_file": "t0\nt77\n"}, r"t77\.png: .*missing"),
+            ("train", {"ann_file": ""}, "lists no images"),
+        ],
+    )
+    def test_data_sets(self, tiny_dataset_cfg, tiny_protocol, tmp_path, split, changes, message):
+        cfg = {**tiny_dataset_cfg(split), **changes}
+        if "ann_file" in changes:
+            (tmp_path / "list.txt").write_text(changes["ann_file"])
+            cfg["ann_file"] = str(tmp_path / "list.txt")
         with pytest.raises(InputError, match=message):
-            open_source(cfg, protocol, progress=False)
-
-    def test_missing_data_root(self, tiny_dataset_cfg, tiny_protocol, tmp_path):
-        cfg = tiny_dataset_cfg("train", root=tmp_path / "nowhere")
-        self.refused(cfg, tiny_protocol(), "data_root '.*nowhere' does not exist.*--cfg-options")
-
-    def test_missing_list(self, tiny_dataset_cfg, tiny_protocol):
-        cfg = tiny_dataset_cfg("trian")
-        self.refused(cfg, tiny_protocol(), r"ann_file '.*trian\.txt' does not exist")
-
-    @pytest.mark.parametrize("key", ["img_path", "seg_map_path"])
-    def test_missing_folder(self, tiny_dataset_cfg, tiny_protocol, key):
-        cfg = tiny_dataset_cfg("train")
-        cfg["data_prefix"] = {**cfg["data_prefix"], key: "Nowhere"}
-        self.refused(cfg, tiny_protocol(), f"{key} '.*Nowhere' does not exist")
-
-    def test_unknown_dataset_type(self, tiny_dataset_cfg, tiny_protocol):
-        cfg = tiny_dataset_cfg("train", type="BaseSegDatset")
-        self.refused(cfg, tiny_protocol(), "BaseSegDatset'. Did you mean 'BaseSegDataset'")
-
-    def test_no_dataset_type(self, tiny_dataset_cfg, tiny_protocol):
-        cfg = tiny_dataset_cfg("train")
-        del cfg["type"]
-        self.refused(cfg, tiny_protocol(), "dataset type")
-
-    def test_unknown_dataset_argument(self, tiny_dataset_cfg, tiny_protocol):
-        cfg = tiny_dataset_cfg("train", img_sufix=".png")
-        self.refused(cfg, tiny_protocol(), "img_sufix")
-
-    def test_list_that_names_a_missing_file(self, tiny_dataset_cfg, tiny_protocol, tmp_path):
-        (tmp_path / "list.txt").write_text("t0\nt77\n")
-        cfg = tiny_dataset_cfg("train", ann_file=str(tmp_path / "list.txt"))
-        self.refused(cfg, tiny_protocol(), r"t77\.png: .*missing")
-
-    def test_empty_list(self, tiny_dataset_cfg, tiny_protocol, tmp_path):
-        (tmp_path / "list.txt").write_text("")
-        cfg = tiny_dataset_cfg("train", ann_file=str(tmp_path / "list.txt"))
-        self.refused(cfg, tiny_protocol(), "lists no images")
+            open_source(cfg, tiny_protocol(), progress=False)
 
     def test_mask_with_a_class_that_the_protocol_lacks(self, tiny_dataset_cfg, tiny_protocol):
         protocol = tiny_protocol(classes=("background", "a"), tasks=[["background", "a"]])
-        self.refused(tiny_dataset_cfg("train"), protocol, "valid ids are 0 to 1")
+        with pytest.raises(InputError, match="valid ids are 0 to 1"):
+            open_source(tiny_dataset_cfg("train"), protocol, progress=False)
 
     def test_a_step_without_training_images(self, tiny_data):
         with pytest.raises(InputError, match=r"step 2 \(d\).*no training images in '.*tiny"):

@@ -42,6 +42,11 @@ class ImageArrays:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def names(self) -> list[str]:
+        """A name for each image: its position."""
+        return list(map(str, range(len(self))))
+
     @cached_property
     def digest(self) -> str:
         """16 hexadecimal digits that follow the images, labels and classes, not the root."""

@@ -1,6 +1,7 @@
 """CIFAR-100: its official Python archive, and its conversion to arrays."""
 
 import io
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -47,8 +48,23 @@ def read_cifar100_python(
         (place, load_restricted(io.BytesIO(content), place))
         for place, content in read(source, (_META, split))
     )
-    classes = _class_names(meta, meta_name)
-    return _images(batch, name), _labels(batch, name, len(classes)), classes
+    classes = _entry(meta, "fine_label_names", meta_name, _is_names, "a list of names")
+    rows = _entry(batch, "data", name, _is_table, "a table of bytes")
+    labels = _entry(batch, "fine_labels", name, _is_numbers, "a list of integers")
+    if rows.shape[1] != _ROW:
+        raise InputError(f"{name}: rows of {rows.shape[1]} bytes in 'data', not {_ROW}.")
+    if len(labels) != len(rows):
+        raise InputError(f"{name}: {len(labels)} labels for {len(rows)} images; fetch it again.")
+    for index, label in enumerate(labels):
+        if not 0 <= label < len(classes):
+            raise InputError(
+                f"{name}: label {label} at index {index} is none of the {len(classes)} classes."
+            )
+    # A row is the red plane, the green one and the blue one.
+    planes = np.asarray(rows).reshape(-1, 3, _SIDE, _SIDE)
+    images = np.ascontiguousarray(planes.transpose(0, 2, 3, 1))
+    names = tuple(label.decode("utf-8", "replace") for label in classes)
+    return images, np.array(labels, dtype=np.int64), names
 
 
 def convert_cifar100(
@@ -141,46 +157,25 @@ def _not_cifar100(place: str | Path, cifar10: bool) -> InputError:
     return InputError(f"{place}: this file is missing; expected {_EXPECTED}.{hint}")
 
 
-def _entry(content: object, key: str, name: str) -> Any:
-    """What the pickled dictionary of ``name`` holds under ``key``."""
+def _entry(content: object, key: str, name: str, fits: Callable[[Any], bool], what: str) -> Any:
+    """What the pickled dictionary of the file ``name`` holds under ``key``."""
     content = content if isinstance(content, dict) else {}
     if key.encode() not in content:
         cifar10 = b"labels" in content or b"label_names" in content
         hint = " This looks like CIFAR-10." if cifar10 else ""
         raise InputError(f"{name}: holds no '{key}'; expected {_EXPECTED}.{hint}")
+    if not fits(content[key.encode()]):
+        raise InputError(f"{name}: '{key}' is not {what}; expected {_EXPECTED}.")
     return content[key.encode()]
 
 
-def _class_names(meta: object, name: str) -> tuple[str, ...]:
-    names = _entry(meta, "fine_label_names", name)
-    if not isinstance(names, list) or not names or not all(isinstance(n, bytes) for n in names):
-        raise InputError(
-            f"{name}: 'fine_label_names' is not a list of names; expected {_EXPECTED}."
-        )
-    return tuple(n.decode("utf-8", "replace") for n in names)
+def _is_names(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(type(name) is bytes for name in value)
 
 
-def _images(batch: object, name: str) -> np.ndarray:
-    """``(N, 32, 32, 3)`` of rows that hold the red plane, the green one and the blue one."""
-    rows = _entry(batch, "data", name)
-    if not isinstance(rows, np.ndarray) or rows.dtype != np.uint8 or rows.ndim != 2:
-        raise InputError(f"{name}: 'data' is not a table of bytes; expected {_EXPECTED}.")
-    if rows.shape[1] != _ROW:
-        raise InputError(f"{name}: rows of {rows.shape[1]} bytes in 'data', not {_ROW}.")
-    planes = np.asarray(rows).reshape(-1, 3, _SIDE, _SIDE)
-    return np.ascontiguousarray(planes.transpose(0, 2, 3, 1))
+def _is_table(value: object) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype == np.uint8 and value.ndim == 2
 
 
-def _labels(batch: object, name: str, num_classes: int) -> np.ndarray:
-    labels = _entry(batch, "fine_labels", name)
-    if not isinstance(labels, list) or not all(type(label) is int for label in labels):
-        raise InputError(f"{name}: 'fine_labels' is not a list of integers; expected {_EXPECTED}.")
-    images = len(_entry(batch, "data", name))
-    if len(labels) != images:
-        raise InputError(f"{name}: {len(labels)} labels for {images} images; fetch it again.")
-    for index, label in enumerate(labels):
-        if not 0 <= label < num_classes:
-            raise InputError(
-                f"{name}: label {label} at index {index} is none of the {num_classes} classes."
-            )
-    return np.array(labels, dtype=np.int64)
+def _is_numbers(value: object) -> bool:
+    return isinstance(value, list) and all(type(label) is int for label in value)

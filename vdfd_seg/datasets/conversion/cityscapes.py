@@ -10,7 +10,7 @@ import numpy as np
 from mmengine.dataset import BaseDataset
 from PIL import Image
 
-from vdfd_seg.datasets.workers import spread
+from vdfd_seg.datasets.workers import map_parallel
 from vdfd_seg.errors import InputError
 from vdfd_seg.protocols import IGNORE_INDEX
 from vdfd_seg.protocols.cityscapes import CLASSES, PALETTE
@@ -121,7 +121,7 @@ def convert_cityscapes(root: str | Path) -> dict[str, Counter]:
             f"{missing[0][0]}: these labels are missing, and those of {len(missing) - 1} more "
             f"images; unpack gtFine_trainvaltest.zip in '{root}'."
         )
-    for _ in spread(_convert, todo):
+    for _ in map_parallel(_convert, todo):
         pass
     return found
 

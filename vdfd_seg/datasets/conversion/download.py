@@ -18,7 +18,7 @@ _CHUNK = 2**18
 _TIMEOUT = 60
 
 
-def download(url: str, path: str | Path, md5: str | None = None, progress: bool = True) -> Path:
+def download(url: str, path: str | Path, md5: str | None = None) -> Path:
     """Fetch ``url`` to ``path``, unless there is a file already.
 
     What comes is written to ``PATH.part`` and renamed when it is whole. An interrupted download
@@ -29,7 +29,6 @@ def download(url: str, path: str | Path, md5: str | None = None, progress: bool 
         path: The file; its folder is made.
         md5: The content's MD5 in hexadecimal, as its publishers or users give it. It tells
             damage, not malice: the sources have published nothing stronger.
-        progress: Show a progress bar on stderr where that is a terminal.
 
     Returns:
         The path.
@@ -44,7 +43,7 @@ def download(url: str, path: str | Path, md5: str | None = None, progress: bool 
     part = path.with_name(f"{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _fetch(url, part, progress)
+        _fetch(url, part)
         if md5 is not None and (found := _md5(part)) != md5:
             part.unlink()
             raise InputError(
@@ -60,7 +59,7 @@ def download(url: str, path: str | Path, md5: str | None = None, progress: bool 
     return path
 
 
-def _fetch(url: str, part: Path, progress: bool) -> None:
+def _fetch(url: str, part: Path) -> None:
     present = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={present}-"} if present else {})
     try:
@@ -70,7 +69,7 @@ def _fetch(url: str, part: Path, progress: bool) -> None:
             raise
         # There is nothing behind what has come: it is whole, or of another file.
         part.unlink()
-        return _fetch(url, part, progress)
+        return _fetch(url, part)
     with response:
         present = present if _continues(response, present) else 0
         length = response.headers.get("Content-Length")
@@ -78,7 +77,7 @@ def _fetch(url: str, part: Path, progress: bool) -> None:
         bar = {"desc": part.stem, "total": total, "initial": present}
         with (
             part.open("ab" if present else "wb") as file,
-            tqdm.wrapattr(response, "read", disable=None if progress else True, **bar) as body,
+            tqdm.wrapattr(response, "read", disable=None, **bar) as body,
         ):
             shutil.copyfileobj(body, file, _CHUNK)
     if total is not None and part.stat().st_size != total:

@@ -9,10 +9,9 @@ images, class weights and medical images that a config names.
 import math
 import pickle
 import re
-from collections.abc import Callable
 from io import BytesIO
 from types import SimpleNamespace
-from typing import BinaryIO
+from typing import BinaryIO, ClassVar
 
 import mmseg.utils.io
 import numpy as np
@@ -28,27 +27,6 @@ _MAX_DIMENSIONS = 32
 
 class Refused(pickle.UnpicklingError):
     """What a pickle asks for and does not get."""
-
-
-class FixedFunction:
-    """A callable that a pickle cannot change: a plain function's attributes could be set.
-
-    Args:
-        call: What it calls.
-    """
-
-    __slots__ = ("_call",)
-
-    def __init__(self, call: Callable):
-        self._call = call
-
-    def __call__(self, *args: object) -> object:
-        """Call it."""
-        return self._call(*args)
-
-    def __setstate__(self, state: object) -> None:
-        """Refuse what a pickle would set."""
-        raise Refused("a function with a state")
 
 
 class _Array(np.ndarray):
@@ -122,21 +100,32 @@ def _encode(text: object, encoding: object) -> bytes:
 
 _NDARRAY = "numpy.ndarray"
 _GLOBALS = {
-    "numpy.core.multiarray._reconstruct": FixedFunction(_make_array),
-    "numpy._core.multiarray._reconstruct": FixedFunction(_make_array),
-    "numpy.dtype": FixedFunction(_make_dtype),
-    "_codecs.encode": FixedFunction(_encode),
+    "numpy.core.multiarray._reconstruct": _make_array,
+    "numpy._core.multiarray._reconstruct": _make_array,
+    "numpy.dtype": _make_dtype,
+    "_codecs.encode": _encode,
     _NDARRAY: _NDARRAY,
 }
 
 
 # The one in Python: five bytes make the one in C reserve gigabytes for its memo.
 class _Unpickler(pickle._Unpickler):
+    stack: list
+
     def find_class(self, module: str, name: str) -> object:
         wanted = f"{module}.{name}"
         if wanted not in _GLOBALS:
             raise Refused(f"the global '{wanted}'")
         return _GLOBALS[wanted]
+
+    def load_build(self) -> None:
+        # Not what pickle does: the attributes of functions could be set.
+        state = self.stack.pop()
+        if type(self.stack[-1]) not in (_Array, _Dtype):
+            raise Refused("a state for something other than an array")
+        self.stack[-1].__setstate__(state)
+
+    dispatch: ClassVar[dict] = {**pickle._Unpickler.dispatch, pickle.BUILD[0]: load_build}
 
 
 def load_restricted(file: BinaryIO, name: str) -> object:

@@ -10,15 +10,14 @@ import numpy as np
 from PIL import Image
 
 from vdfd_seg.datasets.conversion.archives import read_members
-from vdfd_seg.datasets.workers import spread
+from vdfd_seg.datasets.workers import map_parallel
+from vdfd_seg.datasets.written_folder import png_palette
 from vdfd_seg.errors import InputError
-from vdfd_seg.protocols import IGNORE_INDEX
 from vdfd_seg.protocols.voc import CLASSES, PALETTE
 
 SPLITS = ("train", "val")
 
 _NAME = re.compile(r"\d{4}_\d{6}")
-_VOID_COLOUR = (224, 224, 192)
 
 
 @dataclass(frozen=True)
@@ -58,14 +57,14 @@ SBD = Archive(
 )
 
 
-def voc_lists(path: Path, progress: bool) -> dict[str, list[str]]:
+def voc_lists(path: Path) -> dict[str, list[str]]:
     """Names of the images of VOC's ``train`` and ``val`` for segmentation.
 
     Raises:
         InputError: For a file that is not this archive, or damaged.
     """
     places = {f"{VOC.folder}/ImageSets/Segmentation/{split}.txt": split for split in SPLITS}
-    read = read_members(path, places.__contains__, VOC.expected, progress)
+    read = read_members(path, places.__contains__, VOC.expected)
     return _checked_lists(path, VOC, {places[place]: content for place, content in read})
 
 
@@ -81,14 +80,13 @@ def _checked_lists(path: Path, archive: Archive, read: dict[str, bytes]) -> dict
     return lists
 
 
-def convert_sbd(path: Path, skip: set[str], masks: Path, progress: bool) -> dict[str, list[str]]:
+def convert_sbd(path: Path, skip: set[str], masks: Path) -> dict[str, list[str]]:
     """Write SBD's masks as palette PNGs, on all cores.
 
     Args:
         path: The archive.
         skip: Names of the images whose masks are not wanted.
         masks: The folder for the masks.
-        progress: Show a progress bar.
 
     Returns:
         Names of the images of SBD's ``train`` and ``val``.
@@ -105,13 +103,13 @@ def convert_sbd(path: Path, skip: set[str], masks: Path, progress: bool) -> dict
     read = {}
 
     def mats() -> Iterator[tuple[bytes, str, Path]]:
-        for name, content in read_members(path, wanted, SBD.expected, progress):
+        for name, content in read_members(path, wanted, SBD.expected):
             if name in lists:
                 read[lists[name]] = content
             elif _NAME.fullmatch(stem := _stem(name, ".mat")):
                 yield content, f"{path}: {name}", masks / f"{stem}.png"
 
-    for _ in spread(_convert_mat, mats()):
+    for _ in map_parallel(_convert_mat, mats()):
         pass
     return _checked_lists(path, SBD, read)
 
@@ -122,7 +120,7 @@ def _stem(name: str, suffix: str) -> str:
 
 def _convert_mat(content: bytes, name: str, target: Path) -> None:
     mask = Image.fromarray(_segmentation(content, name))
-    mask.putpalette(_png_palette())
+    mask.putpalette(png_palette(PALETTE))
     mask.save(target)
 
 
@@ -142,9 +140,7 @@ def _segmentation(content: bytes, name: str) -> np.ndarray:
     return ids.astype(np.uint8)
 
 
-def copy_voc(
-    path: Path, names: set[str], labelled: set[str], images: Path, masks: Path, progress: bool
-) -> None:
+def copy_voc(path: Path, names: set[str], labelled: set[str], images: Path, masks: Path) -> None:
     """Copy VOC's images, and masks as they are: palette PNGs of class ids and 255.
 
     Args:
@@ -153,7 +149,6 @@ def copy_voc(
         labelled: Names of those whose masks are copied too.
         images: The folder for the images.
         masks: The folder for the masks.
-        progress: Show a progress bar.
 
     Raises:
         InputError: For a file that is not this archive, or damaged.
@@ -165,7 +160,7 @@ def copy_voc(
             name.startswith(labels) and _stem(name, ".png") in labelled
         )
 
-    for name, content in read_members(path, wanted, VOC.expected, progress):
+    for name, content in read_members(path, wanted, VOC.expected):
         if name.startswith(pictures):
             (images / f"{_stem(name, '.jpg')}.jpg").write_bytes(content)
             continue
@@ -177,8 +172,3 @@ def copy_voc(
         if not fits:
             raise InputError(f"{path}: {name} is no palette image; expected {VOC.expected}.")
         (masks / f"{_stem(name, '.png')}.png").write_bytes(content)
-
-
-def _png_palette() -> list[int]:
-    colours = [*PALETTE, *[(0, 0, 0)] * (IGNORE_INDEX - len(PALETTE)), _VOID_COLOUR]
-    return [channel for colour in colours for channel in colour]

@@ -1,10 +1,7 @@
 """Pascal VOC 2012 with SBD's masks, from the two official archives."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
-
-from filelock import FileLock
 
 from vdfd_seg.datasets.conversion.download import download
 from vdfd_seg.datasets.conversion.voc_archives import (
@@ -15,29 +12,26 @@ from vdfd_seg.datasets.conversion.voc_archives import (
     copy_voc,
     voc_lists,
 )
+from vdfd_seg.datasets.written_folder import VocLayout, write_folder
 from vdfd_seg.errors import InputError
-from vdfd_seg.utils.files import replace_folder
 
 VERSION = 1
 COUNTS = {"train": 10582, "val": 1449}
 """Images of the augmented training set and of VOC's validation set."""
 
-_DATASET = "VOCaug"
-_IMAGES, _MASKS, _LISTS = "JPEGImages", "SegmentationClassAug", "ImageSets/Segmentation"
-_DESCRIPTION = "dataset.json"
+_LAYOUT = VocLayout("VOCaug", "SegmentationClassAug")
 
 
-def download_voc_aug(folder: str | Path, progress: bool = True) -> None:
+def download_voc_aug(folder: str | Path) -> None:
     """Fetch the archives that ``folder`` lacks (2.0 GB and 1.4 GB), see :func:`download`."""
     for archive in (VOC, SBD):
-        download(archive.url, Path(folder) / archive.file, archive.md5, progress)
+        download(archive.url, Path(folder) / archive.file, archive.md5)
 
 
 def convert_voc_aug(
     archives: str | Path,
     target: str | Path,
     counts: Mapping[str, int] | None = COUNTS,
-    progress: bool = True,
 ) -> dict[str, int]:
     """Write the augmented set, unless it is there already.
 
@@ -53,7 +47,6 @@ def convert_voc_aug(
             classes, 255 void), ``ImageSets/Segmentation/{train,val}.txt`` (names in order), and
             ``dataset.json``, all at once: an interrupted conversion leaves the target as it was.
         counts: Numbers of images that are expected; None accepts any.
-        progress: Show progress bars on stderr where that is a terminal.
 
     Returns:
         ``train`` and ``val``: numbers of images; ``voc_masks`` and ``sbd_masks``: where their
@@ -63,66 +56,35 @@ def convert_voc_aug(
         InputError: An archive that is missing, damaged or another; other numbers of images than
             ``counts``; a target with other content, or one that cannot be written.
     """
-    archives, root = Path(archives), Path(target)
-    final = root.resolve()
-    try:
-        final.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(final.parent / f".{final.name}.lock"):
-            found = _finished(final, counts)
-            if found is None:
-                _refuse_foreign(final)
-                replace_folder(final, lambda new: _write(archives, new, counts, progress))
-                description = _description(final)
-                assert description is not None  # just written
-                found = description["counts"]
-    except OSError as error:
-        raise InputError(
-            f"{root}: the data set cannot be written here ({error}); name another folder."
-        ) from error
+    archives = Path(archives)
+    write_folder(
+        target,
+        "VOC with SBD's masks",
+        lambda root: _finished(root, counts),
+        _LAYOUT.description,
+        lambda root: _write(archives, root, counts),
+    )
+    found = _finished(Path(target), counts)
+    assert found is not None  # just written
     return found
 
 
 def _finished(root: Path, counts: Mapping[str, int] | None) -> dict[str, int] | None:
-    description = _description(root)
+    description = _LAYOUT.description(root)
     if description is None or description.get("version") != VERSION:
         return None
     found = description["counts"]
-    if counts is not None and {split: found[split] for split in counts} != dict(counts):
-        return None
-    images = {path.stem for path in (root / _IMAGES).glob("*.jpg")}
-    masks = {path.stem for path in (root / _MASKS).glob("*.png")}
-    for split in SPLITS:
-        path = root / _LISTS / f"{split}.txt"
-        names = path.read_text().split() if path.is_file() else []
-        if len(names) != found[split] or not set(names) <= images & masks:
-            return None
-    return found
+    listed = {split: found[split] for split in SPLITS}
+    wrong = counts is not None and listed != dict(counts)
+    return None if wrong or _LAYOUT.counts(root, SPLITS) != listed else found
 
 
-def _description(root: Path) -> dict | None:
-    try:
-        description = json.loads((root / _DESCRIPTION).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    ours = isinstance(description, dict) and description.get("dataset") == _DATASET
-    return description if ours else None
-
-
-def _refuse_foreign(root: Path) -> None:
-    if root.exists() and _description(root) is None and (not root.is_dir() or any(root.iterdir())):
-        raise InputError(
-            f"{root}: there is something here that this converter did not write; name a folder "
-            "that does not exist yet or is empty."
-        )
-
-
-def _write(archives: Path, root: Path, counts: Mapping[str, int] | None, progress: bool) -> None:
-    for folder in (_IMAGES, _MASKS, _LISTS):
-        (root / folder).mkdir(parents=True)
+def _write(archives: Path, root: Path, counts: Mapping[str, int] | None) -> None:
+    _LAYOUT.create(root)
     voc, sbd = archives / VOC.file, archives / SBD.file
-    own = voc_lists(voc, progress)
+    own = voc_lists(voc)
     labelled = {*own["train"], *own["val"]}
-    other = convert_sbd(sbd, labelled, root / _MASKS, progress)
+    other = convert_sbd(sbd, labelled, root / _LAYOUT.masks)
     split = {
         "train": sorted({*own["train"], *other["train"], *other["val"]} - {*own["val"]}),
         "val": sorted({*own["val"]}),
@@ -134,18 +96,17 @@ def _write(archives: Path, root: Path, counts: Mapping[str, int] | None, progres
             f"not {counts['train']} and {counts['val']}; fetch the official archives."
         )
     names = {*split["train"], *split["val"]}
-    copy_voc(voc, names, labelled, root / _IMAGES, root / _MASKS, progress)
-    for folder, suffix in ((_IMAGES, ".jpg"), (_MASKS, ".png")):
-        there = {path.stem for path in (root / folder).glob(f"*{suffix}")}
+    copy_voc(voc, names, labelled, root / _LAYOUT.images, root / _LAYOUT.masks)
+    for kind, folder, suffix in (
+        ("image", _LAYOUT.images, "jpg"),
+        ("mask", _LAYOUT.masks, "png"),
+    ):
+        there = {path.stem for path in (root / folder).glob(f"*.{suffix}")}
         if missing := sorted(names - there):
-            source = sbd if folder == _MASKS and missing[0] not in labelled else voc
+            source = sbd if kind == "mask" and missing[0] not in labelled else voc
             raise InputError(
-                f"{source}: {len(missing)} of {len(names)} images have no "
-                f"{'mask' if folder == _MASKS else 'image'} in it, among them {missing[0]}; fetch "
-                "the official archive."
+                f"{source}: {len(missing)} of {len(names)} images have no {kind} in it, among "
+                f"them {missing[0]}; fetch the official archive."
             )
-    for name, images in split.items():
-        (root / _LISTS / f"{name}.txt").write_text("".join(f"{image}\n" for image in images))
     found.update(voc_masks=len(labelled & names), sbd_masks=len(names - labelled))
-    description = {"dataset": _DATASET, "version": VERSION, "counts": found}
-    (root / _DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+    _LAYOUT.finish(root, split, {"version": VERSION, "counts": found})

@@ -4,13 +4,12 @@ import json
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock
 
 from vdfd_seg.datasets.classification.arrays import SUFFIXES, read_arrays, write_arrays
+from vdfd_seg.datasets.written_folder import write_folder
 from vdfd_seg.errors import InputError
+from vdfd_seg.protocols.digits import CLASSES
 from vdfd_seg.registry import FUNCTIONS
-
-CLASSES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 _SPLITS = ("train", "test")
 _EVERY = 5
@@ -22,7 +21,7 @@ def write_digits(root: str | Path) -> Path:
     """Write scikit-learn's 1,797 scanned digits as arrays, unless they are there already.
 
     Images are ``(8, 8, 3)``, grey. Every fifth image of each digit is for testing. Several
-    processes may call at once: an empty lock file ``.NAME.lock`` stays beside the folder.
+    processes may call at once.
 
     Args:
         root: The data set's folder: absent, empty, or holding the digits (which are written
@@ -34,21 +33,8 @@ def write_digits(root: str | Path) -> Path:
     Raises:
         InputError: A ``root`` with other content or that cannot be written.
     """
-    root = Path(root)
-    if _is_finished(root):
-        return root
-    target = root.resolve()
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(target.parent / f".{target.name}.lock"):
-            if not _is_finished(target):
-                _refuse_foreign(target)
-                _write(target)
-    except OSError as error:
-        raise InputError(
-            f"{root}: the digits cannot be written here ({error}); name another folder."
-        ) from error
-    return root
+    write_folder(root, "the digits", _is_finished, _is_own, _write)
+    return Path(root)
 
 
 def _is_finished(root: Path) -> bool:
@@ -59,26 +45,19 @@ def _is_finished(root: Path) -> bool:
     return all(split.classes == CLASSES for split in splits)
 
 
-def _refuse_foreign(root: Path) -> None:
-    if not root.exists():
-        return
-    own = {f"{split}{suffix}" for split in _SPLITS for suffix in SUFFIXES}
-    # A write that was killed leaves a temporary file, whose name starts with a dot.
-    foreign = not root.is_dir() or any(
-        path.name not in own and not path.name.startswith(".") for path in root.iterdir()
-    )
-    if foreign or any(_holds_others(root / f"{split}.json") for split in _SPLITS):
-        raise InputError(
-            f"{root}: there is something here that is not the digits; name a folder that does "
-            "not exist yet or is empty."
-        )
-
-
-def _holds_others(description: Path) -> bool:
-    try:
-        return json.loads(description.read_text(encoding="utf-8"))["classes"] != list(CLASSES)
-    except (OSError, ValueError, KeyError, TypeError):
+def _is_own(root: Path) -> bool:
+    files = {f"{split}{suffix}" for split in _SPLITS for suffix in SUFFIXES}
+    if not root.is_dir() or not {path.name for path in root.iterdir()} <= files:
         return False
+    return all(_is_digits(root / f"{split}.json") for split in _SPLITS)
+
+
+def _is_digits(description: Path) -> bool:
+    """Whether a split's description says so, or is missing or damaged."""
+    try:
+        return json.loads(description.read_text(encoding="utf-8"))["classes"] == list(CLASSES)
+    except (OSError, ValueError, KeyError, TypeError):
+        return True
 
 
 def _write(root: Path) -> None:

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +17,11 @@ from vdfd_seg.datasets.segmentation.index_cache import (
     load_counts,
     save_counts,
 )
-from vdfd_seg.datasets.segmentation.index_scan import (
-    MASK_VALUES,
-    MaskScanner,
-    SampleError,
-    unusable,
-)
+from vdfd_seg.datasets.segmentation.index_scan import MASK_VALUES, scan_mask, unusable
 from vdfd_seg.errors import InputError
+from vdfd_seg.protocols import IGNORE_INDEX
+
+_THREADS = 16  # Decoding runs outside the interpreter's lock.
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,19 +56,16 @@ def build_index(
     items: Sequence[dict],
     *,
     num_classes: int,
-    class_names: Sequence[str] | None = None,
-    ignore_index: int = 255,
-    workers: int = 16,
+    class_names: Sequence[str] = (),
     cache_dir: str | Path | None = None,
     progress: bool = True,
-    description: str = "Indexing masks",
     reduce_zero_label: bool = False,
 ) -> ClassIndex:
     """Count the pixels of every class in every mask, checking the files on the way.
 
-    Masks are read as they are stored (palette indices or grey values). The counts are cached
-    under a key made of the files' relative paths, sizes and modification times, so a second call
-    reads no mask, and a changed file is noticed.
+    Masks are read as they are stored (palette indices or grey values); 255 is no label. The
+    counts are cached under a key made of the files' relative paths, sizes and modification times,
+    so a second call reads no mask, and a changed file is noticed.
 
     Args:
         items: mmsegmentation's data infos: dictionaries with ``img_path`` and
@@ -77,13 +73,10 @@ def build_index(
             to the image's path relative to the images' common folder, without suffix.
         num_classes: Ids 0 to ``num_classes - 1`` are classes.
         class_names: Names of the classes, for messages only.
-        ignore_index: The id of pixels without a label.
-        workers: Threads; decoding runs outside the interpreter's lock.
         cache_dir: Where counts are cached; default: ``$VDFD_SEG_CACHE``, else
             ``$XDG_CACHE_HOME/vdfd_seg``, else ``~/.cache/vdfd_seg``. A folder that
             cannot be written costs a warning only.
         progress: Show a progress bar on stderr where that is a terminal.
-        description: The progress bar's label.
         reduce_zero_label: As in MMSegmentation, 0 is no label and every other id one less.
 
     Returns:
@@ -99,60 +92,40 @@ def build_index(
     pairs = _paths(items)
     names = _names(items, [image for image, _ in pairs])
     if reduce_zero_label:
-        num_classes = min(num_classes + 1, ignore_index)
-        class_names = ("no label", *(class_names or ()))
-    file = cache_file(pairs, num_classes, ignore_index, cache_dir)
+        num_classes = min(num_classes + 1, IGNORE_INDEX)
+        class_names = ("no label", *class_names)
+    file = cache_file(pairs, num_classes, cache_dir)
     counts = load_counts(file, len(pairs))
     if counts is None:
-        scanner = MaskScanner(num_classes, ignore_index, class_names)
-        counts = _scan(scanner, pairs, workers, description if progress else None)
+        counts = _scan(pairs, num_classes, class_names, progress)
         save_counts(file, counts)
     if reduce_zero_label:
-        unlabelled = counts[:, 0] + counts[:, ignore_index]
+        unlabelled = counts[:, 0] + counts[:, IGNORE_INDEX]
         counts = np.roll(counts, -1, axis=1)
-        counts[:, ignore_index - 1] = 0
-        counts[:, ignore_index] = unlabelled
+        counts[:, IGNORE_INDEX - 1] = 0
+        counts[:, IGNORE_INDEX] = unlabelled
     counts.setflags(write=False)
     return ClassIndex(names, counts, index_digest(names, counts))
 
 
 def _paths(items: Sequence[dict]) -> list[tuple[str, str]]:
-    pairs = []
-    unlabelled = []
-    here = os.path.join(os.getcwd(), "")
-
-    def absolute(path: str) -> str:
-        # What os.path.abspath returns, which takes long for a data set's many paths.
-        path = os.fspath(path)
-        whole = path if path.startswith("/") else here + path
-        return whole if is_plain(whole) else os.path.abspath(path)
-
-    for item in items:
-        image, mask = absolute(item["img_path"]), item.get("seg_map_path")
-        if mask is None:
-            unlabelled.append(f"{image}: no mask is given for this image (no 'seg_map_path').")
-        else:
-            pairs.append((image, absolute(mask)))
+    unlabelled = [
+        f"{item['img_path']}: no mask is given for this image (no 'seg_map_path')."
+        for item in items
+        if item.get("seg_map_path") is None
+    ]
     if unlabelled:
         raise unusable(unlabelled, len(items))
-    return pairs
-
-
-def is_plain(path: str) -> bool:
-    """Whether a path that begins with ``/`` surely has nothing to normalise.
-
-    That is: neither an empty part, nor one that begins or ends with a dot.
-    """
-    return os.sep == "/" and not (
-        "//" in path or "/." in path or "./" in path or path.endswith((".", "/"))
-    )
+    return [
+        (os.path.abspath(item["img_path"]), os.path.abspath(item["seg_map_path"])) for item in items
+    ]
 
 
 def _names(items: Sequence[dict], images: Sequence[str]) -> tuple[str, ...]:
     root = common_folder(images)
     names: dict[str, str] = {}
     for item, image in zip(items, images, strict=True):
-        name = item.get("name") or _default_name(image, root)
+        name = item.get("name") or relative_name(image, root)
         if name in names:
             raise InputError(
                 f"two images have the name '{name}': {names[name]} and {image}. "
@@ -162,24 +135,25 @@ def _names(items: Sequence[dict], images: Sequence[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _default_name(image: str, root: str) -> str:
-    # pathlib takes as long for this as the whole rest of a start from the cache.
-    return os.path.splitext(image[len(root) :].lstrip(os.sep))[0].replace(os.sep, "/")
+def relative_name(image: str, folder: str) -> str:
+    """The path of an image relative to a folder, without suffix, with ``/``."""
+    return os.path.splitext(os.path.relpath(image, folder))[0].replace(os.sep, "/")
 
 
 def _scan(
-    scanner: MaskScanner, pairs: Sequence[tuple[str, str]], workers: int, description: str | None
+    pairs: Sequence[tuple[str, str]], num_classes: int, class_names: Sequence[str], progress: bool
 ) -> np.ndarray:
     counts = np.zeros((len(pairs), MASK_VALUES), dtype=np.int64)
     problems: list[str] = []
-    executor = ThreadPoolExecutor(workers)
+    executor = ThreadPoolExecutor(_THREADS)
+    scan = partial(scan_mask, num_classes=num_classes, class_names=class_names)
     try:
-        results = executor.map(scanner, pairs)
+        results = executor.map(scan, *zip(*pairs, strict=True))
         # No bar where stderr is no terminal.
-        bar = tqdm(results, description, len(pairs), disable=None if description else True)
+        bar = tqdm(results, "Indexing masks", len(pairs), disable=None if progress else True)
         for row, result in enumerate(bar):
-            if isinstance(result, SampleError):
-                problems.append(str(result))
+            if isinstance(result, str):
+                problems.append(result)
             else:
                 counts[row] = result
     finally:

@@ -12,30 +12,27 @@ import numpy as np
 from vdfd_seg.datasets.image_files import IMAGE_SUFFIXES
 from vdfd_seg.datasets.segmentation.index_scan import MASK_VALUES, unusable
 from vdfd_seg.errors import warn
+from vdfd_seg.protocols import IGNORE_INDEX
 from vdfd_seg.utils.files import atomic_write
 
 FORMAT_VERSION = 1
 
 
 def cache_file(
-    pairs: Sequence[tuple[str, str]],
-    num_classes: int,
-    ignore_index: int,
-    folder: str | Path | None = None,
+    pairs: Sequence[tuple[str, str]], num_classes: int, folder: str | Path | None = None
 ) -> Path:
     """Where the counts of these files in their present state are cached.
 
     Args:
         pairs: Absolute paths of images and of their masks.
         num_classes: Number of classes that the counts were checked against.
-        ignore_index: Id of pixels without a label.
         folder: The cache's folder; default: :func:`default_folder`.
 
     Raises:
         InputError: Images or masks that do not exist.
     """
     folder = Path(folder) if folder is not None else default_folder()
-    return folder / f"index-{_key(pairs, num_classes, ignore_index)}.npz"
+    return folder / f"index-{_key(pairs, num_classes)}.npz"
 
 
 def load_counts(path: Path, images: int) -> np.ndarray | None:
@@ -80,9 +77,9 @@ def common_folder(paths: Iterable[str]) -> str:
     return os.path.commonpath({path.rpartition(os.sep)[0] or os.sep for path in paths})
 
 
-def _key(pairs: Sequence[tuple[str, str]], num_classes: int, ignore_index: int) -> str:
+def _key(pairs: Sequence[tuple[str, str]], num_classes: int) -> str:
     root = common_folder(path for pair in pairs for path in pair)
-    digest = hashlib.sha256(f"{FORMAT_VERSION} {num_classes} {ignore_index}\n".encode())
+    digest = hashlib.sha256(f"{FORMAT_VERSION} {num_classes} {IGNORE_INDEX}\n".encode())
     problems = []
     for image, mask in pairs:
         try:

@@ -10,6 +10,7 @@ from PIL import Image
 
 from vdfd_seg.datasets.image_limit import bomb, set_image_limit
 from vdfd_seg.errors import InputError
+from vdfd_seg.protocols import IGNORE_INDEX
 
 MASK_VALUES = 256
 
@@ -25,98 +26,85 @@ _SHOWN_PROBLEMS = 5
 _TURNED = " Images are turned as their EXIF data say; a mask must be of the turned image."
 
 
-class SampleError(Exception):
+class _SampleError(Exception):
     """What is wrong with one sample; the message names the file and what to do."""
 
 
-class MaskScanner:
-    """Counts the pixels per id of one mask after checking it and its image.
+def scan_mask(
+    image_path: str, mask_path: str, num_classes: int, class_names: Sequence[str] = ()
+) -> np.ndarray | str:
+    """Pixels per id of one mask, after checking it and its image.
 
     Args:
-        num_classes: Ids 0 to ``num_classes - 1`` are classes.
-        ignore_index: The id of pixels without a label.
+        image_path: The image.
+        mask_path: Its mask.
+        num_classes: Ids 0 to ``num_classes - 1`` and 255 (no label) are valid.
         class_names: Names of the classes, for messages only.
+
+    Returns:
+        ``(256,)`` int64; or (not raised, so that many samples can be reported together) what is
+        wrong.
     """
+    set_image_limit()
+    try:
+        values, counts = _checked_counts(mask_path, image_path, _checked_image_size(image_path))
+        invalid = ((values < 0) | (values >= num_classes)) & (values != IGNORE_INDEX)
+        if invalid.any():
+            ids = [str(value) for value in values[invalid]]
+            shown = ", ".join(ids[:_SHOWN_IDS]) + (", ..." if len(ids) > _SHOWN_IDS else "")
+            named = f" ({class_names[0]} ... {class_names[-1]})" if class_names else ""
+            raise _SampleError(
+                f"{mask_path}: the mask holds the id{'s' * (len(ids) > 1)} {shown}, which the data "
+                f"set does not have; valid ids are 0 to {num_classes - 1}{named} and "
+                f"{IGNORE_INDEX} (ignored). Correct the mask or the number of classes."
+            )
+    except _SampleError as error:
+        return str(error)
+    dense = np.zeros(MASK_VALUES, dtype=np.int64)
+    dense[values] = counts
+    return dense
 
-    def __init__(
-        self, num_classes: int, ignore_index: int, class_names: Sequence[str] | None = None
-    ):
-        valid = f"0 to {num_classes - 1}"
-        if class_names:
-            valid += f" ({class_names[0]} ... {class_names[-1]})"
-        self._valid_text = f"{valid} and {ignore_index} (ignored)"
-        self._invalid = np.ones(MASK_VALUES, dtype=bool)
-        self._invalid[:num_classes] = False
-        self._invalid[ignore_index] = False
 
-    def __call__(self, pair: tuple[str, str]) -> np.ndarray | SampleError:
-        """Pixels per id of the mask in ``pair``, ``(256,)`` int64.
-
-        Args:
-            pair: The paths of an image and of its mask.
-
-        Returns:
-            The counts, or (not raised, so that many samples can be reported together)
-            the error that says what is wrong.
-        """
-        set_image_limit()
-        image_path, mask_path = pair
-        try:
-            size = _checked_image_size(image_path)
-            return self._counts(mask_path, image_path, size)
-        except SampleError as error:
-            return error
-
-    def _counts(self, mask_path: str, image_path: str, size: tuple[int, int]) -> np.ndarray:
-        if os.path.getsize(mask_path) == 0:
-            raise SampleError(f"{mask_path}: the mask is empty (0 bytes); write it again.")
-        try:
-            with Image.open(mask_path) as mask:
-                if mask.mode not in _BYTE_MODES + _OTHER_INDEX_MODES:
-                    raise SampleError(
-                        f"{mask_path}: the mask has mode {mask.mode}, colours rather than "
-                        "class ids; an index mask is needed (palette or grey PNG with "
-                        f"one id per pixel). {_way_out(mask)}"
-                    )
-                if mask.tile and mask.tile[0][3] in ("L;2", "L;4"):
-                    raise SampleError(
-                        f"{mask_path}: a grey PNG of {mask.tile[0][3][2]} bits, whose values every "
-                        "reader stretches to 0 to 255; write the mask with 8 bits."
-                    )
-                if mask.size != size:
-                    raise SampleError(
-                        f"{mask_path}: the mask is {_text(mask.size)} pixels but its image "
-                        f"{image_path} is {_text(size)}; their sizes must be equal."
-                        + (_TURNED if mask.size == size[::-1] else "")
-                    )
-                values, counts = _value_counts(mask)
-        except _UNREADABLE as error:
-            raise SampleError(
-                f"{mask_path}: the mask is damaged or truncated ({error}); write it again."
-            ) from None
-        outside = (values < 0) | (values >= MASK_VALUES)
-        outside[~outside] = self._invalid[values[~outside]]
-        if outside.any():
-            raise SampleError(self._wrong_ids(mask_path, values[outside]))
-        dense = np.zeros(MASK_VALUES, dtype=np.int64)
-        dense[values] = counts
-        return dense
-
-    def _wrong_ids(self, mask_path: str, ids: np.ndarray) -> str:
-        shown = ", ".join(str(value) for value in ids[:_SHOWN_IDS])
-        more = ", ..." if len(ids) > _SHOWN_IDS else ""
-        noun = "id" if len(ids) == 1 else "ids"
-        return (
-            f"{mask_path}: the mask holds the {noun} {shown}{more}, which the data set does "
-            f"not have; valid ids are {self._valid_text}. Correct the mask or the number "
-            "of classes."
-        )
+def _checked_counts(
+    path: str, image_path: str, size: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The ids in a mask of an image of this size, and how often each is there."""
+    if os.path.getsize(path) == 0:
+        raise _SampleError(f"{path}: the mask is empty (0 bytes); write it again.")
+    try:
+        with Image.open(path) as mask:
+            if mask.mode not in _BYTE_MODES + _OTHER_INDEX_MODES:
+                raise _SampleError(
+                    f"{path}: the mask has mode {mask.mode}, colours rather than class ids; an "
+                    f"index mask is needed (palette or grey PNG with one id per pixel). "
+                    f"{_way_out(mask)}"
+                )
+            if mask.tile and mask.tile[0][3] in ("L;2", "L;4"):
+                raise _SampleError(
+                    f"{path}: a grey PNG of {mask.tile[0][3][2]} bits, whose values every reader "
+                    f"stretches to 0 to 255; write the mask with 8 bits."
+                )
+            if mask.size != size:
+                raise _SampleError(
+                    f"{path}: the mask is {_text(mask.size)} pixels but its image {image_path} is "
+                    f"{_text(size)}; their sizes must be equal."
+                    + (_TURNED if mask.size == size[::-1] else "")
+                )
+            if mask.mode in _BYTE_MODES:
+                counts = np.array(mask.histogram()[:MASK_VALUES], dtype=np.int64)
+                values = np.flatnonzero(counts)
+                return values, counts[values]
+            return np.unique(np.asarray(mask).astype(np.int64), return_counts=True)
+    except _UNREADABLE as error:
+        raise _SampleError(
+            f"{path}: the mask is damaged or truncated ({error}); write it again."
+        ) from None
 
 
 def _checked_image_size(path: str) -> tuple[int, int]:
     """Width and height of an image that is not truncated."""
     if os.path.getsize(path) == 0:
-        raise SampleError(f"{path}: the image is empty (0 bytes); fetch it again.")
+        raise _SampleError(f"{path}: the image is empty (0 bytes); fetch it again.")
     try:
         with Image.open(path) as image:
             size = image.size
@@ -132,19 +120,11 @@ def _checked_image_size(path: str) -> tuple[int, int]:
                 image.load()
             return size
     except Image.DecompressionBombError as error:
-        raise SampleError(f"{path}: {bomb(error)}") from None
+        raise _SampleError(f"{path}: {bomb(error)}") from None
     except _UNREADABLE as error:
-        raise SampleError(
+        raise _SampleError(
             f"{path}: the image is damaged or truncated ({error}); fetch it again."
         ) from None
-
-
-def _value_counts(mask: Image.Image) -> tuple[np.ndarray, np.ndarray]:
-    if mask.mode in _BYTE_MODES:
-        counts = np.array(mask.histogram()[:MASK_VALUES], dtype=np.int64)
-        values = np.flatnonzero(counts)
-        return values, counts[values]
-    return np.unique(np.asarray(mask).astype(np.int64), return_counts=True)
 
 
 def _way_out(mask: Image.Image) -> str:

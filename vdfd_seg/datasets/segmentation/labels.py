@@ -7,8 +7,9 @@ import numpy as np
 import torch
 from PIL import Image
 
+from vdfd_seg.datasets.data import Sample
 from vdfd_seg.datasets.segmentation.data import SegmentationData
-from vdfd_seg.datasets.segmentation.task_dataset import Sample, loading_part
+from vdfd_seg.datasets.segmentation.task_dataset import loading_part
 from vdfd_seg.errors import InputError
 from vdfd_seg.protocols import IGNORE_INDEX
 
@@ -31,7 +32,7 @@ def check_pipeline(data: SegmentationData, part: str, pipeline: Sequence[dict]) 
     where = f"{part}_dataloader.dataset.pipeline"
     check_unlabelled(pipeline, where)
     data.dataset(part, [], pipeline)
-    source = data.train if part == "train" else data.test
+    source = data.source(part)
     last = len(data.protocol.tasks) - 1
     table = data.protocol.train_label_map(last, cumulative=True)
     if part == "test":

@@ -1,42 +1,12 @@
 """Which images a step trains on and is tested on."""
 
-import hashlib
-from collections.abc import Sequence
-
 import numpy as np
 
 from vdfd_seg.datasets.segmentation.index import ClassIndex
-from vdfd_seg.errors import InputError, unknown_name
 from vdfd_seg.protocols import Protocol
 
 SHUFFLE_SEED = 1
 """Seed of the shuffles that divide a domain's images in the published benchmark."""
-
-
-def check_evaluate_on(evaluate_on: str, protocol: Protocol) -> None:
-    """Refuse images to evaluate on that there are not.
-
-    Raises:
-        InputError: For anything but ``"test"`` and ``"validation"``, or for the latter where the
-            protocol holds nothing out.
-    """
-    if evaluate_on not in ("test", "validation"):
-        raise unknown_name("evaluate_on", evaluate_on, ("test", "validation"))
-    if evaluate_on == "validation" and not protocol.validation:
-        raise InputError(
-            "evaluate_on='validation' needs protocol.validation, the share of training images "
-            "to hold out, to be above 0."
-        )
-
-
-def held_out(names: Sequence[str], share: float) -> np.ndarray:
-    """Images kept for validation: those whose name hashes below ``share``.
-
-    Returns:
-        bool (images,). An image's place depends on its name alone.
-    """
-    heads = [hashlib.sha256(name.encode()).digest()[:8] for name in names]
-    return np.array([int.from_bytes(head, "big") / 2**64 < share for head in heads], dtype=bool)
 
 
 def train_images(protocol: Protocol, index: ClassIndex, step: int) -> np.ndarray:
@@ -59,14 +29,6 @@ def train_images(protocol: Protocol, index: ClassIndex, step: int) -> np.ndarray
         later = [i for i in later if protocol.classes[i] != protocol.background]
         chosen &= ~index.holds(later)
     return np.flatnonzero(chosen)
-
-
-def split_validation(
-    protocol: Protocol, index: ClassIndex, images: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Divide training images into those trained on and those held out for tuning."""
-    out = held_out([index.names[i] for i in images], protocol.validation)
-    return images[~out], images[out]
 
 
 def test_images(protocol: Protocol, index: ClassIndex, step: int) -> list[tuple[int, np.ndarray]]:

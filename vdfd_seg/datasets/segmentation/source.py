@@ -4,12 +4,11 @@ import gc
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from mmengine.dataset import BaseDataset
 from mmseg.registry import DATASETS
 
-from vdfd_seg.datasets.segmentation.index import ClassIndex, build_index, is_plain
+from vdfd_seg.datasets.segmentation.index import ClassIndex, build_index, relative_name
 from vdfd_seg.datasets.segmentation.listing import check_listing
 from vdfd_seg.errors import InputError, unknown_name
 from vdfd_seg.protocols import IGNORE_INDEX, Protocol
@@ -21,6 +20,21 @@ class Source:
 
     dataset: BaseDataset
     index: ClassIndex
+
+    @property
+    def root(self) -> str:
+        """The data set's folder, for messages."""
+        return self.dataset.data_root
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The images' names, in order."""
+        return self.index.names
+
+    @property
+    def digest(self) -> str:
+        """Follows names and labels, see :class:`ClassIndex`."""
+        return self.index.digest
 
 
 def open_source(
@@ -81,8 +95,9 @@ def open_source(
     check_inside(items, cfg)
     check_listing(dataset, items)
     names = protocol.classes
-    for item, name in zip(items, _names(items, cfg), strict=True):
-        item["name"] = name
+    folder = os.path.join(root or "", cfg.get("data_prefix", {}).get("img_path", "")) or "."
+    for item in items:
+        item["name"] = relative_name(item["img_path"], folder)
     check_numbering(dataset, items, protocol)
     zero = bool(items[0].get("reduce_zero_label"))
     index = build_index(
@@ -171,19 +186,3 @@ def check_inside(items: Iterable[dict], cfg: dict) -> None:
                     f"the image list '{cfg.get('ann_file')}' names '{path}', which is outside the "
                     f"data root '{root}'; images and masks must be below it."
                 )
-
-
-def _names(items: Iterable[dict], cfg: dict) -> list[str]:
-    folder = os.path.join(
-        cfg.get("data_root") or "", cfg.get("data_prefix", {}).get("img_path", "")
-    )
-    return [_name(item["img_path"], folder, os.path.join(folder, "")) for item in items]
-
-
-def _name(path: str, folder: str, prefix: str) -> str:
-    """A path relative to the folder, without suffix."""
-    relative = path[len(prefix) :]
-    if path.startswith(prefix) and is_plain(f"/{relative}"):
-        return os.path.splitext(relative)[0]
-    # The same for any path, at ten times the cost: most of a start from the cache.
-    return Path(os.path.relpath(path, folder)).with_suffix("").as_posix()

@@ -2,31 +2,15 @@
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from mmengine.dataset import BaseDataset, Compose
 from torch.utils.data import Dataset
 
+from vdfd_seg.datasets.data import Sample
 from vdfd_seg.errors import InputError, raised_in_user_code
 from vdfd_seg.utils.seeding import derived_seed
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One image as a step sees it.
-
-    Attributes:
-        image: Position in the source dataset.
-        label_map: Lookup table of 256 labels, see ``Protocol.label_map``; empty
-            where images, not pixels, have labels.
-        task: The task it is counted for in evaluation.
-    """
-
-    image: int
-    label_map: tuple[int, ...] = ()
-    task: int = 0
 
 
 class TaskDataset(Dataset):

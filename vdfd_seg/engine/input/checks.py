@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from vdfd_seg.engine.input.data import Data
+from vdfd_seg.datasets.data import ContinualData
 from vdfd_seg.engine.input.differences import told
 from vdfd_seg.engine.input.settings import Settings
 from vdfd_seg.engine.state.history import history, places
@@ -40,7 +40,7 @@ def checked_start(path: str | Path, settings: Settings) -> dict:
     return start
 
 
-def check_checkpoints(run: WorkDir, data: Data, settings: Settings, steps: range) -> None:
+def check_checkpoints(run: WorkDir, data: ContinualData, settings: Settings, steps: range) -> None:
     """Refuse checkpoints that this run cannot go on from.
 
     Raises:
@@ -62,7 +62,7 @@ def check_checkpoints(run: WorkDir, data: Data, settings: Settings, steps: range
         check_settings(saved, data, settings, path)
 
 
-def check_settings(saved: dict, data: Data, settings: Settings, path: Path) -> None:
+def check_settings(saved: dict, data: ContinualData, settings: Settings, path: Path) -> None:
     """Refuse to continue from a step that the config would have trained otherwise.
 
     Raises:
@@ -100,7 +100,7 @@ def check_method(saved: dict, settings: Settings, path: Path) -> None:
         )
 
 
-def check_protocol(saved: dict, data: Data, path: Path) -> None:
+def check_protocol(saved: dict, data: ContinualData, path: Path) -> None:
     """Refuse a checkpoint of another protocol.
 
     One whose tasks up to the checkpoint's step are the same, with the same training images, is

@@ -6,7 +6,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from vdfd_seg.engine.input.data import Data, open_data
+from vdfd_seg.datasets.data import ContinualData
+from vdfd_seg.engine.input.data import open_data
 from vdfd_seg.engine.input.settings import Settings
 from vdfd_seg.engine.input.without_effect import notice
 from vdfd_seg.engine.networks import build_network
@@ -14,7 +15,7 @@ from vdfd_seg.engine.run.environment import set_up
 from vdfd_seg.engine.run.rehearsal import rehearse
 
 
-def count_steps(data: Data) -> list[dict]:
+def count_steps(data: ContinualData) -> list[dict]:
     """For each step its images, and how many there are of each new class.
 
     Returns:
@@ -47,10 +48,9 @@ def dry_run(settings: Settings) -> str:
     data = open_data(settings)
     rehearse(settings, data, range(len(settings.protocol.tasks)))
     protocol = data.protocol
-    pixels = ", pixels" if protocol.problem == "segmentation" else ""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in ("step", "task", "train", "validation", "test", "classes seen",
-                   f"new classes: training images{pixels}"):  # fmt: skip
+                   f"new classes: {data.counted}"):  # fmt: skip
         table.add_column(column, overflow="fold")
     for row in count_steps(data):
         held = ", ".join(f"{name} {counts}" for name, counts in row["classes"].items())

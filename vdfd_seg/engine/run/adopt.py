@@ -5,16 +5,17 @@ from pathlib import Path
 
 from torch import Tensor
 
+from vdfd_seg.datasets.data import Sample, subsample
 from vdfd_seg.datasets.image_files import find_images
 from vdfd_seg.datasets.image_limit import check_image_size
 from vdfd_seg.datasets.segmentation.data import one_pass
-from vdfd_seg.datasets.segmentation.task_dataset import Sample, TaskDataset, kind_of
+from vdfd_seg.datasets.segmentation.task_dataset import TaskDataset, kind_of
 from vdfd_seg.engine.input.data import open_data
 from vdfd_seg.engine.input.settings import Settings
 from vdfd_seg.engine.networks import build_network, checked_adapter
 from vdfd_seg.engine.run.environment import set_up
 from vdfd_seg.engine.run.sequence import finish_step
-from vdfd_seg.engine.run.step import StepTrainer, TrainedStep, spread
+from vdfd_seg.engine.run.step import StepTrainer, TrainedStep
 from vdfd_seg.engine.state.work_dir import WorkDir
 from vdfd_seg.errors import InputError
 from vdfd_seg.utils.mmseg_checkpoint import foreign_classes, foreign_weights, load_foreign
@@ -141,7 +142,7 @@ def _batches(paths, adapter, trainer):
     ]
 
     def batches(limit: int | None = None) -> Iterator:
-        samples = spread([Sample(i) for i in range(len(paths))], limit)
+        samples = subsample([Sample(i) for i in range(len(paths))], limit)
         for batch in one_pass(TaskDataset(ImageList(paths), samples, steps, {}), loader):
             batch = adapter.network.data_preprocessor(batch, training=False)
             yield batch["inputs"], batch["data_samples"]

@@ -6,15 +6,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from mmengine.runner import Runner
 from PIL import Image
 
-from vdfd_seg.datasets.classification.data import ClassificationData
+from vdfd_seg.datasets.data import ContinualData
 from vdfd_seg.datasets.segmentation.crops import whole_image
 from vdfd_seg.datasets.segmentation.data import SegmentationData
 from vdfd_seg.datasets.segmentation.labels import stored_labels
 from vdfd_seg.engine.classification import classification_confusions, classification_metrics
-from vdfd_seg.engine.input.data import Data
 from vdfd_seg.errors import InputError
 from vdfd_seg.evaluation import (
     ContinualIoU,
@@ -31,20 +29,8 @@ from vdfd_seg.protocols import IGNORE_INDEX, Protocol
 from vdfd_seg.utils.files import atomic_write, atomic_write_image
 
 
-def test_loader(data: SegmentationData, samples: list, cfg: dict):
-    """A loader over test samples, each process its share."""
-    dataset = data.dataset(data.evaluate_on_part, samples, cfg["dataset"]["pipeline"])
-    # Workers end with the pass: there is nothing to persist for.
-    skipped = ("dataset", "sampler", "persistent_workers")
-    loader = {k: v for k, v in cfg.items() if k not in skipped}
-    loader["dataset"] = dataset
-    loader["sampler"] = {"type": "DefaultSampler", "shuffle": False}
-    return Runner.build_dataloader(loader, seed=0)
-
-
-@torch.no_grad()
 def confusions_of_step(
-    learner: ContinualLearner, data: Data, step: int, cfg: dict, prediction_dir=None
+    learner: ContinualLearner, data: ContinualData, step: int, cfg: dict, prediction_dir=None
 ) -> dict[int, np.ndarray]:
     """Confusion matrix of each task's test images after ``step``.
 
@@ -60,22 +46,8 @@ def confusions_of_step(
         ``{task: (C, C)}`` over the classes seen, on every process. Class-incremental
         evaluation, and classification, have the single task 0.
     """
-    protocol = data.protocol
-    if isinstance(data, ClassificationData):
-        return classification_confusions(learner, data, step, cfg, prediction_dir)
-    loader = test_loader(data, data.test_samples(step), cfg)
-    metric = ContinualIoU(
-        ignore_index=IGNORE_INDEX, average=protocol.average, output_dir=prediction_dir
-    )
-    metric.dataset_meta = {"classes": protocol.classes_seen(step)}
-    learner.eval()
-    with progress(len(loader), f"evaluating step {step}", "batch") as bar:
-        for batch in loader:
-            outputs = learner.val_step(batch)
-            metric.process(batch, [output.to_dict() for output in outputs])
-            bar.update()
-    metric.evaluate(len(loader.dataset))
-    return metric.confusions
+    evaluate, _ = _OF_PROBLEM[data.protocol.problem]
+    return evaluate(learner, data, step, cfg, prediction_dir)
 
 
 def step_metrics(protocol: Protocol, step: int, confusions: dict[int, np.ndarray]) -> dict:
@@ -86,25 +58,11 @@ def step_metrics(protocol: Protocol, step: int, confusions: dict[int, np.ndarray
         ``confusions``; for class-incremental segmentation also ``old``, ``new``
         and ``all``.
     """
-    if protocol.problem == "classification":
-        return classification_metrics(protocol, step, confusions)
-    pooled = pool(confusions)
-    metrics: dict = {
-        "overall": mean_iou(pooled, average=protocol.average),
-        "per_class": per_class(pooled, protocol.classes_seen(step)),
-        "confusions": {str(task): matrix.tolist() for task, matrix in confusions.items()},
-    }
-    count = len(protocol.tasks)
-    if protocol.scenario == "class":
-        owners = protocol.task_of_class(step)
-        metrics["row"] = class_incremental_row(pooled, owners, protocol.average, count)
-        metrics.update(old_new_all(pooled, owners, protocol.average))
-    else:
-        metrics["row"] = domain_incremental_row(confusions, protocol.average, count)
-    return metrics
+    _, metrics = _OF_PROBLEM[protocol.problem]
+    return metrics(protocol, step, confusions)
 
 
-def write_examples(data: SegmentationData, samples: list, folder: Path) -> None:
+def write_examples(data: ContinualData, samples: list, folder: Path) -> None:
     """Copy the example images and their labels for the report.
 
     Args:
@@ -126,7 +84,7 @@ def write_examples(data: SegmentationData, samples: list, folder: Path) -> None:
         atomic_write_image(folder / f"{name}.png", Image.fromarray(labels.astype(np.uint8)))
 
 
-def example_name(data: SegmentationData, sample) -> str:
+def example_name(data: ContinualData, sample) -> str:
     """File stem of an example image."""
     return data.evaluation_source.index.names[sample.image].replace("/", "_")
 
@@ -154,3 +112,44 @@ def predict_examples(
         prediction = learner.val_step(batch)[0].pred_sem_seg.data.squeeze().cpu().numpy()
         name = example_name(data, sample)
         atomic_write_image(folder / f"{name}.png", Image.fromarray(prediction.astype(np.uint8)))
+
+
+@torch.no_grad()
+def _segmentation_confusions(learner, data, step, cfg, prediction_dir):
+    protocol = data.protocol
+    loader = data.test_loader(data.test_samples(step), cfg)
+    metric = ContinualIoU(
+        ignore_index=IGNORE_INDEX, average=protocol.average, output_dir=prediction_dir
+    )
+    metric.dataset_meta = {"classes": protocol.classes_seen(step)}
+    learner.eval()
+    with progress(len(loader), f"evaluating step {step}", "batch") as bar:
+        for batch in loader:
+            outputs = learner.val_step(batch)
+            metric.process(batch, [output.to_dict() for output in outputs])
+            bar.update()
+    metric.evaluate(len(loader.dataset))
+    return metric.confusions
+
+
+def _segmentation_metrics(protocol, step, confusions):
+    pooled = pool(confusions)
+    metrics: dict = {
+        "overall": mean_iou(pooled, average=protocol.average),
+        "per_class": per_class(pooled, protocol.classes_seen(step)),
+        "confusions": {str(task): matrix.tolist() for task, matrix in confusions.items()},
+    }
+    count = len(protocol.tasks)
+    if protocol.scenario == "class":
+        owners = protocol.task_of_class(step)
+        metrics["row"] = class_incremental_row(pooled, owners, protocol.average, count)
+        metrics.update(old_new_all(pooled, owners, protocol.average))
+    else:
+        metrics["row"] = domain_incremental_row(confusions, protocol.average, count)
+    return metrics
+
+
+_OF_PROBLEM = {
+    "segmentation": (_segmentation_confusions, _segmentation_metrics),
+    "classification": (classification_confusions, classification_metrics),
+}

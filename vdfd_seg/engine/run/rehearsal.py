@@ -11,17 +11,15 @@ from types import SimpleNamespace
 from mmengine.dist import get_world_size, is_main_process
 from mmengine.logging import MessageHub
 from mmengine.runner import Runner
-from PIL import Image
 from torch.utils.data import DataLoader
 
-from vdfd_seg.datasets.segmentation.data import SegmentationData
-from vdfd_seg.engine.input.data import Data
+from vdfd_seg.datasets.data import ContinualData
 from vdfd_seg.engine.input.failures import failing
 from vdfd_seg.engine.input.settings import Settings
 from vdfd_seg.engine.networks import unlogged
 from vdfd_seg.engine.run.environment import forget_runner
-from vdfd_seg.engine.run.evaluation import confusions_of_step, test_loader
-from vdfd_seg.engine.run.step import StepTrainer, spread
+from vdfd_seg.engine.run.evaluation import confusions_of_step
+from vdfd_seg.engine.run.step import StepTrainer
 from vdfd_seg.engine.run.testing import load_learner
 from vdfd_seg.hooks import MethodHook
 from vdfd_seg.hooks.state_hook import restore, state_of
@@ -36,7 +34,7 @@ PARTS = ("model", "train_dataloader", "test_dataloader", "train_cfg", "optim_wra
 
 def rehearse(
     settings: Settings,
-    data: Data,
+    data: ContinualData,
     steps: Sequence[int],
     previous: dict | None = None,
     start: dict | None = None,
@@ -76,7 +74,7 @@ def rehearse(
 
 
 class _Rehearsal:
-    def __init__(self, settings: Settings, data: Data, step: int, previous: dict | None):
+    def __init__(self, settings: Settings, data: ContinualData, step: int, previous: dict | None):
         self.settings, self.all, self.step = settings, data, step
         self.of = f"step {step} ({data.protocol.tasks[step].name})"
         self.config = settings.for_step(step)
@@ -144,10 +142,9 @@ class _Rehearsal:
         cfg = self.config.test_dataloader
         with failing(f"evaluation of {self.of} would fail", "test_dataloader", network):
             few = copy.copy(self.all)
-            samples = _test_batch(self.all, self.step, cfg["batch_size"])
+            samples = self.all.test_batch(self.step, cfg["batch_size"])
             few.test_samples = lambda step: samples  # type: ignore[method-assign]
-            if isinstance(few, SegmentationData):
-                test_loader(few, samples, cfg)
+            few.test_loader(samples, cfg)
             learner = load_learner(self.settings, few, self.step, saved)
             with redirect_stderr(io.StringIO()):  # the bar
                 confusions_of_step(learner, few, self.step, _alone(cfg))
@@ -164,21 +161,3 @@ def _without_workers(loader) -> DataLoader:
 def _alone(loader: dict) -> dict:
     skipped = ("persistent_workers", "prefetch_factor", "timeout", "worker_init_fn")
     return {**{k: v for k, v in loader.items() if k not in skipped}, "num_workers": 0}
-
-
-def _test_batch(data: Data, step: int, size: int) -> list:
-    """A batch of test images: the one with most different sizes."""
-    samples = data.test_samples(step)
-    if not isinstance(data, SegmentationData) or size == 1:
-        return spread(samples, min(size, 4))
-    source = data.evaluation_source.dataset
-
-    def sizes(batch: list) -> int:
-        paths = [source.get_data_info(sample.image)["img_path"] for sample in batch]
-        found = set()
-        for path in paths:
-            with Image.open(path) as image:
-                found.add(image.size)
-        return len(found)
-
-    return max((samples[i : i + size] for i in range(0, len(samples), size)), key=sizes)

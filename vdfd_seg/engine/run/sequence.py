@@ -5,7 +5,6 @@ from pathlib import Path
 
 from mmengine.dist import barrier, get_dist_info, is_main_process
 
-from vdfd_seg.datasets.segmentation.data import SegmentationData
 from vdfd_seg.engine.input.checks import check_checkpoints, checked_start
 from vdfd_seg.engine.input.data import open_data
 from vdfd_seg.engine.input.settings import Settings, imported_modules
@@ -97,11 +96,9 @@ def train_sequence(
     if ledger.begin():
         steps = range(steps[-1] + 1)
     run.write_config(settings)
-    examples: list = []
-    if isinstance(data, SegmentationData):
-        examples = data.example_samples(settings.config.get("examples", 4))
-        if is_main_process():
-            write_examples(data, examples, run.samples)
+    examples = data.example_samples(settings.config.get("examples", 4))
+    if examples and is_main_process():
+        write_examples(data, examples, run.samples)
     for step in steps:
         if run.checkpoint(step).exists() and ledger.has(step):
             continue

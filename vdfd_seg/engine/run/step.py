@@ -14,7 +14,7 @@ from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmengine.registry import OPTIMIZERS
 from mmengine.runner import IterBasedTrainLoop, Runner
 
-from vdfd_seg.engine.input.data import Data
+from vdfd_seg.datasets.data import ContinualData, subsample
 from vdfd_seg.engine.input.differences import told
 from vdfd_seg.engine.input.failures import failing
 from vdfd_seg.engine.input.settings import Settings
@@ -79,7 +79,7 @@ class StepTrainer:
     def __init__(
         self,
         settings: Settings,
-        data: Data,
+        data: ContinualData,
         step: int,
         previous: dict | None,
         folder: Path,
@@ -288,7 +288,7 @@ class StepTrainer:
 
         def batches(limit: int | None = None, samples: list | None = None):
             samples = self.data.train_samples(self.step) if samples is None else samples
-            samples = spread(samples, limit)
+            samples = subsample(samples, limit)
             for batch in self.data.pass_over("train", samples, self.config.test_dataloader):
                 batch = adapter.network.data_preprocessor(batch, training=False)
                 yield batch["inputs"], batch["data_samples"]
@@ -312,10 +312,3 @@ class StepTrainer:
             self.config.model, self.data.protocol.task_sizes(self.step - 1),
             self.previous["state_dict"],
         )  # fmt: skip
-
-
-def spread(samples: list, limit: int | None) -> list:
-    """At most ``limit`` of the samples, spread evenly over them."""
-    if limit is None or limit >= len(samples):
-        return samples
-    return [samples[i * len(samples) // limit] for i in range(limit)]

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from mmengine.device import get_device
 
+from vdfd_seg.datasets.data import ContinualData
 from vdfd_seg.engine.input.checks import check_method, check_protocol
-from vdfd_seg.engine.input.data import Data, open_data
+from vdfd_seg.engine.input.data import open_data
 from vdfd_seg.engine.input.settings import Settings, command_line
 from vdfd_seg.engine.networks import checked_adapter, finished_network
 from vdfd_seg.engine.run.environment import describe, forget_runner, set_up
@@ -54,7 +55,7 @@ def evaluate_checkpoints(settings: Settings, paths: Sequence[Path], launcher: st
     return ledger.results
 
 
-def load_learner(settings: Settings, data: Data, step: int, saved: dict):
+def load_learner(settings: Settings, data: ContinualData, step: int, saved: dict):
     """The learner of a finished step, for evaluation.
 
     Args:

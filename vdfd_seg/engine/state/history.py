@@ -2,12 +2,12 @@
 
 from dataclasses import asdict
 
-from vdfd_seg.engine.input.data import Data
+from vdfd_seg.datasets.data import ContinualData
 
 _EVALUATION = ("unseen", "average")
 
 
-def history(data: Data, step: int) -> dict:
+def history(data: ContinualData, step: int) -> dict:
     """What the training of a step follows from in its protocol and images.
 
     Tasks after the step do not enter, so that it is the same under a protocol with more of them;
@@ -28,6 +28,6 @@ def history(data: Data, step: int) -> dict:
     return {**rules, "tasks": tasks, "count": count, "images": images}
 
 
-def places(data: Data, step: int) -> list[int]:
+def places(data: ContinualData, step: int) -> list[int]:
     """Positions in the data set of a step's training images, for methods that carry them."""
     return [sample.image for sample in data.train_samples(step)]

@@ -2,7 +2,7 @@
 
 from mmengine.dist import barrier, is_main_process
 
-from vdfd_seg.engine.input.data import Data
+from vdfd_seg.datasets.data import ContinualData
 from vdfd_seg.engine.input.differences import told
 from vdfd_seg.engine.input.settings import Settings
 from vdfd_seg.engine.state.work_dir import WorkDir
@@ -30,7 +30,9 @@ class Ledger:
             are the first of this one's, or to another method or seed.
     """
 
-    def __init__(self, run: WorkDir | None, settings: Settings, data: Data, environment, command):
+    def __init__(
+        self, run: WorkDir | None, settings: Settings, data: ContinualData, environment, command
+    ):
         self.run = run
         self.protocol = data.protocol
         protocol = data.protocol
@@ -55,7 +57,7 @@ class Ledger:
                 "average": protocol.average,
                 "evaluate_on": data.evaluate_on,
             },
-            "metric": "accuracy" if protocol.problem == "classification" else "mIoU",
+            "metric": data.metric,
             "matrix": [],
             "summary": dict.fromkeys(SUMMARY),
             "steps": [],
@@ -175,7 +177,7 @@ class Ledger:
         entries = {entry["step"]: entry for entry in self.results["steps"]}
         last = entries[max(entries)]
         confusion = owners = None
-        if self.protocol.scenario == "class" and self.protocol.problem == "segmentation":
+        if "old" in last:
             confusion = pool(last["confusions"])
             owners = self.protocol.task_of_class(last["step"])
         self.results["summary"] = summarise(

@@ -75,7 +75,7 @@ class Method(nn.Module):
         """Samples that ``step`` trains on; default the step's own.
 
         Args:
-            data: A :class:`vdfd_seg.datasets.SegmentationData`.
+            data: A :class:`vdfd_seg.datasets.ContinualData`.
             step: The step.
             carried: The state carried from the step before.
         """

@@ -4,7 +4,7 @@ import torch
 from mmengine.dist import all_gather_object, get_dist_info
 from torch import Tensor
 
-from vdfd_seg.datasets.segmentation.task_dataset import Sample
+from vdfd_seg.datasets.data import Sample
 from vdfd_seg.methods.common.context import TaskContext
 
 

@@ -51,6 +51,7 @@ class ClassificationAdapter:
         scenario: ``"task"`` or ``"class"``: whether an image's task is known.
     """
 
+    problem = "classification"
     rows: tuple[str, ...] = ()
     classifier_name = "heads"
     excluded_prefixes = ("heads",)

@@ -82,6 +82,8 @@ class SegmentationAdapter:
             classifier of its own, naming it.
     """
 
+    problem = "segmentation"
+
     def __init__(self, network: nn.Module):
         if not isinstance(network, EncoderDecoder) or isinstance(
             network.decode_head, nn.ModuleList

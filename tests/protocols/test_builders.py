@@ -6,8 +6,8 @@ import pytest
 
 from vdfd_seg.errors import InputError
 from vdfd_seg.protocols import build_protocol
+from vdfd_seg.protocols.builders import groups, parse_split, task_name
 from vdfd_seg.protocols.cityscapes import CITIES
-from vdfd_seg.protocols.splits import groups, parse_split, task_name
 from vdfd_seg.protocols.voc import ALIASES, CLASSES, SPLITS
 
 
@@ -45,15 +45,6 @@ def test_voc_tasks_are_those_of_the_literature(split):
     assert ids_of_tasks(voc(split)) == VOC_TASKS[split]
 
 
-@pytest.mark.parametrize(("split", "tasks"), [("11-5", 3), ("11-1", 11), ("1-1", 20)])
-def test_number_of_tasks_of_the_briefs_splits(split, tasks):
-    assert len(voc(split).tasks) == tasks
-
-
-def test_first_task_of_1_1_is_background_and_aeroplane():
-    assert voc("1-1").tasks[0].classes == ("background", "aeroplane")
-
-
 @pytest.mark.parametrize("alias", ALIASES)
 def test_an_alias_is_the_same_protocol(alias):
     assert voc(alias) == voc(ALIASES[alias])
@@ -64,14 +55,6 @@ def test_aliases_count_the_background():
     assert voc("11-5") == voc("10-5")
     assert voc("11-1") == voc("10-1")
     assert voc("15-5s") == voc("15-1")
-
-
-@pytest.mark.parametrize("split", SPLITS)
-def test_every_class_belongs_to_one_task_and_labels_count_up(split):
-    protocol = voc(split)
-    assert sorted(protocol.label_names) == sorted(CLASSES)
-    labels = [label for step in range(len(protocol.tasks)) for label in protocol.task_labels(step)]
-    assert labels == list(range(21))
 
 
 def test_order_decides_which_classes_come_first():

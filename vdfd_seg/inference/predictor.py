@@ -1,0 +1,98 @@
+"""What predictors of every problem share."""
+
+from abc import ABC, abstractmethod
+from collections import defaultdict
+from collections.abc import Hashable, Iterable
+from pathlib import Path
+from typing import Any, Generic, TypeVar, overload
+
+import numpy as np
+import torch
+
+from vdfd_seg.datasets.image_files import check_array
+from vdfd_seg.models import ContinualLearner
+
+Image = str | Path | np.ndarray
+Prediction = TypeVar("Prediction")
+
+
+class StepPredictor(ABC, Generic[Prediction]):
+    """A step's network with all that its checkpoint says about it.
+
+    Attributes:
+        problem: ``"segmentation"`` or ``"classification"``.
+        classes: Class names in label order.
+        step: The step.
+        scenario: The protocol's; None where the checkpoint does not say.
+        image_size: (height, width) of the images it was trained on; None where they are of many
+            sizes, or the checkpoint does not say.
+        network: The network, frozen, in evaluation mode.
+
+    Args:
+        learner: The network and its method.
+        meta: The checkpoint's.
+    """
+
+    problem: str
+
+    def __init__(self, learner: ContinualLearner, meta: dict):
+        self.learner = learner
+        self.network = learner.network
+        self.classes = list(meta["dataset_meta"]["classes"])
+        self.step = meta["step"]
+        self.scenario = meta.get("scenario")
+        size = meta.get("image_size")
+        self.image_size = None if size is None else tuple(size)
+
+    @abstractmethod
+    def read(self, path: str | Path) -> np.ndarray:
+        """The image of a file, ``(H, W, 3)`` RGB.
+
+        Raises:
+            InputError: For a file that is no image, or one of absurd size.
+        """
+
+    @overload
+    def __call__(self, images: Image) -> Prediction: ...
+
+    @overload
+    def __call__(self, images: list | tuple) -> list[Prediction]: ...
+
+    @torch.no_grad()
+    def __call__(self, images: Image | list | tuple) -> Prediction | list[Prediction]:
+        """The prediction for an image, resized and normalised as in evaluation.
+
+        Args:
+            images: An image: its file, or an array ``(H, W, 3)`` uint8 RGB. Or a list of
+                images: those of one size go through the network in one batch.
+
+        Returns:
+            A prediction, or a list of them.
+
+        Raises:
+            InputError: For a file that is no image, or an array that is none.
+        """
+        if not isinstance(images, (list, tuple)):
+            return self([images])[0]
+        groups = defaultdict(list)
+        for place, image in enumerate(images):
+            if isinstance(image, np.ndarray):
+                check_array(image)
+            else:
+                image = self.read(image)
+            size, packed = self._packed(image)
+            groups[size].append((place, packed))
+        found: list = [None] * len(images)
+        for group in groups.values():
+            predictions = self._predict([packed for _, packed in group])
+            for (place, _), prediction in zip(group, predictions, strict=True):
+                found[place] = prediction
+        return found
+
+    @abstractmethod
+    def _packed(self, image: np.ndarray) -> tuple[Hashable, Any]:
+        """What goes through the network, after what may share a batch."""
+
+    @abstractmethod
+    def _predict(self, batch: list) -> Iterable[Prediction]:
+        """The predictions for a batch."""
