@@ -71,9 +71,8 @@ class DFT(FrozenTrunkMethod):
 
     def allocated(self, context: TaskContext) -> tuple[Tensor, Tensor]:
         """Rows ``(F, d)`` and biases ``(F,)`` of all later classes, trained as negatives."""
-        known, bias = (
-            None if part is None else part.detach() for part in context.adapter.classifier()
-        )
+        known, bias = context.adapter.classifier()
+        known = known.detach()
         later = len(context.protocol.classes) - len(known)
         rows = torch.zeros(later, known.shape[1], device=known.device).normal_(std=0.01)
         offsets = torch.zeros(later, device=known.device)
@@ -86,7 +85,7 @@ class DFT(FrozenTrunkMethod):
             scores = F.conv2d(
                 features,
                 torch.cat([known, rows])[:, :, None, None],
-                None if bias is None else torch.cat([bias, offsets]),
+                None if bias is None else torch.cat([bias.detach(), offsets]),
             )
             labels = cache.labels[views].to(known.device).long()
             loss = F.cross_entropy(scores, labels, ignore_index=IGNORE_INDEX)

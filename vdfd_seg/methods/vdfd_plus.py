@@ -148,8 +148,8 @@ class VDFDPlus(Method):
 
     def after_task(self, context: TaskContext) -> dict:
         """Let the caches go; carry the Gaussians of the classes learned, if they are replayed."""
-        features, self.training_features = self.training_features, None
-        self.cache = self.memory = None
+        features: Any = self.training_features
+        self.cache = self.memory = self.training_features = None
         if not self.replay:
             return {}
         pixels = pixels_of(context, self.cached_views, features)

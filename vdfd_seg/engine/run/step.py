@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.config import Config
@@ -226,8 +227,8 @@ class StepTrainer:
         )
         return optimizer, schedulers
 
-    def train_loader(self, learner: ContinualLearner, samples: list, start: int) -> dict:
-        """Config of the loader of a step that trains on these samples, or on features of them.
+    def train_loader(self, learner: ContinualLearner, samples: list, start: int) -> Any:
+        """The loader, or its config, of a step that trains on samples or on features of them.
 
         Args:
             learner: Of :meth:`prepare`; takes features where its method has such.

@@ -50,6 +50,12 @@ class FeatureCache(Dataset):
         sample.gt_sem_seg = PixelData(data=self.labels[number][None].long())
         return {"inputs": self.features[number], "data_samples": sample}
 
+    def share(self) -> Iterator[tuple[Tensor, ...]]:
+        """Numbers, features and labels of a process's share of the views, in batches."""
+        rank, world = get_dist_info()
+        for numbers in torch.arange(rank, len(self.features), world).split(32):
+            yield numbers, self.features[numbers], self.labels[numbers]
+
 
 def pixels_of(
     context: TaskContext, num_views: int, cache: FeatureCache | None = None
@@ -67,12 +73,10 @@ def pixels_of(
         Features ``(P, d)`` float32 and labels ``(P,)`` int64, on the network's device.
     """
     if cache is None:
-        batches = (batch[1:] for batch in features_of_views(context, num_views))
+        batches = features_of_views(context, num_views)
     else:
-        rank, world = get_dist_info()
-        shares = cache.features[rank::world].split(32), cache.labels[rank::world].split(32)
-        batches = zip(*shares, strict=True)
-    for features, labels in batches:
+        batches = cache.share()
+    for _, features, labels in batches:
         pixels = features.to(context.device).movedim(1, -1).flatten(0, 2).float()
         yield pixels, labels.to(context.device).flatten().long()
 
