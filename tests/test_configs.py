@@ -166,7 +166,7 @@ def test_longest_prefix_wins_at_a_boundary():
         ("vdfd", "cifar100-task_20-rot"): "cifar100-task_20",
         ("vdfd", "cifar100-task_10"): "cifar100-task",
         ("vdfd-plus", "voc_15-1"): "voc",
-        ("vdfd-plus", "voc-small_11-5"): "voc",
+        ("plop", "voc-small_11-5_v3plus"): "voc-small",
         ("lwf", "digits-task_5"): "digits",
         ("lwf", "digitscenes_4-3"): "default",
     }
