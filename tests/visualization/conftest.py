@@ -50,7 +50,8 @@ def make_run(
             truth = _draw([disc for disc in discs if disc[0] < seen], side)
             confusion += confusion_matrix(prediction, truth, seen)
             _save(work_dir / f"step_{step:02d}" / "predictions" / f"im{name}.png", prediction)
-        matrix.append(class_incremental_row(confusion, TASKS[:seen], "all", NUM_STEPS))
+        row = class_incremental_row(confusion, TASKS[:seen], "all")
+        matrix.append(row + [None] * (NUM_STEPS - len(row)))
         values = old_new_all(confusion, TASKS[:seen], "all")
         overall.append(values["all"])
         steps.append(
@@ -96,7 +97,7 @@ def make_run(
         },
         "metric": "mIoU",
         "matrix": matrix,
-        "summary": summarise(matrix, overall, confusion, TASKS, "all"),
+        "summary": {**summarise(matrix, overall), **values},
         "steps": steps,
         "command": f"python tools/train.py toy --method {method} --seed 0",
         "environment": {"vdfd_seg": "0.1.0", "torch": "2.13.0"},

@@ -4,9 +4,39 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
-from typing import Any
+from typing import Any, NamedTuple
 
+from vdfd_seg.evaluation.readable import (
+    MISSING,
+    format_number,
+    human_bytes,
+    human_peak,
+    human_seconds,
+)
 from vdfd_seg.evaluation.runs import RunFiles, Value, comparable, endings, protocol_marks
+
+
+class Measure(NamedTuple):
+    """How tables show a measure: its heading, what it means, and whether more is better."""
+
+    heading: str
+    meaning: str
+    more_is_better: bool = True
+
+
+MEASURES = {
+    "old": Measure("Old", "classes of the first task, background included"),
+    "new": Measure("New", "classes of all later tasks"),
+    "overall": Measure("All", "everything seen so far, pooled: the number papers publish"),
+    "acc": Measure("ACC", "mean of the last row of the result matrix"),
+    "bwt": Measure("BWT", "backward transfer: mean of R[T][j] − R[j][j]; negative is forgetting"),
+    "forgetting": Measure(
+        "Forget", "forgetting: mean of the best value before the last step − R[T][j]", False
+    ),
+    "new_task": Measure("New task", "mean of R[j][j] without the first task"),
+    "avg_incremental": Measure("Avg", "mean over the steps of “All”"),
+}
+"""Keys of the summary, and ``new_task``."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +65,12 @@ class Group:
         """The run whose pictures and protocol stand for all."""
         return self.runs[0]
 
+    @property
+    def done(self) -> str:
+        """Steps evaluated of how many: ``2/5``."""
+        results = self.first.results
+        return f"{len(results['steps'])}/{len(results['protocol']['tasks'])}"
+
     def summary(self, key: str) -> tuple[Value, Value]:
         """Mean and deviation of a measure of the summary, or of ``new_task``."""
         return mean_and_deviation(run.measure(key) for run in self.runs)
@@ -47,7 +83,7 @@ class Group:
 
     def matrix(self) -> tuple[list[list[Value]], list[list[Value]]]:
         """Means and deviations of the result matrices, entry by entry."""
-        rows = zip(*(run.results["matrix"] for run in self.runs), strict=True)
+        rows = zip(*(run.matrix for run in self.runs), strict=True)
         pairs = [_pairs(zip(*entries)) for entries in rows]
         return [means for means, _ in pairs], [deviations for _, deviations in pairs]
 
@@ -85,6 +121,19 @@ class Group:
             "carried": _most(run.last["memory_bytes"] for run in self.runs),
             "held": _most(step.get("held_bytes") for step in steps),
             "peak": _most(map(peak_of_step, steps)),
+        }
+
+    def cost_texts(self) -> dict[str, str]:
+        """:meth:`cost` for reading, by the headings of tables."""
+        cost = self.cost()
+        parameters = cost["parameters"]
+        return {
+            "time": human_seconds(cost["seconds"]),
+            "s/iter": format_number(cost["seconds_per_iter"], 3),
+            "parameters": MISSING if parameters is None else f"{parameters:,}",
+            "carried": human_bytes(cost["carried"]),
+            "held": human_bytes(cost["held"]),
+            "peak": human_peak(cost["peak"]),
         }
 
 

@@ -56,7 +56,7 @@ def collect_samples(
         names = {
             path.stem for run in runs for path in run.work_dir.glob("step_[0-9]*/predictions/*.png")
         }
-    steps = max(len(run.results["matrix"]) for run in runs)
+    steps = max(len(run.matrix) for run in runs)
     samples = []
     for name in sorted(names)[:max_images]:
         images = [path for run in runs if (path := _sample(run, name, "jpg")).exists()]
