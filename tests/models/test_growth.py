@@ -152,7 +152,7 @@ class TestRefused:
     def test_weights_of_another_backbone(self, tiny_network):
         old = tiny_network(3, backbone="mobilenet").state_dict()
         new = tiny_network(4)
-        with pytest.raises(InputError, match=r"lacks parameter 'backbone\.layer1"):
+        with pytest.raises(InputError, match=r"lacks the parameter 'backbone\.layer1"):
             grow(new, old, SegmentationAdapter(new).rows, 3)
 
     def test_weights_of_a_larger_architecture(self, tiny_network):

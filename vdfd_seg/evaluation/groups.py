@@ -162,9 +162,8 @@ def mean_and_deviation(values: Iterable[Value]) -> tuple[Value, Value]:
 def group_runs(runs: Sequence[RunFiles]) -> list[Group]:
     """Put together the runs that differ in nothing but the seed.
 
-    These have one method, config, protocol (fingerprint), metric and finished steps, and seeds
-    that are all different: a seed that is there twice says that something else was changed, and
-    then each run stands for itself.
+    These have one method, config, protocol (fingerprint), metric and finished steps. Where a seed
+    is there twice, something else was changed, and each run stands for itself.
 
     Args:
         runs: The runs. A group of one has the run's name, if there is one; others that of the
