@@ -1,7 +1,6 @@
 """Plots of continual learning as SVG: the result matrix, curves over steps, values of classes.
 
-Figures are built as objects, without pyplot: nothing global is left behind, no display is needed.
-Every function takes ``title`` (default none) and ``path``, a file to write besides (PNG or SVG by
+Every function takes ``title`` (default none) and ``path``, a file to write as well (PNG or SVG by
 its suffix, default none), and returns the SVG element as text. Values are in percent.
 """
 
@@ -42,15 +41,13 @@ def forgetting_heatmap(
     """The result matrix as a heat map, one row per step, the numbers written in the cells.
 
     Read a column downwards to see one task being forgotten. The colour scale is viridis (van
-    der Walt and Smith, SciPy 2015: even steps of lightness, readable with any colour vision and
-    in grey) over 0..100, the same in every plot so that runs compare. With more than ten tasks the
-    numbers are rounded to whole percents.
+    der Walt and Smith, SciPy 2015) over 0..100 in every plot. With more than ten tasks the numbers
+    are rounded to whole percents.
 
     Args:
         matrix: ``R[i][j]``, None above the diagonal and where unknown.
         metric: Name of the metric for the scale. Default ``"mIoU"``.
-        title: See above.
-        path: See above.
+        title, path: See above.
     """
     values = np.full((len(matrix), len(matrix)), np.nan)
     for step, row in enumerate(matrix):
@@ -99,8 +96,7 @@ def step_curves(
     Args:
         curves: Values after step 0, 1, ... by name; None leaves a gap.
         metric: Name of the metric for the axis. Default ``"mIoU"``.
-        title: See above.
-        path: See above.
+        title, path: See above.
         deviations: For names in ``curves`` the standard deviations of their values: a band of one
             deviation to both sides. Default none.
     """
@@ -167,8 +163,7 @@ def class_bars(
     Args:
         values: For each run its values by class name; None or a missing class draws nothing.
         metric: Name of the metric for the axis. Default ``"IoU"``.
-        title: See above.
-        path: See above.
+        title, path: See above.
         deviations: For runs in ``values`` the standard deviations, drawn as a line of one
             deviation to both sides of the bars' ends (not of marks). Default none.
     """

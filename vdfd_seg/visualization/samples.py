@@ -37,8 +37,7 @@ def collect_samples(
     """Gather ``samples/NAME.jpg``, ``samples/NAME.png`` and ``step_KK/predictions/NAME.png``.
 
     The images are those in the ``samples`` folder of any run; where no run has one, the first
-    predictions. They are taken in order of their names; inputs and truths from the first run that
-    has them. Each run is coloured by its own palette, the truth by that of the run it is from.
+    predictions, in order of their names. Inputs and truths are from the first run that has them.
 
     Args:
         runs: The runs; class indices in the order of each run's classes, 255 is void.
@@ -99,9 +98,7 @@ def _mask_uri(path: Path, run: RunFiles, max_side: int) -> str:
     colours[: len(palette)] = palette
     picture = Image.fromarray(mask)
     picture.putpalette(colours.tobytes())
-    scale = min(1.0, max_side / max(picture.size))
-    width, height = (max(1, round(side * scale)) for side in picture.size)
-    picture = picture.resize((width, height), Image.Resampling.NEAREST)
+    picture.thumbnail((max_side, max_side), Image.Resampling.NEAREST)
     return _uri(picture, "PNG", optimize=True)
 
 
