@@ -42,18 +42,20 @@ def test_changes_are_coloured_and_the_rest_is_pale_and_grey():
     assert (rest == rest[:, :1]).all() and rest.min() >= 170
 
 
-def test_a_comparison_has_three_panels():
-    masks = [np.zeros((30, 100), int), np.ones((30, 100), int)]
-    page = comparison(flat(100, 30, 100), masks, ("A", "B", "changed"), PALETTE, alpha=1.0)
+@pytest.mark.parametrize(
+    ("old", "background", "colours"),
+    [
+        (0, None, [(0, 0, 0), (200, 0, 0), (200, 0, 0)]),
+        # The background is painted only where it is new.
+        (1, 0, [(200, 0, 0), (100, 100, 100), (0, 0, 0)]),
+    ],
+)
+def test_a_comparison_has_three_panels(old, background, colours):
+    masks = [np.full((30, 100), label) for label in (old, 1 - old)]
+    titles = ("A", "B", "changed")
+    page = comparison(flat(100, 30, 100), masks, titles, PALETTE, 1.0, background)
     assert page.shape[1] == 3 * 100 + 2 * 8
-    for left, colour in ((0, (0, 0, 0)), (108, (200, 0, 0)), (216, (200, 0, 0))):
-        assert (page[-30:, left : left + 100] == colour).all()
-
-
-def test_a_comparison_paints_the_background_only_where_it_is_new():
-    masks = [np.ones((30, 100), int), np.zeros((30, 100), int)]
-    page = comparison(flat(100, 30, 100), masks, ("A", "B", "changed"), PALETTE, 1.0, background=0)
-    for left, colour in ((0, (200, 0, 0)), (108, (100, 100, 100)), (216, (0, 0, 0))):
+    for left, colour in zip((0, 108, 216), colours):
         assert (page[-30:, left : left + 100] == colour).all()
 
 
