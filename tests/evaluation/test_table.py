@@ -3,7 +3,9 @@ import copy
 import pytest
 
 from vdfd_seg.errors import InputError
-from vdfd_seg.evaluation import format_table, human_bytes, human_seconds, protocol_marks, run_names
+from vdfd_seg.evaluation import format_table, run_names
+from vdfd_seg.evaluation.readable import human_bytes, human_seconds
+from vdfd_seg.evaluation.runs import protocol_marks
 
 
 def test_shows_rows_summary_memory_and_time(results):
