@@ -177,7 +177,8 @@ def _measures(group: Group, keys: Iterable[str]) -> list[str]:
 def _costs(title: str | None, name: str, groups: Sequence[Group], keys: Sequence[str]) -> Table:
     costs = [group.cost_texts() for group in groups]
     rows = [[group.label, *map(cost.get, keys)] for group, cost in zip(groups, costs)]
-    return _table(title, (name, *(f"{key[0].upper()}{key[1:]}" for key in keys)), rows)
+    headings = [key.capitalize() if key.isalpha() else key for key in keys]
+    return _table(title, (name, *headings), rows)
 
 
 def _table(title: str | None, headings: Sequence[str], *parts: Sequence[Sequence[str]]) -> Table:
