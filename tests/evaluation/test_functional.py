@@ -103,6 +103,11 @@ def test_result_matrix_by_hand():
     assert average_accuracy(MATRIX) == pytest.approx((65 + 50 + 90) / 3)
     assert backward_transfer(MATRIX) == pytest.approx((65 - 80 + 50 - 70) / 2)
     assert forgetting(MATRIX) == pytest.approx((80 - 65 + 70 - 50) / 2)
+    # Of an unfinished sequence, the rows there are; one task has no transfer.
+    assert average_accuracy(MATRIX[:2]) == pytest.approx(65.0)
+    assert backward_transfer(MATRIX[:2]) == pytest.approx(-20.0)
+    assert average_accuracy([[70.0]]) == 70.0
+    assert backward_transfer([[70.0]]) is forgetting([[70.0]]) is None
 
 
 def test_forgetting_takes_the_best_value_before_the_last_step():
@@ -116,17 +121,6 @@ def test_above_the_diagonal_is_not_read():
     filled = np.where(np.tri(3, dtype=bool), np.array(MATRIX, dtype=float), 1e9)
     for function in (average_accuracy, backward_transfer, forgetting):
         assert function(ragged) == function(filled) == function(MATRIX)
-
-
-def test_unfinished_sequence_uses_the_rows_there_are():
-    assert average_accuracy(MATRIX[:2]) == pytest.approx(65.0)
-    assert backward_transfer(MATRIX[:2]) == pytest.approx(-20.0)
-
-
-def test_one_task_has_no_transfer():
-    assert average_accuracy([[70.0]]) == 70.0
-    assert backward_transfer([[70.0]]) is None
-    assert forgetting([[70.0]]) is None
 
 
 def test_unknown_entries_make_the_result_unknown():
@@ -171,8 +165,7 @@ class TestAccuracy:
         assert accuracy([[1, 0], [3, 96]]) == 97.0
         # What is given to another class counts, whichever classes are asked for.
         assert accuracy(CONFUSION, [1]) == 100 * 3 / 8
-
-    def test_without_images_there_is_none(self):
+        # Without images there is none.
         assert np.isnan(accuracy(CONFUSION, [2, 3]))
         assert accuracy(CONFUSION, [0, 2, 3]) == 75.0
 

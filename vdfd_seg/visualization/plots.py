@@ -15,13 +15,13 @@ from matplotlib.ticker import MaxNLocator
 from vdfd_seg.evaluation.functional import Matrix
 from vdfd_seg.visualization.style import (
     CYCLE,
+    canvas,
     label,
     legend_rows,
     readable_on,
     render,
     run_style,
     set_legend,
-    set_title,
 )
 
 Values = Sequence[float | None]
@@ -58,8 +58,7 @@ def forgetting_heatmap(
     width, height = (1.25 if many else 1.7) + side[0] * count, 1.1 + side[1] * count
 
     def draw() -> Figure:
-        figure = Figure(figsize=(width, height), layout="constrained")
-        axes = figure.add_subplot()
+        figure, axes = canvas(width, height, title)
         picture = axes.pcolormesh(
             np.ma.masked_invalid(values), cmap="viridis", vmin=0, vmax=100, edgecolors="face"
         )
@@ -78,7 +77,6 @@ def forgetting_heatmap(
             fraction=0.3 / count, pad=0.15 / width, aspect=max(10, 2.5 * count),
         )  # fmt: skip
         bar.ax.spines["outline"].set_visible(False)
-        set_title(axes, title)
         return figure
 
     return render(draw, path, f"{title or 'Result matrix'}: {metric} per task and step")
@@ -104,11 +102,11 @@ def step_curves(
     last = max(map(len, curves.values()), default=1) - 1
     width = 3.6 if last < 10 else 5.2
 
+    # The legend stands below, a line for each row of names: room for all but the first two.
+    height = 2.8 + 0.2 * max(legend_rows(width, names) - 2, 0)
+
     def draw() -> Figure:
-        # The legend stands below, a line for each row of names: room for all but the first two.
-        height = 2.8 + 0.2 * max(legend_rows(width, names) - 2, 0)
-        figure = Figure(figsize=(width, height), layout="constrained")
-        axes = figure.add_subplot()
+        figure, axes = canvas(width, height, title)
         for index, (name, values) in enumerate(curves.items()):
             middle = np.array(values, dtype=np.float64)
             style = run_style(index)
@@ -133,7 +131,6 @@ def step_curves(
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.grid(axis="y")
         set_legend(figure, names)
-        set_title(axes, title)
         return figure
 
     return render(draw, path, f"{title or 'Curves'}: {metric} over steps")
@@ -177,8 +174,7 @@ def class_bars(
     height = 0.8 + 0.22 * lines + len(classes) * class_height(len(values))
 
     def draw() -> Figure:
-        figure = Figure(figsize=(width, height), layout="constrained")
-        axes = figure.add_subplot()
+        figure, axes = canvas(width, height, title)
         positions = np.arange(len(classes))
         for index, (name, run) in enumerate(values.items()):
             lengths = np.array([run.get(item) for item in classes], dtype=np.float64)
@@ -212,7 +208,6 @@ def class_bars(
         axes.set_axisbelow(True)
         if len(values) > 1:
             set_legend(figure, names)
-        set_title(axes, title)
         return figure
 
     return render(draw, path, f"{title or 'Classes'}: {metric} per class")

@@ -114,10 +114,13 @@ def readable_on(value: float) -> str:
     return "#000000" if value > 43 else "#ffffff"
 
 
-def set_title(axes: Axes, title: str | None) -> None:
-    """Title at the left; none for None."""
+def canvas(width: float, height: float, title: str | None) -> tuple[Figure, Axes]:
+    """A figure of this size in inches with axes, and a title at the left; none for None."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.add_subplot()
     if title:
         axes.set_title(title, fontsize=11, loc="left", fontweight="bold")
+    return figure, axes
 
 
 def label(name: str) -> str:
