@@ -176,7 +176,7 @@ def _measures(group: Group, keys: Iterable[str]) -> list[str]:
 
 def _costs(title: str | None, name: str, groups: Sequence[Group], keys: Sequence[str]) -> Table:
     costs = [group.cost_texts() for group in groups]
-    rows = [[group.label, *map(cost.get, keys)] for group, cost in zip(groups, costs)]
+    rows = [[group.label, *(cost[k] for k in keys)] for group, cost in zip(groups, costs)]
     headings = [key.capitalize() if key.isalpha() else key for key in keys]
     return _table(title, (name, *headings), rows)
 

@@ -88,7 +88,7 @@ class SegmentationAdapter:
                 f"EncoderDecoder networks with one decode head."
             )
         self.network = network
-        self.auxiliary: dict[str, nn.Module] = {}
+        self.auxiliary: dict[str, BaseDecodeHead] = {}
         if network.with_auxiliary_head:
             heads = network.auxiliary_head
             several = isinstance(heads, nn.ModuleList)
