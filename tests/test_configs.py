@@ -194,7 +194,7 @@ class TestNames:
             ("voc_11-6", "mib", "Did you mean .*voc_11-5"),
             ("mib_voc_11-6", None, "Did you mean .*voc_11-5"),
             ("voc_11-5", None, "'method' is missing. Add --method NAME, one of dfd, dft"),
-            ("results/vdfd_voc_11-5", "mib", "a key 'method' of its own.*leave out --method"),
+            ("results/plop_voc_11-1", "mib", "a key 'method' of its own.*leave out --method"),
         ],
     )
     def test_bad_input(self, config, method, message):

@@ -1,6 +1,7 @@
 """Runs put together over their seeds."""
 
 import copy
+from pathlib import Path
 
 import pytest
 
@@ -83,6 +84,8 @@ def test_a_seed_given_twice_says_that_something_else_was_changed(tmp_path):
     groups = named([run_of(tmp_path / n, seed=seed) for n, seed in (("a", 0), ("b", 1), ("c", 1))])
     assert [len(group.runs) for group in groups] == [1, 1, 1]
     assert [group.name for group in groups] == ["VDFD (a)", "VDFD (b)", "VDFD (c)"]
+    unknown = [RunFiles(Path(), group.first.results) for group in groups[1:]]
+    assert [group.name for group in group_runs(unknown)] == ["VDFD #1", "VDFD #2"]
 
 
 def test_two_configs_of_a_method_are_told_apart_by_it(tmp_path):

@@ -56,34 +56,12 @@ def test_memory_is_the_most_of_any_step_and_run():
     assert "2.0 GiB RAM" in text
 
 
-def test_methods_and_protocols_are_never_mixed():
-    found = groups(run(0), run(0, method="FineTune"), run(1), run(1, fingerprint="g"))
-    assert [(each.label, len(each.runs)) for each in found] == [
-        ("VDFD [a]", 2), ("FineTune [a]", 1), ("VDFD [b]", 1),
-    ]  # fmt: skip
-
-
 def test_unfinished_run_is_not_averaged_with_finished_ones():
     longer = copy.deepcopy(run(1))
     longer["steps"].append({**longer["steps"][-1], "step": 2})
     text = format_seeds([run(0), longer])
     assert "VDFD [a]" in text and "VDFD [b]" in text
     assert "fingerprint f, after step 1\n" in text and "fingerprint f, after step 2\n" in text
-
-
-def test_configs_of_a_method_are_never_averaged():
-    strong, weak = ({**run(0), "config": name} for name in ("strong", "weak"))
-    found = groups(strong, weak, {**strong, "seed": 1})
-    assert [(each.name, len(each.runs)) for each in found] == [
-        ("VDFD (strong)", 2), ("VDFD (weak)", 1),
-    ]  # fmt: skip
-
-
-def test_a_seed_given_twice_is_another_setting():
-    runs = [run(0), run(0), run(0, method="MiB")]
-    named = [RunFiles(Path(f), each) for f, each in zip(("w/a/x", "w/b/x", "w/m"), runs)]
-    assert [each.name for each in group_runs(named)] == ["VDFD (a/x)", "VDFD (b/x)", "MiB"]
-    assert [each.name for each in groups(*runs)] == ["VDFD #1", "VDFD #2", "MiB"]
 
 
 def test_a_measure_that_is_not_known_of_every_run_has_no_mean():

@@ -60,23 +60,15 @@ def test_old_logits_of_every_head_are_unchanged(
             assert torch.allclose(new[:, :3], old, atol=1e-6)
 
 
-def test_background_rows_are_copies_of_the_background(tiny_network):
-    first, second, _, rows = grown(tiny_network, 3, 5, init="background", auxiliary=1)
+@pytest.mark.parametrize("init", ["background", "weights"])
+def test_rows_are_copies_of_the_background(tiny_network, init):
+    """RCIL's code for VOC copies the weights alone: ``cls.weight.data.copy_(imprinting_w)``."""
+    first, second, fresh, rows = grown(tiny_network, 3, 5, init=init, auxiliary=1)
     for name in rows:
         old, new = first.state_dict()[name], second.state_dict()[name]
         assert torch.equal(new[:3], old)
-        assert torch.equal(new[3], old[0])
-        assert torch.equal(new[4], old[0])
-
-
-def test_weights_of_the_background_are_copied_without_its_bias(tiny_network):
-    """RCIL's code for VOC: ``cls.weight.data.copy_(imprinting_w)``, and no bias is touched."""
-    first, second, fresh, rows = grown(tiny_network, 3, 5, init="weights", auxiliary=1)
-    for name in rows:
-        old, new = first.state_dict()[name], second.state_dict()[name]
-        assert torch.equal(new[:3], old)
-        expected = fresh[name][3:] if new.ndim == 1 else old[:1].expand_as(new[3:])
-        assert torch.equal(new[3:], expected)
+        kept = init == "weights" and new.ndim == 1
+        assert torch.equal(new[3:], fresh[name][3:] if kept else old[:1].expand_as(new[3:]))
 
 
 @pytest.mark.parametrize("added", [1, 2, 7])
@@ -149,30 +141,21 @@ class TestRefused:
         with pytest.raises(InputError, match="model type Linear is not supported"):
             SegmentationAdapter(nn.Linear(1, 1))
 
-    def test_weights_of_another_backbone(self, tiny_network):
-        old = tiny_network(3, backbone="mobilenet").state_dict()
-        new = tiny_network(4)
-        with pytest.raises(InputError, match=r"lacks parameter 'backbone\.layer1"):
-            grow(new, old, SegmentationAdapter(new).rows, 3)
+    @pytest.mark.parametrize(
+        ("settings", "num_old", "message"),
+        [
+            ({"backbone": "mobilenet"}, 3, r"lacks the parameter 'backbone\.layer1"),
+            ({"auxiliary": 1}, 3, "unknown parameter 'auxiliary_head"),
+            ({"channels": 16}, 3, r"'decode_head\.conv_seg\.weight' has shape \(3, 16,"),
+            ({}, 2, r"'decode_head\.conv_seg\.weight'.*2 old classes"),
+        ],
+    )
+    def test_weights_of_another_network(self, tiny_network, settings, num_old, message):
+        old, new = tiny_network(3, **settings).state_dict(), tiny_network(4)
+        with pytest.raises(InputError, match=message):
+            grow(new, old, SegmentationAdapter(new).rows, num_old)
 
-    def test_weights_of_a_larger_architecture(self, tiny_network):
-        old = tiny_network(3, auxiliary=1).state_dict()
-        new = tiny_network(4)
-        with pytest.raises(InputError, match="unknown parameter 'auxiliary_head"):
-            grow(new, old, SegmentationAdapter(new).rows, 3)
-
-    def test_weights_of_another_width(self, tiny_network):
-        old = tiny_network(3, channels=16).state_dict()
-        new = tiny_network(4)
-        with pytest.raises(InputError, match=r"'decode_head\.conv_seg\.weight' has shape \(3, 16,"):
-            grow(new, old, SegmentationAdapter(new).rows, 3)
-
-    def test_weights_of_another_shape_elsewhere(self):
+    def test_weights_of_another_shape(self):
         old, new = nn.Linear(3, 2), nn.Linear(4, 2)
         with pytest.raises(InputError, match=r"parameter 'weight' has shape \(2, 3\) in the"):
             grow(new, old.state_dict(), (), 2)
-
-    def test_weights_of_another_number_of_classes(self, tiny_network):
-        new = tiny_network(4)
-        with pytest.raises(InputError, match=r"'decode_head\.conv_seg\.weight'.*2 old classes"):
-            grow(new, tiny_network(3).state_dict(), SegmentationAdapter(new).rows, 2)

@@ -49,10 +49,6 @@ class TestRoundTrip:
         save_plain(path, CONTENT)
         assert same(load_plain(path), CONTENT)
 
-    def test_what_is_written_is_read_by_torch_without_trust(self, path):
-        save_plain(path, CONTENT)
-        assert torch.load(path, weights_only=True)["meta"]["name"] == "tâche"
-
     def test_mappings_tuples_and_parameters_become_plain(self, path):
         layer = torch.nn.Linear(2, 2)
         save_plain(path, {"state": layer.state_dict(), "p": layer.weight, "t": (1, (2,))})
@@ -109,10 +105,8 @@ class TestDamage:
             load_plain(path)
         assert str(path) in str(caught.value)
 
-    def test_missing(self, path):
+    def test_missing(self, path, tmp_path):
         self.refused(path, "does not exist")
-
-    def test_a_folder_in_its_place(self, tmp_path):
         self.refused(tmp_path, "does not exist")
 
     @pytest.mark.parametrize("share", [0, 0.01, 0.3, 0.7, 0.99])
@@ -139,24 +133,17 @@ class TestDamage:
                 refusals += 1
         assert refusals > 100
 
-    def test_flipped_bit_in_a_tensor(self, path):
-        save_plain(path, {"w": torch.full((5000,), 3.25)})
-        damaged = bytearray(path.read_bytes())
-        damaged[len(damaged) // 2] ^= 16
-        path.write_bytes(damaged)
-        self.refused(path)
-
-    def test_content_that_does_not_match_its_digest(self, path):
-        torch.save({"a": torch.zeros(2), "digest": digest({"a": torch.ones(2)})}, path)
-        self.refused(path, "does not match its digest")
-
-    def test_without_a_digest(self, path):
-        torch.save({"state_dict": {}}, path)
-        self.refused(path, "no digest.*init_cfg")
-
-    def test_not_a_dict(self, path):
-        torch.save([1], path)
-        self.refused(path, "no digest")
+    @pytest.mark.parametrize(
+        ("content", "message"),
+        [
+            ({"a": 0, "digest": digest({"a": 1})}, "does not match its digest"),
+            ({"state_dict": {}}, "no digest.*init_cfg"),
+            ([1], "no digest"),
+        ],
+    )
+    def test_other_content(self, path, content, message):
+        torch.save(content, path)
+        self.refused(path, message)
 
     @pytest.mark.parametrize("content", [b"", b"no checkpoint", b"\x80\x04.", b"PK\x03\x04"])
     def test_other_files(self, path, content):
@@ -171,28 +158,27 @@ class TestDamage:
         assert not trace.exists()
 
 
-class TestStep:
-    STEP = {"state_dict": {"w": torch.ones(2)}, "meta": {"format": checkpoint.STEP_FORMAT},
-            "method": {"type": "FineTune", "state": {}}}  # fmt: skip
+STEP = {"state_dict": {"w": torch.ones(2)}, "meta": {"format": checkpoint.STEP_FORMAT},
+        "method": {"type": "FineTune", "state": {}}}  # fmt: skip
 
-    def test_round_trip(self, path):
-        save_plain(path, self.STEP)
-        assert same(load_step(path), self.STEP)
 
-    def test_another_kind_of_file(self, path):
-        save_plain(path, {"state_dict": {}})
-        with pytest.raises(InputError, match="not a step's checkpoint: it has no me"):
-            load_step(path)
+def test_a_step_round_trip(path):
+    save_plain(path, STEP)
+    assert same(load_step(path), STEP)
 
-    def test_another_format(self, path):
-        save_plain(path, {**self.STEP, "meta": {"format": 99}})
-        with pytest.raises(InputError, match="has meta.format 99"):
-            load_step(path)
 
-    def test_meta_that_is_no_dict(self, path):
-        save_plain(path, {**self.STEP, "meta": "x"})
-        with pytest.raises(InputError, match="meta"):
-            load_step(path)
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"state_dict": {}}, "not a step's checkpoint: it has no me"),
+        ({**STEP, "meta": {"format": 99}}, "has meta.format 99"),
+        ({**STEP, "meta": "x"}, "meta"),
+    ],
+)
+def test_what_is_no_step_is_refused(path, content, message):
+    save_plain(path, content)
+    with pytest.raises(InputError, match=message):
+        load_step(path)
 
 
 class TestDigest:

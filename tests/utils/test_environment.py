@@ -31,7 +31,7 @@ class TestForksAndOriginals:
         command(lambda argv: pytest.fail("ran in a mixed environment"))
         assert cli.main(["train"]) == 2
         err = capsys.readouterr().err
-        assert f"{original} beside onedl-mmcv." in err
+        assert f"{original} next to onedl-mmcv." in err
         assert f"pip uninstall -y onedl-mmcv {original} && pip install onedl-mmcv\n" in err
 
     def test_this_environment(self):

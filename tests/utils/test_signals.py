@@ -125,19 +125,20 @@ class TestSlurm:
         assert stopping.requeue(signal.SIGUSR1)
         assert scontrol.read_text() == "requeue 42\n"
 
-    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-    def test_other_signals_do_not(self, scontrol, number):
+    @pytest.mark.parametrize(
+        ("number", "changes"),
+        [
+            (signal.SIGTERM, {}),
+            (signal.SIGINT, {}),
+            (signal.SIGUSR1, {"SLURM_PROCID": "1"}),
+            (signal.SIGUSR1, {"SLURM_JOB_ID": None}),
+        ],
+        ids=["SIGTERM", "SIGINT", "another process", "no Slurm"],
+    )
+    def test_nothing_else_does(self, scontrol, monkeypatch, number, changes):
+        for name, value in changes.items():
+            monkeypatch.setenv(name, value) if value else monkeypatch.delenv(name)
         assert not stopping.requeue(number)
-        assert not scontrol.exists()
-
-    def test_only_the_first_process_does(self, scontrol, monkeypatch):
-        monkeypatch.setenv("SLURM_PROCID", "1")
-        assert not stopping.requeue(signal.SIGUSR1)
-        assert not scontrol.exists()
-
-    def test_without_slurm_nothing_is_called(self, scontrol, monkeypatch):
-        monkeypatch.delenv("SLURM_JOB_ID")
-        assert not stopping.requeue(signal.SIGUSR1)
         assert not scontrol.exists()
 
     def test_a_failure_is_told(self, scontrol, tmp_path, capsys):

@@ -25,39 +25,33 @@ def test_colourise():
     assert colourise(np.array([[-1]]), PALETTE, void=(9, 8, 7)).tolist() == [[[9, 8, 7]]]
 
 
-def test_colourise_refuses():
-    with pytest.raises(ValueError, match="two dimensions"):
-        colourise(np.zeros((1, 2, 2), dtype=int), PALETTE)
-    with pytest.raises(ValueError, match="RGB triples"):
-        colourise(np.zeros((2, 2), dtype=int), [[0, 0]])
-    with pytest.raises(ValueError, match="RGB triples"):
-        colourise(np.zeros((2, 2), dtype=int), [[0, 0, 256]])
+def test_overlay_blends_but_leaves_void_and_background():
+    image, mask = np.full((1, 3, 3), 100, dtype=np.uint8), np.array([[0, 1, 255]])
+    void = [100] * 3
+    blended = overlay(image, mask, PALETTE, alpha=0.25)
+    assert blended.tolist() == [[[75, 75, 75], [125, 75, 75], void]]
+    assert overlay(image, mask, PALETTE, 0.25, background=1).tolist() == [[[75] * 3, void, void]]
+    assert np.array_equal(overlay(image, mask, PALETTE, alpha=0), image)
+    assert overlay(image, mask, PALETTE, 1, background=0).tolist() == [[void, PALETTE[1], void]]
 
 
-def test_overlay_blends_but_leaves_void():
-    image = np.full((1, 2, 3), 100, dtype=np.uint8)
-    found = overlay(image, np.array([[1, 255]]), PALETTE, alpha=0.25)
-    assert found.tolist() == [[[125, 75, 75], [100, 100, 100]]]
-    assert np.array_equal(overlay(image, np.array([[1, 2]]), PALETTE, alpha=0), image)
-    assert np.array_equal(
-        overlay(image, np.array([[1, 2]]), PALETTE, alpha=1), colourise(np.array([[1, 2]]), PALETTE)
-    )
+MASK, IMAGE = np.zeros((2, 2), dtype=int), np.zeros((2, 2, 3), dtype=np.uint8)
 
 
-def test_overlay_leaves_the_background():
-    image = np.full((1, 3, 3), 100, dtype=np.uint8)
-    found = overlay(image, np.array([[0, 1, 255]]), PALETTE, alpha=0.25, background=1)
-    assert found[0, 1:].tolist() == [[100] * 3] * 2 and found[0, 0].tolist() != [100] * 3
-    found = overlay(image, np.array([[0, 1, 255]]), PALETTE, alpha=1, background=0)
-    assert found[0].tolist() == [[100] * 3, list(PALETTE[1]), [100] * 3]
-
-
-def test_overlay_refuses():
-    image = np.zeros((2, 2, 3), dtype=np.uint8)
-    with pytest.raises(ValueError, match="do not fit"):
-        overlay(image, np.zeros((2, 3), dtype=int), PALETTE)
-    with pytest.raises(ValueError, match="alpha"):
-        overlay(image, np.zeros((2, 2), dtype=int), PALETTE, alpha=1.5)
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: colourise(MASK[None], PALETTE), "two dimensions"),
+        (lambda: colourise(MASK, [[0, 0]]), "RGB triples"),
+        (lambda: colourise(MASK, [[0, 0, 256]]), "RGB triples"),
+        (lambda: overlay(IMAGE, MASK[:1], PALETTE), "do not fit"),
+        (lambda: overlay(IMAGE, MASK, PALETTE, alpha=1.5), "alpha"),
+        (lambda: legend(["a", "b", "c", "d"], PALETTE), "4 classes but 3 colours"),
+    ],
+)
+def test_bad_arguments_are_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
 
 
 def test_legend_shows_every_colour_and_grows_with_the_classes():
@@ -66,6 +60,7 @@ def test_legend_shows_every_colour_and_grows_with_the_classes():
     shown = {tuple(colour) for colour in small.reshape(-1, 3).tolist()}
     assert {tuple(colour) for colour in PALETTE} <= shown
     assert len(legend(["name"] * 40, default_palette(40), width=300)) > len(small)
+    assert legend(["a very long class name " * 4], PALETTE, width=50).shape[1] > 400
 
 
 @pytest.mark.parametrize("name", ["ü", "ß", "é", "e\u0301", "Ł", "д", "λ", "道", "길", "क"])
@@ -87,12 +82,3 @@ def test_letters_of_no_font_are_written_as_numbers(monkeypatch):
         drawable.cache_clear()
         assert drawable("道 für 길", 14)[0] == r"\u9053 für \uae38"
     drawable.cache_clear()
-
-
-def test_legend_makes_room_for_a_long_name():
-    assert legend(["a very long class name " * 4], PALETTE, width=50).shape[1] > 400
-
-
-def test_legend_refuses_more_classes_than_colours():
-    with pytest.raises(ValueError, match="4 classes but 3 colours"):
-        legend(["a", "b", "c", "d"], PALETTE)

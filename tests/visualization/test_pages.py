@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vdfd_seg.visualization.pages import as_rgb, beside, caption, changes, comparison, stacked
+from vdfd_seg.visualization.pages import as_rgb, caption, changes, comparison, side_by_side, stacked
 
 PALETTE = [(0, 0, 0), (200, 0, 0), (0, 0, 250)]
 
@@ -12,17 +12,17 @@ def flat(value, height, width):
     return np.full((height, width, 3), value, np.uint8)
 
 
-def test_stacked_and_beside_keep_every_part_and_fill_with_white():
+def test_stacked_and_side_by_side_keep_every_part_and_fill_with_white():
     one, two = flat(10, 3, 5), flat(20, 2, 7)
     below = stacked([one, two])
     assert below.shape == (5, 7, 3)
     assert (
         (below[:3, :5] == one).all() and (below[3:] == two).all() and (below[:3, 5:] == 255).all()
     )
-    row = beside([one, two], gap=4)
-    assert row.shape == (3, 16, 3)
-    assert (row[:, :5] == one).all() and (row[:2, 9:] == two).all()
-    assert (row[:, 5:9] == 255).all() and (row[2, 9:] == 255).all()
+    row = side_by_side([one, two])
+    assert row.shape == (3, 20, 3)
+    assert (row[:, :5] == one).all() and (row[:2, 13:] == two).all()
+    assert (row[:, 5:13] == 255).all() and (row[2, 13:] == 255).all()
 
 
 def test_a_caption_is_as_wide_as_its_text():
@@ -42,18 +42,20 @@ def test_changes_are_coloured_and_the_rest_is_pale_and_grey():
     assert (rest == rest[:, :1]).all() and rest.min() >= 170
 
 
-def test_a_comparison_has_three_panels():
-    masks = [np.zeros((30, 100), int), np.ones((30, 100), int)]
-    page = comparison(flat(100, 30, 100), masks, ("A", "B", "changed"), PALETTE, alpha=1.0)
+@pytest.mark.parametrize(
+    ("old", "background", "colours"),
+    [
+        (0, None, [(0, 0, 0), (200, 0, 0), (200, 0, 0)]),
+        # The background is painted only where it is new.
+        (1, 0, [(200, 0, 0), (100, 100, 100), (0, 0, 0)]),
+    ],
+)
+def test_a_comparison_has_three_panels(old, background, colours):
+    masks = [np.full((30, 100), label) for label in (old, 1 - old)]
+    titles = ("A", "B", "changed")
+    page = comparison(flat(100, 30, 100), masks, titles, PALETTE, 1.0, background)
     assert page.shape[1] == 3 * 100 + 2 * 8
-    for left, colour in ((0, (0, 0, 0)), (108, (200, 0, 0)), (216, (200, 0, 0))):
-        assert (page[-30:, left : left + 100] == colour).all()
-
-
-def test_a_comparison_paints_the_background_only_where_it_is_new():
-    masks = [np.ones((30, 100), int), np.zeros((30, 100), int)]
-    page = comparison(flat(100, 30, 100), masks, ("A", "B", "changed"), PALETTE, 1.0, background=0)
-    for left, colour in ((0, (200, 0, 0)), (108, (100, 100, 100)), (216, (0, 0, 0))):
+    for left, colour in zip((0, 108, 216), colours):
         assert (page[-30:, left : left + 100] == colour).all()
 
 

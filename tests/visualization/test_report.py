@@ -30,15 +30,12 @@ def test_needs_nothing_from_outside(comparison):
     assert not page.tags & {"script", "link", "iframe", "object", "embed"}
     assert "@import" not in comparison
     assert not re.search(r"url\((?!#)", comparison)
+    assert 20_000 < len(comparison) < 500_000
     # What is left of "http" are names of XML vocabularies, which nothing fetches.
     assert set(re.findall(r'https?://[^"\s]+', comparison)) <= {
         "http://www.w3.org/2000/svg",
         "http://www.w3.org/1999/xlink",
     }
-
-
-def test_size_is_sane(comparison):
-    assert 20_000 < len(comparison) < 500_000
 
 
 def test_names_runs_classes_protocol_and_command(comparison, fake_runs):
@@ -52,6 +49,9 @@ def test_names_runs_classes_protocol_and_command(comparison, fake_runs):
     ):
         assert shown in words, shown
     assert "do not compare" not in words
+    # What runs share is shown once.
+    assert words.count("2.13.0") == 1
+    assert words.count("as of finetune") == 2
 
 
 def test_shows_the_numbers(runs, comparison):
@@ -62,6 +62,11 @@ def test_shows_the_numbers(runs, comparison):
             assert f"{summary[key]:.2f}" in words, (run.name, key)
     assert "1.3 MiB" in words
     assert "7 min 00 s" in words
+    # Memory held: of three runs the most of any step, and the last step's own.
+    assert words.count("5.7 MiB") == 3 * 2
+    assert "1.9 GiB RAM" in words
+    best = max(run.results["summary"]["overall"] for run in read_runs(runs))
+    assert f'<td class="best">{best:.2f}</td>' in comparison
 
 
 def test_every_image_after_every_step_of_every_run(comparison):
@@ -75,18 +80,6 @@ def test_every_image_after_every_step_of_every_run(comparison):
     }
     assert set(images) == expected
     assert len(images) == len(expected)
-
-
-def test_memory_held_and_the_peak_are_shown(comparison):
-    words = Page(comparison).words
-    # Of three runs the most of any step, and the last step's own.
-    assert words.count("5.7 MiB") == 3 * 2
-    assert "1.9 GiB RAM" in words
-
-
-def test_the_best_of_comparable_runs_is_marked(runs, comparison):
-    overall = max(run.results["summary"]["overall"] for run in read_runs(runs))
-    assert f'<td class="best">{overall:.2f}</td>' in comparison
 
 
 def test_one_run(runs, tmp_path):
@@ -213,9 +206,3 @@ def test_follows_the_page_s_light_or_dark_scheme_and_prints_what_is_folded(compa
         assert "currentColor" in svg
         # Drawn on the page's own paper.
         assert not re.search(r"fill: ?#fff(fff)?\b[^/]*/>", svg)
-
-
-def test_what_runs_share_is_said_once(comparison):
-    words = Page(comparison).words
-    assert words.count("2.13.0") == 1
-    assert words.count("as of finetune") == 2

@@ -26,6 +26,8 @@ def test_different_protocols_are_marked(runs, tmp_path, fake_runs):
     assert "plop [b]" in words
     assert "fingerprint beef" in words
     assert '<td class="best">' not in text
+    drawings = "".join(re.findall("<svg.*?</svg>", text, flags=re.DOTALL))
+    assert "finetune [a]" in drawings and "plop [b]" in drawings
 
 
 def test_nothing_is_best_between_runs_that_are_not_equally_far(runs, tmp_path, fake_runs):
@@ -38,13 +40,6 @@ def test_nothing_is_best_between_runs_that_are_not_equally_far(runs, tmp_path, f
     text = write_report([*runs, other], tmp_path / "report.html").read_text(encoding="utf-8")
     assert '<td class="best">' not in text
     assert "plop [b]" in Page(text).words and "after step 1" in Page(text).words
-
-
-def test_every_run_s_mark_stands_in_the_plots(runs, tmp_path, fake_runs):
-    other = fake_runs.make_run(tmp_path, "plop", 0.1, images=1, fingerprint="beef")
-    text = write_report([runs[0], other], tmp_path / "report.html").read_text(encoding="utf-8")
-    drawings = "".join(re.findall("<svg.*?</svg>", text, flags=re.DOTALL))
-    assert "finetune [a]" in drawings and "plop [b]" in drawings
 
 
 def test_seeds_are_one_method_with_deviation(tmp_path, fake_runs):

@@ -76,7 +76,7 @@ def classification_metrics(
         "overall": accuracy(matrix),
         "per_class": recall_per_class(matrix, protocol.classes_seen(step)),
         "confusions": {"0": matrix.tolist()},
-        "row": accuracy_row(matrix, protocol.task_of_class(step), len(protocol.tasks)),
+        "row": accuracy_row(matrix, protocol.task_of_class(step)),
     }
 
 

@@ -1,6 +1,6 @@
 """Metrics of continual learning, ``results.json`` and its tables."""
 
-from vdfd_seg.evaluation.files import check_results, load_results, write_results
+from vdfd_seg.evaluation.files import load_results, write_results
 from vdfd_seg.evaluation.functional import (
     accuracy,
     average_accuracy,
@@ -12,9 +12,9 @@ from vdfd_seg.evaluation.functional import (
     mean_iou,
     new_task_metric,
 )
-from vdfd_seg.evaluation.groups import Group, group_runs, mean_and_deviation
+from vdfd_seg.evaluation.groups import group_runs, mean_and_deviation
 from vdfd_seg.evaluation.metrics import ContinualIoU
-from vdfd_seg.evaluation.readable import format_number, human_bytes, human_seconds
+from vdfd_seg.evaluation.readable import format_number, human_bytes
 from vdfd_seg.evaluation.results import (
     accuracy_row,
     class_incremental_row,
@@ -25,13 +25,7 @@ from vdfd_seg.evaluation.results import (
     recall_per_class,
     summarise,
 )
-from vdfd_seg.evaluation.runs import (
-    RunFiles,
-    describe_protocol,
-    protocol_marks,
-    read_runs,
-    run_names,
-)
+from vdfd_seg.evaluation.runs import RunFiles, read_runs, run_names
 from vdfd_seg.evaluation.table import (
     format_comparison,
     format_orders,
@@ -42,17 +36,14 @@ from vdfd_seg.evaluation.table import (
 
 __all__ = [
     "ContinualIoU",
-    "Group",
     "RunFiles",
     "accuracy",
     "accuracy_row",
     "average_accuracy",
     "average_incremental",
     "backward_transfer",
-    "check_results",
     "class_incremental_row",
     "confusion_matrix",
-    "describe_protocol",
     "domain_incremental_row",
     "forgetting",
     "format_comparison",
@@ -62,7 +53,6 @@ __all__ = [
     "format_table",
     "group_runs",
     "human_bytes",
-    "human_seconds",
     "iou_per_class",
     "load_results",
     "mean_and_deviation",
@@ -72,7 +62,6 @@ __all__ = [
     "over_orders",
     "per_class",
     "pool",
-    "protocol_marks",
     "read_runs",
     "recall_per_class",
     "run_names",

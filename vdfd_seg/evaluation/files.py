@@ -60,8 +60,7 @@ def load_results(path: str | Path) -> dict[str, Any]:
 def write_results(path: str | Path, results: Mapping[str, Any]) -> None:
     """Check and write a ``results.json`` so that a crash leaves the old or the new file, whole.
 
-    NumPy numbers and arrays become plain ones, NaN becomes null. The key ``digest`` is added:
-    SHA-256 of everything else.
+    NumPy values become plain ones, NaN becomes null; ``digest`` is the SHA-256 of all else.
 
     Args:
         path: The file.
@@ -80,11 +79,10 @@ def write_results(path: str | Path, results: Mapping[str, Any]) -> None:
 
 
 def check_results(results: Any, source: str) -> None:
-    """Check results against schema 1.
+    """Check results against schema 1; additional keys are allowed.
 
     Required keys must be there, the steps in order, and the matrix lower-triangular with one row
-    for each step up to the last one done (nulls for a step that was not evaluated). Additional
-    keys are allowed.
+    for each step up to the last one done (nulls for a step that was not evaluated).
 
     Args:
         results: What was read or is to be written.

@@ -19,13 +19,11 @@ def confusion_matrix(
     """Count pixels by true and predicted class.
 
     ``M[a, b] = #{p : label(p) = a, prediction(p) = b}`` over the pixels whose label is not
-    ``ignore_index``. Matrices of disjoint sets of pixels add up to the matrix of their union.
+    ``ignore_index``.
 
     Args:
-        prediction: Predicted class indices, any shape, integers in ``[0, num_classes)``
-            wherever the label is not ``ignore_index``.
-        label: True class indices, same shape, integers in ``[0, num_classes)`` or
-            ``ignore_index``.
+        prediction: Predicted class indices, any shape.
+        label: True class indices, same shape, or ``ignore_index``.
         num_classes: Number of classes ``C``.
         ignore_index: Label of pixels that are not evaluated. Default 255.
 
@@ -34,7 +32,7 @@ def confusion_matrix(
 
     Raises:
         ValueError: If the shapes differ, the arrays are not of integers or an evaluated pixel
-            holds an index outside ``[0, num_classes)``.
+            holds an index outside ``[0, C)``.
     """
     prediction, label = np.asarray(prediction), np.asarray(label)
     if prediction.shape != label.shape:
@@ -60,15 +58,13 @@ def iou_per_class(confusion: np.ndarray) -> np.ndarray:
 
     ``IoU_c = 100 * TP_c / (TP_c + FP_c + FN_c)`` with ``TP_c = M[c, c]``, ``FN_c`` the rest of
     row ``c`` and ``FP_c`` the rest of column ``c``: the segmentation accuracy of Everingham et
-    al., "The PASCAL Visual Object Classes Challenge: A Retrospective", IJCV 2015. Intersections
-    and unions are pooled over the test set before the division, not averaged over images.
+    al., "The PASCAL Visual Object Classes Challenge: A Retrospective", IJCV 2015.
 
     Args:
         confusion: ``(C, C)`` counts, rows are true classes.
 
     Returns:
-        ``(C,)`` float64 in percent; NaN for a class with an empty union, one that occurs neither
-        in the labels nor in the predictions.
+        ``(C,)`` float64 in percent; NaN for a class in neither labels nor predictions.
     """
     confusion = _square(confusion)
     intersection = np.diag(confusion)
@@ -81,18 +77,14 @@ def mean_iou(
     classes: Sequence[int] | np.ndarray | None = None,
     average: Average = "present",
 ) -> float:
-    """Mean of the per-class IoU over a set of classes.
-
-    ``mIoU = (1 / |S|) * sum over c in S of IoU_c``. The columns of the whole matrix always count:
-    restricting the mean to some classes does not hide pixels wrongly given to them.
+    """Mean IoU over a set S of classes, ``(1 / |S|) * sum over c in S of IoU_c``.
 
     Args:
-        confusion: ``(C, C)`` counts, rows are true classes.
+        confusion: ``(C, C)`` counts, rows are true classes; all its columns always count.
         classes: Indices to average over. Default: all ``C``.
-        average: ``"present"`` (default): ``S`` is those of ``classes`` with at least one labelled
-            pixel, the convention of the continual-segmentation literature (``StreamSegMetrics``
-            in MiB, PLOP and RCIL). ``"all"``: ``S`` is all of ``classes`` and one without
-            labelled pixels counts 0, predicted or not.
+        average: ``"present"`` (default): S is those of ``classes`` with labelled pixels, as in
+            the continual-segmentation literature (``StreamSegMetrics`` in MiB, PLOP and RCIL).
+            ``"all"``: S is all of ``classes``; one without labelled pixels counts 0.
 
     Returns:
         Percent; NaN where ``S`` is empty.
@@ -114,10 +106,9 @@ def mean_iou(
 
 
 def accuracy(confusion: np.ndarray, classes: Sequence[int] | np.ndarray | None = None) -> float:
-    """Share of the images that were given their own class.
+    """Accuracy pooled over the images of the classes S.
 
-    ``a = 100 * sum_{c in S} M[c, c] / sum_{c in S} sum_d M[c, d]``: the accuracy of
-    classification, pooled over the images of the classes S.
+    ``a = 100 * sum_{c in S} M[c, c] / sum_{c in S} sum_d M[c, d]``.
 
     Args:
         confusion: ``(C, C)`` counts, rows are true classes.
@@ -139,15 +130,13 @@ def average_accuracy(matrix: Matrix) -> float | None:
     same in Adam-NSCL (Wang et al., CVPR 2021). For segmentation ``R`` holds mIoU.
 
     Args:
-        matrix: ``T`` rows; ``R[i][j]``, ``j <= i``, is the metric on task ``j`` after step ``i``.
-            What is above the diagonal is not read. While a sequence is unfinished, pass the rows
-            there are: ``T`` is their number.
+        matrix: ``T`` rows, those there are of an unfinished sequence; ``R[i][j]``, ``j <= i``, is
+            the metric on task ``j`` after step ``i``. What is above the diagonal is not read.
 
     Returns:
-        The metric's unit (percent); None if an entry that it needs is None or NaN.
+        Percent; None if an entry that it needs is None or NaN.
     """
-    lower = _lower_triangle(matrix)
-    return _defined(lower[-1].mean())
+    return _defined(_lower_triangle(matrix)[-1].mean())
 
 
 def backward_transfer(matrix: Matrix) -> float | None:
@@ -169,11 +158,10 @@ def backward_transfer(matrix: Matrix) -> float | None:
 
 
 def new_task_metric(matrix: Matrix) -> float | None:
-    """What a task after the first is worth just after it was learned, on average.
+    """Mean metric on a new task right after it was learned, ``(1/(T-1)) * sum_{1<j<=T} R[j][j]``.
 
-    ``(1/(T-1)) * sum_{1<j<=T} R[j][j]``: the diagonal without the first task, which methods that
-    begin from the same network share. Riemer et al., ICLR 2019, call the mean of the whole
-    diagonal learning accuracy. It tells a method that keeps old tasks from one that hardly learns.
+    The mean of the whole diagonal is the learning accuracy of Riemer et al., ICLR 2019; the first
+    task, which methods that start from the same network share, is left out.
 
     Args:
         matrix: As in :func:`average_accuracy`.
@@ -188,10 +176,8 @@ def new_task_metric(matrix: Matrix) -> float | None:
 def forgetting(matrix: Matrix) -> float | None:
     """Forgetting, ``F = (1/(T-1)) * sum_{j<T} (max_{j<=l<T} R[l][j] - R[T][j])``.
 
-    Chaudhry et al., "Riemannian Walk for Incremental Learning", ECCV 2018: the best value ever
-    reached on a task before the last step against the last one; positive when tasks were
-    forgotten. It is at least ``-BWT``, with equality if each task is at its best just after it
-    was learned.
+    Chaudhry et al., "Riemannian Walk for Incremental Learning", ECCV 2018: the best value on a
+    task before the last step against the last one; positive when tasks were forgotten.
 
     Args:
         matrix: As in :func:`average_accuracy`.
@@ -200,22 +186,20 @@ def forgetting(matrix: Matrix) -> float | None:
         Percentage points; None for a single task or if an entry that it needs is None or NaN.
     """
     lower = _lower_triangle(matrix)
-    count = len(lower)
-    if count < 2:
+    if len(lower) < 2:
         return None
     # ndarray.max propagates NaN, so an unknown entry makes the result unknown.
-    best = np.array([lower[task:-1, task].max() for task in range(count - 1)])
+    best = np.array([lower[task:-1, task].max() for task in range(len(lower) - 1)])
     return _defined((best - lower[-1, :-1]).mean())
 
 
 def average_incremental(values: Sequence[float | None]) -> float | None:
     """Average incremental metric, ``A = (1/T) * sum_i a_i``.
 
-    ``a_i`` is the metric over everything seen up to step ``i``, pooled, the first step included
-    (Rebuffi et al., iCaRL, CVPR 2017; "avg" in Douillard et al., PLOP, CVPR 2021).
+    Rebuffi et al., iCaRL, CVPR 2017; "avg" in Douillard et al., PLOP, CVPR 2021.
 
     Args:
-        values: The pooled metric after each step.
+        values: ``a_i``, the metric over everything seen after step ``i``, pooled.
 
     Returns:
         Percent; None if there is no step or a value is None or NaN.

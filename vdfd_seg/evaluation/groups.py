@@ -4,9 +4,39 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, stdev
-from typing import Any
+from typing import Any, NamedTuple
 
+from vdfd_seg.evaluation.readable import (
+    MISSING,
+    format_number,
+    human_bytes,
+    human_peak,
+    human_seconds,
+)
 from vdfd_seg.evaluation.runs import RunFiles, Value, comparable, endings, protocol_marks
+
+
+class Measure(NamedTuple):
+    """How tables show a measure: its heading, what it means, and whether more is better."""
+
+    heading: str
+    meaning: str
+    more_is_better: bool = True
+
+
+MEASURES = {
+    "old": Measure("Old", "classes of the first task, background included"),
+    "new": Measure("New", "classes of all later tasks"),
+    "overall": Measure("All", "everything seen so far, pooled: the number papers publish"),
+    "acc": Measure("ACC", "mean of the last row of the result matrix"),
+    "bwt": Measure("BWT", "backward transfer: mean of R[T][j] − R[j][j]; negative is forgetting"),
+    "forgetting": Measure(
+        "Forget", "forgetting: mean of the best value before the last step − R[T][j]", False
+    ),
+    "new_task": Measure("New task", "mean of R[j][j] without the first task"),
+    "avg_incremental": Measure("Avg", "mean over the steps of “All”"),
+}
+"""Keys of the summary, and ``new_task``."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +65,12 @@ class Group:
         """The run whose pictures and protocol stand for all."""
         return self.runs[0]
 
+    @property
+    def done(self) -> str:
+        """Steps evaluated of how many: ``2/5``."""
+        results = self.first.results
+        return f"{len(results['steps'])}/{len(results['protocol']['tasks'])}"
+
     def summary(self, key: str) -> tuple[Value, Value]:
         """Mean and deviation of a measure of the summary, or of ``new_task``."""
         return mean_and_deviation(run.measure(key) for run in self.runs)
@@ -47,7 +83,7 @@ class Group:
 
     def matrix(self) -> tuple[list[list[Value]], list[list[Value]]]:
         """Means and deviations of the result matrices, entry by entry."""
-        rows = zip(*(run.results["matrix"] for run in self.runs), strict=True)
+        rows = zip(*(run.matrix for run in self.runs), strict=True)
         pairs = [_pairs(zip(*entries)) for entries in rows]
         return [means for means, _ in pairs], [deviations for _, deviations in pairs]
 
@@ -87,6 +123,19 @@ class Group:
             "peak": _most(map(peak_of_step, steps)),
         }
 
+    def cost_texts(self) -> dict[str, str]:
+        """:meth:`cost` for reading, by the headings of tables."""
+        cost = self.cost()
+        parameters = cost["parameters"]
+        return {
+            "time": human_seconds(cost["seconds"]),
+            "s/iter": format_number(cost["seconds_per_iter"], 3),
+            "parameters": MISSING if parameters is None else f"{parameters:,}",
+            "carried": human_bytes(cost["carried"]),
+            "held": human_bytes(cost["held"]),
+            "peak": human_peak(cost["peak"]),
+        }
+
 
 def peak_of_step(step: dict[str, Any]) -> tuple[int, str] | None:
     """The peak of memory of a step, in bytes, and what it is of; None where it is not known."""
@@ -113,9 +162,8 @@ def mean_and_deviation(values: Iterable[Value]) -> tuple[Value, Value]:
 def group_runs(runs: Sequence[RunFiles]) -> list[Group]:
     """Put together the runs that differ in nothing but the seed.
 
-    These have one method, config, protocol (fingerprint), metric and finished steps, and seeds
-    that are all different: a seed that is there twice says that something else was changed, and
-    then each run stands for itself.
+    These have one method, config, protocol (fingerprint), metric and finished steps. Where a seed
+    is there twice, something else was changed, and each run stands for itself.
 
     Args:
         runs: The runs. A group of one has the run's name, if there is one; others that of the

@@ -17,24 +17,19 @@ from vdfd_seg.utils.files import atomic_write_image
 class ContinualIoU(BaseMetric):
     """Confusion matrices per task and the mean IoU over all of them pooled.
 
-    ``M_t = sum of the confusion matrices of the test images of task t``; the reported ``mIoU`` is
-    :func:`~vdfd_seg.evaluation.functional.mean_iou` of ``sum_t M_t`` in percent. In
-    domain-incremental evaluation a sample says whose test image it is with the integer ``task``
-    in its metainfo; without that key every image belongs to task 0, which is right for
-    class-incremental evaluation, where tasks are told apart by class.
+    The reported ``mIoU`` is :func:`~vdfd_seg.evaluation.functional.mean_iou` of ``sum_t M_t`` in
+    percent. In domain-incremental evaluation a sample's metainfo names its task with the integer
+    ``task``; without that key every image belongs to task 0.
 
-    After :meth:`evaluate`, on every rank, :attr:`confusions` holds the matrices. They are kept out
-    of the returned metrics because MMEngine prints every value it gets, matrices included, and
-    carries it along in its message hub.
+    After :meth:`evaluate`, on every rank, :attr:`confusions` holds the matrices; MMEngine would
+    print them if they were among the returned metrics.
 
     Args:
         ignore_index: Label of pixels that are not evaluated. Default 255.
         average: ``"present"`` or ``"all"``, see ``mean_iou``. Default ``"present"``.
         output_dir: Folder for the predictions as 8-bit PNG files of class indices, named after
             the image's stem. Default None: none are written.
-        collect_device: ``"cpu"`` or ``"gpu"``: where ranks gather. Default ``"cpu"``.
-        prefix: Prefix of the metric's name. Default None: plain ``mIoU``.
-        collect_dir: Shared folder through which ranks gather on the CPU. Default None: MMEngine's.
+        **kwargs: ``collect_device``, ``prefix`` and ``collect_dir`` of MMEngine's ``BaseMetric``.
 
     Attributes:
         confusions: ``{task: (C, C) int64}``, rows are true classes; empty before the first
@@ -53,11 +48,9 @@ class ContinualIoU(BaseMetric):
         ignore_index: int = 255,
         average: Average = "present",
         output_dir: str | Path | None = None,
-        collect_device: str = "cpu",
-        prefix: str | None = None,
-        collect_dir: str | None = None,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
+        super().__init__(**kwargs)
         if average not in ("present", "all"):
             raise ValueError(f"average must be 'present' or 'all', not {average!r}")
         self.ignore_index = ignore_index
@@ -80,12 +73,9 @@ class ContinualIoU(BaseMetric):
         """
         for sample in data_samples:
             prediction = _indices(sample["pred_sem_seg"]["data"])
-            confusion = confusion_matrix(
-                prediction,
-                _indices(sample["gt_sem_seg"]["data"]),
-                self.num_classes,
-                self.ignore_index,
-            ).ravel()
+            label = _indices(sample["gt_sem_seg"]["data"])
+            confusion = confusion_matrix(prediction, label, self.num_classes, self.ignore_index)
+            confusion = confusion.ravel()
             # Ranks must exchange one result per image (padded ones are dropped by position), and
             # a dense matrix per image would be large with many classes.
             cells = np.flatnonzero(confusion)
@@ -100,8 +90,7 @@ class ContinualIoU(BaseMetric):
             results: What :meth:`process` stored for every image.
 
         Returns:
-            ``{"mIoU": percent, "confusions": {task: (C, C) array}}``; ``mIoU`` is NaN where no
-            labelled pixel was seen.
+            ``{"mIoU": percent, "confusions": {task: (C, C) array}}``.
         """
         size = self.num_classes
         confusions: dict[int, np.ndarray] = {}
@@ -122,8 +111,7 @@ class ContinualIoU(BaseMetric):
             ``{"mIoU": percent}``, with the prefix if one was given.
         """
         metrics = super().evaluate(size)
-        key = f"{self.prefix}/confusions" if self.prefix else "confusions"
-        self.confusions = metrics.pop(key)
+        self.confusions = metrics.pop(f"{self.prefix}/confusions" if self.prefix else "confusions")
         return metrics
 
     def _write(self, folder: Path, prediction: np.ndarray, img_path: str) -> None:

@@ -32,21 +32,14 @@ def pool(confusions: Mapping[int, np.ndarray]) -> np.ndarray:
 
 
 def class_incremental_row(
-    confusion: np.ndarray,
-    task_of_class: Sequence[int],
-    average: Average = "present",
-    num_tasks: int | None = None,
+    confusion: np.ndarray, task_of_class: Sequence[int], average: Average = "present"
 ) -> Row:
     """A row of the result matrix: mean IoU over the classes of each task.
-
-    ``R[i][j] = mean of IoU_c over the classes c that task j introduced``, from the confusion
-    matrix of step ``i`` on its whole test set over all classes seen.
 
     Args:
         confusion: ``(C, C)`` counts over the ``C`` classes seen, rows are true classes.
         task_of_class: For each of the ``C`` classes the task that introduced it (background: 0).
         average: See :func:`~vdfd_seg.evaluation.functional.mean_iou`.
-        num_tasks: Length to fill the row up to with None. Default: tasks seen.
 
     Returns:
         One value in percent per task; None for tasks not seen or without labelled pixels.
@@ -55,45 +48,18 @@ def class_incremental_row(
         ValueError: If ``task_of_class`` does not have ``C`` entries.
     """
     tasks = _checked_tasks(confusion, task_of_class)
-    seen = int(tasks.max()) + 1
-    row = [_plain(mean_iou(confusion, np.flatnonzero(tasks == j), average)) for j in range(seen)]
-    return _filled(row, num_tasks)
+    return [
+        _plain(mean_iou(confusion, np.flatnonzero(tasks == task), average))
+        for task in range(tasks.max() + 1)
+    ]
 
 
-def domain_incremental_row(
-    confusions: Mapping[int, np.ndarray],
-    average: Average = "present",
-    num_tasks: int | None = None,
-) -> Row:
-    """A row of the result matrix: mean IoU over all classes on each task's own test images.
-
-    Args:
-        confusions: ``{task: (C, C) counts}`` on the test images of each task seen.
-        average: See :func:`~vdfd_seg.evaluation.functional.mean_iou`.
-        num_tasks: Length to fill the row up to with None. Default: the largest task + 1.
-
-    Returns:
-        One value in percent per task; None for tasks without a matrix or labelled pixels.
-    """
-    row: Row = [None] * (max(confusions) + 1)
-    for task, confusion in confusions.items():
-        row[task] = _plain(mean_iou(confusion, average=average))
-    return _filled(row, num_tasks)
-
-
-def accuracy_row(
-    confusion: np.ndarray, task_of_class: Sequence[int], num_tasks: int | None = None
-) -> Row:
+def accuracy_row(confusion: np.ndarray, task_of_class: Sequence[int]) -> Row:
     """A row of the result matrix of classification: accuracy on each task's test images.
-
-    ``R[i][j]`` is the share of the images of the classes of task ``j`` that were given their own
-    class after step ``i``. Which classes they could be given, their task's or all seen, was
-    decided when the confusion matrix was counted.
 
     Args:
         confusion: ``(C, C)`` counts over the classes seen, rows are true classes.
         task_of_class: For each class the task that introduced it.
-        num_tasks: Length to fill the row up to with None. Default: tasks seen.
 
     Returns:
         One value in percent per task; None for tasks not seen or without images.
@@ -102,9 +68,28 @@ def accuracy_row(
         ValueError: If ``task_of_class`` does not have ``C`` entries.
     """
     tasks = _checked_tasks(confusion, task_of_class)
-    seen = int(tasks.max()) + 1
-    row = [_plain(accuracy(confusion, np.flatnonzero(tasks == j))) for j in range(seen)]
-    return _filled(row, num_tasks)
+    return [
+        _plain(accuracy(confusion, np.flatnonzero(tasks == task)))
+        for task in range(tasks.max() + 1)
+    ]
+
+
+def domain_incremental_row(
+    confusions: Mapping[int, np.ndarray], average: Average = "present"
+) -> Row:
+    """A row of the result matrix: mean IoU over all classes on each task's own test images.
+
+    Args:
+        confusions: ``{task: (C, C) counts}`` on the test images of each task seen.
+        average: See :func:`~vdfd_seg.evaluation.functional.mean_iou`.
+
+    Returns:
+        One value in percent per task; None for tasks without a matrix or labelled pixels.
+    """
+    row: Row = [None] * (max(confusions) + 1)
+    for task, confusion in confusions.items():
+        row[task] = _plain(mean_iou(confusion, average=average))
+    return row
 
 
 def old_new_all(
@@ -113,8 +98,7 @@ def old_new_all(
     """Mean IoU over old, new and all classes, the columns of the VOC tables.
 
     Old are the classes of task 0, background included (as in PLOP's and RCIL's tables; some papers
-    leave it out); new are those of all later tasks. ``all`` is the mean over classes, not the mean
-    of old and new.
+    leave it out); new are those of all later tasks. ``all`` is the mean over classes.
 
     Args:
         confusion: ``(C, C)`` counts over the classes seen, rows are true classes.
@@ -125,10 +109,10 @@ def old_new_all(
         ``{"old", "new", "all"}`` in percent; None where undefined, as "new" is for step 0.
     """
     tasks = _checked_tasks(confusion, task_of_class)
+    parts = {"old": tasks == 0, "new": tasks > 0, "all": tasks >= 0}
     return {
-        "old": _plain(mean_iou(confusion, np.flatnonzero(tasks == 0), average)),
-        "new": _plain(mean_iou(confusion, np.flatnonzero(tasks > 0), average)),
-        "all": _plain(mean_iou(confusion, average=average)),
+        name: _plain(mean_iou(confusion, np.flatnonzero(part), average))
+        for name, part in parts.items()
     }
 
 
@@ -147,59 +131,40 @@ def per_class(confusion: np.ndarray, classes: Sequence[str]) -> dict[str, float 
 
 
 def recall_per_class(confusion: np.ndarray, classes: Sequence[str]) -> dict[str, float | None]:
-    """Accuracy on the images of each class by name, in percent.
+    """Accuracy on the images of each class by name, in percent; None for one without images.
 
     Args:
         confusion: ``(C, C)`` counts.
         classes: The ``C`` names in the order of the indices.
-
-    Returns:
-        ``{name: accuracy}``; None for a class without images.
     """
     values = [accuracy(confusion, [index]) for index in range(len(confusion))]
     return {name: _plain(value) for name, value in zip(classes, values, strict=True)}
 
 
-def summarise(
-    matrix: Matrix,
-    overall_per_step: Sequence[float | None],
-    confusion: np.ndarray | None = None,
-    task_of_class: Sequence[int] | None = None,
-    average: Average = "present",
-) -> dict[str, float | None]:
-    """The ``summary`` of ``results.json``.
+def summarise(matrix: Matrix, overall_per_step: Sequence[float | None]) -> dict[str, float | None]:
+    """The measures of the whole sequence in the ``summary`` of ``results.json``.
 
     Args:
         matrix: The result matrix, one row per step done; see
             :func:`~vdfd_seg.evaluation.functional.average_accuracy`.
         overall_per_step: After each step the metric over everything seen, pooled.
-        confusion: For class-incremental segmentation: ``(C, C)`` counts of the last step.
-        task_of_class: With ``confusion``: for each class the task that introduced it.
-        average: See :func:`~vdfd_seg.evaluation.functional.mean_iou`.
 
     Returns:
         ``acc``, ``bwt``, ``forgetting``, ``avg_incremental`` and ``overall``, the last entry of
-        ``overall_per_step``; with ``confusion`` also ``old``, ``new`` and ``all``. Unrounded;
-        None where undefined.
+        ``overall_per_step``. Unrounded; None where undefined.
 
     Raises:
-        ValueError: If the rows and ``overall_per_step`` differ in number, or one of ``confusion``
-            and ``task_of_class`` is given without the other.
+        ValueError: If the rows and ``overall_per_step`` differ in number.
     """
     if len(matrix) != len(overall_per_step):
         raise ValueError(f"{len(matrix)} rows but {len(overall_per_step)} overall values")
-    if (confusion is None) != (task_of_class is None):
-        raise ValueError("confusion and task_of_class go together")
-    summary = {
+    return {
         "acc": average_accuracy(matrix),
         "bwt": backward_transfer(matrix),
         "forgetting": forgetting(matrix),
         "avg_incremental": average_incremental(overall_per_step),
         "overall": _plain(overall_per_step[-1]),
     }
-    if confusion is not None and task_of_class is not None:
-        summary.update(old_new_all(confusion, task_of_class, average))
-    return summary
 
 
 def _checked_tasks(confusion: np.ndarray, task_of_class: Sequence[int]) -> np.ndarray:
@@ -209,10 +174,6 @@ def _checked_tasks(confusion: np.ndarray, task_of_class: Sequence[int]) -> np.nd
             f"{len(confusion)}"
         )
     return np.asarray(task_of_class, dtype=np.int64)
-
-
-def _filled(row: Row, num_tasks: int | None) -> Row:
-    return row + [None] * ((num_tasks or 0) - len(row))
 
 
 def _plain(value: float | None) -> float | None:

@@ -39,7 +39,12 @@ class RunFiles:
     def classes(self) -> list[str]:
         """Class names in the network's order; from the last step where the protocol has none."""
         named = self.results["protocol"].get("classes")
-        return list(named or self.results["steps"][-1]["per_class"])
+        return list(named or self.last["per_class"])
+
+    @property
+    def matrix(self) -> list[list[Value]]:
+        """The result matrix."""
+        return self.results["matrix"]
 
     @property
     def last(self) -> dict[str, Any]:
@@ -53,12 +58,12 @@ class RunFiles:
     def values(self, key: str) -> list[Value]:
         """A value of every step by step number; None where missing."""
         by_step = {step["step"]: step.get(key) for step in self.results["steps"]}
-        return [by_step.get(step) for step in range(len(self.results["matrix"]))]
+        return [by_step.get(step) for step in range(len(self.matrix))]
 
     def measure(self, key: str) -> Value:
         """A measure of the summary, or ``new_task``; None where it is not known."""
         if key == "new_task":
-            return new_task_metric(self.results["matrix"])
+            return new_task_metric(self.matrix)
         return self.results["summary"].get(key)
 
 

@@ -10,33 +10,19 @@ from rich.console import Console
 from rich.table import Table
 
 from vdfd_seg.errors import InputError
-from vdfd_seg.evaluation.groups import Group, group_runs, mean_and_deviation
-from vdfd_seg.evaluation.readable import (
-    format_number,
-    human_bytes,
-    human_peak,
-    human_seconds,
-    with_deviation,
-)
+from vdfd_seg.evaluation.groups import MEASURES, Group, group_runs, mean_and_deviation
+from vdfd_seg.evaluation.readable import format_number, human_bytes, with_deviation
 from vdfd_seg.evaluation.runs import RunFiles, protocol_marks, run_names
 
-MEASURES = {
-    "old": "Old", "new": "New", "overall": "All", "acc": "ACC", "bwt": "BWT",
-    "forgetting": "Forget", "new_task": "New task", "avg_incremental": "Avg",
-}  # fmt: skip
-"""Keys of the summary, and ``new_task``, with their headings."""
+_MEMORY = ("carried", "held", "peak")
 
 
 def format_table(
     results: Sequence[dict[str, Any]], names: Sequence[str] | None = None, width: int = 110
 ) -> str:
-    """Runs side by side: first one line per step, then one per run.
+    """Runs side by side: the result matrix by step, the summaries, and what the runs cost.
 
-    The first table holds row ``i`` of the result matrix (``R[i][0] ... R[i][i]``), old, new and
-    all (pooled over everything seen) after each step; the second the summary of each run; the
-    third what its method carries after the last step and, the most of any step, holds while one
-    trains, with the peak of memory in all and the time. Runs of
-    different protocols or metrics are marked with a letter, explained below the tables.
+    Runs of different protocols or metrics are marked with a letter, explained below the tables.
 
     Args:
         results: Results as read by :func:`~vdfd_seg.evaluation.load_results`.
@@ -62,25 +48,16 @@ def format_table(
     # A run of classification has neither old nor new: no empty columns for it.
     split = ["old", "new"] if any("old" in run["summary"] for run in results) else []
     headings = ("Run", "Step", "R[i][0] .. R[i][i]", *map(str.title, split), "All")
-    rows = [
+    parts = [
         [_step(group, step, split) for step in group.first.results["steps"]] for group in groups
     ]
-    steps = _table("Every task seen, after every step (percent)", headings, rows)
+    steps = _table("Every task seen, after every step (percent)", headings, *parts)
     steps.columns[2].justify, steps.columns[2].ratio, steps.columns[2].no_wrap = "left", 1, False
     keys = [*split, "overall", "acc", "bwt", "forgetting", "avg_incremental"]
-    summary = _table(
-        "After the last step",
-        ("Run", "Steps", *(MEASURES[key] for key in keys)),
-        [[(group.label, _done(group.first.results), *_measures(group, keys)) for group in groups]],
-    )
-    costs = []
-    for group in groups:
-        cost = group.cost()
-        costs.append((
-            group.label, str(cost["parameters"]), *_memory(cost), human_seconds(cost["seconds"]),
-        ))  # fmt: skip
-    headings = ("Run", "Parameters", "Carried", "Held", "Peak", "Time")
-    return _render([steps, summary, _table("Memory and time", headings, [costs])], notes, width)
+    rows = [[group.label, group.done, *_measures(group, keys)] for group in groups]
+    summary = _table("After the last step", ("Run", "Steps", *_headings(keys)), rows)
+    costs = _costs("Memory and time", "Run", groups, ("parameters", *_MEMORY, "time"))
+    return _render([steps, summary, costs], notes, width)
 
 
 def format_seeds(
@@ -98,27 +75,18 @@ def format_seeds(
     """
     groups = group_runs(_runs(results, folders))
     keys = [key for key in MEASURES if any(group.summary(key)[0] is not None for group in groups)]
-    measures = _table(
-        None,
-        ("Method", "Seeds", *(MEASURES[key] for key in keys)),
-        [[(group.label, str(len(group.runs)), *_measures(group, keys)) for group in groups]],
-    )
-    costs = []
-    for group in groups:
-        cost = group.cost()
-        costs.append((group.label, *_memory(cost), format_number(cost["seconds_per_iter"], 3)))
-    cost_table = _table(None, ("Method", "Carried", "Held", "Peak", "s/iter"), [costs])
-    return _render([measures, cost_table], protocol_marks(results)[1], width)
+    rows = [[group.label, str(len(group.runs)), *_measures(group, keys)] for group in groups]
+    measures = _table(None, ("Method", "Seeds", *_headings(keys)), rows)
+    costs = _costs(None, "Method", groups, (*_MEMORY, "s/iter"))
+    return _render([measures, costs], protocol_marks(results)[1], width)
 
 
 def over_orders(results: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
     """Summarise each method over the orders in which the classes (or domains) were learned.
 
-    Runs belong together when their protocols differ in nothing but the order: data set, scenario,
-    rules, the classes as a set and the sizes of the tasks are the same, and each order has one
-    fingerprint (so the images are the same as well). The numbers of one order are first averaged
-    over its seeds, so that an order counts once; then over the orders that every method of the set
-    has, so that no method has an easier one.
+    Runs belong together when their protocols differ in nothing but the order, and each order has
+    one fingerprint. The numbers of one order are first averaged over its seeds, so that an order
+    counts once; then over the orders that every method has, so that no method has an easier one.
 
     Args:
         results: Contents of ``results.json`` files.
@@ -158,23 +126,18 @@ def format_orders(results: Sequence[dict[str, Any]], width: int = 160) -> str:
     if not sets:
         return ""
     keys = [key for key in MEASURES if any(row[key][0] is not None for s in sets for row in s)]
-    left_out = any(row["left_out"] for rows in sets for row in rows)
+
+    def cells(row: dict[str, Any]) -> list[str]:
+        orders = str(row["orders"]) + (f" (+{row['left_out']})" if row["left_out"] else "")
+        measures = [with_deviation(*row[key]) for key in keys]
+        return [row["method"], orders, *measures, human_bytes(row["carried"])]
+
     table = _table(
         "Over the orders (each the mean of its seeds)",
-        ("Method", "Orders", *(MEASURES[key] for key in keys), "Carried"),
-        [
-            [
-                (
-                    row["method"],
-                    str(row["orders"]) + (f" (+{row['left_out']})" if row["left_out"] else ""),
-                    *(with_deviation(*row[key]) for key in keys),
-                    human_bytes(row["carried"]),
-                )
-                for row in rows
-            ]
-            for rows in sets
-        ],
+        ("Method", "Orders", *_headings(keys), "Carried"),
+        *([cells(row) for row in rows] for rows in sets),
     )
+    left_out = any(row["left_out"] for rows in sets for row in rows)
     note = "(+N): orders that not every method has finished, and that are left out.\n"
     return _render([table], {}, width) + (note if left_out else "")
 
@@ -197,27 +160,28 @@ def _runs(
 
 def _step(group: Group, step: dict[str, Any], split: list[str]) -> list[str]:
     number = step["step"]
-    tasks = group.first.results["matrix"][number][: number + 1]
+    tasks = group.first.matrix[number][: number + 1]
     row = " ".join(format_number(value, 1) for value in tasks)
     return [group.label, str(number), row,
             *(format_number(step.get(key)) for key in (*split, "overall"))]  # fmt: skip
 
 
-def _done(results: dict[str, Any]) -> str:
-    return f"{len(results['steps'])}/{len(results['protocol']['tasks'])}"
+def _headings(keys: Iterable[str]) -> list[str]:
+    return [MEASURES[key].heading for key in keys]
 
 
 def _measures(group: Group, keys: Iterable[str]) -> list[str]:
     return [with_deviation(*group.summary(key)) for key in keys]
 
 
-def _memory(cost: dict[str, Any]) -> tuple[str, str, str]:
-    return human_bytes(cost["carried"]), human_bytes(cost["held"]), human_peak(cost["peak"])
+def _costs(title: str | None, name: str, groups: Sequence[Group], keys: Sequence[str]) -> Table:
+    costs = [group.cost_texts() for group in groups]
+    rows = [[group.label, *(cost[k] for k in keys)] for group, cost in zip(groups, costs)]
+    headings = [key.capitalize() if key.isalpha() else key for key in keys]
+    return _table(title, (name, *headings), rows)
 
 
-def _table(
-    title: str | None, headings: Sequence[str], parts: Sequence[Sequence[Sequence[str]]]
-) -> Table:
+def _table(title: str | None, headings: Sequence[str], *parts: Sequence[Sequence[str]]) -> Table:
     """Rows in parts with a line between them; numbers at the right."""
     table = Table(title=title, title_justify="left", box=box.ASCII2, title_style="")
     for heading in headings:

@@ -52,6 +52,28 @@ def class_rows(head: nn.Module) -> tuple[str, ...]:
     return _CLASS_ROWS[type(head)]
 
 
+def check_names(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+    """Refuse a checkpoint with other parameters than the config's model, naming one."""
+    for problem, names in (
+        ("lacks the", expected.keys() - found.keys()),
+        ("has an unknown", found.keys() - expected.keys()),
+    ):
+        if names:
+            raise InputError(
+                f"the checkpoint {problem} parameter '{min(names)}' ({len(names)} in all): it "
+                f"belongs to another network than the config's model."
+            )
+
+
+def check_shape(name: str, found: Tensor, expected: Tensor) -> None:
+    """Refuse a parameter of another shape."""
+    if found.shape != expected.shape:
+        raise InputError(
+            f"parameter '{name}' has shape {tuple(found.shape)} in the checkpoint and "
+            f"{tuple(expected.shape)} in the config's model."
+        )
+
+
 @torch.no_grad()
 def grow(
     network: nn.Module,
@@ -80,23 +102,11 @@ def grow(
     if init not in INITIALISATIONS:
         raise InputError(f"new_rows='{init}' is not one of {INITIALISATIONS}.")
     state = network.state_dict()
-    for problem, names in (
-        ("lacks", state.keys() - old_state.keys()),
-        ("has an unknown", old_state.keys() - state.keys()),
-    ):
-        if names:
-            raise InputError(
-                f"the checkpoint {problem} parameter '{min(names)}' ({len(names)} in all): it "
-                f"belongs to another network than the config's model."
-            )
+    check_names(old_state, state)
     for name, new in state.items():
         old = old_state[name]
         if name not in rows:
-            if old.shape != new.shape:
-                raise InputError(
-                    f"parameter '{name}' has shape {tuple(old.shape)} in the checkpoint and "
-                    f"{tuple(new.shape)} in the config's model."
-                )
+            check_shape(name, old, new)
             new.copy_(old)
             continue
         if old.shape[0] != num_old or old.shape[1:] != new.shape[1:]:
@@ -110,6 +120,4 @@ def grow(
             continue
         new[num_old:] = old[0]
         if init == "balanced" and new.ndim == 1:
-            share = old[0] - math.log(added + 1)
-            new[0] = share
-            new[num_old:] = share
+            new[0] = new[num_old:] = old[0] - math.log(added + 1)

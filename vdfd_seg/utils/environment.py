@@ -1,4 +1,4 @@
-"""What is installed beside this package: conflicts said clearly, before they bite."""
+"""What is installed next to this package: conflicts and missing parts, told clearly."""
 
 import contextlib
 import importlib
@@ -22,23 +22,9 @@ FORKS = {
 
 # The modules of the required dependencies, to tell "not installed" from a defect.
 _REQUIRED = {
-    "cv2",
-    "filelock",
-    "jinja2",
-    "matplotlib",
-    "mmcv",
-    "mmengine",
-    "mmseg",
-    "numpy",
-    "PIL",
-    "rich",
-    "scipy",
-    "sklearn",
-    "torch",
-    "torch_geometric",
-    "tqdm",
-    "yaml",
-}
+    "cv2", "filelock", "jinja2", "matplotlib", "mmcv", "mmengine", "mmseg", "numpy", "PIL",
+    "rich", "scipy", "sklearn", "torch", "torch_geometric", "tqdm", "yaml",
+}  # fmt: skip
 
 # What opencv-python's Linux wheel loads from the system (see tools/check_system.sh).
 _SYSTEM_LIBRARY = re.compile(r"lib(GL|glib-2\.0|gthread-2\.0|xcb)\.so")
@@ -56,36 +42,26 @@ def check_distributions() -> None:
     """Refuse an environment that holds both a fork and its original.
 
     Raises:
-        InputError: Both are installed; the message says how to mend it.
+        InputError: Both are installed; the message tells how to mend it.
     """
-    clashes = [
-        (fork, original)
-        for fork, originals in FORKS.items()
-        if _installed(fork)
-        for original in originals
-        if _installed(original)
-    ]
+    clashes = {}
+    for fork, originals in FORKS.items():
+        found = [original for original in originals if _installed(original)]
+        if found and _installed(fork):
+            clashes[fork] = found
     if not clashes:
         return
-    pairs = ", ".join(f"{original} beside {fork}" for fork, original in clashes)
-    both = " ".join(dict.fromkeys(name for clash in clashes for name in clash))
-    forks = " ".join(dict.fromkeys(fork for fork, _ in clashes))
+    pairs = ", ".join(f"{' and '.join(found)} next to {fork}" for fork, found in clashes.items())
+    both = " ".join(f"{fork} {' '.join(found)}" for fork, found in clashes.items())
     raise InputError(
         f"this environment holds {pairs}. They install the same modules and have "
         "overwritten each other's files. Remove both, then install the fork again: "
-        f"pip uninstall -y {both} && pip install {forks}"
+        f"pip uninstall -y {both} && pip install {' '.join(clashes)}"
     )
 
 
 def explain_import_error(error: ImportError) -> str | None:
-    """What to do about an import that failed, where the installation is at fault.
-
-    Args:
-        error: The error as it was raised.
-
-    Returns:
-        A message for the user, or None for an error that is not of this kind.
-    """
+    """What to do about an import that failed; None where the installation is not at fault."""
     if isinstance(error, ModuleNotFoundError) and error.name in _REQUIRED:
         return (
             f"the module '{error.name}' is not installed for {sys.executable}. "
@@ -113,12 +89,8 @@ def quiet_imports() -> Iterator[None]:
 def optional_module(name: str, extra: str) -> ModuleType:
     """A module that only some uses need and that an extra of this package brings.
 
-    Args:
-        name: The module.
-        extra: The extra.
-
     Raises:
-        InputError: It is not installed; the message says how to install it.
+        InputError: It is not installed; the message tells how to install it.
     """
     try:
         return importlib.import_module(name)

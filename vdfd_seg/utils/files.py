@@ -25,15 +25,11 @@ def atomic_write(path: str | Path, write: Callable[[BinaryIO], object]) -> Path:
     """Write ``path`` through a temporary sibling, fsync and rename.
 
     Args:
-        path: The file to replace.
+        path: The file to replace; stays untouched where writing fails.
         write: Called with the open binary file.
 
-    Returns:
-        The path.
-
     Raises:
-        StorageError: A disk that is full or fails, the old file being untouched.
-        OSError: What else the file system says, the old file being untouched.
+        StorageError: A disk that is full or fails.
     """
     path = Path(path)
     try:
@@ -88,14 +84,9 @@ def _replace(path: Path, write: Callable[[BinaryIO], object]) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
-    sync_directory(path.parent)
-
-
-def sync_directory(path: str | Path) -> None:
-    """Let renames in a folder reach the disk."""
-    directory = os.open(path, os.O_RDONLY)
+    directory = os.open(path.parent, os.O_RDONLY)
     try:
-        os.fsync(directory)
+        os.fsync(directory)  # so that the rename reaches the disk
     finally:
         os.close(directory)
 
@@ -106,13 +97,7 @@ def atomic_write_text(path: str | Path, text: str) -> Path:
 
 
 def atomic_write_image(path: str | Path, image: Image.Image, **options: object) -> Path:
-    """:func:`atomic_write` of a picture, in the format that the suffix says.
-
-    Args:
-        path: The file to replace.
-        image: The picture.
-        **options: Of Pillow's ``save``.
-    """
+    """:func:`atomic_write` of a picture in the suffix's format; options of Pillow's ``save``."""
     kind = Image.registered_extensions()[Path(path).suffix.lower()]
     return atomic_write(path, lambda file: image.save(file, kind, **options))
 
@@ -156,15 +141,9 @@ def replace_folder(root: str | Path, write: Callable[[Path], object]) -> Path:
     """Write a sibling folder and rename it, so that ``root`` is never half written.
 
     Args:
-        root: The folder to replace, or to make; its parent exists.
+        root: The folder to replace, or to make; its parent exists. Untouched where ``write``
+            raises; what a killed process left is removed by the next call.
         write: Called with the path of the new folder, which does not exist yet.
-
-    Returns:
-        The path.
-
-    Raises:
-        OSError: What the file system says. What ``write`` raises passes through, ``root`` being
-            untouched; what a killed process left is removed by the next call.
     """
     root = Path(root)
     partial = root.with_name(f".{root.name}.partial")

@@ -1,8 +1,7 @@
 """Checkpoints of others, read without executing what is in them.
 
-They hold pickled helper objects beside the tensors (logs, configs, NumPy scalars). Torch's reader
-for weights rebuilds tensors and builtin containers; for everything else stands a placeholder that
-does nothing.
+They hold pickled helper objects next to the tensors (logs, configs, NumPy scalars). Torch's reader
+for weights rebuilds tensors and builtin containers; a placeholder stands for everything else.
 """
 
 import pickle
@@ -33,10 +32,7 @@ class Placeholder:
 
 
 def load_foreign(path: str | Path) -> dict:
-    """What a checkpoint holds: tensors, numbers, strings, containers and placeholders.
-
-    Args:
-        path: A file that ``torch.save`` or MMEngine wrote.
+    """What a file of ``torch.save`` or MMEngine holds: tensors, plain values and placeholders.
 
     Raises:
         InputError: For a file that is missing, damaged, no checkpoint, TorchScript, or that asks

@@ -10,11 +10,7 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 
 
 def configs_dir() -> Path:
-    """The folder of the configs that come with this package.
-
-    Returns:
-        The copy inside an installed package, or the repository's ``configs/`` in a
-        clone or an editable install.
+    """The folder of the configs: inside an installed package, or ``configs/`` of a clone.
 
     Raises:
         InputError: Neither is there.
@@ -23,8 +19,7 @@ def configs_dir() -> Path:
     if bundled.is_dir():
         return bundled
     root = _PACKAGE.parent
-    # Beside an installed package this is site-packages, where a `configs` folder
-    # would be another's.
+    # Next to an installed package a `configs` folder would be another's.
     if (root / "setup.py").is_file() and (root / "configs").is_dir():
         return root / "configs"
     raise InputError(
@@ -40,12 +35,6 @@ def resolve_config(path_or_name: str | Path) -> Path:
     a path below :func:`configs_dir`, with or without a leading ``configs/`` and with or without
     ``.py``. The VOC splits that the literature calls 10-5 and 10-1 are 11-5 and 11-1 here; both
     names are taken.
-
-    Args:
-        path_or_name: What the user gave.
-
-    Returns:
-        The path of an existing file.
 
     Raises:
         InputError: There is no such config; the message has the nearest names.
@@ -65,7 +54,7 @@ def resolve_config(path_or_name: str | Path) -> Path:
                     return candidate
 
     what = "is a folder, not a config file" if path.is_dir() else "does not exist"
-    near = _nearest("/".join(parts), folder)
+    near = _nearest(path.stem, folder)
     hint = f" Did you mean {' or '.join(near)}?" if near else ""
     raise InputError(f"config '{path_or_name}' {what}.{hint} The configs are in {folder}.")
 
@@ -170,9 +159,7 @@ def step_name(step: int) -> str:
     return f"step_{step:02d}"
 
 
-def _nearest(name: str, folder: Path, count: int = 3) -> list[str]:
+def _nearest(name: str, folder: Path) -> list[str]:
     """The names of benchmarks and results that are most like ``name``, the nearest first."""
-    names = [path.stem for path in sorted(folder.glob("benchmarks/*.py"))]
-    names += [path.stem for path in sorted(folder.glob("results/*.py"))]
-    wanted = name.removesuffix(".py").rpartition("/")[2].lower()
-    return difflib.get_close_matches(wanted, names, count, cutoff=0.6)
+    names = [p.stem for kind in ("benchmarks", "results") for p in folder.glob(f"{kind}/*.py")]
+    return difflib.get_close_matches(name.lower(), names, 3, cutoff=0.6)

@@ -43,7 +43,7 @@ def listening() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        # A process may go on with another run.
+        # The process may continue with another run.
         _State.number = 0
 
 
@@ -58,13 +58,10 @@ def training() -> Iterator[None]:
 
 
 def asked_to_stop(iteration: int) -> int:
-    """The number of the signal that came, 0 if none.
+    """The number of the signal that came, 0 if none; called after ``iteration`` iterations.
 
-    All processes of a run get the same answer at the same iteration: a process that left alone
-    would keep the others waiting. They ask each other every :data:`AGREE_EVERY` iterations.
-
-    Args:
-        iteration: Iterations done, equal in all processes.
+    All processes get the same answer, since one that left alone would keep the others waiting:
+    they ask each other every :data:`AGREE_EVERY` iterations.
     """
     if get_world_size() == 1:
         return _State.number
@@ -76,10 +73,7 @@ def asked_to_stop(iteration: int) -> int:
 
 
 def requeue(number: int) -> bool:
-    """Put a Slurm job back into the queue if Slurm's warning is what ended it.
-
-    Args:
-        number: The signal's number.
+    """Put a Slurm job back into the queue if the signal that ended it is Slurm's warning.
 
     Returns:
         Whether it was put back. The first process of the job does it.

@@ -50,8 +50,8 @@ def heatmaps(groups: Sequence[Group]) -> list[Drawn]:
 
 def run_heatmaps(groups: Sequence[Group]) -> list[Drawn]:
     """The matrices of the single seeds, where there are several."""
-    several = [group.runs for group in groups if len(group.runs) > 1]
-    return heatmaps([Group(run.name, (run,)) for runs in several for run in runs])
+    several = [group for group in groups if len(group.runs) > 1]
+    return heatmaps([Group(run.name, (run,)) for group in several for run in group.runs])
 
 
 def curves(groups: Sequence[Group]) -> list[Drawn]:
@@ -63,29 +63,27 @@ def curves(groups: Sequence[Group]) -> list[Drawn]:
     """
     metric = metric_of([group.first for group in groups])
     split = any(v is not None for group in groups for run in group.runs for v in run.values("old"))
-    # Stem, title of a plot of its own, name in a plot of all, values.
-    kinds: list[tuple[str, str, str, Callable[[RunFiles], list[Value]]]] = [
-        ("all", "all seen", "all", lambda run: run.values("overall")),
+    # Name in a plot of all; title of a plot of its own; values.
+    kinds: list[tuple[str, str, Callable[[RunFiles], list[Value]]]] = [
+        ("all", "all seen", lambda run: run.values("overall"))
     ]
     if split:
-        old, new = "old: the first task's classes", "new: the later tasks' classes"
-        kinds.append(("old", old, "old", lambda run: run.values("old")))
-        kinds.append(("new", new, "new", lambda run: run.values("new")))
+        kinds += [
+            ("old", "old: the first task's classes", lambda run: run.values("old")),
+            ("new", "new: the later tasks' classes", lambda run: run.values("new")),
+        ]
     else:
-        title = "earlier tasks, their mean"
-        kinds.append(
-            ("earlier", title, "earlier tasks", lambda run: earlier(run.results["matrix"]))
-        )
-        kinds.append(
-            ("newest", "the newest task", "newest task", lambda run: newest(run.results["matrix"]))
-        )
+        kinds += [
+            ("earlier tasks", "mean of the earlier tasks", lambda run: earlier(run.matrix)),
+            ("newest task", "the newest task", lambda run: newest(run.matrix)),
+        ]
     drawn, of_one = [], {}
-    for key, title, short, values in kinds:
+    for name, title, values in kinds:
         pairs = {group.label: group.of_steps(values) for group in groups}
-        pairs = {name: pair for name, pair in pairs.items() if any(v is not None for v in pair[0])}
+        pairs = {key: pair for key, pair in pairs.items() if any(v is not None for v in pair[0])}
         if pairs:
-            drawn.append(Drawn(f"curves_{key}", title, _curves(pairs, metric)))
-            of_one[short] = next(iter(pairs.values()))
+            drawn.append(Drawn(f"curves_{name.split()[0]}", title, _curves(pairs, metric)))
+            of_one[name] = next(iter(pairs.values()))
     return drawn if len(groups) > 1 else [Drawn("curves", "", _curves(of_one, metric))]
 
 
@@ -99,16 +97,16 @@ def bars(groups: Sequence[Group]) -> list[Drawn]:
     metric = per_class_metric([group.first for group in groups])
     pairs = {group.label: group.per_class() for group in groups}
     classes = list(dict.fromkeys(name for means, _ in pairs.values() for name in means))
-    drawn = []
+    drawn, first = [], 1
     parts = class_parts(classes, len(groups))
-    for number, part in enumerate(parts):
+    for number, part in enumerate(parts, 1):
         means, deviations = (
             {label: {name: pair[which].get(name) for name in part} for label, pair in pairs.items()}
             for which in (0, 1)
         )
-        first = classes.index(part[0]) + 1
         title = f"classes {first} to {first + len(part) - 1} of {len(classes)}"
-        stem, title = (f"classes_{number + 1}", title) if len(parts) > 1 else ("classes", "")
+        first += len(part)
+        stem, title = (f"classes_{number}", title) if len(parts) > 1 else ("classes", "")
         drawn.append(Drawn(stem, title, partial(class_bars, means, metric, deviations=deviations)))
     return drawn
 

@@ -13,6 +13,8 @@ from PIL import Image, ImageDraw, ImageFont
 Palette = Sequence[Sequence[int]] | np.ndarray
 
 VOID_COLOUR = (224, 224, 192)
+FONT_SIZE = 14
+"""Height of letters in pixels."""
 
 
 def default_palette(num_classes: int) -> list[list[int]]:
@@ -27,14 +29,11 @@ def default_palette(num_classes: int) -> list[list[int]]:
     Returns:
         ``num_classes`` RGB triples of 0..255.
     """
-    palette = []
-    for index in range(num_classes):
-        colour = [0, 0, 0]
-        for bit in range(8):
-            for channel in range(3):
-                colour[channel] |= (index >> (3 * bit + channel) & 1) << (7 - bit)
-        palette.append(colour)
-    return palette
+
+    def channel(index: int, first: int) -> int:
+        return sum((index >> (3 * bit + first) & 1) << (7 - bit) for bit in range(8))
+
+    return [[channel(index, first) for first in range(3)] for index in range(num_classes)]
 
 
 def colourise(
@@ -79,9 +78,6 @@ def overlay(
         alpha: Weight of the colour, 0..1. Default 0.5.
         background: Its index, if there is one. Default None.
 
-    Returns:
-        ``(H, W, 3)`` uint8 RGB.
-
     Raises:
         ValueError: If image and mask differ in size or ``alpha`` is outside 0..1.
     """
@@ -95,21 +91,13 @@ def overlay(
     return np.where(known[..., None], np.rint(blended), image).astype(np.uint8)
 
 
-def legend(
-    classes: Sequence[str], palette: Palette, width: int = 480, font_size: int = 14
-) -> np.ndarray:
-    """A picture of class names with their colours, to stack under an overlay.
-
-    Names are drawn as :func:`drawable` says.
+def legend(classes: Sequence[str], palette: Palette, width: int = 480) -> np.ndarray:
+    """A picture ``(h, w, 3)`` of class names with their colours, to stack under an overlay.
 
     Args:
         classes: Names in the order of the palette.
         palette: ``(C, 3)`` RGB of 0..255, at least as long as ``classes``.
         width: Width in pixels. Default 480. Widened to the longest name if that needs more.
-        font_size: Height of the letters in pixels. Default 14.
-
-    Returns:
-        ``(height, width, 3)`` uint8 RGB on white.
 
     Raises:
         ValueError: If there are more classes than colours.
@@ -117,11 +105,11 @@ def legend(
     colours = _checked(palette)
     if len(classes) > len(colours):
         raise ValueError(f"{len(classes)} classes but {len(colours)} colours")
-    drawn = [drawable(name, font_size) for name in classes]
-    line, pad = round(font_size * 1.7), round(font_size * 0.6)
+    drawn = [drawable(name, FONT_SIZE) for name in classes]
+    line, pad = round(FONT_SIZE * 1.7), round(FONT_SIZE * 0.6)
     # Spaces for names: a cell is swatch, gap, name, gap.
-    cell = max((round(font.getlength(name)) for name, font in drawn), default=0)
-    cell += font_size + 3 * pad
+    longest = max((round(font.getlength(name)) for name, font in drawn), default=0)
+    cell = longest + FONT_SIZE + 3 * pad
     width = max(width, cell + pad)
     columns = (width - pad) // cell
     rows = -(-len(classes) // columns)
@@ -129,10 +117,10 @@ def legend(
     draw = ImageDraw.Draw(picture)
     for index, (name, font) in enumerate(drawn):
         left, top = pad + index % columns * cell, pad + index // columns * line
-        box = (left, top, left + font_size, top + font_size)
+        box = (left, top, left + FONT_SIZE, top + FONT_SIZE)
         draw.rectangle(box, fill=tuple(colours[index].tolist()), outline="black")
-        middle = top + font_size / 2
-        draw.text((left + font_size + pad, middle), name, fill="black", font=font, anchor="lm")
+        middle = top + FONT_SIZE / 2
+        draw.text((left + FONT_SIZE + pad, middle), name, fill="black", font=font, anchor="lm")
     return np.asarray(picture)
 
 
@@ -140,13 +128,8 @@ def legend(
 def drawable(text: str, size: int) -> tuple[str, ImageFont.FreeTypeFont | ImageFont.ImageFont]:
     """A text as it can be drawn, and a font that has its letters.
 
-    Beyond ASCII that is DejaVu Sans (Latin, Greek, Cyrillic and more), which comes with matplotlib,
-    or else any font of the system that has all letters of the text. Letters that no font has are
-    written as in Python: ``\\u9053``.
-
-    Args:
-        text: One line.
-        size: Height of the letters in pixels.
+    Beyond ASCII that is matplotlib's DejaVu Sans, or else any font of the system that has all
+    letters of the text. Letters that no font has are written as in Python: ``\\u9053``.
     """
     if text.isascii():
         return text, ImageFont.load_default(size)

@@ -1,11 +1,11 @@
-"""Pictures put together: below each other, beside each other, with captions."""
+"""Pictures put together: below each other, side by side, with captions."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from vdfd_seg.visualization.overlay import Palette, colourise, drawable, overlay
+from vdfd_seg.visualization.overlay import FONT_SIZE, Palette, colourise, drawable, overlay
 
 
 def as_rgb(image: np.ndarray) -> np.ndarray:
@@ -25,20 +25,20 @@ def stacked(parts: Sequence[np.ndarray]) -> np.ndarray:
     )
 
 
-def beside(parts: Sequence[np.ndarray], gap: int = 8) -> np.ndarray:
-    """Pictures ``(h, w, 3)`` beside each other, ``gap`` pixels apart, top-aligned on white."""
+def side_by_side(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """Pictures ``(h, w, 3)`` next to each other, 8 pixels apart, top-aligned on white."""
     height = max(part.shape[0] for part in parts)
     columns = []
     for number, part in enumerate(parts):
-        pads = ((0, height - part.shape[0]), (gap if number else 0, 0), (0, 0))
+        pads = ((0, height - part.shape[0]), (8 if number else 0, 0), (0, 0))
         columns.append(np.pad(part, pads, constant_values=255))
     return np.concatenate(columns, axis=1)
 
 
-def caption(text: str, font_size: int = 14) -> np.ndarray:
+def caption(text: str) -> np.ndarray:
     """A line of text on white, as wide as it needs."""
-    text, font = drawable(text, font_size)
-    size = (round(font.getlength(text)) + font_size, round(1.7 * font_size))
+    text, font = drawable(text, FONT_SIZE)
+    size = (round(font.getlength(text)) + FONT_SIZE, round(1.7 * FONT_SIZE))
     picture = Image.new("RGB", size, "white")
     ImageDraw.Draw(picture).text((2, size[1] / 2), text, fill="black", font=font, anchor="lm")
     return np.asarray(picture)
@@ -81,4 +81,4 @@ def comparison(
     """
     panels = [overlay(image, mask, palette, alpha, background) for mask in masks]
     panels.append(changes(image, masks[0], masks[1], palette))
-    return beside([stacked([caption(title), panel]) for title, panel in zip(titles, panels)])
+    return side_by_side([stacked([caption(title), panel]) for title, panel in zip(titles, panels)])

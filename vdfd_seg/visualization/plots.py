@@ -1,7 +1,6 @@
 """Plots of continual learning as SVG: the result matrix, curves over steps, values of classes.
 
-Figures are built as objects, without pyplot: nothing global is left behind, no display is needed.
-Every function takes ``title`` (default none) and ``path``, a file to write besides (PNG or SVG by
+Every function takes ``title`` (default none) and ``path``, a file to write as well (PNG or SVG by
 its suffix, default none), and returns the SVG element as text. Values are in percent.
 """
 
@@ -16,13 +15,13 @@ from matplotlib.ticker import MaxNLocator
 from vdfd_seg.evaluation.functional import Matrix
 from vdfd_seg.visualization.style import (
     CYCLE,
+    canvas,
     label,
     legend_rows,
     readable_on,
     render,
     run_style,
     set_legend,
-    set_title,
 )
 
 Values = Sequence[float | None]
@@ -42,15 +41,13 @@ def forgetting_heatmap(
     """The result matrix as a heat map, one row per step, the numbers written in the cells.
 
     Read a column downwards to see one task being forgotten. The colour scale is viridis (van
-    der Walt and Smith, SciPy 2015: even steps of lightness, readable with any colour vision and
-    in grey) over 0..100, the same in every plot so that runs compare. With more than ten tasks the
-    numbers are rounded to whole percents.
+    der Walt and Smith, SciPy 2015) over 0..100 in every plot. With more than ten tasks the numbers
+    are rounded to whole percents.
 
     Args:
         matrix: ``R[i][j]``, None above the diagonal and where unknown.
         metric: Name of the metric for the scale. Default ``"mIoU"``.
-        title: See above.
-        path: See above.
+        title, path: See above.
     """
     values = np.full((len(matrix), len(matrix)), np.nan)
     for step, row in enumerate(matrix):
@@ -61,8 +58,7 @@ def forgetting_heatmap(
     width, height = (1.25 if many else 1.7) + side[0] * count, 1.1 + side[1] * count
 
     def draw() -> Figure:
-        figure = Figure(figsize=(width, height), layout="constrained")
-        axes = figure.add_subplot()
+        figure, axes = canvas(width, height, title)
         picture = axes.pcolormesh(
             np.ma.masked_invalid(values), cmap="viridis", vmin=0, vmax=100, edgecolors="face"
         )
@@ -81,7 +77,6 @@ def forgetting_heatmap(
             fraction=0.3 / count, pad=0.15 / width, aspect=max(10, 2.5 * count),
         )  # fmt: skip
         bar.ax.spines["outline"].set_visible(False)
-        set_title(axes, title)
         return figure
 
     return render(draw, path, f"{title or 'Result matrix'}: {metric} per task and step")
@@ -99,8 +94,7 @@ def step_curves(
     Args:
         curves: Values after step 0, 1, ... by name; None leaves a gap.
         metric: Name of the metric for the axis. Default ``"mIoU"``.
-        title: See above.
-        path: See above.
+        title, path: See above.
         deviations: For names in ``curves`` the standard deviations of their values: a band of one
             deviation to both sides. Default none.
     """
@@ -108,11 +102,11 @@ def step_curves(
     last = max(map(len, curves.values()), default=1) - 1
     width = 3.6 if last < 10 else 5.2
 
+    # The legend stands below, a line for each row of names: room for all but the first two.
+    height = 2.8 + 0.2 * max(legend_rows(width, names) - 2, 0)
+
     def draw() -> Figure:
-        # The legend stands below, a line for each row of names: room for all but the first two.
-        height = 2.8 + 0.2 * max(legend_rows(width, names) - 2, 0)
-        figure = Figure(figsize=(width, height), layout="constrained")
-        axes = figure.add_subplot()
+        figure, axes = canvas(width, height, title)
         for index, (name, values) in enumerate(curves.items()):
             middle = np.array(values, dtype=np.float64)
             style = run_style(index)
@@ -137,7 +131,6 @@ def step_curves(
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.grid(axis="y")
         set_legend(figure, names)
-        set_title(axes, title)
         return figure
 
     return render(draw, path, f"{title or 'Curves'}: {metric} over steps")
@@ -167,8 +160,7 @@ def class_bars(
     Args:
         values: For each run its values by class name; None or a missing class draws nothing.
         metric: Name of the metric for the axis. Default ``"IoU"``.
-        title: See above.
-        path: See above.
+        title, path: See above.
         deviations: For runs in ``values`` the standard deviations, drawn as a line of one
             deviation to both sides of the bars' ends (not of marks). Default none.
     """
@@ -182,8 +174,7 @@ def class_bars(
     height = 0.8 + 0.22 * lines + len(classes) * class_height(len(values))
 
     def draw() -> Figure:
-        figure = Figure(figsize=(width, height), layout="constrained")
-        axes = figure.add_subplot()
+        figure, axes = canvas(width, height, title)
         positions = np.arange(len(classes))
         for index, (name, run) in enumerate(values.items()):
             lengths = np.array([run.get(item) for item in classes], dtype=np.float64)
@@ -217,7 +208,6 @@ def class_bars(
         axes.set_axisbelow(True)
         if len(values) > 1:
             set_legend(figure, names)
-        set_title(axes, title)
         return figure
 
     return render(draw, path, f"{title or 'Classes'}: {metric} per class")

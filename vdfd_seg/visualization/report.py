@@ -27,11 +27,10 @@ def write_report(
     """Write one HTML file that needs nothing else: no script, network, font or other file.
 
     It holds the summary of each method (definitions as in
-    :mod:`vdfd_seg.evaluation.functional`), what it cost, the result matrices, curves over the
-    steps, values per class, the same test images segmented after every step, the protocol with its
-    fingerprint, the environment and the command. Runs that differ in nothing but the seed are
-    shown as one method, mean ± sample standard deviation. Runs of different protocols are shown,
-    but marked as not comparable.
+    :mod:`vdfd_seg.evaluation.functional`), its cost, the result matrices, curves over the steps,
+    values per class, the same test images segmented after every step, protocol, environment and
+    command. Runs that differ in nothing but the seed are one method, mean ± sample standard
+    deviation. Runs of different protocols are marked as not comparable.
 
     Args:
         runs: Work dirs (or loaded runs), one or several.
@@ -66,8 +65,12 @@ def _context(runs: list[RunFiles], title: str | None, max_images: int) -> dict[s
     metric = figures.metric_of(runs)
     samples = collect_samples([group.first for group in groups], max_images)
     single = [Group(run.name, (run,), mark) for run, mark in zip(runs, marks, strict=True)]
+    names = ", ".join(group.name for group in groups)
+    protocol = runs[0].results["protocol"]
+    if len(groups) > _FEW:
+        names = f"{len(groups)} methods"
     return {
-        "title": title or _title(groups),
+        "title": title or f"{names} on {protocol['dataset']} {protocol['name']}",
         "version": __version__,
         "describe_protocol": describe_protocol,
         "metric": metric,
@@ -76,7 +79,7 @@ def _context(runs: list[RunFiles], title: str | None, max_images: int) -> dict[s
         "several_seeds": several,
         "headline": tables.headline(groups, compare),
         "single_runs": tables.headline(single, compare=False) if several else None,
-        "costs": tables.costs(groups),
+        "groups": groups,
         "scale_rules": tables.scale_rules(),
         "heatmaps": _drawn(figures.heatmaps(groups)),
         "run_heatmaps": _drawn(figures.run_heatmaps(groups)),
@@ -86,23 +89,15 @@ def _context(runs: list[RunFiles], title: str | None, max_images: int) -> dict[s
         "class_table": tables.class_table(groups),
         "step_tables": tables.step_tables(runs),
         "samples": samples,
-        "steps": max(len(run.results["matrix"]) for run in runs),
+        "steps": max(len(run.matrix) for run in runs),
         "legend": _legend(runs),
         "show_images": bool(samples) or "mIoU" in metric,
-        "details": _details(runs, marks),
+        "details": _details(single),
         "number": format_number,
         "bytes": human_bytes,
         "peak_of": lambda step: human_peak(peak_of_step(step)),
         "duration": human_seconds,
     }
-
-
-def _title(groups: list[Group]) -> str:
-    protocol = groups[0].first.results["protocol"]
-    names = ", ".join(group.name for group in groups)
-    if len(groups) > _FEW:
-        names = f"{len(groups)} methods"
-    return f"{names} on {protocol['dataset']} {protocol['name']}"
 
 
 def _drawn(plots: list[figures.Drawn]) -> list[tuple[str, str]]:
@@ -117,24 +112,22 @@ def _legend(runs: list[RunFiles]) -> list[tuple[str, str]]:
     return list(colours.items())
 
 
-def _details(runs: list[RunFiles], marks: list[str]) -> list[dict[str, Any]]:
+def _details(single: list[Group]) -> list[dict[str, Any]]:
     details = []
-    # By content: what a later run shares with an earlier one is said once.
+    # By content: what a later run shares with an earlier one is shown once.
     environments: dict[str, str] = {}
-    for run, mark in zip(runs, marks, strict=True):
-        protocol, environment = run.results["protocol"], run.results.get("environment") or {}
-        earlier = environments.setdefault(repr(sorted(environment.items())), run.name)
+    for group in single:
+        results, name = group.first.results, group.name
+        environment, command = results.get("environment") or {}, results.get("command") or ""
+        earlier = environments.setdefault(repr(sorted(environment.items())), name)
         details.append(
             {
-                "name": f"{run.name} [{mark}]" if mark else run.name,
-                "protocol": protocol,
-                "tasks": [_task_text(task) for task in protocol["tasks"]],
-                "config": run.results["config"],
-                "seed": run.results["seed"],
-                "steps": run.results["steps"],
-                "command": _command(run.results.get("command")),
-                "environment": environment if earlier == run.name else {},
-                "same_environment": earlier if environment and earlier != run.name else "",
+                **results,
+                "name": group.label,
+                "tasks": [_task_text(task) for task in results["protocol"]["tasks"]],
+                "command": command if isinstance(command, str) else " ".join(map(str, command)),
+                "environment": environment if earlier == name else {},
+                "same_environment": earlier if environment and earlier != name else "",
             }
         )
     return details
@@ -150,7 +143,3 @@ def _task_text(task: Any) -> str:
     if isinstance(task, (list, tuple)):
         return ", ".join(_task_text(item) for item in task)
     return str(task)
-
-
-def _command(command: Any) -> str:
-    return " ".join(map(str, command)) if isinstance(command, (list, tuple)) else str(command or "")

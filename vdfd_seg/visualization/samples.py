@@ -14,6 +14,9 @@ from vdfd_seg.errors import InputError
 from vdfd_seg.evaluation.runs import RunFiles
 from vdfd_seg.visualization.overlay import VOID_COLOUR, default_palette
 
+_SIZE = (256, 256)
+"""The most that an embedded picture has, in pixels."""
+
 
 class Sample(NamedTuple):
     """One test image and what every run made of it; pictures are data URIs, None if missing.
@@ -31,19 +34,15 @@ class Sample(NamedTuple):
     predictions: list[tuple[str, list[str | None]]]
 
 
-def collect_samples(
-    runs: Sequence[RunFiles], max_images: int = 8, max_side: int = 256
-) -> list[Sample]:
+def collect_samples(runs: Sequence[RunFiles], max_images: int = 8) -> list[Sample]:
     """Gather ``samples/NAME.jpg``, ``samples/NAME.png`` and ``step_KK/predictions/NAME.png``.
 
     The images are those in the ``samples`` folder of any run; where no run has one, the first
-    predictions. They are taken in order of their names; inputs and truths from the first run that
-    has them. Each run is coloured by its own palette, the truth by that of the run it is from.
+    predictions, in order of their names. Inputs and truths are from the first run that has them.
 
     Args:
         runs: The runs; class indices in the order of each run's classes, 255 is void.
         max_images: How many images at most. Default 8.
-        max_side: Longer side of the embedded pictures in pixels. Default 256.
 
     Returns:
         One entry per image; empty where nothing was saved.
@@ -56,18 +55,16 @@ def collect_samples(
         names = {
             path.stem for run in runs for path in run.work_dir.glob("step_[0-9]*/predictions/*.png")
         }
-    steps = max(len(run.results["matrix"]) for run in runs)
+    steps = range(max(len(run.matrix) for run in runs))
     samples = []
     for name in sorted(names)[:max_images]:
-        images = [path for run in runs if (path := _sample(run, name, "jpg")).exists()]
-        truths = [(path, run) for run in runs if (path := _sample(run, name, "png")).exists()]
-        predictions = []
-        for run in runs:
-            files = [run.step_dir(step) / "predictions" / f"{name}.png" for step in range(steps)]
-            shown = [_mask_uri(file, run, max_side) if file.exists() else None for file in files]
-            predictions.append((run.name, shown))
-        image = _image_uri(images[0], max_side) if images else None
-        truth = _mask_uri(*truths[0], max_side) if truths else None
+        images = (_image_uri(run.work_dir / f"samples/{name}.jpg") for run in runs)
+        truths = (_mask_uri(run.work_dir / f"samples/{name}.png", run) for run in runs)
+        predictions = [
+            (run.name, [_mask_uri(run.step_dir(k) / f"predictions/{name}.png", run) for k in steps])
+            for run in runs
+        ]
+        image, truth = (next(filter(None, found), None) for found in (images, truths))
         samples.append(Sample(name, image, truth, predictions))
     return samples
 
@@ -78,17 +75,17 @@ def palette_of(run: RunFiles) -> list[list[int]]:
     return given if len(given) >= len(run.classes) else default_palette(len(run.classes))
 
 
-def _sample(run: RunFiles, name: str, suffix: str) -> Path:
-    return run.work_dir / "samples" / f"{name}.{suffix}"
-
-
-def _image_uri(path: Path, max_side: int) -> str:
+def _image_uri(path: Path) -> str | None:
+    if not path.exists():
+        return None
     picture = _open(path).convert("RGB")
-    picture.thumbnail((max_side, max_side))
+    picture.thumbnail(_SIZE)
     return _uri(picture, "JPEG", quality=82)
 
 
-def _mask_uri(path: Path, run: RunFiles, max_side: int) -> str:
+def _mask_uri(path: Path, run: RunFiles) -> str | None:
+    if not path.exists():
+        return None
     mask = np.array(_open(path))
     if mask.ndim != 2 or mask.dtype != np.uint8:
         raise InputError(f"{path}: not a mask of class indices (an 8-bit PNG with one channel)")
@@ -99,9 +96,7 @@ def _mask_uri(path: Path, run: RunFiles, max_side: int) -> str:
     colours[: len(palette)] = palette
     picture = Image.fromarray(mask)
     picture.putpalette(colours.tobytes())
-    scale = min(1.0, max_side / max(picture.size))
-    width, height = (max(1, round(side * scale)) for side in picture.size)
-    picture = picture.resize((width, height), Image.Resampling.NEAREST)
+    picture.thumbnail(_SIZE, Image.Resampling.NEAREST)
     return _uri(picture, "PNG", optimize=True)
 
 

@@ -50,16 +50,13 @@ def render(
 ) -> str:
     """Draw a figure as an SVG element that can stand inside a page.
 
-    Text and axes are written in ``currentColor``: inside a page they take the page's colour and so
-    follow its light or dark scheme; alone they are black. The same figure gives the same text.
+    Text and axes are written in ``currentColor``: inside a page they follow its light or dark
+    scheme; alone they are black. The same figure gives the same text.
 
     Args:
         draw: Builds the figure; called once for each file format, under this module's style.
-        path: File to write besides, PNG (200 dpi, on white) or SVG by its suffix. Default None.
+        path: File to write as well, PNG (200 dpi, on white) or SVG by its suffix. Default None.
         description: For screen readers. Default "".
-
-    Returns:
-        The SVG element as text.
     """
     with _style(_INK), warnings.catch_warnings():
         # Text stays text: who reads the page has the fonts, not Matplotlib.
@@ -117,10 +114,13 @@ def readable_on(value: float) -> str:
     return "#000000" if value > 43 else "#ffffff"
 
 
-def set_title(axes: Axes, title: str | None) -> None:
-    """Title at the left; none for None."""
+def canvas(width: float, height: float, title: str | None) -> tuple[Figure, Axes]:
+    """A figure of this size in inches with axes, and a title at the left; none for None."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.add_subplot()
     if title:
         axes.set_title(title, fontsize=11, loc="left", fontweight="bold")
+    return figure, axes
 
 
 def label(name: str) -> str:

@@ -3,28 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from vdfd_seg.evaluation.groups import Group
-from vdfd_seg.evaluation.readable import (
-    MISSING,
-    format_number,
-    human_bytes,
-    human_peak,
-    human_seconds,
-    with_deviation,
-)
+from vdfd_seg.evaluation.groups import MEASURES, Group
+from vdfd_seg.evaluation.readable import with_deviation
 from vdfd_seg.evaluation.runs import RunFiles, Value
 from vdfd_seg.visualization.style import cell_colours
-
-# Key of the summary, heading, what it is, and whether more is better.
-_MEASURES = (
-    ("overall", "all", "everything seen so far, pooled: the number papers publish", True),
-    ("old", "old", "classes of the first task, background included", True),
-    ("new", "new", "classes of all later tasks", True),
-    ("acc", "ACC", "mean of the last row of the result matrix", True),
-    ("bwt", "BWT", "backward transfer: mean of R[T][j] − R[j][j]; negative is forgetting", True),
-    ("forgetting", "forgetting", "mean of the best value before the last step − R[T][j]", False),
-    ("avg_incremental", "avg", "mean over the steps of “all”", True),
-)
 
 
 def headline(groups: Sequence[Group], compare: bool) -> dict[str, Any]:
@@ -34,57 +16,26 @@ def headline(groups: Sequence[Group], compare: bool) -> dict[str, Any]:
         groups: The methods.
         compare: Whether to mark the best of each column.
     """
-    measures = [
-        measure
-        for measure in _MEASURES
-        if any(measure[0] in run.results["summary"] for group in groups for run in group.runs)
-    ]
-    columns = []
-    for key, *_, more in measures:
+    measures, columns = [], []
+    for key, measure in MEASURES.items():
+        if not any(key in run.results["summary"] for group in groups for run in group.runs):
+            continue
         pairs = [group.summary(key) for group in groups]
         known = [value for value, _ in pairs if value is not None]
         # Where all are the same, none is the best.
         told = compare and len(set(known)) > 1
-        best = (max(known) if more else min(known)) if told else None
+        best = (max if measure.more_is_better else min)(known) if told else None
+        measures.append(measure)
         columns.append(
             [(with_deviation(*pair), pair[0] is not None and pair[0] == best) for pair in pairs]
         )
-    rows = [
-        {
-            "name": group.label,
-            "done": len(group.first.results["steps"]),
-            "tasks": len(group.first.results["protocol"]["tasks"]),
-            "seeds": len(group.runs),
-            "cells": [column[index] for column in columns],
-        }
-        for index, group in enumerate(groups)
-    ]
+    rows = [(group, cells) for group, *cells in zip(groups, *columns)]
     return {"measures": measures, "rows": rows, "compare": compare}
-
-
-def costs(groups: Sequence[Group]) -> list[dict[str, str]]:
-    """What each method cost: of several seeds the mean time and the most memory."""
-    rows = []
-    for group in groups:
-        cost = group.cost()
-        parameters = cost["parameters"]
-        rows.append(
-            {
-                "name": group.label,
-                "time": human_seconds(cost["seconds"]),
-                "per_iteration": format_number(cost["seconds_per_iter"], 3),
-                "parameters": MISSING if parameters is None else f"{parameters:,}",
-                "carried": human_bytes(cost["carried"]),
-                "held": human_bytes(cost["held"]),
-                "peak": human_peak(cost["peak"]),
-            }
-        )
-    return rows
 
 
 def matrix_table(group: Group) -> dict[str, Any]:
     """The result matrix in numbers, a row for each step."""
-    tasks = range(len(group.first.results["matrix"]))
+    tasks = range(len(group.first.matrix))
     rows = [
         (f"step {step}", [_cell(*pair) for _, *pair in zip(tasks, means, deviations)])
         for step, (means, deviations) in enumerate(zip(*group.matrix()))

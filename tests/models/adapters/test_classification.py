@@ -131,6 +131,8 @@ class TestLoad:
         seen = adapter()
         seen.load(old.state_dict(), 6)
         assert torch.equal(seen.network.heads[2].weight, old.heads[2].weight)
+        with pytest.raises(InputError, match=r"'heads.0.weight' has shape \(8, 8\)"):
+            seen.load(adapter(rotations=True).network.state_dict(), 6)
 
     @pytest.mark.parametrize(
         ("change", "num_old", "message"),
@@ -156,10 +158,6 @@ class TestLoad:
         with pytest.raises(InputError, match=message):
             seen.load(state, num_old)
         assert all(torch.equal(v, before[k]) for k, v in seen.network.state_dict().items())
-
-    def test_rotations_make_another_network(self, adapter):
-        with pytest.raises(InputError, match=r"'heads.0.weight' has shape \(8, 8\)"):
-            adapter().load(adapter(rotations=True).network.state_dict(), 6)
 
 
 class TestOutputs:
@@ -188,7 +186,7 @@ class TestOutputs:
         assert turned.old_groups(5, apart=False) == [slice(0, 20)]
 
 
-def test_a_network_gets_the_view_that_fits(tiny_classifier, tiny_network):
+def test_a_network_gets_the_adapter_that_fits(tiny_classifier, tiny_network):
     seen = adapter_of(tiny_classifier(), "class")
     assert isinstance(seen, ClassificationAdapter)
     assert seen.scenario == "class"

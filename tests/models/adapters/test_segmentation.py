@@ -23,41 +23,27 @@ SETTINGS = [
 
 
 @pytest.mark.parametrize("settings", SETTINGS)
-def test_task_loss_is_that_of_mmsegmentation(tiny_network, make_batch, settings):
-    network = tiny_network(**settings).train()
-    inputs, samples = make_batch()
-    state = {name: value.clone() for name, value in network.state_dict().items()}
-    torch.manual_seed(7)
-    expected = network.loss(inputs, samples)
-    network.load_state_dict(state)
-    torch.manual_seed(7)
-    adapter = SegmentationAdapter(network)
-    found = adapter.task_loss(adapter.outputs(inputs), samples)
-    assert list(found) == list(expected)
-    for name, value in expected.items():
-        assert torch.allclose(found[name], value, atol=1e-6), name
-
-
-@pytest.mark.parametrize("settings", SETTINGS)
-def test_gradients_are_those_of_mmsegmentation(tiny_network, make_batch, settings):
+def test_task_loss_and_gradients_are_those_of_mmsegmentation(tiny_network, make_batch, settings):
     inputs, samples = make_batch()
 
-    def gradients(losses_of):
+    def results(losses_of):
         network = tiny_network(**settings).train()
         torch.manual_seed(7)
         losses = losses_of(network)
         sum(value for name, value in losses.items() if "loss" in name).backward()
-        return {name: p.grad for name, p in network.named_parameters()}
+        return losses, {name: p.grad for name, p in network.named_parameters()}
 
-    def through_view(network):
+    def through_adapter(network):
         adapter = SegmentationAdapter(network)
         return adapter.task_loss(adapter.outputs(inputs), samples)
 
-    expected = gradients(lambda network: network.loss(inputs, samples))
-    found = gradients(through_view)
+    losses, expected = results(lambda network: network.loss(inputs, samples))
+    found, gradients = results(through_adapter)
+    assert list(found) == list(losses)
+    assert all(torch.allclose(found[name], value, atol=1e-6) for name, value in losses.items())
     assert any(gradient.abs().max() > 0 for gradient in expected.values())
     for name, gradient in expected.items():
-        assert torch.allclose(found[name], gradient, atol=1e-5), name
+        assert torch.allclose(gradients[name], gradient, atol=1e-5), name
 
 
 @pytest.mark.parametrize("settings", SETTINGS[:4])
@@ -72,6 +58,7 @@ def test_embedding_times_classifier_is_the_logits(tiny_network, make_batch, sett
     assert torch.equal(adapter.logits(inputs), outputs.logits)
     assert outputs.auxiliary == ()
     assert len(outputs.features) == 4
+    assert not adapter.network.decode_head.conv_seg._forward_pre_hooks
 
 
 def test_upsampled_logits_are_the_networks_prediction(tiny_network, make_batch):
@@ -80,14 +67,9 @@ def test_upsampled_logits_are_the_networks_prediction(tiny_network, make_batch):
     inputs, samples = make_batch()
     with torch.no_grad():
         expected = network.encode_decode(inputs, [sample.metainfo for sample in samples])
-        found = adapter.upsample(adapter.logits(inputs), adapter.labels(samples))
+        labels = adapter.labels(samples)
+        found = adapter.upsample(adapter.logits(inputs), labels)
     assert torch.allclose(found, expected, atol=1e-6)
-
-
-def test_labels_are_stacked(tiny_network, make_batch):
-    adapter = SegmentationAdapter(tiny_network())
-    _, samples = make_batch()
-    labels = adapter.labels(samples)
     assert labels.shape == (2, 32, 32)
     assert torch.equal(labels[1:], samples[1].gt_sem_seg.data)
 
@@ -132,22 +114,10 @@ def test_body_is_what_the_main_head_takes(tiny_network, make_batch, settings, in
     outputs = adapter.outputs(make_batch()[0])
     (found,) = adapter.body(outputs)
     assert found is outputs.features[index]
-
-
-def test_body_of_a_head_that_takes_several_maps(tiny_network, make_batch):
-    adapter = SegmentationAdapter(tiny_network().eval())
-    outputs = adapter.outputs(make_batch()[0])
     head = adapter.network.decode_head
     head.input_transform, head.in_index = "multiple_select", [1, 3]
     first, second = adapter.body(outputs)
-    assert first is outputs.features[1]
-    assert second is outputs.features[3]
-
-
-def test_no_hook_stays_behind(tiny_network, make_batch):
-    adapter = SegmentationAdapter(tiny_network())
-    adapter.outputs(make_batch()[0])
-    assert not adapter.network.decode_head.conv_seg._forward_pre_hooks
+    assert first is outputs.features[1] and second is outputs.features[3]
 
 
 def test_rows_are_exactly_the_parameters_that_depend_on_the_number_of_classes(tiny_network):
@@ -238,17 +208,13 @@ class TestLearner:
         network = tiny_network().eval()
         adapter = SegmentationAdapter(network)
         learner = ContinualLearner(network, self.Method(), adapter).eval()
+        before = [parameter.clone() for parameter in network.parameters()]
         inputs, samples = make_batch()
         assert learner(inputs, samples, mode="loss")["loss_of"] is adapter
         assert learner(inputs, samples, mode="predict")[0] is adapter
+        learner.init_weights()  # by a Runner: changes nothing
         with torch.no_grad():
             assert torch.equal(learner(inputs), adapter.logits(inputs))
-
-    def test_starting_a_runner_keeps_the_weights(self, tiny_network):
-        network = tiny_network()
-        learner = ContinualLearner(network, self.Method(), SegmentationAdapter(network))
-        before = [parameter.clone() for parameter in network.parameters()]
-        learner.init_weights()
         assert all(map(torch.equal, before, network.parameters()))
 
     def test_parameters_of_network_and_method_are_trained_together(self, tiny_network):

@@ -139,13 +139,12 @@ def _segmentation_metrics(protocol, step, confusions):
         "per_class": per_class(pooled, protocol.classes_seen(step)),
         "confusions": {str(task): matrix.tolist() for task, matrix in confusions.items()},
     }
-    count = len(protocol.tasks)
     if protocol.scenario == "class":
         owners = protocol.task_of_class(step)
-        metrics["row"] = class_incremental_row(pooled, owners, protocol.average, count)
+        metrics["row"] = class_incremental_row(pooled, owners, protocol.average)
         metrics.update(old_new_all(pooled, owners, protocol.average))
     else:
-        metrics["row"] = domain_incremental_row(confusions, protocol.average, count)
+        metrics["row"] = domain_incremental_row(confusions, protocol.average)
     return metrics
 
 

@@ -7,7 +7,7 @@ from vdfd_seg.engine.input.differences import told
 from vdfd_seg.engine.input.settings import Settings
 from vdfd_seg.engine.state.work_dir import WorkDir
 from vdfd_seg.errors import InputError
-from vdfd_seg.evaluation import format_number, load_results, pool, summarise, write_results
+from vdfd_seg.evaluation import format_number, load_results, summarise, write_results
 from vdfd_seg.evaluation.files import SCHEMA, SUMMARY
 from vdfd_seg.utils.checkpoint import to_plain
 
@@ -165,9 +165,10 @@ class Ledger:
         steps = [e for e in self.results["steps"] if e["step"] != step] + [entry]
         steps.sort(key=lambda e: e["step"])
         matrix = self.results["matrix"]
+        count = len(self.protocol.tasks)
         while len(matrix) <= steps[-1]["step"]:
-            matrix.append([None] * len(self.protocol.tasks))
-        matrix[step] = row
+            matrix.append([None] * count)
+        matrix[step] = row + [None] * (count - len(row))
         self.results["steps"] = steps
         self._summarise()
         if self.run is not None and is_main_process():
@@ -176,17 +177,11 @@ class Ledger:
     def _summarise(self):
         entries = {entry["step"]: entry for entry in self.results["steps"]}
         last = entries[max(entries)]
-        confusion = owners = None
-        if "old" in last:
-            confusion = pool(last["confusions"])
-            owners = self.protocol.task_of_class(last["step"])
-        self.results["summary"] = summarise(
-            self.results["matrix"],
-            [entries[s]["overall"] if s in entries else None for s in range(last["step"] + 1)],
-            confusion,
-            owners,
-            self.protocol.average,
-        )
+        overall = [entries[s]["overall"] if s in entries else None for s in range(last["step"] + 1)]
+        self.results["summary"] = {
+            **summarise(self.results["matrix"], overall),
+            **{key: last[key] for key in ("old", "new", "all") if key in last},
+        }
 
     def line(self, step: int, seconds: float) -> str:
         """One line on a step just evaluated."""

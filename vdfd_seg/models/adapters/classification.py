@@ -1,15 +1,16 @@
 """What a continual-learning method sees of an image classifier."""
 
 from dataclasses import dataclass
+from itertools import accumulate
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from vdfd_seg.datasets.classification.batches import LabelledImages
-from vdfd_seg.errors import InputError
 from vdfd_seg.losses.wide import wide
 from vdfd_seg.models.classifier import ContinualClassifier, rotated
+from vdfd_seg.models.growth import check_names, check_shape
 
 
 @dataclass
@@ -20,9 +21,8 @@ class ClassificationOutputs:
         inputs: ``(N, 3, H, W)`` images, as the network got them.
         embedding: ``(N, d)`` features of the images as they are.
         logits: ``(N, C)`` logits of the classes, for the images as they are.
-        all_logits: ``(M, R)`` logits of every row; with label augmentation in training the
-            ``M = 4 N`` turned images and ``R = 4 C`` rows, in evaluation ``M = N``; without it
-            the same as ``logits``.
+        all_logits: ``(M, R)`` logits of every row; with label augmentation ``R = 4 C`` rows, in
+            training of ``M = 4 N`` turned images; without it the same as ``logits``.
     """
 
     inputs: Tensor
@@ -43,8 +43,7 @@ def _forward(network: ContinualClassifier, inputs: Tensor, turned: bool) -> Clas
 class ClassificationAdapter:
     """Features, logits, labels, classifier and loss of a :class:`ContinualClassifier`.
 
-    The same interface as :class:`~vdfd_seg.models.SegmentationAdapter`, so that a method is
-    written once for both.
+    The same interface as :class:`~vdfd_seg.models.SegmentationAdapter`.
 
     Args:
         network: The classifier.
@@ -87,24 +86,12 @@ class ClassificationAdapter:
         Raises:
             InputError: For weights of another network, naming the parameter.
         """
-        own = self.network.state_dict()
-        starts = [sum(self.network.head_sizes[:task]) for task in range(len(self.network.heads))]
+        starts = [0, *accumulate(self.network.head_sizes)]
         new = {f"heads.{task}.weight" for task, start in enumerate(starts) if start >= num_old}
-        for problem, names in (
-            ("lacks the", own.keys() - state.keys() - new),
-            ("has an unknown", state.keys() - (own.keys() - new)),
-        ):
-            if names:
-                raise InputError(
-                    f"the checkpoint {problem} parameter '{min(names)}' ({len(names)} in all): it "
-                    f"belongs to another network than the config's model."
-                )
-        for name, value in state.items():
-            if own[name].shape != value.shape:
-                raise InputError(
-                    f"parameter '{name}' has shape {tuple(value.shape)} in the checkpoint and "
-                    f"{tuple(own[name].shape)} in the config's model."
-                )
+        own = {k: v for k, v in self.network.state_dict().items() if k not in new}
+        check_names(state, own)
+        for name, value in own.items():
+            check_shape(name, state[name], value)
         self.network.load_state_dict(state, strict=False)
 
     def outputs(self, inputs: Tensor) -> ClassificationOutputs:

@@ -24,7 +24,7 @@ class Outputs:
         embedding: (N, d, h, w) input of the classifier.
         logits: (N, C, h, w) scores at the head's resolution.
         auxiliary: Logits of the auxiliary heads.
-        undropped: (N, d, h, w) input of the head's dropout: the embedding without it.
+        before_dropout: (N, d, h, w) input of the head's dropout: the embedding without it.
     """
 
     inputs: Tensor
@@ -43,36 +43,33 @@ class Outputs:
 def _forward(network: EncoderDecoder, inputs: Tensor, auxiliary=()) -> Outputs:
     """One forward pass through the main head and these auxiliary ones."""
     features = network.extract_feat(inputs)
-    seen = {}
-
-    def keep(name):
-        return lambda _, arguments: seen.update({name: arguments[0]})
-
-    head = network.decode_head
-    handles = [head.conv_seg.register_forward_pre_hook(keep("embedding"))]
-    if head.dropout is not None:
-        handles.append(head.dropout.register_forward_pre_hook(keep("undropped")))
+    head, seen = network.decode_head, {}
+    layers = [head.conv_seg] if head.dropout is None else [head.dropout, head.conv_seg]
+    handles = [
+        layer.register_forward_pre_hook(lambda layer, arguments: seen.update({layer: arguments[0]}))
+        for layer in layers
+    ]
     try:
         logits = head(features)
     finally:
         for handle in handles:
             handle.remove()
-    maps = tuple(features) if isinstance(features, (tuple, list)) else (features,)
     return Outputs(
         inputs,
-        maps,
-        seen["embedding"],
+        _as_tuple(features),
+        seen[head.conv_seg],
         logits,
         tuple(head(features) for head in auxiliary),
-        seen.get("undropped", seen["embedding"]),
+        seen[layers[0]],
     )
+
+
+def _as_tuple(maps) -> tuple[Tensor, ...]:
+    return tuple(maps) if isinstance(maps, (tuple, list)) else (maps,)
 
 
 class SegmentationAdapter:
     """Features, logits, labels, classifier and losses of an encoder-decoder.
-
-    The same interface serves every method, so that a method never reaches into
-    a network.
 
     Args:
         network: An ``EncoderDecoder`` of mmsegmentation.
@@ -93,13 +90,16 @@ class SegmentationAdapter:
                 f"EncoderDecoder networks with one decode head."
             )
         self.network = network
-        self.heads = {"decode_head": network.decode_head}
+        self.auxiliary: dict[str, BaseDecodeHead] = {}
         if network.with_auxiliary_head:
-            auxiliary = network.auxiliary_head
-            if isinstance(auxiliary, nn.ModuleList):
-                self.heads.update({f"auxiliary_head.{i}": h for i, h in enumerate(auxiliary)})
-            else:
-                self.heads["auxiliary_head"] = auxiliary
+            heads = network.auxiliary_head
+            several = isinstance(heads, nn.ModuleList)
+            self.auxiliary = (
+                {f"auxiliary_head.{i}": head for i, head in enumerate(heads)}
+                if several
+                else {"auxiliary_head": heads}
+            )
+        self.heads = {"decode_head": network.decode_head, **self.auxiliary}
         for head in self.heads.values():
             if type(head).loss is not BaseDecodeHead.loss:
                 raise InputError(
@@ -139,8 +139,8 @@ class SegmentationAdapter:
 
     def outputs(self, inputs: Tensor) -> Outputs:
         """One forward pass in the network's current mode."""
-        auxiliary = [h for k, h in self.heads.items() if k != "decode_head"]
-        return _forward(self.network, inputs, auxiliary if self.network.training else ())
+        auxiliary = self.auxiliary.values() if self.network.training else ()
+        return _forward(self.network, inputs, auxiliary)
 
     def logits(self, inputs: Tensor) -> Tensor:
         """(N, C, h, w) scores at the head's resolution."""
@@ -165,8 +165,7 @@ class SegmentationAdapter:
 
         Of DeepLabV3+ without the low-level map that its head fetches on its own.
         """
-        maps = self.network.decode_head._transform_inputs(outputs.features)
-        return tuple(maps) if isinstance(maps, (tuple, list)) else (maps,)
+        return _as_tuple(self.network.decode_head._transform_inputs(outputs.features))
 
     def old_groups(self, num_old: int, apart: bool = False) -> list[slice]:
         """Rows of ``all_logits`` that a softmax over old classes is taken over: one for all."""
@@ -185,8 +184,7 @@ class SegmentationAdapter:
     def auxiliary_losses(self, outputs: Outputs, samples: list) -> dict[str, Tensor]:
         """Those of the auxiliary heads, for a method with another loss of the main head."""
         losses = {}
-        heads = {key: head for key, head in self.heads.items() if key != "decode_head"}
-        for (key, head), logits in zip(heads.items(), outputs.auxiliary, strict=True):
+        for (key, head), logits in zip(self.auxiliary.items(), outputs.auxiliary, strict=True):
             prefix = key.replace("auxiliary_head.", "aux_").replace("auxiliary_head", "aux")
             for name, value in head.loss_by_feat(logits, samples).items():
                 losses[f"{prefix}.{name}"] = value
@@ -214,8 +212,7 @@ class SegmentationAdapter:
     @property
     def excluded_prefixes(self) -> tuple[str, ...]:
         """Prefixes of what does not feed the main logits, or is the classifier itself."""
-        auxiliary = tuple(key for key in self.heads if key != "decode_head")
-        return (self.classifier_name, *auxiliary)
+        return (self.classifier_name, *self.auxiliary)
 
 
 def _unbiased(loss: nn.Module) -> nn.Module:

@@ -1,9 +1,0 @@
-train_cfg = dict(max_iters=1000)
-optim_wrapper = dict(
-    type='OptimWrapper',
-    optimizer=dict(type='SGD', lr=0.1, momentum=0.9, nesterov=True, weight_decay=1e-4),
-    clip_grad=dict(max_norm=5.0))
-param_scheduler = [dict(type='PolyLR', power=0.9, eta_min=1e-4)]
-step_overrides = {
-    '1:': dict(train_cfg=dict(max_iters=300), optim_wrapper=dict(optimizer=dict(lr=0.03)))
-}

@@ -1,1 +1,0 @@
-_base_ = ['../benchmarks/voc_11-5.py', '../methods/vdfd-plus/voc.py']

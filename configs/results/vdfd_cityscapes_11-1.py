@@ -1,1 +1,0 @@
-_base_ = ['../benchmarks/cityscapes_11-1.py', '../methods/vdfd/cityscapes.py']

@@ -1,1 +1,0 @@
-_base_ = ['../benchmarks/voc_1-1.py', '../methods/vdfd/default.py']

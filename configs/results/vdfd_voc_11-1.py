@@ -1,1 +1,0 @@
-_base_ = ['../benchmarks/voc_11-1.py', '../methods/vdfd/default.py']
