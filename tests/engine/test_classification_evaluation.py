@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from vdfd_seg.engine import classification as module
-from vdfd_seg.engine.classification import classification_confusions, classification_metrics
+from vdfd_seg.datasets.classification import data as data_module
+from vdfd_seg.engine.run import evaluation
+from vdfd_seg.engine.run.evaluation import confusions_of_step, step_metrics
 from vdfd_seg.models import ClassificationAdapter
 
 STEP, CLASSES = 1, 4
@@ -39,13 +40,13 @@ def test_only_the_classes_that_compete_can_be_predicted(
 ):
     data = tiny_classification(scenario)
     cfg = {"batch_size": 5}
-    found = classification_confusions(learner(scenario, SCORES), data, STEP, cfg, tmp_path)
+    found = confusions_of_step(learner(scenario, SCORES), data, STEP, cfg, tmp_path)
     # Three test images a class.
     expected = np.zeros((4, 4), dtype=int)
     expected[range(4), BEST[scenario]] = 3
     assert found[0].tolist() == expected.tolist()
 
-    metrics = classification_metrics(data.protocol, STEP, found)
+    metrics = step_metrics(data.protocol, STEP, found)
     right = [float(100 * (BEST[scenario][c] == c)) for c in range(4)]
     assert metrics["row"] == [sum(right[:2]) / 2, sum(right[2:]) / 2, None]
     assert metrics["overall"] == sum(right) / 4
@@ -67,12 +68,11 @@ def test_processes_together_predict_what_one_does(
     learner, tiny_classification, tmp_path, monkeypatch
 ):
     data, one = tiny_classification("class"), learner("class", SCORES)
-    whole = classification_confusions(one, data, STEP, {"batch_size": 5}, tmp_path / "one")
+    whole = confusions_of_step(one, data, STEP, {"batch_size": 5}, tmp_path / "one")
     shares, predicted = [], []
     for rank in (1, 0):
-        for place in (module, "vdfd_seg.datasets.classification.data"):
-            name = place if isinstance(place, str) else place.__name__
-            monkeypatch.setattr(f"{name}.get_dist_info", lambda rank=rank: (rank, 2))
+        for place in (evaluation, data_module):
+            monkeypatch.setattr(place, "get_dist_info", lambda rank=rank: (rank, 2))
 
         def together(value, op="sum"):
             if op == "max":
@@ -81,8 +81,8 @@ def test_processes_together_predict_what_one_does(
             else:
                 shares.append(value.clone())
 
-        monkeypatch.setattr(module, "all_reduce", together)
-        classification_confusions(one, data, STEP, {"batch_size": 2}, tmp_path / "two")
+        monkeypatch.setattr(evaluation, "all_reduce", together)
+        confusions_of_step(one, data, STEP, {"batch_size": 2}, tmp_path / "two")
     assert sum(shares).tolist() == whole[0].flatten().tolist()
     texts = [(tmp_path / part / "predictions.csv").read_text() for part in ("one", "two")]
     assert texts[0] == texts[1]

@@ -4,8 +4,10 @@ import sys
 
 import pytest
 
+from vdfd_seg.cli.arguments import command_line
 from vdfd_seg.engine.input.differences import told
-from vdfd_seg.engine.input.settings import command_line, load_settings, parse_steps
+from vdfd_seg.engine.input.overrides import parse_steps
+from vdfd_seg.engine.input.settings import load_settings
 from vdfd_seg.errors import InputError
 
 CONFIG = """
@@ -369,7 +371,7 @@ class TestNoBackground:
         self, settings, monkeypatch, extra, said
     ):
         lines = []
-        monkeypatch.setattr("vdfd_seg.engine.input.settings.warn", lines.append)
+        monkeypatch.setattr("vdfd_seg.engine.input.validation.warn", lines.append)
         for text in (CONFIG, _own(background="a"), _own(scenario="domain")):
             settings(extra, text=text)
         assert lines == []

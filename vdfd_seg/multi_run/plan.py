@@ -13,7 +13,7 @@ from vdfd_seg.engine.state.work_dir import WorkDir
 from vdfd_seg.errors import InputError
 from vdfd_seg.evaluation import load_results
 from vdfd_seg.multi_run.processes import Job, vdfd_seg_command
-from vdfd_seg.protocols import build_protocol, random_orders
+from vdfd_seg.protocols import random_orders
 from vdfd_seg.utils.files import atomic_write_text, writable_dir
 from vdfd_seg.utils.paths import resolve_run, run_name
 
@@ -162,14 +162,16 @@ def plan_runs(
         for seed in seeds:
             first = None
             for (path, fragment), method in zip(pairs, titles, strict=True):
-                settings = load_settings(path, parsed, seed, fragment=fragment)
-                folder, name, changes = work_dir / settings.name, f"{method}, seed {seed}", {}
+                config = run_name(path, fragment)
+                folder, name, changes = work_dir / config, f"{method}, seed {seed}", {}
+                asked = dict(parsed)
                 if number is not None:
-                    changes = {"protocol": drawn[settings.name][number - 1]}
-                    settings.config.merge_from_dict(changes)
-                    settings.protocol = build_protocol(settings.config.protocol)
+                    order = drawn[config][number - 1]
+                    changes = {"protocol": order}
+                    asked |= {f"protocol.{key}": value for key, value in order.items()}
                     folder, name = folder / f"order_{number}", f"{name}, order {number}"
                 folder = folder / f"seed_{seed}"
+                settings = load_settings(path, asked, seed, fragment=fragment)
                 files = [path, fragment] if fragment else [path]
                 run = Run(settings, files, folder, name, method, changes, options, number)
                 if first is None:

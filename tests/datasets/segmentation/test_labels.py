@@ -12,7 +12,7 @@ from PIL import Image
 from tests.tiny import CLASSES, tiny_config
 from vdfd_seg.engine import load_settings
 from vdfd_seg.engine.input.data import open_data
-from vdfd_seg.engine.run.evaluation import write_examples
+from vdfd_seg.engine.run.examples import write_examples
 from vdfd_seg.errors import InputError
 from vdfd_seg.evaluation import ContinualIoU
 from vdfd_seg.protocols import IGNORE_INDEX

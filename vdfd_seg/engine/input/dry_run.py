@@ -8,7 +8,7 @@ from rich.table import Table
 
 from vdfd_seg.engine.input.data import Data, open_data
 from vdfd_seg.engine.input.settings import Settings
-from vdfd_seg.engine.input.without_effect import notice
+from vdfd_seg.engine.input.unsupported import notice
 from vdfd_seg.engine.networks import build_network
 from vdfd_seg.engine.run.environment import set_up
 from vdfd_seg.engine.run.rehearsal import rehearse

@@ -34,7 +34,7 @@ ADVICE = {
 
 
 @contextmanager
-def failing(what: str, keys: str, network: nn.Module | None = None) -> Iterator[None]:
+def failing(what: str, keys: str = "", network: nn.Module | None = None) -> Iterator[None]:
     """Inside, what a library raises becomes one message.
 
     Args:
@@ -56,10 +56,10 @@ def failing(what: str, keys: str, network: nn.Module | None = None) -> Iterator[
         if is_storage_error(error) or lost_process(error) or raised_in_user_code(error):
             raise
         text = _unregistered(error) or " ".join(str(error).split())[:300].rstrip(".")
-        advice = next((v for k, v in ADVICE.items() if re.search(k, text, re.I)), f"see {keys}")
-        raise InputError(
-            f"{what}: {type(error).__name__}{_place(error, network)}: {text}; {advice}."
-        ) from error
+        known = (v for k, v in ADVICE.items() if re.search(k, text, re.I))
+        advice = next(known, f"see {keys}" if keys else "")
+        place = f"{type(error).__name__}{_place(error, network)}"
+        raise InputError(f"{what}: {place}: {text}{advice and f'; {advice}'}.") from error
 
 
 def _unregistered(error: Exception) -> str | None:

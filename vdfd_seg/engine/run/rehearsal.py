@@ -62,8 +62,7 @@ def rehearse(
     """
     if not settings.config.get("rehearsal", True):
         return
-    configs = {step: settings.for_step(step).to_dict() for step in steps}
-    kinds = {s: (s > 0, [c.get(k) for k in PARTS]) for s, c in configs.items()}
+    kinds = {s: (s > 0, [settings.for_step(s).get(k) for k in PARTS]) for s in steps}
     new = [s for i, s in enumerate(steps) if kinds[s] not in [kinds[t] for t in steps[:i]]]
     with unlogged(), warnings.catch_warnings():
         # A warning that is given here would not be given again where it counts.
@@ -84,6 +83,7 @@ class _Rehearsal:
             few = data.excerpt(self.config.train_dataloader["batch_size"])
         self.trainer = StepTrainer(settings, few, step, previous, Path())
         # What the method reads of the step's images.
+        self.trainer.config = copy.deepcopy(self.config)
         for part in ("train_dataloader", "test_dataloader"):
             self.trainer.config[part]["num_workers"] = 0
 

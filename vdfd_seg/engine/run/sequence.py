@@ -6,21 +6,17 @@ from pathlib import Path
 from mmengine.dist import barrier, get_dist_info, is_main_process
 
 from vdfd_seg.datasets.segmentation.data import SegmentationData
-from vdfd_seg.engine.input.checks import check_checkpoints, checked_start
+from vdfd_seg.engine.input.config_file import imported_modules
 from vdfd_seg.engine.input.data import open_data
-from vdfd_seg.engine.input.settings import Settings, imported_modules
-from vdfd_seg.engine.input.sharding import check_zero
-from vdfd_seg.engine.input.without_effect import notice
+from vdfd_seg.engine.input.settings import Settings
+from vdfd_seg.engine.input.unsupported import notice
 from vdfd_seg.engine.run.environment import describe, forget_runner, release_memory, set_up
-from vdfd_seg.engine.run.evaluation import (
-    confusions_of_step,
-    predict_examples,
-    step_metrics,
-    write_examples,
-)
+from vdfd_seg.engine.run.evaluation import confusions_of_step, step_metrics
+from vdfd_seg.engine.run.examples import predict_examples, write_examples
 from vdfd_seg.engine.run.rehearsal import rehearse
 from vdfd_seg.engine.run.step import StepTrainer, TrainedStep
 from vdfd_seg.engine.run.testing import load_learner
+from vdfd_seg.engine.state.checkpoints import check_checkpoints, checked_start
 from vdfd_seg.engine.state.history import history, places
 from vdfd_seg.engine.state.recovery import recover
 from vdfd_seg.engine.state.results_writer import Ledger
@@ -67,8 +63,6 @@ def train_sequence(
     set_up(launcher)
     run = WorkDir(work_dir)
     steps = range(len(settings.protocol.tasks)) if steps is None else steps
-    for step in steps:
-        check_zero(settings.name, settings.for_step(step))
     start = checked_start(init_from, settings) if init_from else None
     data = open_data(settings)
     unused = notice(settings.config)

@@ -1,5 +1,6 @@
 """Training one step with one Runner."""
 
+import copy
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -9,7 +10,7 @@ from pathlib import Path
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.dist import broadcast, get_dist_info
+from mmengine.dist import broadcast, get_dist_info, is_distributed
 from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmengine.registry import OPTIMIZERS
 from mmengine.runner import IterBasedTrainLoop, Runner
@@ -18,6 +19,7 @@ from vdfd_seg.engine.input.data import Data
 from vdfd_seg.engine.input.differences import told
 from vdfd_seg.engine.input.failures import failing
 from vdfd_seg.engine.input.settings import Settings
+from vdfd_seg.engine.input.unsupported import divides_state
 from vdfd_seg.engine.networks import finished_network, network_of_step
 from vdfd_seg.engine.run.peak_memory import PeakMemory
 from vdfd_seg.engine.run.runner_config import build_schedulers, model_wrapper, step_hooks
@@ -176,7 +178,7 @@ class StepTrainer:
         with failing(what, "default_hooks, custom_hooks, visualizer and log_processor"):
             runner = self._runner(learner, samples, iterations, start, resume_path, tag, state)
             # What Runner.train would build; done here to tell a wrong config from a defect.
-            runner._train_loop = runner.build_train_loop(runner._train_loop)
+            assert runner.train_loop is not None
             runner.optim_wrapper, runner.param_schedulers = self.optimisation(
                 learner.network, len(samples)
             )
@@ -212,9 +214,16 @@ class StepTrainer:
     def optimisation(self, network, images: int) -> tuple[OptimWrapper, list]:
         """Optimiser and schedulers of a step that trains on so many images."""
         batch = self.config.train_dataloader["batch_size"] * get_dist_info()[1]
-        kind = (self.config.optim_wrapper.get("optimizer") or {}).get("type")
+        given = self.config.optim_wrapper.get("optimizer") or {}
+        kind = given.get("type")
         if isinstance(kind, str) and OPTIMIZERS.get(kind) is None:
             raise unknown_name("optimizer", kind, OPTIMIZERS.module_dict)
+        if divides_state(given) and not is_distributed():
+            raise InputError(
+                f"{kind} divides the optimiser's state among the processes of a group, and there "
+                f"is none: start with 'bash tools/dist_train.sh CONFIG PROCESSES' (1 will do), or "
+                f"take optimizer.type='{given['optimizer_type']}'."
+            )
         # The network's parameters alone: the method trains its own.
         optimizer = build_optim_wrapper(network, dict(self.config.optim_wrapper))
         schedulers = build_schedulers(
@@ -226,7 +235,8 @@ class StepTrainer:
         return optimizer, schedulers
 
     def _runner(self, learner, samples, iterations, start, resume_path, tag, state) -> Runner:
-        config = self.config
+        # MMEngine takes out of a hook's config what it has read.
+        config = copy.deepcopy(self.config)
         consumed = start * config.train_dataloader["batch_size"] * get_dist_info()[1]
         loader = self.data.train_loader(
             samples, config.train_dataloader, self.seed, consumed, learner.method.num_views

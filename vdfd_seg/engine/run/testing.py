@@ -5,12 +5,12 @@ from pathlib import Path
 
 from mmengine.device import get_device
 
-from vdfd_seg.engine.input.checks import check_method, check_protocol
 from vdfd_seg.engine.input.data import Data, open_data
-from vdfd_seg.engine.input.settings import Settings, command_line
+from vdfd_seg.engine.input.settings import Settings
 from vdfd_seg.engine.networks import checked_adapter, finished_network
 from vdfd_seg.engine.run.environment import describe, forget_runner, set_up
 from vdfd_seg.engine.run.evaluation import confusions_of_step, step_metrics
+from vdfd_seg.engine.state.checkpoints import check_method, check_protocol
 from vdfd_seg.engine.state.results_writer import Ledger
 from vdfd_seg.models import ContinualLearner
 from vdfd_seg.utils.checkpoint import load_step
@@ -18,13 +18,16 @@ from vdfd_seg.utils.files import writable_dir
 from vdfd_seg.utils.paths import step_name
 
 
-def evaluate_checkpoints(settings: Settings, paths: Sequence[Path], launcher: str = "none") -> dict:
+def evaluate_checkpoints(
+    settings: Settings, paths: Sequence[Path], launcher: str = "none", command: str = ""
+) -> dict:
     """Evaluate steps on every task seen, without training or writing.
 
     Args:
         settings: The config the checkpoints belong to.
         paths: Checkpoints of steps.
         launcher: ``"none"``, ``"pytorch"`` or ``"slurm"``.
+        command: The command line, kept in the results.
 
     Returns:
         Results as in ``results.json``; rows of steps that were not asked for are
@@ -39,7 +42,7 @@ def evaluate_checkpoints(settings: Settings, paths: Sequence[Path], launcher: st
     for path, content in zip(paths, saved, strict=True):
         check_protocol(content, data, path)
         check_method(content, settings, path)
-    ledger = Ledger(None, settings, data, describe(), command_line())
+    ledger = Ledger(None, settings, data, describe(), command)
     where = settings.config.get("prediction_dir")
     if where:
         writable_dir(where, "prediction_dir")

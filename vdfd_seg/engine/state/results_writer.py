@@ -157,8 +157,7 @@ class Ledger:
             "seconds_after_task": meta["seconds_after_task"],
             "parameters": meta["parameters"],
             "memory_bytes": meta["memory_bytes"],
-            # Checkpoints from before these were counted have none.
-            **{key: meta.get(key) for key in _MEMORY},
+            **{key: meta[key] for key in _MEMORY},
         }
         steps = [e for e in self.results["steps"] if e["step"] != step] + [entry]
         steps.sort(key=lambda e: e["step"])

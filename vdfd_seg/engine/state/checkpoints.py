@@ -1,4 +1,4 @@
-"""What is refused before anything trains."""
+"""Checkpoints that a run cannot go on from, refused before anything trains."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def checked_start(path: str | Path, settings: Settings) -> dict:
     start = load_step(path)
     if start["meta"]["step"] != 0:
         raise InputError(f"--init-from '{path}' is of step {start['meta']['step']}, not of step 0.")
-    scenario = start["meta"].get("scenario", settings.protocol.scenario)
+    scenario = start["meta"]["scenario"]
     if scenario != settings.protocol.scenario:
         raise InputError(
             f"--init-from '{path}' was trained {scenario}-incrementally, the config's protocol is "
@@ -70,8 +70,8 @@ def check_settings(saved: dict, data: Data, settings: Settings, path: Path) -> N
             positions of images which are elsewhere now.
     """
     meta, step = saved["meta"], saved["meta"]["step"]
-    other = told(meta.get("trained_with", {}), settings.trained_with(step))
-    if other and "trained_with" in meta:
+    other = told(meta["trained_with"], settings.trained_with(step))
+    if other:
         raise InputError(
             f"checkpoint '{path}' was trained with another config: {other}. Give the config as it "
             f"was (what is to change in later steps belongs under step_overrides), or another "
@@ -109,21 +109,21 @@ def check_protocol(saved: dict, data: Data, path: Path) -> None:
     Raises:
         InputError: Naming both protocols and what differs.
     """
-    scenario = saved["meta"].get("scenario", data.protocol.scenario)
+    meta = saved["meta"]
+    scenario = meta["scenario"]
     if scenario != data.protocol.scenario:
         raise InputError(
             f"checkpoint '{path}' was trained {scenario}-incrementally, the config's protocol "
             f"'{data.protocol.name}' is {data.protocol.scenario}-incremental; give another folder "
             f"or config."
         )
-    meta = saved["meta"]
     if meta["fingerprint"] == data.fingerprint:
         return
     message = (
         f"checkpoint '{path}' belongs to protocol '{meta['protocol']}' with fingerprint "
         f"{meta['fingerprint']}; the config's is '{data.protocol.name}' with {data.fingerprint}"
     )
-    if "history" not in meta or meta["step"] >= len(data.protocol.tasks):
+    if meta["step"] >= len(data.protocol.tasks):
         raise InputError(f"{message} (other classes, order, rules or images).")
     then, now = meta["history"], history(data, meta["step"])
     images = {"count": None, "images": None}
