@@ -8,7 +8,7 @@ import torch
 from tests.tiny import TASKS, Interrupted
 from vdfd_seg.cli import run_command
 from vdfd_seg.engine import load_settings
-from vdfd_seg.engine.run import sequence
+from vdfd_seg.engine.run import optimisation, sequence
 from vdfd_seg.engine.run.step import ResumableLoop, StepTrainer
 
 SHORT = {
@@ -327,8 +327,8 @@ def test_state_belongs_to_the_total_batch(short_run, monkeypatch):
     tags = []
     for batch, processes in ((4, 1), (2, 2), (4, 2)):
         settings = load_settings(short_run.file, {"train_dataloader.batch_size": batch})
-        trainer = SimpleNamespace(config=settings.for_step(0), step=0)
-        monkeypatch.setattr(sequence, "get_dist_info", lambda n=processes: (0, n))
+        trainer = SimpleNamespace(config=settings.for_step(0), step=0, settings=settings, data=None)
+        monkeypatch.setattr(optimisation, "get_dist_info", lambda n=processes: (0, n))
         monkeypatch.setattr(sequence, "history", lambda *_: {})
-        tags.append(sequence._tag(settings, None, trainer))
+        tags.append(sequence._tag(trainer))
     assert tags[0] == tags[1] != tags[2]

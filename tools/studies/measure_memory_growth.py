@@ -230,18 +230,18 @@ def measure(config: Path, work_dir: Path) -> list[Holding]:
         work_dir: Where the run is written.
     """
     holdings: list[Holding] = []
-    run_step = sequence._run_step
+    release = sequence.release_memory
 
-    def measured(*arguments):
-        run_step(*arguments)
+    def measured():
+        release()
         holdings.append(Holding.now())
         print(f"held after {len(holdings):3d}: {_line(asdict(holdings[-1]))}", flush=True)
 
-    sequence._run_step = measured
+    sequence.release_memory = measured
     try:
         sequence.train_sequence(load_settings(config), work_dir, resume=True)
     finally:
-        sequence._run_step = run_step
+        sequence.release_memory = release
     return holdings
 
 

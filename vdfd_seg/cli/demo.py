@@ -66,10 +66,9 @@ def plan(out: Path, seeds: Sequence[int], iters: int | None = None) -> list:
         for name in METHODS:
             path, fragment = resolve_run(BENCHMARK, name)
             settings = load_settings(path, seed=seed, fragment=fragment)
-            method = settings.config.get("method_name") or settings.config.method.type
+            method = settings.method_name
             title = f"{method}, seed {seed}" if len(seeds) > 1 else method
-            folder = out / f"{name}_seed{seed}"
-            files = [path, fragment] if fragment else [path]
+            files, folder = [path, *filter(None, [fragment])], out / f"{name}_seed{seed}"
             runs.append(Run(settings, files, folder, title, method, changes, first=first))
             first = first or runs[-1]
     return runs

@@ -12,6 +12,7 @@ from vdfd_seg.inference.loading import head_sizes, import_modules, own_types, pr
 from vdfd_seg.inference.masks import image_transforms
 from vdfd_seg.utils.checkpoint import load_step, to_plain
 from vdfd_seg.utils.files import atomic_write, atomic_write_text
+from vdfd_seg.utils.nested import types_in
 from vdfd_seg.visualization import default_palette
 
 HEADER = "# Written by 'vdfd_seg export'"
@@ -91,7 +92,7 @@ def _model(meta, sizes, checkpoint):
         for head in part if isinstance(part, list) else [part]:
             if head is not None and "loss_decode" in head:
                 head["loss_decode"] = _plain_loss(head["loss_decode"])
-    ours = next(_ours(model), None)
+    ours = next((kind for kind in types_in(model) if kind.startswith("vdfd_seg.")), None)
     if ours is not None:
         raise InputError(
             f"the model of checkpoint '{checkpoint}' has a {ours}, which plain mmsegmentation does "
@@ -106,17 +107,6 @@ def _plain_loss(loss):
     if not str(loss["type"]).startswith("vdfd_seg."):
         return loss
     return {"type": "CrossEntropyLoss", "loss_weight": loss.get("loss_weight", 1.0)}
-
-
-def _ours(value):
-    """The types of this package that a config names."""
-    if isinstance(value, dict):
-        if str(value.get("type")).startswith("vdfd_seg."):
-            yield value["type"]
-        value = list(value.values())
-    if isinstance(value, list):
-        for item in value:
-            yield from _ours(item)
 
 
 def _config(model, pipeline, modules):

@@ -8,13 +8,14 @@ from pathlib import Path
 
 from mmengine.config import DictAction
 
-from vdfd_seg.engine.input.settings import Settings, load_settings, without_keys
+from vdfd_seg.engine.input.settings import Settings, load_settings
 from vdfd_seg.engine.state.work_dir import WorkDir
 from vdfd_seg.errors import InputError
 from vdfd_seg.evaluation import load_results
 from vdfd_seg.multi_run.processes import Job, vdfd_seg_command
 from vdfd_seg.protocols import random_orders
 from vdfd_seg.utils.files import atomic_write_text, writable_dir
+from vdfd_seg.utils.nested import without_keys
 from vdfd_seg.utils.paths import resolve_run, run_name
 
 RECORD = "multi_run.json"
@@ -147,16 +148,12 @@ def plan_runs(
         raise InputError("--orders draws protocol.order, which --cfg-options sets; give one.")
     parsed = parse_options(options)
     loaded = [load_settings(path, parsed, fragment=fragment) for path, fragment in pairs]
-    titles = [s.config.get("method_name") or s.config.method.type for s in loaded]
-    titles = [
-        name if titles.count(name) == 1 else settings.name
-        for name, settings in zip(titles, loaded, strict=True)
-    ]
-    drawn = {}
-    if orders:
-        for settings in loaded:
-            protocol = settings.config.protocol.to_dict()
-            drawn[settings.name] = random_orders(protocol, settings.protocol, orders)
+    names = [settings.method_name for settings in loaded]
+    titles = [s.method_name if names.count(s.method_name) == 1 else s.name for s in loaded]
+    drawn = {
+        s.name: random_orders(s.config.protocol.to_dict(), s.protocol, orders) if orders else []
+        for s in loaded
+    }
     runs = []
     for number in range(1, orders + 1) if orders else [None]:
         for seed in seeds:
@@ -172,7 +169,7 @@ def plan_runs(
                     folder, name = folder / f"order_{number}", f"{name}, order {number}"
                 folder = folder / f"seed_{seed}"
                 settings = load_settings(path, asked, seed, fragment=fragment)
-                files = [path, fragment] if fragment else [path]
+                files = [path, *filter(None, [fragment])]
                 run = Run(settings, files, folder, name, method, changes, options, number)
                 if first is None:
                     first = run
@@ -203,21 +200,12 @@ def why_not_shared(settings: Settings, first: Settings) -> str:
     """Why a run cannot begin from another's step 0; empty where it can."""
     if "own_training" in settings.method().requires:
         return "it remembers a task while it trains"
-    ours, theirs = settings.protocol, first.protocol
-    if (ours.scenario, ours.dataset, ours.tasks[0]) != (
-        theirs.scenario,
-        theirs.dataset,
-        theirs.tasks[0],
-    ):
+    beginnings = [(p.scenario, p.dataset, p.tasks[0]) for p in (settings.protocol, first.protocol)]
+    if beginnings[0] != beginnings[1]:
         return "its first task is another"
-    if _network(settings) != _network(first):
-        return "its network is another"
-    return ""
-
-
-def _network(settings):
-    """The model without its losses: what they train to is not what they are."""
-    return without_keys(settings.for_step(0).model.to_dict(), "loss_decode")
+    # Without their losses: what they train to is not what they are.
+    models = [without_keys(s.for_step(0).model.to_dict(), "loss_decode") for s in (settings, first)]
+    return "its network is another" if models[0] != models[1] else ""
 
 
 def jobs_of(runs: Sequence[Run], overwrite: bool = False, logs: bool = True) -> list[Job]:

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from mmengine.config import Config
 
@@ -15,6 +14,7 @@ from vdfd_seg.errors import InputError
 from vdfd_seg.methods import Method, build_method
 from vdfd_seg.protocols import Protocol, build_protocol
 from vdfd_seg.utils.checkpoint import to_plain
+from vdfd_seg.utils.nested import without_keys
 from vdfd_seg.utils.paths import resolve_run, run_name
 
 _TRAINS = ("model", "method", "train_cfg", "optim_wrapper", "param_scheduler")
@@ -38,6 +38,11 @@ class Settings:
     def seed(self) -> int:
         """Seed of the run."""
         return self.config.seed
+
+    @property
+    def method_name(self) -> str:
+        """What tables and reports call the method."""
+        return self.config.get("method_name") or self.config.method.type
 
     @cached_property
     def text(self) -> str:
@@ -151,12 +156,3 @@ def load_protocol(path: str | Path, options: Mapping | None = None) -> Protocol:
     if "protocol" not in config:
         raise InputError(f"config '{path}': the key 'protocol' is missing.")
     return build_protocol(config.protocol)
-
-
-def without_keys(value: Any, *keys: str) -> Any:
-    """Nested dicts and lists without some keys."""
-    if isinstance(value, dict):
-        return {k: without_keys(v, *keys) for k, v in value.items() if k not in keys}
-    if isinstance(value, (list, tuple)):
-        return [without_keys(item, *keys) for item in value]
-    return value

@@ -1,6 +1,6 @@
 """What a config must have, and what in it must fit: all that can be checked without its data."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from mmengine.config import Config
 
@@ -10,6 +10,7 @@ from vdfd_seg.losses import TaskAwareLoss
 from vdfd_seg.methods import Method
 from vdfd_seg.protocols import Protocol
 from vdfd_seg.registry import MODELS
+from vdfd_seg.utils.nested import types_in
 from vdfd_seg.utils.paths import method_names
 
 REQUIRED = ("model", "protocol", "method", "train_dataloader", "test_dataloader", "train_cfg",
@@ -118,18 +119,13 @@ def check_method(method: Method, config: Config, protocol: Protocol) -> None:
         said = []
         if method.without_background:
             said.append(f"method {kind} is {method.without_background}")
-        if config.method.get("unbiased_loss") or any(_task_aware(config.model)):
+        if config.method.get("unbiased_loss") or any(map(_task_aware, types_in(config.model))):
             said.append("a loss that looks for old classes in the background is the plain one")
         if said:
             warn(f"protocol '{protocol.name}' has no background: {'; '.join(said)}.")
 
 
-def _task_aware(value) -> Iterator[bool]:
-    """Whether each part of a model's config is a loss that is told how many classes are hidden."""
-    if isinstance(value, Mapping):
-        kind = MODELS.get(value["type"]) if isinstance(value.get("type"), str) else None
-        yield isinstance(kind, type) and issubclass(kind, TaskAwareLoss)
-        value = list(value.values())
-    if isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _task_aware(item)
+def _task_aware(kind: str) -> bool:
+    """Whether a part of the model is a loss that is told how many classes are hidden."""
+    found = MODELS.get(kind)
+    return isinstance(found, type) and issubclass(found, TaskAwareLoss)

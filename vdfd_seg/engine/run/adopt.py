@@ -13,8 +13,9 @@ from vdfd_seg.engine.input.data import open_data
 from vdfd_seg.engine.input.settings import Settings
 from vdfd_seg.engine.networks import build_network, checked_adapter
 from vdfd_seg.engine.run.environment import set_up
+from vdfd_seg.engine.run.passes import preprocessed, spread
 from vdfd_seg.engine.run.sequence import finish_step
-from vdfd_seg.engine.run.step import StepTrainer, TrainedStep, spread
+from vdfd_seg.engine.run.step import StepTrainer, TrainedStep
 from vdfd_seg.engine.state.work_dir import WorkDir
 from vdfd_seg.errors import InputError
 from vdfd_seg.utils.mmseg_checkpoint import foreign_classes, foreign_weights, load_foreign
@@ -74,7 +75,7 @@ def adopt(
     learner, context = trainer.prepare(state=state)
     context.batches = _batches(paths, learner.adapter, trainer)
     run.open(resume=False, overwrite=False)
-    finish_step(TrainedStep(learner, context, 0.0, 0.0, len(paths)), trainer, data, run)
+    finish_step(TrainedStep(learner, context, len(paths)), trainer, run)
     return run.checkpoint(0)
 
 
@@ -142,8 +143,7 @@ def _batches(paths, adapter, trainer):
 
     def batches(limit: int | None = None) -> Iterator:
         samples = spread([Sample(i) for i in range(len(paths))], limit)
-        for batch in one_pass(TaskDataset(ImageList(paths), samples, steps, {}), loader):
-            batch = adapter.network.data_preprocessor(batch, training=False)
-            yield batch["inputs"], batch["data_samples"]
+        found = one_pass(TaskDataset(ImageList(paths), samples, steps, {}), loader)
+        return preprocessed(adapter.network, found)
 
     return batches

@@ -21,7 +21,9 @@ from vdfd_seg.engine.input.settings import Settings
 from vdfd_seg.engine.networks import unlogged
 from vdfd_seg.engine.run.environment import forget_runner
 from vdfd_seg.engine.run.evaluation import confusions_of_step, test_loader
-from vdfd_seg.engine.run.step import StepTrainer, spread
+from vdfd_seg.engine.run.optimisation import optimisation
+from vdfd_seg.engine.run.passes import spread
+from vdfd_seg.engine.run.step import StepTrainer
 from vdfd_seg.engine.run.testing import load_learner
 from vdfd_seg.hooks import MethodHook
 from vdfd_seg.hooks.state_hook import restore, state_of
@@ -114,7 +116,7 @@ class _Rehearsal:
         what = f"training of {self.of} would fail"
         with failing(what, "optim_wrapper and param_scheduler"):
             images = len(select(self.all, self.step, carried))
-            optimizer, schedulers = trainer.optimisation(learner.network, images)
+            optimizer, schedulers = optimisation(config, learner.network, images)
             optimizer.initialize_count_status(learner, 0, 1)
         for key, value in {"iter": 0, "max_iters": 1, "epoch": 0, "max_epochs": 1}.items():
             # What the Runner tells losses that change with the iteration.

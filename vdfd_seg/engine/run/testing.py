@@ -10,7 +10,7 @@ from vdfd_seg.engine.input.settings import Settings
 from vdfd_seg.engine.networks import checked_adapter, finished_network
 from vdfd_seg.engine.run.environment import describe, forget_runner, set_up
 from vdfd_seg.engine.run.evaluation import confusions_of_step, step_metrics
-from vdfd_seg.engine.state.checkpoints import check_method, check_protocol
+from vdfd_seg.engine.state.checkpoints import check_origin
 from vdfd_seg.engine.state.results_writer import Ledger
 from vdfd_seg.models import ContinualLearner
 from vdfd_seg.utils.checkpoint import load_step
@@ -40,8 +40,7 @@ def evaluate_checkpoints(
     saved = [load_step(path) for path in paths]
     data = open_data(settings)
     for path, content in zip(paths, saved, strict=True):
-        check_protocol(content, data, path)
-        check_method(content, settings, path)
+        check_origin(content, data, settings, path)
     ledger = Ledger(None, settings, data, describe(), command)
     where = settings.config.get("prediction_dir")
     if where:

@@ -1,14 +1,42 @@
-"""Checkpoints that a run cannot go on from, refused before anything trains."""
+"""What a step's checkpoint says of its origin; one of another origin is refused."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 from vdfd_seg.engine.input.data import Data
 from vdfd_seg.engine.input.differences import told
 from vdfd_seg.engine.input.settings import Settings
-from vdfd_seg.engine.state.history import history, places
 from vdfd_seg.engine.state.work_dir import WorkDir
 from vdfd_seg.errors import InputError
 from vdfd_seg.utils.checkpoint import load_step
+
+# What only the evaluation depends on, and what may grow.
+_NO_HISTORY = ("name", "palette", "classes", "tasks", "unseen", "average")
+
+
+def history(data: Data, step: int) -> dict:
+    """What the training of a step follows from in its protocol and images.
+
+    Tasks after the step do not enter, so that it is the same under a protocol with more of them;
+    neither does what only the evaluation depends on, nor the ids of classes in the masks.
+
+    Returns:
+        Plain data: the rules, ``tasks`` (classes and domains up to the step) and of the
+        step's training images the ``count`` and a digest, ``images``.
+    """
+    protocol = data.protocol
+    rules = {key: value for key, value in asdict(protocol).items() if key not in _NO_HISTORY}
+    tasks = [
+        {"classes": list(task.classes), "domains": list(task.domains)}
+        for task in protocol.tasks[: step + 1]
+    ]
+    count, images = len(data.train_samples(step)), data.train_digest(step)
+    return {**rules, "tasks": tasks, "count": count, "images": images}
+
+
+def places(data: Data, step: int) -> list[int]:
+    """Positions in the data set of a step's training images, for methods that carry them."""
+    return [sample.image for sample in data.train_samples(step)]
 
 
 def checked_start(path: str | Path, settings: Settings) -> dict:
@@ -22,17 +50,16 @@ def checked_start(path: str | Path, settings: Settings) -> dict:
             f"--init-from: method {settings.config.method.type} remembers a task while it trains, "
             f"so it must train step 0 itself."
         )
-    start = load_step(path)
-    if start["meta"]["step"] != 0:
-        raise InputError(f"--init-from '{path}' is of step {start['meta']['step']}, not of step 0.")
-    scenario = start["meta"]["scenario"]
-    if scenario != settings.protocol.scenario:
+    start, protocol = load_step(path), settings.protocol
+    meta, names = start["meta"], list(protocol.classes_seen(0))
+    found = meta["dataset_meta"]["classes"]
+    if meta["step"] != 0:
+        raise InputError(f"--init-from '{path}' is of step {meta['step']}, not of step 0.")
+    if meta["scenario"] != protocol.scenario:
         raise InputError(
-            f"--init-from '{path}' was trained {scenario}-incrementally, the config's protocol is "
-            f"{settings.protocol.scenario}-incremental."
+            f"--init-from '{path}' was trained {meta['scenario']}-incrementally, the config's "
+            f"protocol is {protocol.scenario}-incremental."
         )
-    names = list(settings.protocol.classes_seen(0))
-    found = start["meta"]["dataset_meta"]["classes"]
     if found != names:
         raise InputError(
             f"--init-from '{path}' knows the classes {found}, the protocol's first task is {names}."
@@ -44,7 +71,8 @@ def check_checkpoints(run: WorkDir, data: Data, settings: Settings, steps: range
     """Refuse checkpoints that this run cannot go on from.
 
     Raises:
-        InputError: For one that is missing, damaged, or of another protocol or method.
+        InputError: For one that is missing, damaged, or of another protocol, method or config, or
+            of a method that carries positions of images which are elsewhere now.
     """
     first = steps[0] if steps else 0
     for step in range(len(data.protocol.tasks)):
@@ -57,18 +85,29 @@ def check_checkpoints(run: WorkDir, data: Data, settings: Settings, steps: range
                 )
             continue
         saved = load_step(path)
-        check_protocol(saved, data, path)
-        check_method(saved, settings, path)
-        check_settings(saved, data, settings, path)
+        check_origin(saved, data, settings, path)
+        _check_config(saved, data, settings, path)
 
 
-def check_settings(saved: dict, data: Data, settings: Settings, path: Path) -> None:
-    """Refuse to continue from a step that the config would have trained otherwise.
+def check_origin(saved: dict, data: Data, settings: Settings, path: Path) -> None:
+    """Refuse a checkpoint of another protocol or method.
+
+    A protocol whose tasks up to the checkpoint's step are the same, with the same training images,
+    is not another: tasks may have been added.
 
     Raises:
-        InputError: Naming the keys with their old and new values, or for a method that carries
-            positions of images which are elsewhere now.
+        InputError: Naming both and what differs.
     """
+    _check_protocol(saved["meta"], data, path)
+    trained, method = saved["method"]["type"], settings.config.method.type
+    if trained != method:
+        raise InputError(
+            f"checkpoint '{path}' was trained with method {trained}, the config says {method}; "
+            f"give another folder or config."
+        )
+
+
+def _check_config(saved, data, settings, path):
     meta, step = saved["meta"], saved["meta"]["step"]
     other = told(meta["trained_with"], settings.trained_with(step))
     if other:
@@ -86,42 +125,18 @@ def check_settings(saved: dict, data: Data, settings: Settings, path: Path) -> N
         )
 
 
-def check_method(saved: dict, settings: Settings, path: Path) -> None:
-    """Refuse a checkpoint of another method.
-
-    Raises:
-        InputError: Naming both methods.
-    """
-    trained, method = saved["method"]["type"], settings.config.method.type
-    if trained != method:
+def _check_protocol(meta, data, path):
+    name, scenario = data.protocol.name, data.protocol.scenario
+    if meta["scenario"] != scenario:
         raise InputError(
-            f"checkpoint '{path}' was trained with method {trained}, the config says {method}; "
-            f"give another folder or config."
-        )
-
-
-def check_protocol(saved: dict, data: Data, path: Path) -> None:
-    """Refuse a checkpoint of another protocol.
-
-    One whose tasks up to the checkpoint's step are the same, with the same training images, is
-    not another: tasks may have been added.
-
-    Raises:
-        InputError: Naming both protocols and what differs.
-    """
-    meta = saved["meta"]
-    scenario = meta["scenario"]
-    if scenario != data.protocol.scenario:
-        raise InputError(
-            f"checkpoint '{path}' was trained {scenario}-incrementally, the config's protocol "
-            f"'{data.protocol.name}' is {data.protocol.scenario}-incremental; give another folder "
-            f"or config."
+            f"checkpoint '{path}' was trained {meta['scenario']}-incrementally, the config's "
+            f"protocol '{name}' is {scenario}-incremental; give another folder or config."
         )
     if meta["fingerprint"] == data.fingerprint:
         return
     message = (
         f"checkpoint '{path}' belongs to protocol '{meta['protocol']}' with fingerprint "
-        f"{meta['fingerprint']}; the config's is '{data.protocol.name}' with {data.fingerprint}"
+        f"{meta['fingerprint']}; the config's is '{name}' with {data.fingerprint}"
     )
     if meta["step"] >= len(data.protocol.tasks):
         raise InputError(f"{message} (other classes, order, rules or images).")

@@ -36,7 +36,7 @@ class Ledger:
         protocol = data.protocol
         self.results = {
             "schema": SCHEMA,
-            "method": settings.config.get("method_name") or settings.config.method.type,
+            "method": settings.method_name,
             "config": settings.name,
             "seed": settings.seed,
             "protocol": {
