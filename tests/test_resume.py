@@ -9,7 +9,7 @@ from tests.tiny import TASKS, Interrupted
 from vdfd_seg.cli import run_command
 from vdfd_seg.engine import load_settings
 from vdfd_seg.engine.run import optimisation, sequence
-from vdfd_seg.engine.run.step import ResumableLoop, StepTrainer
+from vdfd_seg.engine.run.step import ResumableLoop
 
 SHORT = {
     "train_cfg": {"max_iters": 4},
@@ -63,20 +63,6 @@ def assert_same_run(ours, theirs, step=LAST):
 
 def modified(run):
     return {path: path.stat().st_mtime_ns for path in run.path.glob("step_*/checkpoint.pth")}
-
-
-@pytest.fixture
-def trained_steps(monkeypatch):
-    """Numbers of the steps whose training began during the test."""
-    steps = []
-    train = StepTrainer.train
-
-    def recorded(self, *arguments):
-        steps.append(self.step)
-        return train(self, *arguments)
-
-    monkeypatch.setattr(StepTrainer, "train", recorded)
-    return steps
 
 
 @pytest.fixture(scope="module")

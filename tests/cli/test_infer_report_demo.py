@@ -36,24 +36,6 @@ class TestInfer:
         assert page.width >= image.width
         assert page.height > image.height
 
-    @pytest.mark.parametrize(
-        ("checkpoint", "images", "expected"),
-        [
-            ("missing.pth", "JPEGImages", "does not exist"),
-            ("step_00/checkpoint.pth", "nowhere.jpg", "does not exist"),
-            ("step_00/checkpoint.pth", "ImageSets", "holds no images"),
-            ("step_00/checkpoint.pth", "ImageSets/Segmentation/val.txt", "cannot read the image"),
-        ],
-    )
-    def test_bad_input_is_one_message(
-        self, checkpoint, images, expected, vdfd_run, scenes, tmp_path, capsys
-    ):
-        arguments = [str(vdfd_run.path / checkpoint), str(scenes / images), "--out", str(tmp_path)]
-        assert run_command("infer", arguments) == 2
-        error = capsys.readouterr().err
-        assert expected in error
-        assert "Traceback" not in error
-
 
 class TestReport:
     def test_compares_runs(self, vdfd_run, finetune_run, tmp_path, capsys):
@@ -77,10 +59,6 @@ class TestReport:
         (tmp_path / "file").touch()
         assert run_command("report", [*arguments, "--plots", str(tmp_path / "file")]) == 2
         assert "file: is a file" in capsys.readouterr().err
-
-    def test_folder_without_results_is_one_message(self, tmp_path, capsys):
-        assert run_command("report", [str(tmp_path)]) == 2
-        assert "results.json" in capsys.readouterr().err
 
 
 class TestDemo:

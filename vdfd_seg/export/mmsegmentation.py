@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from vdfd_seg.engine.networks import model_config
+from vdfd_seg.engine.networks import head_configs, model_config
 from vdfd_seg.engine.run.environment import set_up
 from vdfd_seg.errors import InputError
 from vdfd_seg.inference.loading import head_sizes, import_modules, own_types, predicts_otherwise
@@ -87,11 +87,9 @@ def _model(meta, sizes, checkpoint):
     if isinstance(model.get("backbone"), dict):
         model["backbone"].pop("init_cfg", None)
         model["backbone"].pop("pretrained", None)
-    heads = [model.get("decode_head"), model.get("auxiliary_head")]
-    for part in heads:
-        for head in part if isinstance(part, list) else [part]:
-            if head is not None and "loss_decode" in head:
-                head["loss_decode"] = _plain_loss(head["loss_decode"])
+    for head in head_configs(model):
+        if "loss_decode" in head:
+            head["loss_decode"] = _plain_loss(head["loss_decode"])
     ours = next((kind for kind in types_in(model) if kind.startswith("vdfd_seg.")), None)
     if ours is not None:
         raise InputError(

@@ -37,14 +37,10 @@ class WorkDir:
         """State of a step that is being trained."""
         return self.step(step) / "resume.pth"
 
-    def previous_resume(self, step: int) -> Path:
-        """The state before that, for the case that the newer one is damaged."""
-        return previous_state(self.resume(step))
-
     def forget_states(self, step: int) -> None:
         """Remove what a step that is finished needed while it trained."""
-        self.resume(step).unlink(missing_ok=True)
-        self.previous_resume(step).unlink(missing_ok=True)
+        for state in (self.resume(step), previous_state(self.resume(step))):
+            state.unlink(missing_ok=True)
 
     def predictions(self, step: int) -> Path:
         """Index masks of the example images after a step."""
