@@ -1,4 +1,7 @@
-"""Predictions of a classifier are counted under the task's rule."""
+"""Predictions of a classifier are counted under the task's rule.
+
+Several processes: test_evaluation_processes.py.
+"""
 
 import csv
 from types import SimpleNamespace
@@ -7,8 +10,6 @@ import numpy as np
 import pytest
 import torch
 
-from vdfd_seg.datasets.classification import data as data_module
-from vdfd_seg.engine.run import evaluation
 from vdfd_seg.engine.run.evaluation import confusions_of_step, step_metrics
 from vdfd_seg.models import ClassificationAdapter
 
@@ -62,27 +63,3 @@ def test_only_the_classes_that_compete_can_be_predicted(
         assert data.labels["test"][int(row["image"])] == label
         assert int(row["task"]) == label // 2
         assert row["predicted"] == names[BEST[scenario][label]]
-
-
-def test_processes_together_predict_what_one_does(
-    learner, tiny_classification, tmp_path, monkeypatch
-):
-    data, one = tiny_classification("class"), learner("class", SCORES)
-    whole = confusions_of_step(one, data, STEP, {"batch_size": 5}, tmp_path / "one")
-    shares, predicted = [], []
-    for rank in (1, 0):
-        for place in (evaluation, data_module):
-            monkeypatch.setattr(place, "get_dist_info", lambda rank=rank: (rank, 2))
-
-        def together(value, op="sum"):
-            if op == "max":
-                predicted.append(value.clone())
-                value.copy_(torch.stack(predicted).amax(0))
-            else:
-                shares.append(value.clone())
-
-        monkeypatch.setattr(evaluation, "all_reduce", together)
-        confusions_of_step(one, data, STEP, {"batch_size": 2}, tmp_path / "two")
-    assert sum(shares).tolist() == whole[0].flatten().tolist()
-    texts = [(tmp_path / part / "predictions.csv").read_text() for part in ("one", "two")]
-    assert texts[0] == texts[1]
