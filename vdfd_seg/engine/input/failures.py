@@ -1,6 +1,5 @@
 """From what a library raised to one message that names the key to change."""
 
-import difflib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +10,13 @@ from mmcv.transforms import BaseTransform
 from mmengine import registry
 from torch import nn
 
-from vdfd_seg.errors import InputError, LostProcessError, StorageError, raised_in_user_code
+from vdfd_seg.errors import (
+    InputError,
+    LostProcessError,
+    StorageError,
+    nearest,
+    raised_in_user_code,
+)
 from vdfd_seg.utils.files import is_storage_error
 from vdfd_seg.utils.signals import lost_process
 
@@ -75,8 +80,8 @@ def _unregistered(error: Exception) -> str | None:
         for part in (root, *root.children.values())
         for each in part.module_dict
     }
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"unknown {kind} '{name}'" + (f", did you mean '{near[0]}'?" if near else "")
+    near = nearest(name, known)
+    return f"unknown {kind} '{name}'" + (f". Did you mean '{near}'?" if near else "")
 
 
 def _place(error: Exception, network: nn.Module | None) -> str:

@@ -92,8 +92,8 @@ class StepRunner(Runner):
         runtime = {
             **env_cfg,
             "seed": self._run_seed,
-            "Distributed launcher": self._launcher,
-            "Processes": self._world_size,
+            "Distributed launcher": self.launcher,
+            "Processes": self.world_size,
         }
         blocks = [
             f"\n{name} environment:" + "".join(f"\n    {key}: {value}" for key, value in of.items())
