@@ -182,11 +182,8 @@ def test_files_that_mmengine_loads(trap, network_cfg, tmp_path, suffix):
         build_network(network_cfg(loss=loss), 3)
     assert not trap.trace.exists()
     fileio.dump([1.0, 2.0, 3.0], path)
-    assert build_network(network_cfg(loss=loss), 3)[0].decode_head.loss_decode.class_weight == [
-        1,
-        2,
-        3,
-    ]
+    network, _ = build_network(network_cfg(loss=loss), 3)
+    assert network.decode_head.loss_decode.class_weight == [1, 2, 3]
 
 
 def test_memory_of_a_method(trap, vdfd_run, tmp_path):
