@@ -7,7 +7,7 @@ import torch
 
 from tests.tiny import TASKS, Interrupted
 from vdfd_seg.cli import run_command
-from vdfd_seg.engine import load_settings
+from vdfd_seg.engine import load_run
 from vdfd_seg.engine.run import optimisation, sequence
 from vdfd_seg.engine.run.step import ResumableLoop
 
@@ -312,7 +312,7 @@ def test_state_belongs_to_the_total_batch(short_run, monkeypatch):
     """What is next follows from the images drawn so far, by all processes together."""
     tags = []
     for batch, processes in ((4, 1), (2, 2), (4, 2)):
-        settings = load_settings(short_run.file, {"train_dataloader.batch_size": batch})
+        settings = load_run(short_run.file, None, {"train_dataloader.batch_size": batch})
         trainer = SimpleNamespace(config=settings.for_step(0), step=0, settings=settings, data=None)
         monkeypatch.setattr(optimisation, "get_dist_info", lambda n=processes: (0, n))
         monkeypatch.setattr(sequence, "history", lambda *_: {})

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from vdfd_seg.cli import demo, run_command
-from vdfd_seg.engine import load_run, load_settings
+from vdfd_seg.engine import load_run
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ class TestDemo:
         assert (plain.folder, second.folder) == (
             tmp_path / "finetune_seed0", tmp_path / "finetune_seed1",
         )  # fmt: skip
-        short = load_settings(vdfd.write())
+        short = load_run(vdfd.write())
         assert short.method().weight == vdfd.settings.method().weight
         for step in range(3):
             assert short.for_step(step).train_cfg == {"max_iters": 3}

@@ -7,7 +7,7 @@ import pytest
 from vdfd_seg.cli.arguments import command_line
 from vdfd_seg.engine.input.differences import told
 from vdfd_seg.engine.input.overrides import parse_steps
-from vdfd_seg.engine.input.settings import load_settings
+from vdfd_seg.engine.input.settings import load_run
 from vdfd_seg.errors import InputError
 
 CONFIG = """
@@ -30,7 +30,7 @@ def settings(tmp_path):
     def load(extra="", options=None, text=CONFIG, **arguments):
         path = tmp_path / "small.py"
         path.write_text(text + extra)
-        return load_settings(path, options, **arguments)
+        return load_run(path, None, options, **arguments)
 
     return load
 
@@ -262,7 +262,7 @@ class TestCustomImports:
 class TestRefused:
     def test_missing_file(self, tmp_path):
         with pytest.raises(InputError, match=r"config '.*none\.py' does not exist"):
-            load_settings(tmp_path / "none.py")
+            load_run(tmp_path / "none.py")
 
     @pytest.mark.parametrize(
         ("text", "said"),

@@ -30,7 +30,7 @@ from PIL import Image
 from torch._subclasses.fake_tensor import FakeTensor
 
 from vdfd_seg.cli import run_guarded
-from vdfd_seg.engine import load_settings
+from vdfd_seg.engine import load_run
 from vdfd_seg.engine.run import sequence
 from vdfd_seg.engine.run.environment import release_memory
 from vdfd_seg.errors import InputError
@@ -239,7 +239,7 @@ def measure(config: Path, work_dir: Path) -> list[Holding]:
 
     sequence.release_memory = measured
     try:
-        sequence.train_sequence(load_settings(config), work_dir, resume=True)
+        sequence.train_sequence(load_run(config), work_dir, resume=True)
     finally:
         sequence.release_memory = release
     return holdings

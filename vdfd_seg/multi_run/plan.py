@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mmengine.config import DictAction
 
-from vdfd_seg.engine.input.settings import Settings, load_settings
+from vdfd_seg.engine.input.settings import Settings, load_run
 from vdfd_seg.engine.state.work_dir import WorkDir
 from vdfd_seg.errors import InputError
 from vdfd_seg.evaluation import load_results
@@ -16,7 +16,6 @@ from vdfd_seg.multi_run.processes import Job, vdfd_seg_command
 from vdfd_seg.protocols import random_orders
 from vdfd_seg.utils.files import atomic_write_text, writable_dir
 from vdfd_seg.utils.nested import without_keys
-from vdfd_seg.utils.paths import resolve_run, run_name
 
 RECORD = "multi_run.json"
 
@@ -27,7 +26,6 @@ class Run:
 
     Attributes:
         settings: The config, as it will be trained.
-        files: Its files, a config or a benchmark and a method's.
         folder: The run's work dir.
         name: What tables and reports call it.
         method: What it is grouped by.
@@ -38,7 +36,6 @@ class Run:
     """
 
     settings: Settings
-    files: Sequence[Path]
     folder: Path
     name: str
     method: str
@@ -95,12 +92,13 @@ class Run:
         """Write its record and, where it is more than one file, a config; the config's path."""
         writable_dir(self.folder, "work dir")
         atomic_write_text(self.folder / RECORD, json.dumps(self.record(), indent=1) + "\n")
-        if not self.changes and len(self.files) == 1:
-            return self.files[0]
+        files = self.settings.files
+        if not self.changes and len(files) == 1:
+            return files[0]
         # A run is called by the name of its file.
         path = self.folder / "config" / f"{self.settings.name}.py"
         path.parent.mkdir(exist_ok=True)
-        lines = [f"_base_ = {[str(file.resolve()) for file in self.files]}"]
+        lines = [f"_base_ = {[str(file.resolve()) for file in files]}"]
         lines += [f"{key} = {value!r}" for key, value in self.changes.items()]
         atomic_write_text(path, "\n".join(lines) + "\n")
         return path
@@ -137,17 +135,16 @@ def plan_runs(
         InputError: For a config that cannot be used, two of the same name, a seed given twice, or
             orders that the options fix.
     """
-    chosen: Sequence[str | None] = methods or [None]
-    pairs = [resolve_run(config, method) for config in configs for method in chosen]
-    named: dict[str, list] = {"config": [run_name(*pair) for pair in pairs], "seed": list(seeds)}
+    pairs = [(config, method) for config in configs for method in methods or [None]]
+    parsed = parse_options(options)
+    loaded = [load_run(config, method, parsed) for config, method in pairs]
+    named: dict[str, list] = {"config": [s.name for s in loaded], "seed": list(seeds)}
     for what, values in named.items():
         twice = [value for value in values if values.count(value) > 1]
         if twice:
             raise InputError(f"the {what} '{twice[0]}' is given twice; runs are named by it.")
     if orders and any(option.split("=")[0] == "protocol.order" for option in options):
         raise InputError("--orders draws protocol.order, which --cfg-options sets; give one.")
-    parsed = parse_options(options)
-    loaded = [load_settings(path, parsed, fragment=fragment) for path, fragment in pairs]
     names = [settings.method_name for settings in loaded]
     titles = [s.method_name if names.count(s.method_name) == 1 else s.name for s in loaded]
     drawn = {
@@ -158,19 +155,17 @@ def plan_runs(
     for number in range(1, orders + 1) if orders else [None]:
         for seed in seeds:
             first = None
-            for (path, fragment), method in zip(pairs, titles, strict=True):
-                config = run_name(path, fragment)
-                folder, name, changes = work_dir / config, f"{method}, seed {seed}", {}
+            for pair, plain, method in zip(pairs, loaded, titles, strict=True):
+                folder, name, changes = work_dir / plain.name, f"{method}, seed {seed}", {}
                 asked = dict(parsed)
                 if number is not None:
-                    order = drawn[config][number - 1]
+                    order = drawn[plain.name][number - 1]
                     changes = {"protocol": order}
                     asked |= {f"protocol.{key}": value for key, value in order.items()}
                     folder, name = folder / f"order_{number}", f"{name}, order {number}"
                 folder = folder / f"seed_{seed}"
-                settings = load_settings(path, asked, seed, fragment=fragment)
-                files = [path, *filter(None, [fragment])]
-                run = Run(settings, files, folder, name, method, changes, options, number)
+                settings = load_run(*pair, asked, seed)
+                run = Run(settings, folder, name, method, changes, options, number)
                 if first is None:
                     first = run
                 elif share_first:

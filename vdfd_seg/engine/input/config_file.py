@@ -22,8 +22,8 @@ def read_config(path: Path, options: Mapping | None = None, fragment: Path | Non
         fragment: A file with the method, for a config without one.
 
     Raises:
-        InputError: For a file that is missing or cannot be read, a key that both files set, an
-            option that fits no key, or a module that is not found or raises.
+        InputError: For a file that cannot be read, a key that both files set, an option that fits
+            no key, or a module that is not found or raises.
     """
     config = _from_file(path)
     if fragment is not None:
@@ -45,8 +45,6 @@ def read_config(path: Path, options: Mapping | None = None, fragment: Path | Non
 
 
 def _from_file(path):
-    if not path.is_file():
-        raise InputError(f"config '{path}' does not exist.")
     with failing(f"config '{path}' cannot be read"):
         return Config.fromfile(path, import_custom_modules=False)
 

@@ -26,13 +26,18 @@ class Settings:
 
     Attributes:
         config: The MMEngine config.
-        name: The config's file name without suffix.
+        files: Its file, or those of a benchmark and of a method.
         protocol: The protocol it describes.
     """
 
     config: Config
-    name: str
+    files: tuple[Path, ...]
     protocol: Protocol
+
+    @property
+    def name(self) -> str:
+        """What the run is called, and its config's file without suffix."""
+        return run_name(*self.files)
 
     @property
     def seed(self) -> int:
@@ -82,43 +87,6 @@ class Settings:
         return Path(given or self.config.get("work_dir") or f"work_dirs/{self.name}")
 
 
-def load_settings(
-    path: str | Path,
-    options: Mapping | None = None,
-    seed: int | None = None,
-    amp: bool = False,
-    fragment: Path | None = None,
-) -> Settings:
-    """Read and check a config: all that can be said of it without its data.
-
-    Args:
-        path: The config file.
-        options: ``--cfg-options``: dotted keys and values.
-        seed: Overrides the config's ``seed`` (default 0).
-        amp: Train with automatic mixed precision.
-        fragment: A file with the method, for a config without one: see
-            :func:`vdfd_seg.utils.paths.resolve_run`.
-
-    Raises:
-        InputError: For what :func:`~vdfd_seg.engine.input.config_file.read_config`, the functions
-            of :mod:`~vdfd_seg.engine.input.validation`, the protocol or the method refuse.
-    """
-    path = Path(path)
-    config = read_config(path, options, fragment)
-    try:
-        check_keys(config)
-        config.seed = config.get("seed", 0) if seed is None else seed
-        if amp and config.optim_wrapper.get("type") == "OptimWrapper":
-            config.optim_wrapper.type = "vdfd_seg.DeviceAmpOptimWrapper"
-        settings = Settings(config, run_name(path, fragment), build_protocol(config.protocol))
-        for step in range(len(settings.protocol.tasks)):
-            check_step(settings.for_step(step), settings.protocol)
-        check_method(settings.method(), config, settings.protocol)
-    except InputError as error:
-        raise InputError(f"config '{path}': {error}") from error
-    return settings
-
-
 def load_run(
     config: str | Path,
     method: str | Path | None = None,
@@ -126,20 +94,35 @@ def load_run(
     seed: int | None = None,
     amp: bool = False,
 ) -> Settings:
-    """Read and check what a benchmark, a method or a config is named by.
+    """Read and check the config of a run: all that can be said of it without its data.
 
     Args:
-        config: As in :func:`vdfd_seg.utils.paths.resolve_run`.
-        method: Likewise.
-        options: As in :func:`load_settings`; so are the others.
-        seed: See there.
-        amp: See there.
+        config: A config or a benchmark, as in :func:`vdfd_seg.utils.paths.resolve_run`.
+        method: The method of a benchmark, see there.
+        options: ``--cfg-options``: dotted keys and values.
+        seed: Overrides the config's ``seed`` (default 0).
+        amp: Train with automatic mixed precision.
 
     Raises:
-        InputError: As :func:`load_settings`, and for an unknown name.
+        InputError: For what :func:`~vdfd_seg.engine.input.config_file.read_config`, the functions
+            of :mod:`~vdfd_seg.engine.input.validation`, the protocol or the method refuse, and for
+            an unknown name.
     """
     path, fragment = resolve_run(config, method)
-    return load_settings(path, options, seed, amp, fragment)
+    found = read_config(path, options, fragment)
+    try:
+        check_keys(found)
+        found.seed = found.get("seed", 0) if seed is None else seed
+        if amp and found.optim_wrapper.get("type") == "OptimWrapper":
+            found.optim_wrapper.type = "vdfd_seg.DeviceAmpOptimWrapper"
+        files = (path,) if fragment is None else (path, fragment)
+        settings = Settings(found, files, build_protocol(found.protocol))
+        for step in range(len(settings.protocol.tasks)):
+            check_step(settings.for_step(step), settings.protocol)
+        check_method(settings.method(), found, settings.protocol)
+    except InputError as error:
+        raise InputError(f"config '{path}': {error}") from error
+    return settings
 
 
 def load_protocol(path: str | Path, options: Mapping | None = None) -> Protocol:

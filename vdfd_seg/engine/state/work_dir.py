@@ -76,7 +76,7 @@ class WorkDir:
         """
         path = self.path / f"{settings.name}.py"
         # What is run again from here may not replace itself.
-        if is_main_process() and path.resolve() != Path(settings.config.filename or "").resolve():
+        if is_main_process() and path.resolve() != settings.files[0].resolve():
             atomic_write_text(path, settings.text)
 
     @property
