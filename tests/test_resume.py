@@ -249,7 +249,7 @@ class TestBetweenCheckpointAndResults:
     def test_step_of_two_branches_is_evaluated_as_the_network_of_its_checkpoint(
         self, two_branches, train, monkeypatch, tmp_path
     ):
-        add = sequence.Ledger.add
+        add = sequence.ResultsWriter.add
 
         def stopping(self, step, *rest):
             if step == 1:
@@ -257,7 +257,7 @@ class TestBetweenCheckpointAndResults:
             return add(self, step, *rest)
 
         with monkeypatch.context() as patch:
-            patch.setattr(sequence.Ledger, "add", stopping)
+            patch.setattr(sequence.ResultsWriter, "add", stopping)
             arguments = ["--work-dir", str(tmp_path / "work"), "--steps", "0:2"]
             with pytest.raises(Interrupted):
                 run_command("train", [str(two_branches.file), *arguments])

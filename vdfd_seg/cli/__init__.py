@@ -55,11 +55,10 @@ def run_guarded(
         argv: Its arguments, those of the process if None.
 
     Returns:
-        The exit status: the command's own, 2 after one message on stderr for bad input
-        or an environment that cannot work, 74 for a disk that is full or fails, 75
-        where another process of the run ended, 128 plus
-        the signal's number when a signal ended it. Defects are no bad input: any other
-        exception passes through with its traceback.
+        The exit status: the command's own, or after one message on stderr 2 for bad input or an
+        environment that cannot work, 74 for a disk that is full or fails, 75 where another process
+        of the run ended, 128 plus the number of a signal that ended it. A defect, any other
+        exception, passes through with its traceback.
     """
     try:
         check_distributions()

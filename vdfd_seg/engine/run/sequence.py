@@ -19,7 +19,7 @@ from vdfd_seg.engine.run.step import StepTrainer, TrainedStep
 from vdfd_seg.engine.run.testing import load_learner
 from vdfd_seg.engine.state.checkpoints import check_checkpoints, checked_start, history, places
 from vdfd_seg.engine.state.recovery import recover
-from vdfd_seg.engine.state.results_writer import Ledger
+from vdfd_seg.engine.state.results_writer import ResultsWriter
 from vdfd_seg.engine.state.work_dir import WorkDir
 from vdfd_seg.errors import InputError
 from vdfd_seg.methods.common.training_memory import held_bytes
@@ -82,13 +82,13 @@ def train_sequence(
         rehearse(settings, data, steps, None, start)
         run.clear()
     recover(run, len(settings.protocol.tasks), start is not None)
-    ledger = Ledger(run, settings, data, describe(), command)
+    writer = ResultsWriter(run, settings, data, describe(), command)
     check_checkpoints(run, data, settings, steps)
     todo = [step for step in steps if not run.checkpoint(step).exists()]
     if todo and not overwrite:
         previous = load_step(run.checkpoint(todo[0] - 1)) if todo[0] else None
         rehearse(settings, data, range(todo[0], todo[-1] + 1), previous, start)
-    if ledger.begin():
+    if writer.begin():
         steps = range(steps[-1] + 1)
     run.write_config(settings)
     examples: list = []
@@ -97,20 +97,22 @@ def train_sequence(
         if is_main_process():
             write_examples(data, examples, run.samples)
     for step in steps:
-        if run.checkpoint(step).exists() and ledger.has(step):
+        if run.checkpoint(step).exists() and writer.has(step):
             continue
         previous = load_step(run.checkpoint(step - 1)) if step else None
         trainer = StepTrainer(settings, data, step, previous, run.step(step), launcher)
         try:
-            _run_step(trainer, run, ledger, start if step == 0 else None, examples)
+            _run_step(trainer, run, writer, start if step == 0 else None, examples)
         finally:
             forget_runner()
         del trainer, previous
         release_memory()
-    return ledger.results
+    return writer.results
 
 
-def _run_step(trainer: StepTrainer, run: WorkDir, ledger: Ledger, start, examples: list) -> None:
+def _run_step(
+    trainer: StepTrainer, run: WorkDir, writer: ResultsWriter, start, examples: list
+) -> None:
     settings, data, step = trainer.settings, trainer.data, trainer.step
     if is_main_process():
         tasks = settings.protocol.tasks
@@ -140,8 +142,8 @@ def _run_step(trainer: StepTrainer, run: WorkDir, ledger: Ledger, start, example
     if is_main_process():
         if examples:
             predict_examples(learner, data, examples, loader, run.predictions(step))
-        ledger.add(step, step_metrics(data.protocol, step, confusions), saved["meta"])
-        print(ledger.line(step, time.perf_counter() - begun), flush=True)
+        writer.add(step, step_metrics(data.protocol, step, confusions), saved["meta"])
+        print(writer.line(step, time.perf_counter() - begun), flush=True)
     barrier()
 
 

@@ -11,7 +11,7 @@ from vdfd_seg.engine.networks import checked_adapter, finished_network
 from vdfd_seg.engine.run.environment import describe, forget_runner, set_up
 from vdfd_seg.engine.run.evaluation import confusions_of_step, step_metrics
 from vdfd_seg.engine.state.checkpoints import check_origin
-from vdfd_seg.engine.state.results_writer import Ledger
+from vdfd_seg.engine.state.results_writer import ResultsWriter
 from vdfd_seg.models import ContinualLearner
 from vdfd_seg.utils.checkpoint import load_step
 from vdfd_seg.utils.files import writable_dir
@@ -41,7 +41,7 @@ def evaluate_checkpoints(
     data = open_data(settings)
     for path, content in zip(paths, saved, strict=True):
         check_origin(content, data, settings, path)
-    ledger = Ledger(None, settings, data, describe(), command)
+    writer = ResultsWriter(None, settings, data, describe(), command)
     where = settings.config.get("prediction_dir")
     if where:
         writable_dir(where, "prediction_dir")
@@ -51,9 +51,9 @@ def evaluate_checkpoints(
         folder = Path(where) / step_name(step) if where else None
         loader = settings.for_step(step).test_dataloader
         confusions = confusions_of_step(learner, data, step, loader, folder)
-        ledger.add(step, step_metrics(data.protocol, step, confusions), content["meta"])
+        writer.add(step, step_metrics(data.protocol, step, confusions), content["meta"])
         forget_runner()
-    return ledger.results
+    return writer.results
 
 
 def load_learner(settings: Settings, data: Data, step: int, saved: dict):

@@ -15,7 +15,7 @@ _MAY_GROW = ("name", "fingerprint", "tasks", "classes", "palette")
 _MEMORY = ("held_bytes", "peak_memory_bytes", "peak_memory_of")
 
 
-class Ledger:
+class ResultsWriter:
     """The results of the steps finished so far.
 
     Args:
