@@ -53,7 +53,7 @@ def model_config(model: dict, sizes: int | Sequence[int]) -> ConfigDict:
 
 def head_configs(model: dict) -> list[dict]:
     """The configs of an encoder-decoder's heads, main and auxiliary."""
-    heads = []
+    heads: list = []
     for part in (model.get("decode_head"), model.get("auxiliary_head")):
         heads += part if isinstance(part, (list, tuple)) else [part]
     return [head for head in heads if head is not None]

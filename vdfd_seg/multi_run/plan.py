@@ -135,7 +135,8 @@ def plan_runs(
         InputError: For a config that cannot be used, two of the same name, a seed given twice, or
             orders that the options fix.
     """
-    pairs = [(config, method) for config in configs for method in methods or [None]]
+    chosen: Sequence[str | None] = methods or [None]
+    pairs = [(config, method) for config in configs for method in chosen]
     parsed = parse_options(options)
     loaded = [load_run(config, method, parsed) for config, method in pairs]
     named: dict[str, list] = {"config": [s.name for s in loaded], "seed": list(seeds)}

@@ -30,10 +30,11 @@ def dry_run(settings: Settings) -> str:
                    f"new classes: training images{pixels}"):  # fmt: skip
         table.add_column(column, overflow="fold")
     for step, task in enumerate(protocol.tasks):
-        images = (data.train_samples(step), data.validation_images(step), data.test_samples(step))
+        train, test = data.train_samples(step), data.test_samples(step)
+        images = [len(train), len(data.validation_images(step)), len(test)]
         classes = ", ".join(f"{name} {held}" for name, held in data.class_counts(step).items())
-        numbers = (*map(len, images), protocol.num_classes(step))
-        table.add_row(str(step), task.name, *map(str, numbers), classes)
+        numbers = map(str, (*images, protocol.num_classes(step)))
+        table.add_row(str(step), task.name, *numbers, classes)
     last = len(protocol.tasks) - 1
     network, _ = build_network(settings.for_step(last).model, protocol.task_sizes(last))
     size = sum(p.numel() for p in network.parameters())

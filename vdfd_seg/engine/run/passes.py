@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from torch import nn
+from mmengine.model import BaseModel
 
 
 def spread(samples: list, limit: int | None) -> list:
@@ -12,7 +12,7 @@ def spread(samples: list, limit: int | None) -> list:
     return [samples[i * len(samples) // limit] for i in range(limit)]
 
 
-def preprocessed(network: nn.Module, batches: Iterable, training: bool = False) -> Iterator:
+def preprocessed(network: BaseModel, batches: Iterable, training: bool = False) -> Iterator:
     """Inputs and data samples of each batch, as the network takes them."""
     for batch in batches:
         batch = network.data_preprocessor(batch, training=training)

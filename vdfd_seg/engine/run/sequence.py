@@ -140,7 +140,7 @@ def _run_step(
     folder = Path(where) / run.step(step).name if where else None
     confusions = confusions_of_step(learner, data, step, loader, folder)
     if is_main_process():
-        if examples:
+        if examples and isinstance(data, SegmentationData):
             predict_examples(learner, data, examples, loader, run.predictions(step))
         writer.add(step, step_metrics(data.protocol, step, confusions), saved["meta"])
         print(writer.line(step, time.perf_counter() - begun), flush=True)
