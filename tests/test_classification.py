@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from tests.test_distributed import ROOT, one_thread_environment
-from tests.test_resume import assert_same_run, without_times
+from tests.test_resume import assert_same_run, checkpoint, without_times
 from tests.tiny import changed, tiny_classifier_config, tiny_config, write_config
 from vdfd_seg.cli import run_command
 from vdfd_seg.datasets import read_arrays, write_arrays, write_digits
@@ -86,10 +86,7 @@ def test_a_known_task_limits_the_prediction_to_its_classes(sequence):
 
 def test_heads_of_old_tasks_stay_as_they_are(sequence):
     run = sequence(VDFD, "task")
-    states = [
-        torch.load(run.path / f"step_{k:02d}" / "checkpoint.pth", weights_only=True)["state_dict"]
-        for k in range(3)
-    ]
+    states = [checkpoint(run, step)["state_dict"] for step in range(3)]
     for task in range(2):
         name = f"heads.{task}.weight"
         assert torch.equal(states[task][name], states[2][name])
@@ -98,7 +95,7 @@ def test_heads_of_old_tasks_stay_as_they_are(sequence):
 
 def test_label_augmentation_trains_and_is_evaluated_on_rotation_zero(sequence):
     run = sequence(VDFD, "class", **{"model.rotations": True})
-    state = torch.load(run.path / "step_02" / "checkpoint.pth", weights_only=True)
+    state = checkpoint(run, 2)
     assert state["state_dict"]["heads.2.weight"].shape == (8, 16)
     seen = set(run.results["steps"][2]["classes_seen"])
     assert {row["predicted"] for row in predicted(run, 2)} <= seen
@@ -125,9 +122,8 @@ def test_an_interrupted_run_ends_as_one_that_was_not(sequence, train, interrupt,
 def test_checkpoints_evaluate_to_the_same_results(sequence, tmp_path, capsys, method):
     run = sequence(method)
     out = tmp_path / "again.json"
-    assert (
-        run_command("test", [str(run.file), str(run.path), "--all-steps", "--out", str(out)]) == 0
-    )
+    arguments = [str(run.file), str(run.path), "--all-steps", "--out", str(out)]
+    assert run_command("test", arguments) == 0
     again = json.loads(out.read_text())
     assert without_times(again)["matrix"] == run.results["matrix"]
     assert again["summary"] == run.results["summary"]
