@@ -5,11 +5,11 @@ import math
 from mmengine.config import Config
 from mmengine.dist import get_dist_info, is_distributed
 from mmengine.optim import OptimWrapper, build_optim_wrapper
-from mmengine.registry import PARAM_SCHEDULERS
+from mmengine.registry import OPTIMIZERS, PARAM_SCHEDULERS
 from torch import nn
 
 from vdfd_seg.engine.input.unsupported import divides_state
-from vdfd_seg.errors import InputError
+from vdfd_seg.errors import InputError, unknown_name
 
 
 def total_batch(config: Config) -> int:
@@ -34,13 +34,17 @@ def optimisation(config: Config, network: nn.Module, images: int) -> tuple[Optim
         images: How many.
 
     Raises:
-        InputError: For an optimiser that divides its state among the processes of a group, where
-            there is none.
+        InputError: For an optimiser that is not registered, or one that divides its state among
+            the processes of a group where there is none.
     """
     given = config.optim_wrapper.get("optimizer") or {}
+    kind = given.get("type")
+    if isinstance(kind, str) and OPTIMIZERS.get(kind) is None:
+        # MMEngine's own message does not name it.
+        raise unknown_name("optimizer", kind, OPTIMIZERS.module_dict)
     if divides_state(given) and not is_distributed():
         raise InputError(
-            f"{given['type']} divides the optimiser's state among the processes of a group, and "
+            f"{kind} divides the optimiser's state among the processes of a group, and "
             f"there is none: start with 'bash tools/dist_train.sh CONFIG PROCESSES' (1 will do), "
             f"or take optimizer.type='{given['optimizer_type']}'."
         )
