@@ -138,14 +138,14 @@ def plan_runs(
     chosen: Sequence[str | None] = methods or [None]
     pairs = [(config, method) for config in configs for method in chosen]
     parsed = parse_options(options)
+    if orders and "protocol.order" in parsed:
+        raise InputError("--orders draws protocol.order, which --cfg-options sets; give one.")
     loaded = [load_run(config, method, parsed) for config, method in pairs]
     named: dict[str, list] = {"config": [s.name for s in loaded], "seed": list(seeds)}
     for what, values in named.items():
         twice = [value for value in values if values.count(value) > 1]
         if twice:
             raise InputError(f"the {what} '{twice[0]}' is given twice; runs are named by it.")
-    if orders and any(option.split("=")[0] == "protocol.order" for option in options):
-        raise InputError("--orders draws protocol.order, which --cfg-options sets; give one.")
     names = [settings.method_name for settings in loaded]
     titles = [s.method_name if names.count(s.method_name) == 1 else s.name for s in loaded]
     drawn = {
