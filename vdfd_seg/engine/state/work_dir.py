@@ -20,10 +20,18 @@ class WorkDir:
 
     Args:
         path: The folder.
+
+    Attributes:
+        samples: The example images and their labels.
+        results: ``results.json``.
+        report: ``report.html``.
     """
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
+        self.samples = self.path / "samples"
+        self.results = self.path / "results.json"
+        self.report = self.path / "report.html"
 
     def step(self, step: int) -> Path:
         """Folder of a step."""
@@ -45,21 +53,6 @@ class WorkDir:
     def predictions(self, step: int) -> Path:
         """Index masks of the example images after a step."""
         return self.step(step) / "predictions"
-
-    @property
-    def samples(self) -> Path:
-        """The example images and their labels."""
-        return self.path / "samples"
-
-    @property
-    def results(self) -> Path:
-        """``results.json``."""
-        return self.path / "results.json"
-
-    @property
-    def report(self) -> Path:
-        """``report.html``."""
-        return self.path / "report.html"
 
     def set_results_aside(self, tasks: int) -> Path:
         """Rename the results of so many tasks, and forget the example images chosen for them."""
