@@ -15,7 +15,6 @@ from mmengine.runner import IterBasedTrainLoop, Runner
 from torch import nn
 
 from vdfd_seg.engine.input.data import Data
-from vdfd_seg.engine.input.differences import told
 from vdfd_seg.engine.input.failures import failing
 from vdfd_seg.engine.input.settings import Settings
 from vdfd_seg.engine.networks import finished_network, network_of_step
@@ -23,8 +22,7 @@ from vdfd_seg.engine.run.optimisation import iterations_of, optimisation, total_
 from vdfd_seg.engine.run.passes import preprocessed, spread
 from vdfd_seg.engine.run.peak_memory import PeakMemory
 from vdfd_seg.engine.run.step_runner import StepRunner, model_wrapper, step_hooks
-from vdfd_seg.engine.state.recovery import last_state
-from vdfd_seg.errors import InputError
+from vdfd_seg.engine.state.recovery import checked_state
 from vdfd_seg.methods import TaskContext
 from vdfd_seg.models import ContinualLearner, SegmentationAdapter
 from vdfd_seg.models.fusion import ewf_share, fuse
@@ -157,14 +155,7 @@ class StepTrainer:
         """
         peak = PeakMemory()
         learner, context = self.prepare()
-        state = last_state(resume_path)
-        if state is not None:
-            other = told(state["tag"], tag)
-            if other:
-                raise InputError(
-                    f"'{resume_path}' belongs to another run: {other}. Give the config as it "
-                    f"was, another --work-dir, or --overwrite."
-                )
+        state = checked_state(resume_path, tag)
         samples = learner.method.select(self.data, self.step, self.carried)
         iterations = iterations_of(self.config, len(samples))
         start, earlier = (state["iteration"], state["seconds"]) if state else (0, 0.0)
