@@ -310,6 +310,33 @@ def train(stack, config_file, tmp_path_factory):
     return run
 
 
+@pytest.fixture
+def refused(capfd, stack):
+    """Run a command that must be refused; returns its message in one line."""
+
+    def run(command, *arguments):
+        assert run_command(command, list(map(str, arguments))) == 2
+        error = capfd.readouterr().err
+        assert "\nvdfd_seg: error: " in f"\n{error}"
+        assert error.count("vdfd_seg: error:") == 1
+        assert "Traceback" not in error
+        return " ".join(error.split())
+
+    return run
+
+
+@pytest.fixture
+def trained_steps(monkeypatch):
+    """Numbers of the steps whose training began during the test."""
+    from vdfd_seg.engine.run.step import StepTrainer
+
+    steps, train = [], StepTrainer.train
+    monkeypatch.setattr(
+        StepTrainer, "train", lambda self, *rest: steps.append(self.step) or train(self, *rest)
+    )
+    return steps
+
+
 @pytest.fixture(scope="session")
 def interrupt(stack):
     """Run ``vdfd_seg train`` until iteration ``at`` of step ``step`` begins."""

@@ -12,11 +12,10 @@ import pytest
 import torch
 
 from tests.test_distributed import ROOT, one_thread_environment
-from tests.test_resume import Interrupted, assert_same_run, without_times
+from tests.test_resume import assert_same_run, checkpoint, without_times
 from tests.tiny import changed, tiny_classifier_config, tiny_config, write_config
 from vdfd_seg.cli import run_command
 from vdfd_seg.datasets import read_arrays, write_arrays, write_digits
-from vdfd_seg.engine.run.step import ResumableLoop
 
 pytestmark = pytest.mark.processor
 
@@ -87,10 +86,7 @@ def test_a_known_task_limits_the_prediction_to_its_classes(sequence):
 
 def test_heads_of_old_tasks_stay_as_they_are(sequence):
     run = sequence(VDFD, "task")
-    states = [
-        torch.load(run.path / f"step_{k:02d}" / "checkpoint.pth", weights_only=True)["state_dict"]
-        for k in range(3)
-    ]
+    states = [checkpoint(run, step)["state_dict"] for step in range(3)]
     for task in range(2):
         name = f"heads.{task}.weight"
         assert torch.equal(states[task][name], states[2][name])
@@ -99,7 +95,7 @@ def test_heads_of_old_tasks_stay_as_they_are(sequence):
 
 def test_label_augmentation_trains_and_is_evaluated_on_rotation_zero(sequence):
     run = sequence(VDFD, "class", **{"model.rotations": True})
-    state = torch.load(run.path / "step_02" / "checkpoint.pth", weights_only=True)
+    state = checkpoint(run, 2)
     assert state["state_dict"]["heads.2.weight"].shape == (8, 16)
     seen = set(run.results["steps"][2]["classes_seen"])
     assert {row["predicted"] for row in predicted(run, 2)} <= seen
@@ -114,19 +110,9 @@ def test_label_augmentation_trains_and_is_evaluated_on_rotation_zero(sequence):
     [VDFD, {"type": "SI"}, {"type": "EWC", "images": 20}, ICARL, {"type": "LwF"}],
     ids=lambda method: method["type"],
 )
-def test_an_interrupted_run_ends_as_one_that_was_not(sequence, train, tmp_path, method):
+def test_an_interrupted_run_ends_as_one_that_was_not(sequence, train, interrupt, tmp_path, method):
     whole = sequence(method)
-    done = ResumableLoop.run_iter
-
-    def stopping(self, batch):
-        if "step_01" in str(self.runner.work_dir) and self._iter == 11:
-            raise Interrupted
-        return done(self, batch)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ResumableLoop, "run_iter", stopping)
-        with pytest.raises(Interrupted):
-            run_command("train", [str(whole.file), "--work-dir", str(tmp_path / "work")])
+    interrupt(whole.file, tmp_path / "work", step=1, at=11)
     assert (tmp_path / "work" / "step_01" / "resume.pth").exists()
     resumed = train("--resume", file=whole.file, work_dir=tmp_path / "work")
     assert_same_run(resumed, whole)
@@ -136,9 +122,8 @@ def test_an_interrupted_run_ends_as_one_that_was_not(sequence, train, tmp_path, 
 def test_checkpoints_evaluate_to_the_same_results(sequence, tmp_path, capsys, method):
     run = sequence(method)
     out = tmp_path / "again.json"
-    assert (
-        run_command("test", [str(run.file), str(run.path), "--all-steps", "--out", str(out)]) == 0
-    )
+    arguments = [str(run.file), str(run.path), "--all-steps", "--out", str(out)]
+    assert run_command("test", arguments) == 0
     again = json.loads(out.read_text())
     assert without_times(again)["matrix"] == run.results["matrix"]
     assert again["summary"] == run.results["summary"]
@@ -202,17 +187,6 @@ def test_two_processes_equal_one(digits, train, tmp_path):
 
 
 class TestBadInput:
-    @pytest.fixture
-    def refused(self, capfd, stack):
-        def run(command, *arguments):
-            assert run_command(command, list(map(str, arguments))) == 2
-            error = capfd.readouterr().err
-            assert error.count("vdfd_seg: error:") == 1
-            assert "Traceback" not in error
-            return " ".join(error.split())
-
-        return run
-
     @pytest.mark.parametrize(
         ("changes", "message"),
         [
@@ -233,14 +207,11 @@ class TestBadInput:
             ({"method.new_rows": "balanced"}, "method.new_rows='balanced' is for segmentation"),
         ],
     )
-    def test_configs(self, refused, digits, tmp_path, monkeypatch, changes, message):
-        def trained(*_):
-            raise AssertionError("training began")
-
-        monkeypatch.setattr(ResumableLoop, "run_iter", trained)
+    def test_configs(self, refused, digits, tmp_path, trained_steps, changes, message):
         config = changed(tiny_classifier_config(digits, VDFD), changes)
         file = write_config(tmp_path / "tiny.py", config)
         assert message in refused("train", file, "--work-dir", tmp_path / "work")
+        assert trained_steps == []
 
     def test_a_segmentation_network_for_classification(self, refused, digits, tmp_path, scenes):
         model = tiny_config(scenes)["model"]

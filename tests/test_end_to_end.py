@@ -10,6 +10,7 @@ from mmengine.runner import load_checkpoint
 from mmseg.registry import MODELS
 from PIL import Image
 
+from tests.test_resume import checkpoint
 from tests.tiny import CLASSES, TASKS, TRAIN, VAL, VOID
 from vdfd_seg.cli import run_command
 from vdfd_seg.engine.networks import model_config
@@ -191,15 +192,10 @@ def carried_tensors(value):
     return [tensor for item in items for tensor in carried_tensors(item)]
 
 
-def load(run, step):
-    path = run.path / f"step_{step:02d}" / "checkpoint.pth"
-    return torch.load(path, map_location="cpu", weights_only=True)
-
-
 class TestCheckpoint:
     @pytest.mark.parametrize("step", range(len(TASKS)))
     def test_memory_bytes_are_those_of_the_state_carried(self, vdfd_run, step):
-        state = load(vdfd_run, step)["method"]["state"]
+        state = checkpoint(vdfd_run, step)["method"]["state"]
         assert vdfd_run.results["steps"][step]["memory_bytes"] == carried_bytes(state)
         tensors = sum(t.numel() * t.element_size() for t in carried_tensors(state))
         assert 0 < tensors <= carried_bytes(state)
@@ -208,7 +204,7 @@ class TestCheckpoint:
         steps = vdfd_run.results["steps"]
         assert steps[0]["held_bytes"] == 0
         for step in (1, 2):
-            state = load(vdfd_run, step - 1)["method"]["state"]
+            state = checkpoint(vdfd_run, step - 1)["method"]["state"]
             memories = sum(t.numel() * t.element_size() for t in carried_tensors(state))
             width = state["memories"][0]["prototypes"].shape[1]
             assert memories < steps[step]["held_bytes"]
@@ -220,7 +216,7 @@ class TestCheckpoint:
             assert entry["peak_memory_of"] in ("GPU", "process", "process since its start")
 
     def test_memory_grows_by_one_task_a_step_and_earlier_tasks_stay(self, vdfd_run):
-        memories = [load(vdfd_run, step)["method"]["state"]["memories"] for step in range(3)]
+        memories = [checkpoint(vdfd_run, step)["method"]["state"]["memories"] for step in range(3)]
         assert [len(memory) for memory in memories] == [1, 2, 3]
         for old, new in ((memories[0], memories[1]), (memories[1], memories[2])):
             for ours, theirs in zip(carried_tensors(old), carried_tensors(new), strict=False):
@@ -229,31 +225,31 @@ class TestCheckpoint:
     def test_memory_is_no_image_and_no_network(self, vdfd_run):
         """What is carried of a task does not grow with its images or with its weights."""
         parameters = vdfd_run.results["steps"][0]["parameters"]
-        tensors = carried_tensors(load(vdfd_run, 0)["method"]["state"])
+        tensors = carried_tensors(checkpoint(vdfd_run, 0)["method"]["state"])
         assert sum(tensor.numel() for tensor in tensors) < parameters / 2
 
     def test_finetune_carries_and_holds_nothing(self, finetune_run):
         for key in ("memory_bytes", "held_bytes"):
             assert [entry[key] for entry in finetune_run.results["steps"]] == [0, 0, 0]
-        assert load(finetune_run, 2)["method"]["state"] == {}
+        assert checkpoint(finetune_run, 2)["method"]["state"] == {}
 
     def test_first_step_does_not_depend_on_the_method(self, vdfd_run, finetune_run):
-        ours, theirs = (load(run, 0)["state_dict"] for run in (vdfd_run, finetune_run))
+        ours, theirs = (checkpoint(run, 0)["state_dict"] for run in (vdfd_run, finetune_run))
         assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
     def test_second_step_does(self, vdfd_run, finetune_run):
-        ours, theirs = (load(run, 1)["state_dict"] for run in (vdfd_run, finetune_run))
+        ours, theirs = (checkpoint(run, 1)["state_dict"] for run in (vdfd_run, finetune_run))
         assert any(not torch.equal(ours[name], theirs[name]) for name in ours)
 
     @pytest.mark.parametrize("step", range(len(TASKS)))
     def test_mmengine_loads_it_into_a_plain_network_of_mmseg(self, vdfd_run, step):
         path = vdfd_run.path / f"step_{step:02d}" / "checkpoint.pth"
-        meta = load(vdfd_run, step)["meta"]
+        meta = checkpoint(vdfd_run, step)["meta"]
         network = MODELS.build(model_config(meta["model"], SEEN[step]))
         load_checkpoint(network, str(path), map_location="cpu", strict=True)
         assert network.decode_head.conv_seg.out_channels == SEEN[step]
         assert meta["dataset_meta"]["classes"] == list(LABELS[: SEEN[step]])
-        saved = load(vdfd_run, step)["state_dict"]
+        saved = checkpoint(vdfd_run, step)["state_dict"]
         assert all(torch.equal(value, saved[name]) for name, value in network.state_dict().items())
 
 

@@ -4,6 +4,8 @@ train again."""
 import pytest
 import torch
 
+from tests.test_resume import checkpoint
+
 METHODS = {
     "EWC": {}, "SI": {}, "MiB": {}, "RCIL": {}, "VDFD": {"weight": 10.0},
 }  # fmt: skip
@@ -14,11 +16,8 @@ FROZEN = ("backbone.conv1", "backbone.bn1", "backbone.layer1", "backbone.layer2"
 def test_a_step_that_freezes_layers(train, kind):
     freeze = {"model": {"backbone": {"frozen_stages": 2}}}
     changes = {"method": {"type": kind, **METHODS[kind]}, "step_overrides": {"1": freeze}}
-    run = train(config={"train_cfg": {"max_iters": 2}, **changes}).path
-    saved = [
-        torch.load(run / f"step_{step:02d}" / "checkpoint.pth", weights_only=True)
-        for step in range(3)
-    ]
+    run = train(config={"train_cfg": {"max_iters": 2}, **changes})
+    saved = [checkpoint(run, step) for step in range(3)]
     zero, one, two = (each["state_dict"] for each in saved)
     moving = [k for k in zero if k.startswith("backbone") and k.endswith("weight")]
     frozen = [k for k in moving if k.startswith(FROZEN)]

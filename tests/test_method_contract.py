@@ -12,7 +12,7 @@ from tests.methods.test_contract import CASES
 from tests.test_resume import assert_same_run, checkpoint
 from tests.tiny import changed, tiny_classifier_config, tiny_config, write_config
 from vdfd_seg.datasets import ClassificationData, SegmentationData, write_arrays
-from vdfd_seg.engine.input.settings import load_settings
+from vdfd_seg.engine.input.settings import load_run
 from vdfd_seg.engine.run.sequence import train_sequence
 from vdfd_seg.engine.run.testing import evaluate_checkpoints
 from vdfd_seg.methods import build_method
@@ -70,7 +70,7 @@ def read():
 
 def resume(file, work_dir):
     """Go on with a run; without the command, whose report takes longest."""
-    results = train_sequence(load_settings(file), work_dir, resume=True, steps=range(2))
+    results = train_sequence(load_run(file), work_dir, resume=True, steps=range(2))
     return SimpleNamespace(path=work_dir, results=results)
 
 
@@ -88,7 +88,7 @@ def case(request, scenes, arrays, interrupt, read, tmp_path_factory):
     file = write_config(folder / "tiny.py", config)
     if METHODS.get(name).closed_form:
         # Without iterations there is nothing to interrupt: the second step is run again.
-        train_sequence(load_settings(file), folder / "whole", steps=range(1))
+        train_sequence(load_run(file), folder / "whole", steps=range(1))
         shutil.copytree(folder / "whole", folder / "resumed")
     else:
         interrupt(file, folder / "resumed", step=1, at=2)
@@ -130,5 +130,5 @@ def test_the_memory_stated_is_what_the_checkpoint_holds(case):
 
 def test_a_checkpoint_loaded_gives_the_results_of_its_step(case):
     path = case.whole.path / "step_01" / "checkpoint.pth"
-    results = evaluate_checkpoints(load_settings(case.file), [path])
+    results = evaluate_checkpoints(load_run(case.file), [path])
     assert results["matrix"][1] == case.whole.results["matrix"][1]

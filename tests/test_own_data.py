@@ -72,12 +72,12 @@ def write_trained(root):
     """A checkpoint of the page's network as MMEngine's hook writes it."""
     from mmengine.config import ConfigDict
 
-    from vdfd_seg.engine import load_settings
+    from vdfd_seg.engine import load_run
     from vdfd_seg.engine.networks import build_network
     from vdfd_seg.engine.run.environment import set_up
 
     set_up()
-    settings = load_settings(root / "own.py")
+    settings = load_run(root / "own.py")
     network, _ = build_network(settings.config.model, 3)
     meta = {"dataset_meta": {"classes": ("leaf", "background", "apple")}, "cfg": ConfigDict(a=1)}
     torch.save({"meta": meta, "state_dict": network.state_dict()}, root / "trained.pth")

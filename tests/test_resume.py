@@ -7,9 +7,9 @@ import torch
 
 from tests.tiny import TASKS, Interrupted
 from vdfd_seg.cli import run_command
-from vdfd_seg.engine import load_settings
-from vdfd_seg.engine.run import sequence
-from vdfd_seg.engine.run.step import ResumableLoop, StepTrainer
+from vdfd_seg.engine import load_run
+from vdfd_seg.engine.run import optimisation, sequence
+from vdfd_seg.engine.run.step import ResumableLoop
 
 SHORT = {
     "train_cfg": {"max_iters": 4},
@@ -63,20 +63,6 @@ def assert_same_run(ours, theirs, step=LAST):
 
 def modified(run):
     return {path: path.stat().st_mtime_ns for path in run.path.glob("step_*/checkpoint.pth")}
-
-
-@pytest.fixture
-def trained_steps(monkeypatch):
-    """Numbers of the steps whose training began during the test."""
-    steps = []
-    train = StepTrainer.train
-
-    def recorded(self, *arguments):
-        steps.append(self.step)
-        return train(self, *arguments)
-
-    monkeypatch.setattr(StepTrainer, "train", recorded)
-    return steps
 
 
 @pytest.fixture(scope="module")
@@ -263,7 +249,7 @@ class TestBetweenCheckpointAndResults:
     def test_step_of_two_branches_is_evaluated_as_the_network_of_its_checkpoint(
         self, two_branches, train, monkeypatch, tmp_path
     ):
-        add = sequence.Ledger.add
+        add = sequence.ResultsWriter.add
 
         def stopping(self, step, *rest):
             if step == 1:
@@ -271,7 +257,7 @@ class TestBetweenCheckpointAndResults:
             return add(self, step, *rest)
 
         with monkeypatch.context() as patch:
-            patch.setattr(sequence.Ledger, "add", stopping)
+            patch.setattr(sequence.ResultsWriter, "add", stopping)
             arguments = ["--work-dir", str(tmp_path / "work"), "--steps", "0:2"]
             with pytest.raises(Interrupted):
                 run_command("train", [str(two_branches.file), *arguments])
@@ -326,9 +312,9 @@ def test_state_belongs_to_the_total_batch(short_run, monkeypatch):
     """What is next follows from the images drawn so far, by all processes together."""
     tags = []
     for batch, processes in ((4, 1), (2, 2), (4, 2)):
-        settings = load_settings(short_run.file, {"train_dataloader.batch_size": batch})
-        trainer = SimpleNamespace(config=settings.for_step(0), step=0)
-        monkeypatch.setattr(sequence, "get_dist_info", lambda n=processes: (0, n))
+        settings = load_run(short_run.file, None, {"train_dataloader.batch_size": batch})
+        trainer = SimpleNamespace(config=settings.for_step(0), step=0, settings=settings, data=None)
+        monkeypatch.setattr(optimisation, "get_dist_info", lambda n=processes: (0, n))
         monkeypatch.setattr(sequence, "history", lambda *_: {})
-        tags.append(sequence._tag(settings, None, trainer))
+        tags.append(sequence._tag(trainer))
     assert tags[0] == tags[1] != tags[2]

@@ -4,17 +4,10 @@
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-if (ROOT / "vdfd_seg" / "version.py").is_file():
-    # In a clone its own package counts, installed or not, and no other copy.
-    sys.path.insert(0, str(ROOT))
+# In a clone its own package counts, installed or not, and no other copy.
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from vdfd_seg.cli import run_command  # noqa: E402
-
-
-def main(argv: list[str] | None = None) -> int:
-    return run_command("test", argv)
-
+from vdfd_seg.cli import run_command
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_command("test"))

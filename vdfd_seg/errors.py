@@ -58,7 +58,8 @@ def raised_in_user_code(error: Exception) -> bool:
     found = sysconfig.get_paths()
     paths = tuple(found[key] for key in ("stdlib", "platstdlib", "purelib", "platlib"))
     return any(
-        frame.f_globals.get("__name__", "").partition(".")[0] not in _LIBRARIES
+        # A config is run without a name: what fails in it is bad input.
+        frame.f_globals.get("__name__", "vdfd_seg").partition(".")[0] not in _LIBRARIES
         and not frame.f_code.co_filename.startswith((*paths, "<"))
         for frame, _ in walk_tb(error.__traceback__)
     )

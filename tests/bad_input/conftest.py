@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from tests.tiny import write_config
-from vdfd_seg.cli import run_command
 from vdfd_seg.engine.run import adopt, sequence
 from vdfd_seg.engine.run.step import ResumableLoop
 
@@ -25,21 +24,6 @@ def nothing_trains(monkeypatch):
     monkeypatch.setattr(ResumableLoop, "run_iter", trained)
     for module in (sequence, adopt):
         monkeypatch.setattr(module, "finish_step", trained)
-
-
-@pytest.fixture
-def refused(capfd, stack):
-    """Run a command that must be refused; returns its message in one line."""
-
-    def run(command, *arguments):
-        assert run_command(command, list(map(str, arguments))) == 2
-        error = capfd.readouterr().err
-        assert "\nvdfd_seg: error: " in f"\n{error}"
-        assert error.count("vdfd_seg: error:") == 1
-        assert "Traceback" not in error
-        return " ".join(error.split())
-
-    return run
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import shutil
 
 import pytest
-import torch
 
 from tests.bad_input.damage import assert_says, truncate
 from tests.tiny import tiny_config
@@ -133,21 +132,6 @@ class TestInference:
         assert_says(refused("infer", tmp_path / "none", *arguments), "none", "does not exist")
 
 
-class TestAdoption:
-    def test_files(self, refused, config_file, scenes, tmp_path):
-        file = config_file()
-        checkpoint = tmp_path / "foreign.pth"
-        arguments = (file, checkpoint, "--images", scenes / "JPEGImages", "--work-dir",
-                     tmp_path / "work")  # fmt: skip
-        assert_says(refused("adopt", *arguments), str(checkpoint), "does not exist")
-        checkpoint.write_text("no checkpoint")
-        assert_says(refused("adopt", *arguments), str(checkpoint), "no checkpoint of torch.save")
-        torch.save({"state_dict": {"weight": torch.zeros(1)}}, checkpoint)
-        assert_says(refused("adopt", *arguments), str(checkpoint), "does not fit the config")
-        torch.save({"state_dict": {"weight": torch.tensor(float("nan"))}}, checkpoint)
-        assert_says(refused("adopt", *arguments), str(checkpoint), "not finite")
-        assert not (tmp_path / "work").exists()
-
-
 def test_report(refused, tmp_path):
     assert_says(refused("report", tmp_path / "none"), str(tmp_path / "none"), "no such file")
+    assert_says(refused("report", tmp_path), "results.json")

@@ -86,12 +86,6 @@ def test_network_of_the_config_is_another(refused, copied, config_file):
     assert_says(message, "step_00", "model.decode_head.channels was 32, now 16")
 
 
-def test_seed_of_the_results_is_another(refused, copied):
-    run, file = copied
-    message = refused("train", file, "--work-dir", run, "--resume", "--seed", "8")
-    assert_says(message, "seed was 3, now 8")
-
-
 def test_results_damaged(refused, copied):
     run, _ = copied
     (run / "results.json").write_text("{")

@@ -17,122 +17,89 @@ from vdfd_seg.cli import run_command
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def rewrite_mask(data, change):
-    path = data / "SegmentationClass" / "train_03.png"
-    change(np.array(Image.open(path))).save(path)
+LIST = "ImageSets/Segmentation/train.txt"
+IMAGE = "JPEGImages/train_03.jpg"
+MASK = "SegmentationClass/train_03.png"
 
 
-def image_list_names_a_missing_file(data):
-    with open(data / "ImageSets/Segmentation/train.txt", "a") as file:
-        file.write("train_77\n")
+def listed(line):
+    """One image more in the list; ``{}`` is the folder around the data set."""
+
+    def damage(data):
+        shutil.copytree(data / "JPEGImages", data.parent / "outside")
+        with open(data / LIST, "a") as file:
+            file.write(f"{line.format(data.parent)}\n")
+
+    return damage
 
 
-def image_without_mask(data):
-    (data / "SegmentationClass" / "val_02.png").unlink()
+def written(path, content):
+    return lambda data: (data / path).write_bytes(content)
 
 
-def mask_with_an_unknown_class(data):
-    rewrite_mask(data, lambda mask: Image.fromarray(np.where(mask == 1, 7, mask).astype(np.uint8)))
+def truncated(path, count):
+    return lambda data: (data / path).write_bytes((data / path).read_bytes()[:-count])
 
 
-def mask_of_another_size(data):
-    rewrite_mask(data, lambda mask: Image.fromarray(mask[:-1]))
+def mask(change):
+    def damage(data):
+        Image.fromarray(change(np.array(Image.open(data / MASK)))).save(data / MASK)
+
+    return damage
 
 
-def mask_in_colours(data):
-    rewrite_mask(data, lambda mask: Image.fromarray(np.stack([mask] * 3, -1)))
+def a_folder(data):
+    (data / IMAGE).unlink()
+    (data / IMAGE).mkdir()
 
 
-def image_truncated(data):
-    path = data / "JPEGImages" / "train_03.jpg"
-    path.write_bytes(path.read_bytes()[:-300])
-
-
-def mask_truncated(data):
-    path = data / "SegmentationClass" / "train_03.png"
-    path.write_bytes(path.read_bytes()[:-30])
-
-
-def image_listed_twice(data):
-    with open(data / "ImageSets/Segmentation/train.txt", "a") as file:
-        file.write("train_03\n")
-
-
-def image_list_empty(data):
-    (data / "ImageSets/Segmentation/train.txt").write_text("")
-
-
-def list_climbs_out(data):
-    shutil.copytree(data / "JPEGImages", data.parent / "outside")
-    with open(data / "ImageSets/Segmentation/train.txt", "a") as file:
-        file.write("../../outside/train_03\n")
-
-
-def list_names_a_path_from_the_root(data):
-    shutil.copytree(data / "JPEGImages", data.parent / "outside")
-    with open(data / "ImageSets/Segmentation/train.txt", "a") as file:
-        file.write(f"{data.parent}/outside/train_03\n")
-
-
-def image_claims_to_be_huge(data):
+def huge_png():
     """The header of a PNG of a hundred thousand pixels a side; the file has a few bytes."""
-    path = data / "JPEGImages" / "train_03.jpg"
     header = struct.pack(">IIBBBBB", 100_000, 100_000, 8, 2, 0, 0, 0)
     parts = [(b"IHDR", header), (b"IDAT", zlib.compress(bytes(1000))), (b"IEND", b"")]
-    path.write_bytes(
-        b"\x89PNG\r\n\x1a\n"
-        + b"".join(
-            struct.pack(">I", len(content))
-            + kind
-            + content
-            + struct.pack(">I", zlib.crc32(kind + content))
-            for kind, content in parts
-        )
-    )
-
-
-def image_is_text(data):
-    (data / "JPEGImages" / "train_03.jpg").write_text("no image")
-
-
-def image_is_empty(data):
-    (data / "JPEGImages" / "train_03.jpg").write_bytes(b"")
-
-
-def image_is_a_folder(data):
-    path = data / "JPEGImages" / "train_03.jpg"
-    path.unlink()
-    path.mkdir()
-
-
-def list_is_binary(data):
-    (data / "ImageSets/Segmentation/train.txt").write_bytes(bytes(range(128, 256)))
+    packed = [
+        struct.pack(">I", len(content)) + kind + content
+        + struct.pack(">I", zlib.crc32(kind + content))
+        for kind, content in parts
+    ]  # fmt: skip
+    return b"\x89PNG\r\n\x1a\n" + b"".join(packed)
 
 
 DATA = {
-    list_climbs_out: ("outside/train_03.jpg", "outside the data root", "train.txt"),
-    list_names_a_path_from_the_root: ("outside/train_03.jpg", "outside the data root"),
-    image_claims_to_be_huge: ("train_03.jpg", "too large an image", "VDFD_SEG_MAX_PIXELS"),
-    image_is_text: ("train_03.jpg", "damaged or truncated"),
-    image_is_empty: ("train_03.jpg", "empty (0 bytes)"),
-    image_is_a_folder: ("train_03.jpg", "Is a directory"),
-    list_is_binary: ("rectangles", "UnicodeDecodeError"),
-    image_list_names_a_missing_file: ("train_77.jpg", "missing"),
-    image_without_mask: ("val_02.png", "mask is missing", "val_02.jpg"),
-    mask_with_an_unknown_class: ("train_03.png", "id 7", "valid ids are 0 to 6", "255"),
-    mask_of_another_size: ("train_03.png", "48x47", "48x48"),
-    mask_in_colours: ("train_03.png", "RGB", "index mask"),
-    image_truncated: ("train_03.jpg", "damaged or truncated"),
-    mask_truncated: ("train_03.png", "damaged or truncated"),
-    image_listed_twice: ("two images", "'train_03'"),
-    image_list_empty: ("no images",),
-}
+    "list climbs out": (
+        listed("../../outside/train_03"), "outside/train_03.jpg", "outside the data root",
+        "train.txt"),
+    "list names a path from the root": (
+        listed("{}/outside/train_03"), "outside/train_03.jpg", "outside the data root"),
+    "list names a missing file": (listed("train_77"), "train_77.jpg", "missing"),
+    "list names an image twice": (listed("train_03"), "two images", "'train_03'"),
+    "list is empty": (written(LIST, b""), "no images"),
+    "list is binary": (
+        written(LIST, bytes(range(128, 256))), "rectangles", "UnicodeDecodeError"),
+    "image claims to be huge": (
+        written(IMAGE, huge_png()), "train_03.jpg", "too large an image", "VDFD_SEG_MAX_PIXELS"),
+    "image is text": (written(IMAGE, b"no image"), "train_03.jpg", "damaged or truncated"),
+    "image is empty": (written(IMAGE, b""), "train_03.jpg", "empty (0 bytes)"),
+    "image is a folder": (a_folder, "train_03.jpg", "Is a directory"),
+    "image is truncated": (truncated(IMAGE, 300), "train_03.jpg", "damaged or truncated"),
+    "image without a mask": (
+        lambda data: (data / "SegmentationClass/val_02.png").unlink(), "val_02.png",
+        "mask is missing", "val_02.jpg"),
+    "mask with an unknown class": (
+        mask(lambda ids: np.where(ids == 1, 7, ids).astype(np.uint8)), "train_03.png", "id 7",
+        "valid ids are 0 to 6", "255"),
+    "mask of another size": (mask(lambda ids: ids[:-1]), "train_03.png", "48x47", "48x48"),
+    "mask in colours": (
+        mask(lambda ids: np.stack([ids] * 3, -1)), "train_03.png", "RGB", "index mask"),
+    "mask is truncated": (truncated(MASK, 30), "train_03.png", "damaged or truncated"),
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("damage", DATA, ids=lambda damage: damage.__name__)
-def test_data(check, data, damage):
+@pytest.mark.parametrize("case", DATA)
+def test_data(check, data, case):
+    damage, *words = DATA[case]
     damage(data)
-    assert_says(check(tiny_config(data)), *DATA[damage])
+    assert_says(check(tiny_config(data)), *words)
 
 
 def test_the_limit_of_pixels_can_be_lowered_and_raised(refused, config_file, tmp_path, monkeypatch):

@@ -13,10 +13,26 @@ import pytest
 import vdfd_seg
 from tests.python_process import ROOT, run_python
 from vdfd_seg import cli
-from vdfd_seg.errors import InputError
+from vdfd_seg.errors import (
+    DamagedError,
+    InputError,
+    LostProcessError,
+    Stopped,
+    StorageError,
+)
 
 
 class TestCommandLine:
+    @pytest.fixture
+    def fails(self, command):
+        def install(error):
+            def main(argv):
+                raise error
+
+            command(main)
+
+        return install
+
     def test_unknown_command(self, capsys):
         assert cli.main(["trian"]) == 2
         out, err = capsys.readouterr()
@@ -68,58 +84,37 @@ class TestCommandLine:
         assert "vdfd_seg train: error:" in capsys.readouterr().err
         assert sys.argv[0] == program
 
-    def test_bad_input_is_one_message(self, command, capsys):
-        def main(argv):
-            raise InputError("data root '/nowhere' does not exist")
-
-        command(main)
-        assert cli.main(["train"]) == 2
+    @pytest.mark.parametrize(
+        ("error", "status", "says"),
+        [
+            (InputError("no data root '/nowhere'"), 2, "error: no data root '/nowhere'\n"),
+            (DamagedError("'x' is damaged"), 2, "error: 'x' is damaged\n"),
+            (StorageError("x", OSError(28, "No space left")), 74, "error: cannot write 'x' (No sp"),
+            (LostProcessError("another process ended"), 75, "error: another process ended\n"),
+            (Stopped(15), 143, "stopped by SIGTERM; --resume goes on\n"),
+            (KeyboardInterrupt(), 130, "interrupted\n"),
+            (ImportError("libGL.so.1: cannot open shared object file: No such file or directory"),
+             2, "apt-get install libgl1"),
+            (ModuleNotFoundError("No module named 'mmengine'", name="mmengine"), 2, "pip install"),
+        ],
+    )  # fmt: skip
+    def test_what_a_user_can_mend_is_one_message(self, fails, capsys, error, status, says):
+        fails(error)
+        assert cli.main(["train"]) == status
         out, err = capsys.readouterr()
         assert not out
-        assert err == "vdfd_seg: error: data root '/nowhere' does not exist\n"
-
-    def test_interrupt(self, command, capsys):
-        def main(argv):
-            raise KeyboardInterrupt
-
-        command(main)
-        assert cli.main(["train"]) == 130
-        assert "interrupted" in capsys.readouterr().err
-
-    def test_defects_keep_their_traceback(self, command):
-        def main(argv):
-            raise ValueError("a defect")
-
-        command(main)
-        with pytest.raises(ValueError, match="a defect"):
-            cli.main(["train"])
+        assert err.startswith("vdfd_seg: ") and says in err
 
     @pytest.mark.parametrize(
-        "error, says",
+        "error",
         [
-            (
-                ImportError(
-                    "libGL.so.1: cannot open shared object file: No such file or directory"
-                ),
-                "apt-get install libgl1",
-            ),
-            (ModuleNotFoundError("No module named 'mmengine'", name="mmengine"), "pip install"),
+            ValueError("a defect"),
+            ModuleNotFoundError("No module named 'vdfd_seg.x'", name="vdfd_seg.x"),
         ],
     )
-    def test_broken_installations_are_explained(self, command, capsys, error, says):
-        def main(argv):
-            raise error
-
-        command(main)
-        assert cli.main(["train"]) == 2
-        assert says in capsys.readouterr().err
-
-    def test_other_import_errors_are_defects(self, command):
-        def main(argv):
-            raise ModuleNotFoundError("No module named 'vdfd_seg.x'", name="vdfd_seg.x")
-
-        command(main)
-        with pytest.raises(ModuleNotFoundError):
+    def test_defects_keep_their_traceback(self, fails, error):
+        fails(error)
+        with pytest.raises(type(error), match=str(error)):
             cli.main(["train"])
 
     def test_process(self, tmp_path):

@@ -10,7 +10,7 @@ from tests.test_resume import differences, without_times
 from tests.tiny import changed, tiny_classifier_config, write_config
 from vdfd_seg.cli import run_command
 from vdfd_seg.datasets import write_digits
-from vdfd_seg.engine import load_settings
+from vdfd_seg.engine import load_run
 from vdfd_seg.errors import InputError
 from vdfd_seg.multi_run.plan import jobs_of, plan_runs
 from vdfd_seg.utils.paths import configs_dir
@@ -133,7 +133,7 @@ class TestPlan:
         assert len(runs) == 8
         tasks = {}
         for run in runs:
-            saved = load_settings(run.write(), seed=run.settings.seed)
+            saved = load_run(run.write(), seed=run.settings.seed)
             assert saved.name == run.settings.name
             assert saved.protocol == run.settings.protocol
             tasks.setdefault(run.order, set()).add(saved.protocol.tasks)
@@ -170,7 +170,7 @@ class TestPlan:
         assert [run.folder for run in runs] == [tmp_path / name / "seed_0" for name in names]
         assert [run.method for run in runs] == ["MiB", "PLOP"] and runs[1].first is runs[0]
         assert runs[1].write() == configs_dir() / "results/plop_digitscenes_4-3.py"
-        saved = load_settings(runs[0].write(), seed=0)
+        saved = load_run(runs[0].write(), seed=0)
         assert saved.name == names[0]
         assert saved.config.to_dict() == runs[0].settings.config.to_dict()
 

@@ -1,4 +1,7 @@
-"""Predictions of a classifier are counted under the task's rule."""
+"""Predictions of a classifier are counted under the task's rule.
+
+Several processes: test_evaluation_processes.py.
+"""
 
 import csv
 from types import SimpleNamespace
@@ -7,8 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from vdfd_seg.engine import classification as module
-from vdfd_seg.engine.classification import classification_confusions, classification_metrics
+from vdfd_seg.engine.run.evaluation import confusions_of_step, step_metrics
 from vdfd_seg.models import ClassificationAdapter
 
 STEP, CLASSES = 1, 4
@@ -39,13 +41,13 @@ def test_only_the_classes_that_compete_can_be_predicted(
 ):
     data = tiny_classification(scenario)
     cfg = {"batch_size": 5}
-    found = classification_confusions(learner(scenario, SCORES), data, STEP, cfg, tmp_path)
+    found = confusions_of_step(learner(scenario, SCORES), data, STEP, cfg, tmp_path)
     # Three test images a class.
     expected = np.zeros((4, 4), dtype=int)
     expected[range(4), BEST[scenario]] = 3
     assert found[0].tolist() == expected.tolist()
 
-    metrics = classification_metrics(data.protocol, STEP, found)
+    metrics = step_metrics(data.protocol, STEP, found)
     right = [float(100 * (BEST[scenario][c] == c)) for c in range(4)]
     assert metrics["row"] == [sum(right[:2]) / 2, sum(right[2:]) / 2]
     assert metrics["overall"] == sum(right) / 4
@@ -61,28 +63,3 @@ def test_only_the_classes_that_compete_can_be_predicted(
         assert data.labels["test"][int(row["image"])] == label
         assert int(row["task"]) == label // 2
         assert row["predicted"] == names[BEST[scenario][label]]
-
-
-def test_processes_together_predict_what_one_does(
-    learner, tiny_classification, tmp_path, monkeypatch
-):
-    data, one = tiny_classification("class"), learner("class", SCORES)
-    whole = classification_confusions(one, data, STEP, {"batch_size": 5}, tmp_path / "one")
-    shares, predicted = [], []
-    for rank in (1, 0):
-        for place in (module, "vdfd_seg.datasets.data"):
-            name = place if isinstance(place, str) else place.__name__
-            monkeypatch.setattr(f"{name}.get_dist_info", lambda rank=rank: (rank, 2))
-
-        def together(value, op="sum"):
-            if op == "max":
-                predicted.append(value.clone())
-                value.copy_(torch.stack(predicted).amax(0))
-            else:
-                shares.append(value.clone())
-
-        monkeypatch.setattr(module, "all_reduce", together)
-        classification_confusions(one, data, STEP, {"batch_size": 2}, tmp_path / "two")
-    assert sum(shares).tolist() == whole[0].flatten().tolist()
-    texts = [(tmp_path / part / "predictions.csv").read_text() for part in ("one", "two")]
-    assert texts[0] == texts[1]

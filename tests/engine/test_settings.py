@@ -4,8 +4,10 @@ import sys
 
 import pytest
 
+from vdfd_seg.cli.arguments import command_line
 from vdfd_seg.engine.input.differences import told
-from vdfd_seg.engine.input.settings import command_line, load_settings, parse_steps
+from vdfd_seg.engine.input.overrides import parse_steps
+from vdfd_seg.engine.input.settings import load_run
 from vdfd_seg.errors import InputError
 
 CONFIG = """
@@ -28,7 +30,7 @@ def settings(tmp_path):
     def load(extra="", options=None, text=CONFIG, **arguments):
         path = tmp_path / "small.py"
         path.write_text(text + extra)
-        return load_settings(path, options, **arguments)
+        return load_run(path, None, options, **arguments)
 
     return load
 
@@ -180,28 +182,28 @@ class TestOverrides:
         found = loaded.for_step(1).optim_wrapper.paramwise_cfg.custom_keys
         assert found == {"decode_head.conv_seg": {"lr_mult": 1.0}}
 
-    def test_of_a_step_that_does_not_exist(self, refused):
-        refused("step_overrides '7': the protocol has steps 0 to 2", "step_overrides = {7: dict()}")
+    @pytest.mark.parametrize(
+        ("overrides", "message"),
+        [
+            ("{7: dict()}", "step_overrides '7': the protocol has steps 0 to 2"),
+            ("{'1:': dict(optim_wraper=dict(lr=1.0))}", "'optim_wraper'. Did you mean 'optim_wr"),
+            ("{'1:': dict(train_cfg=dict(max_epochs=2))}", "either max_iters or max_epochs"),
+            ("{'1:': dict(train_cfg=3)}", "'train_cfg' must be a dict, not 3"),
+            ("{'1:': dict(protocol=dict(split='15-5'))}", "found protocol"),
+            ("{'1:': dict(method=dict(type='Joint'))}", "found method"),
+            ("{'1:': 3}", "step_overrides '1:' must be a dict"),
+            ("[1]", "step_overrides must be a dict"),
+        ],
+    )
+    def test_that_are_refused(self, refused, overrides, message):
+        refused(message, f"step_overrides = {overrides}")
 
-    def test_misspelt_key(self, refused):
-        refused(
-            "'optim_wraper'. Did you mean 'optim_wrapper'",
-            "step_overrides = {'1:': dict(optim_wraper=dict(optimizer=dict(lr=1.0)))}",
-        )
-
-    def test_that_leave_two_lengths(self, refused):
-        refused(
-            "either max_iters or max_epochs",
-            "step_overrides = {'1:': dict(train_cfg=dict(max_epochs=2))}",
-        )
-
-    def test_of_what_holds_for_the_whole_run(self, refused):
-        refused("protocol", "step_overrides = {'1:': dict(protocol=dict(split='15-5'))}")
-        refused("method", "step_overrides = {'1:': dict(method=dict(type='Joint'))}")
-
-    def test_that_are_not_dicts(self, refused):
-        refused("step_overrides", "step_overrides = {'1:': 3}")
-        refused("step_overrides", "step_overrides = [1]")
+    def test_of_equal_steps_share_their_config(self, settings):
+        """It is made once, and the config of the run stays as it is."""
+        loaded = settings("step_overrides = {'1:': dict(train_cfg=dict(max_iters=3))}")
+        assert loaded.for_step(1) is loaded.for_step(2) is not loaded.for_step(0)
+        assert loaded.config.train_cfg == {"max_iters": 10}
+        assert "step_overrides" in loaded.config and "step_overrides" not in loaded.for_step(0)
 
 
 class TestCustomImports:
@@ -260,11 +262,14 @@ class TestCustomImports:
 class TestRefused:
     def test_missing_file(self, tmp_path):
         with pytest.raises(InputError, match=r"config '.*none\.py' does not exist"):
-            load_settings(tmp_path / "none.py")
+            load_run(tmp_path / "none.py")
 
-    @pytest.mark.parametrize("text", ["model = dict(", "1 / 0"])
-    def test_file_that_is_no_config(self, refused, text):
-        refused("cannot be read", text)
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [("model = dict(", "SyntaxError"), ("a = 3\nb = 1 / 0", r"ZeroDivisionError at .*py:2: ")],
+    )
+    def test_file_that_is_no_config(self, refused, text, said):
+        refused(f"small.py' cannot be read: {said}", text=text)
 
     @pytest.mark.parametrize(
         "key", ["model", "protocol", "method", "train_dataloader", "test_dataloader", "train_cfg",
@@ -369,7 +374,7 @@ class TestNoBackground:
         self, settings, monkeypatch, extra, said
     ):
         lines = []
-        monkeypatch.setattr("vdfd_seg.engine.input.settings.warn", lines.append)
+        monkeypatch.setattr("vdfd_seg.engine.input.validation.warn", lines.append)
         for text in (CONFIG, _own(background="a"), _own(scenario="domain")):
             settings(extra, text=text)
         assert lines == []

@@ -186,7 +186,7 @@ class TestRefused:
         assert not list(tmp_path.iterdir())
 
     @pytest.mark.parametrize("module", ["onnx", "onnxscript", "onnxruntime"])
-    def test_packages_that_are_missing(self, vdfd_run, tmp_path, monkeypatch, capsys, module):
+    def test_packages_that_are_missing(self, vdfd_run, tmp_path, monkeypatch, refused, module):
         real = environment.importlib.import_module
 
         def absent(name, *rest):
@@ -195,7 +195,5 @@ class TestRefused:
             return real(name, *rest)
 
         monkeypatch.setattr(environment.importlib, "import_module", absent)
-        arguments = [str(vdfd_run.path), "--out", str(tmp_path / "x.onnx")]
-        assert run_command("export", arguments) == 2
-        error = capsys.readouterr().err
+        error = refused("export", vdfd_run.path, "--out", tmp_path / "x.onnx")
         assert f"needs the module '{module}'" in error and "vdfd_seg[onnx]" in error

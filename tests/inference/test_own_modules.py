@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from vdfd_seg.cli import run_command
-from vdfd_seg.engine.input.settings import imported_modules
+from vdfd_seg.engine.input.config_file import imported_modules
 from vdfd_seg.errors import InputError
 from vdfd_seg.export import export_mmseg
 from vdfd_seg.inference import load_predictor

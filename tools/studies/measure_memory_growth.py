@@ -30,7 +30,7 @@ from PIL import Image
 from torch._subclasses.fake_tensor import FakeTensor
 
 from vdfd_seg.cli import run_guarded
-from vdfd_seg.engine import load_settings
+from vdfd_seg.engine import load_run
 from vdfd_seg.engine.run import sequence
 from vdfd_seg.engine.run.environment import release_memory
 from vdfd_seg.errors import InputError
@@ -198,8 +198,7 @@ def sequence_config(root: Path, classes: int, method: dict, iters: int, workers:
                 test_cfg=dict(mode="whole"),
             ),
             protocol=dict(type="Custom", name="colours", classes=names, tasks=tasks),
-            method=method,
-            growth=dict(init="balanced"),
+            method=dict(new_rows="balanced", **method),
             train_dataloader=loader("train", [*load, flip, pack]),
             test_dataloader=loader("val", [*load, pack]),
             train_cfg=dict(max_iters=iters),
@@ -230,18 +229,18 @@ def measure(config: Path, work_dir: Path) -> list[Holding]:
         work_dir: Where the run is written.
     """
     holdings: list[Holding] = []
-    run_step = sequence._run_step
+    release = sequence.release_memory
 
-    def measured(*arguments):
-        run_step(*arguments)
+    def measured():
+        release()
         holdings.append(Holding.now())
         print(f"held after {len(holdings):3d}: {_line(asdict(holdings[-1]))}", flush=True)
 
-    sequence._run_step = measured
+    sequence.release_memory = measured
     try:
-        sequence.train_sequence(load_settings(config), work_dir, resume=True)
+        sequence.train_sequence(load_run(config), work_dir, resume=True)
     finally:
-        sequence._run_step = run_step
+        sequence.release_memory = release
     return holdings
 
 

@@ -30,22 +30,18 @@ EXIT_STORAGE = 74  # EX_IOERR of sysexits.h
 EXIT_LOST = 75  # EX_TEMPFAIL
 EXIT_SIGNAL = 128  # plus the signal's number, as a shell reports a process that one ended
 EXIT_INTERRUPTED = EXIT_SIGNAL + signal.SIGINT
+EXITS = {InputError: EXIT_BAD_INPUT, StorageError: EXIT_STORAGE, LostProcessError: EXIT_LOST}
 
 
 def usage() -> str:
     """The usage text of ``vdfd_seg``."""
     lines = [f"  {name:<11}{text}" for name, text in COMMANDS.items()]
-    return "\n".join(
-        [
-            "usage: vdfd_seg COMMAND [ARGUMENT ...]",
-            "       vdfd_seg COMMAND --help",
-            "       vdfd_seg --version",
-            "",
-            "Continual learning for segmentation and classification.",
-            "",
-            "commands:",
-            *lines,
-        ]
+    return (
+        "usage: vdfd_seg COMMAND [ARGUMENT ...]\n"
+        "       vdfd_seg COMMAND --help\n"
+        "       vdfd_seg --version\n\n"
+        "Continual learning for segmentation and classification.\n\n"
+        "commands:\n" + "\n".join(lines)
     )
 
 
@@ -59,35 +55,29 @@ def run_guarded(
         argv: Its arguments, those of the process if None.
 
     Returns:
-        The exit status: the command's own, 2 after one message on stderr for bad input
-        or an environment that cannot work, 74 for a disk that is full or fails, 75
-        where another process of the run ended, 128 plus
-        the signal's number when a signal ended it. Defects are no bad input: any other
-        exception passes through with its traceback.
+        The exit status: the command's own, or after one message on stderr 2 for bad input or an
+        environment that cannot work, 74 for a disk that is full or fails, 75 where another process
+        of the run ended, 128 plus the number of a signal that ended it. A defect, any other
+        exception, passes through with its traceback.
     """
     try:
         check_distributions()
         return main(argv) or 0
-    except InputError as error:
-        message: str | None = str(error)
+    except (InputError, StorageError, LostProcessError) as error:
+        status = next(code for kind, code in EXITS.items() if isinstance(error, kind))
+        message = f"error: {error}"
     except ImportError as error:
-        message = explain_import_error(error)
-        if message is None:
+        explained = explain_import_error(error)
+        if explained is None:
             raise
-    except StorageError as error:
-        print(f"vdfd_seg: error: {error}", file=sys.stderr)
-        return EXIT_STORAGE
-    except LostProcessError as error:
-        print(f"vdfd_seg: error: {error}", file=sys.stderr)
-        return EXIT_LOST
+        status, message = EXIT_BAD_INPUT, f"error: {explained}"
     except Stopped as stopped:
-        print(f"vdfd_seg: stopped by {stopped}; --resume goes on", file=sys.stderr)
-        return EXIT_SIGNAL + stopped.number
+        status = EXIT_SIGNAL + stopped.number
+        message = f"stopped by {stopped}; --resume goes on"
     except KeyboardInterrupt:
-        print("vdfd_seg: interrupted", file=sys.stderr)
-        return EXIT_INTERRUPTED
-    print(f"vdfd_seg: error: {message}", file=sys.stderr)
-    return EXIT_BAD_INPUT
+        status, message = EXIT_INTERRUPTED, "interrupted"
+    print(f"vdfd_seg: {message}", file=sys.stderr)
+    return status
 
 
 def run_command(name: str, argv: Sequence[str] | None = None) -> int:

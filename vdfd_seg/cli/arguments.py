@@ -1,6 +1,8 @@
 """Arguments that the commands which run a config share."""
 
 import argparse
+import shlex
+import sys
 
 
 def add_config_arguments(parse: argparse.ArgumentParser) -> None:
@@ -41,6 +43,14 @@ def add_launcher_arguments(parse: argparse.ArgumentParser) -> None:
     """Add ``--launcher`` and the local rank that launchers pass."""
     parse.add_argument("--launcher", choices=("none", "pytorch", "slurm"), default="none")
     parse.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
+
+
+def command_line() -> str:
+    """The command that reproduces this run."""
+    program, *arguments = sys.argv
+    # The console script names itself 'vdfd_seg COMMAND'; the command is in the arguments too.
+    start = ["vdfd_seg"] if program.startswith("vdfd_seg ") else ["python", program]
+    return shlex.join([*start, *arguments])
 
 
 def settings_of(args: argparse.Namespace, seed: int | None = None, amp: bool = False):

@@ -49,9 +49,8 @@ def plan(out: Path, seeds: Sequence[int], iters: int | None = None) -> list:
         seeds: The seeds.
         iters: Iterations of each step; None for the configs' own.
     """
-    from vdfd_seg.engine import load_settings
+    from vdfd_seg.engine import load_run
     from vdfd_seg.multi_run.plan import Run
-    from vdfd_seg.utils.paths import resolve_run
 
     changes: dict[str, Any] = {
         "log_level": "WARNING",
@@ -64,12 +63,10 @@ def plan(out: Path, seeds: Sequence[int], iters: int | None = None) -> list:
     for seed in seeds:
         first = None
         for name in METHODS:
-            path, fragment = resolve_run(BENCHMARK, name)
-            settings = load_settings(path, seed=seed, fragment=fragment)
-            method = settings.config.get("method_name") or settings.config.method.type
+            settings = load_run(BENCHMARK, name, seed=seed)
+            method = settings.method_name
             title = f"{method}, seed {seed}" if len(seeds) > 1 else method
             folder = out / f"{name}_seed{seed}"
-            files = [path, fragment] if fragment else [path]
-            runs.append(Run(settings, files, folder, title, method, changes, first=first))
+            runs.append(Run(settings, folder, title, method, changes, first=first))
             first = first or runs[-1]
     return runs

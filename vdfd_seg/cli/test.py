@@ -4,7 +4,12 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from vdfd_seg.cli.arguments import add_config_arguments, add_launcher_arguments, settings_of
+from vdfd_seg.cli.arguments import (
+    add_config_arguments,
+    add_launcher_arguments,
+    command_line,
+    settings_of,
+)
 from vdfd_seg.errors import InputError
 from vdfd_seg.utils.environment import quiet_imports
 from vdfd_seg.utils.paths import find_checkpoints
@@ -42,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if Path(args.out).is_dir():
             raise InputError(f"--out '{args.out}' is a folder; give the name of a file.")
     settings = settings_of(args)
-    results = evaluate_checkpoints(settings, paths, launcher=args.launcher)
+    results = evaluate_checkpoints(settings, paths, args.launcher, command_line())
     if is_main_process():
         print(format_table([results]))
         if args.out:

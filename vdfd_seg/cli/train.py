@@ -4,7 +4,12 @@ import argparse
 import os
 from collections.abc import Sequence
 
-from vdfd_seg.cli.arguments import add_config_arguments, add_launcher_arguments, settings_of
+from vdfd_seg.cli.arguments import (
+    add_config_arguments,
+    add_launcher_arguments,
+    command_line,
+    settings_of,
+)
 from vdfd_seg.errors import InputError, LostProcessError, Stopped, StorageError
 from vdfd_seg.utils.environment import quiet_imports
 from vdfd_seg.utils.files import is_storage_error
@@ -44,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         from vdfd_seg.engine import train_sequence
         from vdfd_seg.engine.input.dry_run import dry_run
-        from vdfd_seg.engine.input.settings import command_line, parse_steps
+        from vdfd_seg.engine.input.overrides import parse_steps
         from vdfd_seg.evaluation import format_table
         from vdfd_seg.utils.signals import listening, lost_process, requeue
         from vdfd_seg.visualization import write_report

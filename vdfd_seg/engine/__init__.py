@@ -1,6 +1,6 @@
 """The sequence over steps."""
 
-from vdfd_seg.engine.input.settings import Settings, load_run, load_settings
+from vdfd_seg.engine.input.settings import Settings, load_run
 from vdfd_seg.engine.run.optim_wrapper import DeviceAmpOptimWrapper
 from vdfd_seg.engine.run.sequence import train_sequence
 from vdfd_seg.engine.run.testing import evaluate_checkpoints
@@ -10,6 +10,5 @@ __all__ = [
     "Settings",
     "evaluate_checkpoints",
     "load_run",
-    "load_settings",
     "train_sequence",
 ]

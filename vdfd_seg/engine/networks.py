@@ -46,13 +46,17 @@ def model_config(model: dict, sizes: int | Sequence[int]) -> ConfigDict:
     if MODELS.get(str(model.get("type"))) is ContinualClassifier:
         model["head_sizes"] = sizes
         return model
-    num_classes = sum(sizes)
-    heads = [model.get("decode_head"), model.get("auxiliary_head")]
-    for head in heads:
-        for part in head if isinstance(head, (list, tuple)) else [head]:
-            if part is not None:
-                part["num_classes"] = num_classes
+    for head in head_configs(model):
+        head["num_classes"] = sum(sizes)
     return model
+
+
+def head_configs(model: dict) -> list[dict]:
+    """The configs of an encoder-decoder's heads, main and auxiliary."""
+    heads: list = []
+    for part in (model.get("decode_head"), model.get("auxiliary_head")):
+        heads += part if isinstance(part, (list, tuple)) else [part]
+    return [head for head in heads if head is not None]
 
 
 def build_network(

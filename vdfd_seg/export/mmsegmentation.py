@@ -5,13 +5,14 @@ from pathlib import Path
 
 import torch
 
-from vdfd_seg.engine.networks import model_config
+from vdfd_seg.engine.networks import head_configs, model_config
 from vdfd_seg.engine.run.environment import set_up
 from vdfd_seg.errors import InputError
 from vdfd_seg.inference.loading import head_sizes, import_modules, own_types, predicts_otherwise
 from vdfd_seg.inference.masks import image_transforms
 from vdfd_seg.utils.checkpoint import load_step, to_plain
 from vdfd_seg.utils.files import atomic_write, atomic_write_text
+from vdfd_seg.utils.nested import types_in
 from vdfd_seg.visualization import default_palette
 
 HEADER = "# Written by 'vdfd_seg export'"
@@ -86,12 +87,10 @@ def _model(meta, sizes, checkpoint):
     if isinstance(model.get("backbone"), dict):
         model["backbone"].pop("init_cfg", None)
         model["backbone"].pop("pretrained", None)
-    heads = [model.get("decode_head"), model.get("auxiliary_head")]
-    for part in heads:
-        for head in part if isinstance(part, list) else [part]:
-            if head is not None and "loss_decode" in head:
-                head["loss_decode"] = _plain_loss(head["loss_decode"])
-    ours = next(_ours(model), None)
+    for head in head_configs(model):
+        if "loss_decode" in head:
+            head["loss_decode"] = _plain_loss(head["loss_decode"])
+    ours = next((kind for kind in types_in(model) if kind.startswith("vdfd_seg.")), None)
     if ours is not None:
         raise InputError(
             f"the model of checkpoint '{checkpoint}' has a {ours}, which plain mmsegmentation does "
@@ -106,17 +105,6 @@ def _plain_loss(loss):
     if not str(loss["type"]).startswith("vdfd_seg."):
         return loss
     return {"type": "CrossEntropyLoss", "loss_weight": loss.get("loss_weight", 1.0)}
-
-
-def _ours(value):
-    """The types of this package that a config names."""
-    if isinstance(value, dict):
-        if str(value.get("type")).startswith("vdfd_seg."):
-            yield value["type"]
-        value = list(value.values())
-    if isinstance(value, list):
-        for item in value:
-            yield from _ours(item)
 
 
 def _config(model, pipeline, modules):

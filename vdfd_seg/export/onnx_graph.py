@@ -84,13 +84,13 @@ class Classifies(nn.Module):
         super().__init__()
         assert isinstance(learner.network, ContinualClassifier)
         self.network, self.method = learner.network, learner.method
-        self._view = [learner.adapter]
+        self._adapter = [learner.adapter]
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """``(N, C)`` scores and ``(N,)`` int64 labels of ``(N, 3, H, W)`` images."""
         preprocessor = self.network.data_preprocessor
         inputs = preprocessor.shift + images * preprocessor.scale
-        scores = self.method.predict(self._view[0], inputs, None)
+        scores = self.method.predict(self._adapter[0], inputs, None)
         return scores, scores.argmax(1)
 
 

@@ -33,10 +33,9 @@ class LossHealthHook(Hook):
     reduction. Under distributed training they are those of the main process's share of the batch;
     each process checks its own.
 
-    A value or a gradient that is not finite stops training before it reaches the weights, in the
-    iterations that are measured; in the others, what is found is the value, or weights that an
-    update has spoilt. Under float16 gradients are those of the scaled loss, as trained, and an
-    overflow is left to the loss scaler.
+    In the iterations that are measured, a value or a gradient that is not finite stops training
+    before it reaches the weights; in the others the value is found, or weights that are spoilt.
+    Under float16 gradients are those of the scaled loss, and an overflow is left to the scaler.
 
     Every step has this hook: ``default_hooks=dict(loss_health=dict(gradient_interval=100))``
     changes it, ``default_hooks=dict(loss_health=None)`` takes it away.

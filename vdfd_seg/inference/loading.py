@@ -18,6 +18,7 @@ from vdfd_seg.models import ContinualLearner, adapter_of
 from vdfd_seg.models.classifier import ROTATIONS
 from vdfd_seg.registry import METHODS
 from vdfd_seg.utils.checkpoint import load_step
+from vdfd_seg.utils.nested import types_in
 from vdfd_seg.utils.paths import find_checkpoints
 
 _PREDICTORS: dict[str, type[Predictor] | type[ClassPredictor]] = {
@@ -105,16 +106,7 @@ def own_types(config, modules: list[str]) -> list[str]:
         place = f"{getattr(found, '__module__', '')}."
         return found is None or any(place.startswith(f"{name}.") for name in modules)
 
-    return sorted(filter(own, _types(config)))
-
-
-def _types(value) -> set[str]:
-    if isinstance(value, (list, tuple)):
-        return set().union(*map(_types, value))
-    if isinstance(value, dict):
-        kind = value.get("type")
-        return _types(list(value.values())) | ({kind} if isinstance(kind, str) else set())
-    return set()
+    return sorted(set(filter(own, types_in(config))))
 
 
 def head_sizes(saved: dict) -> list[int]:

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from mmengine.config import DictAction
 
-from vdfd_seg.engine.input.settings import Settings, load_settings, without_keys
+from vdfd_seg.engine.input.settings import Settings, load_run
 from vdfd_seg.engine.state.work_dir import WorkDir
 from vdfd_seg.errors import InputError
 from vdfd_seg.evaluation import load_results
 from vdfd_seg.multi_run.processes import Job, vdfd_seg_command
-from vdfd_seg.protocols import build_protocol, random_orders
+from vdfd_seg.protocols import random_orders
 from vdfd_seg.utils.files import atomic_write_text, writable_dir
-from vdfd_seg.utils.paths import resolve_run, run_name
+from vdfd_seg.utils.nested import without_keys
 
 RECORD = "multi_run.json"
 
@@ -26,7 +26,6 @@ class Run:
 
     Attributes:
         settings: The config, as it will be trained.
-        files: Its files, a config or a benchmark and a method's.
         folder: The run's work dir.
         name: What tables and reports call it.
         method: What it is grouped by.
@@ -37,7 +36,6 @@ class Run:
     """
 
     settings: Settings
-    files: Sequence[Path]
     folder: Path
     name: str
     method: str
@@ -94,12 +92,13 @@ class Run:
         """Write its record and, where it is more than one file, a config; the config's path."""
         writable_dir(self.folder, "work dir")
         atomic_write_text(self.folder / RECORD, json.dumps(self.record(), indent=1) + "\n")
-        if not self.changes and len(self.files) == 1:
-            return self.files[0]
+        files = self.settings.files
+        if not self.changes and len(files) == 1:
+            return files[0]
         # A run is called by the name of its file.
         path = self.folder / "config" / f"{self.settings.name}.py"
         path.parent.mkdir(exist_ok=True)
-        lines = [f"_base_ = {[str(file.resolve()) for file in self.files]}"]
+        lines = [f"_base_ = {[str(file.resolve()) for file in files]}"]
         lines += [f"{key} = {value!r}" for key, value in self.changes.items()]
         atomic_write_text(path, "\n".join(lines) + "\n")
         return path
@@ -137,41 +136,37 @@ def plan_runs(
             orders that the options fix.
     """
     chosen: Sequence[str | None] = methods or [None]
-    pairs = [resolve_run(config, method) for config in configs for method in chosen]
-    named: dict[str, list] = {"config": [run_name(*pair) for pair in pairs], "seed": list(seeds)}
+    pairs = [(config, method) for config in configs for method in chosen]
+    parsed = parse_options(options)
+    if orders and "protocol.order" in parsed:
+        raise InputError("--orders draws protocol.order, which --cfg-options sets; give one.")
+    loaded = [load_run(config, method, parsed) for config, method in pairs]
+    named: dict[str, list] = {"config": [s.name for s in loaded], "seed": list(seeds)}
     for what, values in named.items():
         twice = [value for value in values if values.count(value) > 1]
         if twice:
             raise InputError(f"the {what} '{twice[0]}' is given twice; runs are named by it.")
-    if orders and any(option.split("=")[0] == "protocol.order" for option in options):
-        raise InputError("--orders draws protocol.order, which --cfg-options sets; give one.")
-    parsed = parse_options(options)
-    loaded = [load_settings(path, parsed, fragment=fragment) for path, fragment in pairs]
-    titles = [s.config.get("method_name") or s.config.method.type for s in loaded]
-    titles = [
-        name if titles.count(name) == 1 else settings.name
-        for name, settings in zip(titles, loaded, strict=True)
-    ]
-    drawn = {}
-    if orders:
-        for settings in loaded:
-            protocol = settings.config.protocol.to_dict()
-            drawn[settings.name] = random_orders(protocol, settings.protocol, orders)
+    names = [settings.method_name for settings in loaded]
+    titles = [s.method_name if names.count(s.method_name) == 1 else s.name for s in loaded]
+    drawn = {
+        s.name: random_orders(s.config.protocol.to_dict(), s.protocol, orders) if orders else []
+        for s in loaded
+    }
     runs = []
     for number in range(1, orders + 1) if orders else [None]:
         for seed in seeds:
             first = None
-            for (path, fragment), method in zip(pairs, titles, strict=True):
-                settings = load_settings(path, parsed, seed, fragment=fragment)
-                folder, name, changes = work_dir / settings.name, f"{method}, seed {seed}", {}
+            for pair, plain, method in zip(pairs, loaded, titles, strict=True):
+                folder, name, changes = work_dir / plain.name, f"{method}, seed {seed}", {}
+                asked = dict(parsed)
                 if number is not None:
-                    changes = {"protocol": drawn[settings.name][number - 1]}
-                    settings.config.merge_from_dict(changes)
-                    settings.protocol = build_protocol(settings.config.protocol)
+                    order = drawn[plain.name][number - 1]
+                    changes = {"protocol": order}
+                    asked |= {f"protocol.{key}": value for key, value in order.items()}
                     folder, name = folder / f"order_{number}", f"{name}, order {number}"
                 folder = folder / f"seed_{seed}"
-                files = [path, fragment] if fragment else [path]
-                run = Run(settings, files, folder, name, method, changes, options, number)
+                settings = load_run(*pair, asked, seed)
+                run = Run(settings, folder, name, method, changes, options, number)
                 if first is None:
                     first = run
                 elif share_first:
@@ -201,21 +196,12 @@ def why_not_shared(settings: Settings, first: Settings) -> str:
     """Why a run cannot begin from another's step 0; empty where it can."""
     if "own_training" in settings.method().requires:
         return "it remembers a task while it trains"
-    ours, theirs = settings.protocol, first.protocol
-    if (ours.scenario, ours.dataset, ours.tasks[0]) != (
-        theirs.scenario,
-        theirs.dataset,
-        theirs.tasks[0],
-    ):
+    beginnings = [(p.scenario, p.dataset, p.tasks[0]) for p in (settings.protocol, first.protocol)]
+    if beginnings[0] != beginnings[1]:
         return "its first task is another"
-    if _network(settings) != _network(first):
-        return "its network is another"
-    return ""
-
-
-def _network(settings):
-    """The model without its losses: what they train to is not what they are."""
-    return without_keys(settings.for_step(0).model.to_dict(), "loss_decode")
+    # Without their losses: what they train to is not what they are.
+    models = [without_keys(s.for_step(0).model.to_dict(), "loss_decode") for s in (settings, first)]
+    return "its network is another" if models[0] != models[1] else ""
 
 
 def jobs_of(runs: Sequence[Run], overwrite: bool = False, logs: bool = True) -> list[Job]:

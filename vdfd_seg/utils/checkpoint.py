@@ -14,6 +14,7 @@ import torch
 
 from vdfd_seg.errors import DamagedError, InputError
 from vdfd_seg.utils.files import atomic_write
+from vdfd_seg.utils.nested import types_in
 
 STEP_FORMAT = 1
 _REGISTERED = re.compile(r"((vdfd_seg|mmengine|mmcv|mmseg|mmdet|mmpretrain)\.(?=[A-Z]))?\w+")
@@ -94,17 +95,12 @@ def load_step(path: str | Path) -> dict:
 
 def _check_types(value: object, path: object) -> None:
     """Refuse types that are no registered names: MMEngine imports and calls what has dots."""
-    if isinstance(value, dict):
-        kind = value.get("type")
-        if isinstance(kind, str) and not _REGISTERED.fullmatch(kind):
+    for kind in types_in(value):
+        if not _REGISTERED.fullmatch(kind):
             raise InputError(
                 f"checkpoint '{path}' names the type '{kind}'; only registered names are built "
                 f"from a checkpoint. Register the class, and train with its name."
             )
-        value = list(value.values())
-    if isinstance(value, list):
-        for item in value:
-            _check_types(item, path)
 
 
 def to_plain(value: Any, where: str = "checkpoint") -> Any:

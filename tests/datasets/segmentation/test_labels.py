@@ -10,9 +10,9 @@ from mmseg.registry import TRANSFORMS
 from PIL import Image
 
 from tests.tiny import CLASSES, tiny_config
-from vdfd_seg.engine import load_settings
+from vdfd_seg.engine import load_run
 from vdfd_seg.engine.input.data import open_data
-from vdfd_seg.engine.run.evaluation import write_examples
+from vdfd_seg.engine.run.examples import write_examples
 from vdfd_seg.errors import InputError
 from vdfd_seg.evaluation import ContinualIoU
 from vdfd_seg.protocols import IGNORE_INDEX
@@ -161,7 +161,7 @@ def root(scenes, tmp_path_factory):
 @pytest.fixture
 def opened(root, config_file, registered_modules):
     def run(changes):
-        settings = load_settings(config_file(changes, base=tiny_config(root)))
+        settings = load_run(config_file(changes, base=tiny_config(root)))
         return open_data(settings, progress=False), settings.config
 
     return run

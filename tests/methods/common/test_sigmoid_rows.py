@@ -7,7 +7,7 @@ import torch
 
 from tests.test_method_contract import MODEL, SHORT
 from tests.tiny import changed, tiny_config, write_config, write_scenes
-from vdfd_seg.engine.input.settings import load_settings
+from vdfd_seg.engine.input.settings import load_run
 from vdfd_seg.engine.run.sequence import train_sequence
 from vdfd_seg.errors import InputError
 from vdfd_seg.methods import build_method
@@ -176,7 +176,7 @@ def softmax_start(tmp_path_factory):
     config = changed(tiny_config(write_scenes(root / "data")), {**SHORT, **MODEL})
     config["train_cfg"] = {"max_iters": 12}
     config = changed(config, {"method": {"type": "FineTune"}})
-    settings = load_settings(write_config(root / "finetune.py", config))
+    settings = load_run(write_config(root / "finetune.py", config))
     return config, root, train_sequence(settings, root / "finetune", steps=range(1))
 
 
@@ -184,7 +184,7 @@ def softmax_start(tmp_path_factory):
 def test_a_first_step_of_another_method_keeps_its_predictions(softmax_start, name):
     config, root, start = softmax_start
     config = changed(config, {"method": {"type": name}, "train_cfg": {"max_iters": 2}})
-    settings = load_settings(write_config(root / f"{name}.py", config))
+    settings = load_run(write_config(root / f"{name}.py", config))
     first = root / "finetune" / "step_00" / "checkpoint.pth"
     results = train_sequence(settings, root / name, init_from=first, steps=range(2))
     assert results["matrix"][0] == start["matrix"][0]

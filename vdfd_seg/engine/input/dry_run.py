@@ -6,36 +6,12 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from vdfd_seg.datasets.data import ContinualData
 from vdfd_seg.engine.input.data import open_data
 from vdfd_seg.engine.input.settings import Settings
-from vdfd_seg.engine.input.without_effect import notice
+from vdfd_seg.engine.input.unsupported import notice
 from vdfd_seg.engine.networks import build_network
 from vdfd_seg.engine.run.environment import set_up
 from vdfd_seg.engine.run.rehearsal import rehearse
-
-
-def count_steps(data: ContinualData) -> list[dict]:
-    """For each step its images, and how many there are of each new class.
-
-    Returns:
-        ``step``, ``task``, ``train_images``, ``validation_images``, ``test_images``,
-        ``classes_seen`` and ``classes``: by name, as text, the training images (segmentation:
-        and pixels) of what the step trains on.
-    """
-    protocol = data.protocol
-    return [
-        {
-            "step": step,
-            "task": task.name,
-            "train_images": len(data.train_samples(step)),
-            "validation_images": len(data.validation_images(step)),
-            "test_images": len(data.test_samples(step)),
-            "classes_seen": protocol.num_classes(step),
-            "classes": data.class_counts(step),
-        }
-        for step, task in enumerate(protocol.tasks)
-    ]
 
 
 def dry_run(settings: Settings) -> str:
@@ -52,13 +28,12 @@ def dry_run(settings: Settings) -> str:
     for column in ("step", "task", "train", "validation", "test", "classes seen",
                    f"new classes: {data.counted}"):  # fmt: skip
         table.add_column(column, overflow="fold")
-    for row in count_steps(data):
-        held = ", ".join(f"{name} {counts}" for name, counts in row["classes"].items())
-        table.add_row(
-            *(str(row[k]) for k in ("step", "task", "train_images", "validation_images",
-                                    "test_images", "classes_seen")),
-            held,
-        )  # fmt: skip
+    for step, task in enumerate(protocol.tasks):
+        train, test = data.train_samples(step), data.test_samples(step)
+        images = [len(train), len(data.validation_images(step)), len(test)]
+        classes = ", ".join(f"{name} {held}" for name, held in data.class_counts(step).items())
+        numbers = map(str, (*images, protocol.num_classes(step)))
+        table.add_row(str(step), task.name, *numbers, classes)
     last = len(protocol.tasks) - 1
     network, _ = build_network(settings.for_step(last).model, protocol.task_sizes(last))
     size = sum(p.numel() for p in network.parameters())

@@ -1,6 +1,5 @@
 """From what a library raised to one message that names the key to change."""
 
-import difflib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +10,13 @@ from mmcv.transforms import BaseTransform
 from mmengine import registry
 from torch import nn
 
-from vdfd_seg.errors import InputError, LostProcessError, StorageError, raised_in_user_code
+from vdfd_seg.errors import (
+    InputError,
+    LostProcessError,
+    StorageError,
+    nearest,
+    raised_in_user_code,
+)
 from vdfd_seg.utils.files import is_storage_error
 from vdfd_seg.utils.signals import lost_process
 
@@ -34,7 +39,7 @@ ADVICE = {
 
 
 @contextmanager
-def failing(what: str, keys: str, network: nn.Module | None = None) -> Iterator[None]:
+def failing(what: str, keys: str = "", network: nn.Module | None = None) -> Iterator[None]:
     """Inside, what a library raises becomes one message.
 
     Args:
@@ -56,10 +61,10 @@ def failing(what: str, keys: str, network: nn.Module | None = None) -> Iterator[
         if is_storage_error(error) or lost_process(error) or raised_in_user_code(error):
             raise
         text = _unregistered(error) or " ".join(str(error).split())[:300].rstrip(".")
-        advice = next((v for k, v in ADVICE.items() if re.search(k, text, re.I)), f"see {keys}")
-        raise InputError(
-            f"{what}: {type(error).__name__}{_place(error, network)}: {text}; {advice}."
-        ) from error
+        known = (v for k, v in ADVICE.items() if re.search(k, text, re.I))
+        advice = next(known, f"see {keys}" if keys else "")
+        place = f"{type(error).__name__}{_place(error, network)}"
+        raise InputError(f"{what}: {place}: {text}{advice and f'; {advice}'}.") from error
 
 
 def _unregistered(error: Exception) -> str | None:
@@ -75,8 +80,8 @@ def _unregistered(error: Exception) -> str | None:
         for part in (root, *root.children.values())
         for each in part.module_dict
     }
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"unknown {kind} '{name}'" + (f", did you mean '{near[0]}'?" if near else "")
+    near = nearest(name, known)
+    return f"unknown {kind} '{name}'" + (f". Did you mean '{near}'?" if near else "")
 
 
 def _place(error: Exception, network: nn.Module | None) -> str:

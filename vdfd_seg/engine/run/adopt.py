@@ -14,6 +14,7 @@ from vdfd_seg.engine.input.data import open_data
 from vdfd_seg.engine.input.settings import Settings
 from vdfd_seg.engine.networks import build_network, checked_adapter
 from vdfd_seg.engine.run.environment import set_up
+from vdfd_seg.engine.run.passes import preprocessed
 from vdfd_seg.engine.run.sequence import finish_step
 from vdfd_seg.engine.run.step import StepTrainer, TrainedStep
 from vdfd_seg.engine.state.work_dir import WorkDir
@@ -75,7 +76,7 @@ def adopt(
     learner, context = trainer.prepare(state=state)
     context.batches = _batches(paths, learner.adapter, trainer)
     run.open(resume=False, overwrite=False)
-    finish_step(TrainedStep(learner, context, 0.0, 0.0, len(paths)), trainer, data, run)
+    finish_step(TrainedStep(learner, context, len(paths)), trainer, run)
     return run.checkpoint(0)
 
 
@@ -143,8 +144,7 @@ def _batches(paths, adapter, trainer):
 
     def batches(limit: int | None = None) -> Iterator:
         samples = subsample([Sample(i) for i in range(len(paths))], limit)
-        for batch in one_pass(TaskDataset(ImageList(paths), samples, steps, {}), loader):
-            batch = adapter.network.data_preprocessor(batch, training=False)
-            yield batch["inputs"], batch["data_samples"]
+        found = one_pass(TaskDataset(ImageList(paths), samples, steps, {}), loader)
+        return preprocessed(adapter.network, found)
 
     return batches

@@ -2,6 +2,7 @@
 
 import ctypes
 import gc
+import importlib
 import os
 import platform
 import sys
@@ -18,6 +19,7 @@ from mmseg.utils import register_all_modules
 
 from vdfd_seg.errors import InputError
 from vdfd_seg.utils.environment import quiet_imports
+from vdfd_seg.version import __version__
 
 
 def set_up(launcher: str = "none") -> None:
@@ -91,23 +93,13 @@ def release_memory() -> None:
 
 def describe() -> dict[str, str]:
     """Versions and hardware, for results and reports."""
-    import mmcv
-    import mmengine
-    import mmseg
-    import torch_geometric
-
-    from vdfd_seg import __version__
-
     device = get_device()
+    modules = {name: name for name in ("torch", "torch_geometric", "mmengine", "mmcv")}
+    modules |= {"mmsegmentation": "mmseg", "opencv": "cv2"}
     return {
         "vdfd_seg": __version__,
         "python": platform.python_version(),
-        "torch": torch.__version__,
-        "torch_geometric": torch_geometric.__version__,
-        "mmengine": mmengine.__version__,
-        "mmcv": mmcv.__version__,
-        "mmsegmentation": mmseg.__version__,
-        "opencv": cv2.__version__,
+        **{name: importlib.import_module(of).__version__ for name, of in modules.items()},
         "device": torch.cuda.get_device_name() if device == "cuda" else device,
         "cpu_threads": str(torch.get_num_threads()),
         "processes": os.environ.get("WORLD_SIZE", "1"),

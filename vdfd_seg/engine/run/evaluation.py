@@ -1,38 +1,43 @@
-"""Evaluating a step on every task seen so far, and predicting the example images."""
+"""Evaluating a step on every task seen so far."""
 
-from operator import methodcaller
+import csv
+import io
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
-from PIL import Image
+from mmengine.dist import all_reduce, get_dist_info
 
 from vdfd_seg.datasets.data import ContinualData
-from vdfd_seg.datasets.segmentation.crops import whole_image
-from vdfd_seg.datasets.segmentation.data import SegmentationData
-from vdfd_seg.datasets.segmentation.labels import stored_labels
-from vdfd_seg.engine.classification import classification_confusions, classification_metrics
-from vdfd_seg.errors import InputError
 from vdfd_seg.evaluation import (
     ContinualIoU,
+    accuracy,
+    accuracy_row,
     class_incremental_row,
     domain_incremental_row,
     old_new_all,
     per_class,
     pool,
+    recall_per_class,
 )
 from vdfd_seg.evaluation.functional import mean_iou
 from vdfd_seg.hooks import progress
 from vdfd_seg.models import ContinualLearner
 from vdfd_seg.protocols import IGNORE_INDEX, Protocol
-from vdfd_seg.utils.files import atomic_write, atomic_write_image
+from vdfd_seg.utils.files import atomic_write_text, writable_dir
 
 
 def confusions_of_step(
-    learner: ContinualLearner, data: ContinualData, step: int, cfg: dict, prediction_dir=None
+    learner: ContinualLearner,
+    data: ContinualData,
+    step: int,
+    cfg: dict,
+    prediction_dir: str | Path | None = None,
 ) -> dict[int, np.ndarray]:
     """Confusion matrix of each task's test images after ``step``.
+
+    A classifier that knows an image's task (``scenario="task"``) predicts the best class of that
+    task, else the best of all classes seen.
 
     Args:
         learner: A :class:`~vdfd_seg.models.ContinualLearner`.
@@ -43,11 +48,55 @@ def confusions_of_step(
             line of ``predictions.csv``).
 
     Returns:
-        ``{task: (C, C)}`` over the classes seen, on every process. Class-incremental
-        evaluation, and classification, have the single task 0.
+        ``{task: (C, C)}`` over the classes seen, on every process; rows are true classes.
+        Class-incremental evaluation, and classification, have the single task 0.
     """
+    learner.eval()
     evaluate, _ = _OF_PROBLEM[data.protocol.problem]
     return evaluate(learner, data, step, cfg, prediction_dir)
+
+
+def _segmented(learner, data, step, cfg, prediction_dir):
+    protocol = data.protocol
+    loader = data.test_loader(data.test_samples(step), cfg)
+    metric = ContinualIoU(
+        ignore_index=IGNORE_INDEX, average=protocol.average, output_dir=prediction_dir
+    )
+    metric.dataset_meta = {"classes": protocol.classes_seen(step)}
+    with progress(len(loader), f"evaluating step {step}", "batch") as bar:
+        for batch in loader:
+            outputs = learner.val_step(batch)
+            metric.process(batch, [output.to_dict() for output in outputs])
+            bar.update()
+    metric.evaluate(len(loader.dataset))
+    return metric.confusions
+
+
+def _classified(learner, data, step, cfg, prediction_dir):
+    part, samples = data.evaluate_on_part, data.test_samples(step)
+    count = data.protocol.num_classes(step)
+    total = torch.zeros(count * count, dtype=torch.int64)
+    predicted = torch.full((len(samples),), -1, dtype=torch.int64)
+    rank, world = get_dist_info()
+    place = rank
+    for batch in data.pass_over(part, samples, cfg):
+        scores, found = learner.val_step(batch), batch["data_samples"]
+        classes = learner.adapter.competing(scores, found.to(scores.device)).argmax(1).cpu()
+        total += torch.bincount(found.labels * count + classes, minlength=count * count)
+        predicted[place : place + len(classes) * world : world] = classes
+        place += len(classes) * world
+    all_reduce(total)
+    all_reduce(predicted, "max")
+    if prediction_dir is not None and rank == 0:
+        names, text = data.protocol.label_names, io.StringIO()
+        lines = csv.writer(text, lineterminator="\n")
+        lines.writerow(["image", "task", "label", "predicted"])
+        for sample, best in zip(samples, predicted.tolist(), strict=True):
+            label = names[data.labels[part][sample.image]]
+            lines.writerow([sample.image, sample.task, label, names[best]])
+        folder = writable_dir(prediction_dir, "prediction_dir")
+        atomic_write_text(folder / "predictions.csv", text.getvalue())
+    return {0: total.view(count, count).numpy()}
 
 
 def step_metrics(protocol: Protocol, step: int, confusions: dict[int, np.ndarray]) -> dict:
@@ -58,86 +107,26 @@ def step_metrics(protocol: Protocol, step: int, confusions: dict[int, np.ndarray
         ``confusions``; for class-incremental segmentation also ``old``, ``new``
         and ``all``.
     """
+    pooled, names = pool(confusions), protocol.classes_seen(step)
     _, metrics = _OF_PROBLEM[protocol.problem]
-    return metrics(protocol, step, confusions)
+    return {
+        "confusions": {str(task): matrix.tolist() for task, matrix in confusions.items()},
+        **metrics(protocol, step, confusions, pooled, names),
+    }
 
 
-def write_examples(data: ContinualData, samples: list, folder: Path) -> None:
-    """Copy the example images and their labels for the report.
-
-    Args:
-        data: The protocol and its images.
-        samples: Of :meth:`SegmentationData.example_samples`.
-        folder: Gets NAME.jpg and NAME.png (labels in the network's order).
-    """
-    folder.mkdir(exist_ok=True)
-    source = data.evaluation_source
-    for sample in samples:
-        info = source.dataset.get_data_info(sample.image)
-        name = example_name(data, sample)
-        image = cv2.imread(info["img_path"])
-        if image is None:
-            raise InputError(f"cannot read the image '{info['img_path']}'; is it damaged?")
-        _, packed = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 92])
-        atomic_write(folder / f"{name}.jpg", methodcaller("write", packed))
-        labels = np.asarray(sample.label_map)[stored_labels(info)]
-        atomic_write_image(folder / f"{name}.png", Image.fromarray(labels.astype(np.uint8)))
+def _accuracies(protocol, step, confusions, pooled, names):
+    return {
+        "overall": accuracy(pooled),
+        "per_class": recall_per_class(pooled, names),
+        "row": accuracy_row(pooled, protocol.task_of_class(step)),
+    }
 
 
-def example_name(data: ContinualData, sample) -> str:
-    """File stem of an example image."""
-    return data.evaluation_source.index.names[sample.image].replace("/", "_")
-
-
-@torch.no_grad()
-def predict_examples(
-    learner: ContinualLearner, data: SegmentationData, samples: list, cfg: dict, folder: Path
-) -> None:
-    """Write the predicted index mask of each example image.
-
-    Args:
-        learner: The learner of the step.
-        data: The protocol and its images.
-        samples: Of :meth:`SegmentationData.example_samples`.
-        cfg: The config's ``test_dataloader``.
-        folder: Gets NAME.png.
-    """
-    folder.mkdir(exist_ok=True)
-    learner.eval()
-    pipeline = whole_image(cfg["dataset"]["pipeline"])
-    dataset = data.dataset(data.evaluate_on_part, samples, pipeline)
-    for number, sample in enumerate(samples):
-        packed = dataset[number]
-        batch = {"inputs": [packed["inputs"]], "data_samples": [packed["data_samples"]]}
-        prediction = learner.val_step(batch)[0].pred_sem_seg.data.squeeze().cpu().numpy()
-        name = example_name(data, sample)
-        atomic_write_image(folder / f"{name}.png", Image.fromarray(prediction.astype(np.uint8)))
-
-
-@torch.no_grad()
-def _segmentation_confusions(learner, data, step, cfg, prediction_dir):
-    protocol = data.protocol
-    loader = data.test_loader(data.test_samples(step), cfg)
-    metric = ContinualIoU(
-        ignore_index=IGNORE_INDEX, average=protocol.average, output_dir=prediction_dir
-    )
-    metric.dataset_meta = {"classes": protocol.classes_seen(step)}
-    learner.eval()
-    with progress(len(loader), f"evaluating step {step}", "batch") as bar:
-        for batch in loader:
-            outputs = learner.val_step(batch)
-            metric.process(batch, [output.to_dict() for output in outputs])
-            bar.update()
-    metric.evaluate(len(loader.dataset))
-    return metric.confusions
-
-
-def _segmentation_metrics(protocol, step, confusions):
-    pooled = pool(confusions)
+def _ious(protocol, step, confusions, pooled, names):
     metrics: dict = {
         "overall": mean_iou(pooled, average=protocol.average),
-        "per_class": per_class(pooled, protocol.classes_seen(step)),
-        "confusions": {str(task): matrix.tolist() for task, matrix in confusions.items()},
+        "per_class": per_class(pooled, names),
     }
     if protocol.scenario == "class":
         owners = protocol.task_of_class(step)
@@ -149,6 +138,6 @@ def _segmentation_metrics(protocol, step, confusions):
 
 
 _OF_PROBLEM = {
-    "segmentation": (_segmentation_confusions, _segmentation_metrics),
-    "classification": (classification_confusions, classification_metrics),
+    "segmentation": (_segmented, _ious),
+    "classification": (_classified, _accuracies),
 }

@@ -19,6 +19,7 @@ from vdfd_seg.engine.input.settings import Settings
 from vdfd_seg.engine.networks import unlogged
 from vdfd_seg.engine.run.environment import forget_runner
 from vdfd_seg.engine.run.evaluation import confusions_of_step
+from vdfd_seg.engine.run.optimisation import optimisation
 from vdfd_seg.engine.run.step import StepTrainer
 from vdfd_seg.engine.run.testing import load_learner
 from vdfd_seg.hooks import MethodHook
@@ -60,8 +61,7 @@ def rehearse(
     """
     if not settings.config.get("rehearsal", True):
         return
-    configs = {step: settings.for_step(step).to_dict() for step in steps}
-    kinds = {s: (s > 0, [c.get(k) for k in PARTS]) for s, c in configs.items()}
+    kinds = {s: (s > 0, [settings.for_step(s).get(k) for k in PARTS]) for s in steps}
     new = [s for i, s in enumerate(steps) if kinds[s] not in [kinds[t] for t in steps[:i]]]
     with unlogged(), warnings.catch_warnings():
         # A warning that is given here would not be given again where it counts.
@@ -82,6 +82,7 @@ class _Rehearsal:
             few = data.excerpt(self.config.train_dataloader["batch_size"])
         self.trainer = StepTrainer(settings, few, step, previous, Path())
         # What the method reads of the step's images.
+        self.trainer.config = copy.deepcopy(self.config)
         for part in ("train_dataloader", "test_dataloader"):
             self.trainer.config[part]["num_workers"] = 0
 
@@ -112,7 +113,7 @@ class _Rehearsal:
         what = f"training of {self.of} would fail"
         with failing(what, "optim_wrapper and param_scheduler"):
             images = len(select(self.all, self.step, carried))
-            optimizer, schedulers = trainer.optimisation(learner.network, images)
+            optimizer, schedulers = optimisation(trainer.config, learner.network, images)
             optimizer.initialize_count_status(learner, 0, 1)
         for key, value in {"iter": 0, "max_iters": 1, "epoch": 0, "max_epochs": 1}.items():
             # What the Runner tells losses that change with the iteration.

@@ -3,26 +3,23 @@
 import time
 from pathlib import Path
 
-from mmengine.dist import barrier, get_dist_info, is_main_process
+from mmengine.dist import barrier, is_main_process
 
-from vdfd_seg.engine.input.checks import check_checkpoints, checked_start
+from vdfd_seg.datasets.segmentation.data import SegmentationData
+from vdfd_seg.engine.input.config_file import imported_modules
 from vdfd_seg.engine.input.data import open_data
-from vdfd_seg.engine.input.settings import Settings, imported_modules
-from vdfd_seg.engine.input.sharding import check_zero
-from vdfd_seg.engine.input.without_effect import notice
+from vdfd_seg.engine.input.settings import Settings
+from vdfd_seg.engine.input.unsupported import notice
 from vdfd_seg.engine.run.environment import describe, forget_runner, release_memory, set_up
-from vdfd_seg.engine.run.evaluation import (
-    confusions_of_step,
-    predict_examples,
-    step_metrics,
-    write_examples,
-)
+from vdfd_seg.engine.run.evaluation import confusions_of_step, step_metrics
+from vdfd_seg.engine.run.examples import predict_examples, write_examples
+from vdfd_seg.engine.run.optimisation import total_batch
 from vdfd_seg.engine.run.rehearsal import rehearse
 from vdfd_seg.engine.run.step import StepTrainer, TrainedStep
 from vdfd_seg.engine.run.testing import load_learner
-from vdfd_seg.engine.state.history import history, places
+from vdfd_seg.engine.state.checkpoints import check_checkpoints, checked_start, history, places
 from vdfd_seg.engine.state.recovery import recover
-from vdfd_seg.engine.state.results_writer import Ledger
+from vdfd_seg.engine.state.results_writer import ResultsWriter
 from vdfd_seg.engine.state.work_dir import WorkDir
 from vdfd_seg.errors import InputError
 from vdfd_seg.methods.common.training_memory import held_bytes
@@ -66,8 +63,6 @@ def train_sequence(
     set_up(launcher)
     run = WorkDir(work_dir)
     steps = range(len(settings.protocol.tasks)) if steps is None else steps
-    for step in steps:
-        check_zero(settings.name, settings.for_step(step))
     start = checked_start(init_from, settings) if init_from else None
     data = open_data(settings)
     unused = notice(settings.config)
@@ -87,89 +82,87 @@ def train_sequence(
         rehearse(settings, data, steps, None, start)
         run.clear()
     recover(run, len(settings.protocol.tasks), start is not None)
-    ledger = Ledger(run, settings, data, describe(), command)
+    writer = ResultsWriter(run, settings, data, describe(), command)
     check_checkpoints(run, data, settings, steps)
     todo = [step for step in steps if not run.checkpoint(step).exists()]
     if todo and not overwrite:
         previous = load_step(run.checkpoint(todo[0] - 1)) if todo[0] else None
         rehearse(settings, data, range(todo[0], todo[-1] + 1), previous, start)
-    if ledger.begin():
+    if writer.begin():
         steps = range(steps[-1] + 1)
     run.write_config(settings)
     examples = data.example_samples(settings.config.get("examples", 4))
-    if examples and is_main_process():
+    if isinstance(data, SegmentationData) and examples and is_main_process():
         write_examples(data, examples, run.samples)
     for step in steps:
-        if run.checkpoint(step).exists() and ledger.has(step):
+        if run.checkpoint(step).exists() and writer.has(step):
             continue
-        _run_step(
-            settings, data, run, ledger, step, start if step == 0 else None, launcher, examples
-        )
+        previous = load_step(run.checkpoint(step - 1)) if step else None
+        trainer = StepTrainer(settings, data, step, previous, run.step(step), launcher)
+        try:
+            _run_step(trainer, run, writer, start if step == 0 else None, examples)
+        finally:
+            forget_runner()
+        del trainer, previous
         release_memory()
-    return ledger.results
+    return writer.results
 
 
-def _run_step(settings, data, run, ledger, step, start, launcher, examples):
-    task = settings.protocol.tasks[step]
-    previous = load_step(run.checkpoint(step - 1)) if step else None
-    trainer = StepTrainer(settings, data, step, previous, run.step(step), launcher)
+def _run_step(
+    trainer: StepTrainer, run: WorkDir, writer: ResultsWriter, start, examples: list
+) -> None:
+    settings, data, step = trainer.settings, trainer.data, trainer.step
     if is_main_process():
+        tasks = settings.protocol.tasks
         run.step(step).mkdir(exist_ok=True)
         print(
-            f"\n=== {settings.config.method.type}: step {step} of {len(settings.protocol.tasks)}, "
-            f"{task.name} ===",
+            f"\n=== {settings.config.method.type}: step {step} of {len(tasks)}, "
+            f"{tasks[step].name} ===",
             flush=True,
         )
-    try:
-        if run.checkpoint(step).exists():
-            saved = load_step(run.checkpoint(step))
-            if is_main_process():
-                run.forget_states(step)
-            learner = load_learner(settings, data, step, saved)
-        else:
-            if start is not None:
-                learner, context = trainer.prepare(state=start["state_dict"])
-                trained = TrainedStep(learner, context, 0.0, 0.0, start["meta"]["train_images"])
-            else:
-                trained = trainer.train(run.resume(step), _tag(settings, data, trainer))
-                learner, context = trained.learner, trained.context
-            saved = finish_step(trained, trainer, data, run)
-        begun = time.perf_counter()
-        loader = trainer.config.test_dataloader
-        where = trainer.config.get("prediction_dir")
-        confusions = confusions_of_step(
-            learner, data, step, loader, Path(where) / run.step(step).name if where else None
-        )
+    if run.checkpoint(step).exists():
+        saved = load_step(run.checkpoint(step))
         if is_main_process():
-            if examples:
-                predict_examples(learner, data, examples, loader, run.predictions(step))
-            ledger.add(step, step_metrics(data.protocol, step, confusions), saved["meta"])
-            print(ledger.line(step, time.perf_counter() - begun), flush=True)
-        barrier()
-    finally:
-        forget_runner()
+            run.forget_states(step)
+        learner = load_learner(settings, data, step, saved)
+    else:
+        if start is not None:
+            trained = TrainedStep(
+                *trainer.prepare(start["state_dict"]), start["meta"]["train_images"]
+            )
+        else:
+            trained = trainer.train(run.resume(step), _tag(trainer))
+        learner, saved = trained.learner, finish_step(trained, trainer, run)
+    begun = time.perf_counter()
+    loader, where = trainer.config.test_dataloader, trainer.config.get("prediction_dir")
+    folder = Path(where) / run.step(step).name if where else None
+    confusions = confusions_of_step(learner, data, step, loader, folder)
+    if is_main_process():
+        if isinstance(data, SegmentationData) and examples:
+            predict_examples(learner, data, examples, loader, run.predictions(step))
+        writer.add(step, step_metrics(data.protocol, step, confusions), saved["meta"])
+        print(writer.line(step, time.perf_counter() - begun), flush=True)
+    barrier()
 
 
-def finish_step(trained: TrainedStep, trainer: StepTrainer, data, run) -> dict:
+def finish_step(trained: TrainedStep, trainer: StepTrainer, run: WorkDir) -> dict:
     """Let the method remember the task, and write the step's checkpoint.
 
     Args:
         trained: The step's learner, with its context and costs.
         trainer: What prepared it.
-        data: The protocol and its images.
         run: Where the checkpoint goes.
 
     Returns:
         What the checkpoint holds.
     """
-    step, config = trainer.step, trainer.config
-    method, context = trained.learner.method, trained.context
-    network = trained.learner.network
+    step, config, data = trainer.step, trainer.config, trainer.data
+    method, network = trained.learner.method, trained.learner.network
     # Now, with the state of the method's optimiser, and before the teacher goes.
     held = held_bytes(method, network)
     held += method.stored_data_bytes(data, step - 1) if step else 0
     begun = time.perf_counter()
-    carried = trainer.end(trained.learner, context)
+    carried = trainer.end(trained.learner, trained.context)
     protocol = data.protocol
     content = {
         "state_dict": network.state_dict(),
@@ -214,14 +207,13 @@ def finish_step(trained: TrainedStep, trainer: StepTrainer, data, run) -> dict:
     return content
 
 
-def _tag(settings, data, trainer):
+def _tag(trainer):
     """What a half-trained step must have in common with the run that goes on with it."""
-    # Of all processes: another number of them goes on where the same images are next.
-    batch = trainer.config.train_dataloader["batch_size"] * get_dist_info()[1]
     return {
         "step": trainer.step,
-        "seed": settings.seed,
-        "protocol": history(data, trainer.step),
-        "config": settings.trained_with(trainer.step),
-        "train_dataloader.batch_size of all processes": batch,
+        "seed": trainer.settings.seed,
+        "protocol": history(trainer.data, trainer.step),
+        "config": trainer.settings.trained_with(trainer.step),
+        # Another number of processes goes on where the same images are next.
+        "train_dataloader.batch_size of all processes": total_batch(trainer.config),
     }

@@ -1,30 +1,29 @@
 """Training one step with one Runner."""
 
-import math
+import copy
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
-from mmengine.dist import broadcast, get_dist_info
-from mmengine.optim import OptimWrapper, build_optim_wrapper
-from mmengine.registry import OPTIMIZERS
+from mmengine.dist import broadcast
 from mmengine.runner import IterBasedTrainLoop, Runner
+from torch import nn
 
 from vdfd_seg.datasets.data import ContinualData, subsample
-from vdfd_seg.engine.input.differences import told
 from vdfd_seg.engine.input.failures import failing
 from vdfd_seg.engine.input.settings import Settings
 from vdfd_seg.engine.networks import finished_network, network_of_step
+from vdfd_seg.engine.run.optimisation import iterations_of, optimisation, total_batch
+from vdfd_seg.engine.run.passes import preprocessed
 from vdfd_seg.engine.run.peak_memory import PeakMemory
-from vdfd_seg.engine.run.runner_config import build_schedulers, model_wrapper, step_hooks
-from vdfd_seg.engine.run.step_runner import StepRunner
-from vdfd_seg.engine.state.recovery import last_state
-from vdfd_seg.errors import InputError, unknown_name
+from vdfd_seg.engine.run.step_runner import StepRunner, model_wrapper, step_hooks
+from vdfd_seg.engine.state.recovery import checked_state
 from vdfd_seg.methods import TaskContext
 from vdfd_seg.models import ContinualLearner, SegmentationAdapter
 from vdfd_seg.models.fusion import ewf_share, fuse
@@ -58,9 +57,9 @@ class TrainedStep:
 
     learner: ContinualLearner
     context: TaskContext
-    seconds: float
-    seconds_per_iter: float
     train_images: int
+    seconds: float = 0.0
+    seconds_per_iter: float = 0.0
     peak_memory_bytes: int | None = None
     peak_memory_of: str | None = None
 
@@ -91,6 +90,7 @@ class StepTrainer:
         self.data = data
         self.step = step
         self.previous = previous
+        self.carried = previous["method"]["state"] if previous else {}
         self.folder = folder
         self.launcher = launcher
         self.seed = derived_seed(settings.seed, "step", step)
@@ -101,19 +101,13 @@ class StepTrainer:
         """The learner of this step, ready to train.
 
         Args:
-            state: Weights to set instead of those the step begins with
-                (``--init-from``).
+            state: Weights to set instead of those the step begins with (``--init-from``).
         """
         protocol = self.data.protocol
         method = self.settings.method().to(get_device())
-        adapter = network_of_step(
-            self.config.model,
-            protocol,
-            self.step,
-            self.previous["state_dict"] if self.previous else None,
-            method.new_rows if protocol.hides else "random",
-            self.settings.seed,
-        )
+        rows = method.new_rows if protocol.hides else "random"
+        old, model = self.previous["state_dict"] if self.previous else None, self.config.model
+        adapter = network_of_step(model, protocol, self.step, old, rows, self.settings.seed)
         if method.unbiased_loss and protocol.hides and isinstance(adapter, SegmentationAdapter):
             adapter.use_unbiased_loss()
         if state is not None:
@@ -122,13 +116,13 @@ class StepTrainer:
             protocol=protocol,
             step=self.step,
             adapter=adapter,
-            carried=self.previous["method"]["state"] if self.previous else {},
-            batches=self._batches(adapter),
-            old_network=self._old_network if self.previous else None,
+            carried=self.carried,
+            batches=partial(self._batches, adapter.network),
+            old_network=partial(self._old_network, old) if old else None,
             device=get_device(),
             samples=self.data.train_samples(self.step),
             seed=self.seed,
-            views=self._views(adapter, method),
+            views=partial(self._views, adapter.network, method),
             log=self._said.append,
         )
         needs = method.requires
@@ -162,25 +156,18 @@ class StepTrainer:
         """
         peak = PeakMemory()
         learner, context = self.prepare()
-        state = last_state(resume_path)
-        if state is not None:
-            other = told(state["tag"], tag)
-            if other:
-                raise InputError(
-                    f"'{resume_path}' belongs to another run: {other}. Give the config as it "
-                    f"was, another --work-dir, or --overwrite."
-                )
-        samples = learner.method.select(self.data, self.step, context.carried)
+        state = checked_state(resume_path, tag)
+        samples = learner.method.select(self.data, self.step, self.carried)
         trains = self.step == 0 or not learner.method.closed_form
-        iterations = self._iterations(len(samples)) if trains else 0
-        start = state["iteration"] if state else 0
+        iterations = iterations_of(self.config, len(samples)) if trains else 0
+        start, earlier = (state["iteration"], state["seconds"]) if state else (0, 0.0)
         what = f"training of step {self.step} cannot be set up from the config"
         with failing(what, "default_hooks, custom_hooks, visualizer and log_processor"):
             runner = self._runner(learner, samples, iterations, start, resume_path, tag, state)
             # What Runner.train would build; done here to tell a wrong config from a defect.
-            runner._train_loop = runner.build_train_loop(runner._train_loop)
-            runner.optim_wrapper, runner.param_schedulers = self.optimisation(
-                learner.network, len(samples)
+            assert runner.train_loop is not None
+            runner.optim_wrapper, runner.param_schedulers = optimisation(
+                self.config, learner.network, len(samples)
             )
         context.log = runner.logger.info
         for line in self._said:
@@ -192,40 +179,9 @@ class StepTrainer:
         for buffer in learner.network.buffers():
             broadcast(buffer)
         seconds = time.perf_counter() - begun
-        done = max(iterations - start, 0)
-        earlier = state["seconds"] if state else 0.0
-        return TrainedStep(
-            learner,
-            context,
-            earlier + seconds,
-            seconds / done if done else 0.0,
-            len(samples),
-            peak.read(),
-            peak.of,
-        )
-
-    def _iterations(self, images: int) -> int:
-        cycle = self.config.train_cfg
-        if "max_iters" in cycle:
-            return int(cycle["max_iters"])
-        batch = self.config.train_dataloader["batch_size"] * get_dist_info()[1]
-        return int(cycle["max_epochs"]) * math.ceil(images / batch)
-
-    def optimisation(self, network, images: int) -> tuple[OptimWrapper, list]:
-        """Optimiser and schedulers of a step that trains on so many images."""
-        batch = self.config.train_dataloader["batch_size"] * get_dist_info()[1]
-        kind = (self.config.optim_wrapper.get("optimizer") or {}).get("type")
-        if isinstance(kind, str) and OPTIMIZERS.get(kind) is None:
-            raise unknown_name("optimizer", kind, OPTIMIZERS.module_dict)
-        # The network's parameters alone: the method trains its own.
-        optimizer = build_optim_wrapper(network, dict(self.config.optim_wrapper))
-        schedulers = build_schedulers(
-            self.config.get("param_scheduler"),
-            optimizer,
-            math.ceil(images / batch),
-            self._iterations(images),
-        )
-        return optimizer, schedulers
+        rate = seconds / (iterations - start) if iterations > start else 0.0
+        costs = (earlier + seconds, rate, peak.read(), peak.of)
+        return TrainedStep(learner, context, len(samples), *costs)
 
     def train_loader(self, learner: ContinualLearner, samples: list, start: int) -> Any:
         """The loader, or its config, of a step that trains on samples or on features of them.
@@ -245,11 +201,10 @@ class StepTrainer:
         return loader
 
     def _runner(self, learner, samples, iterations, start, resume_path, tag, state) -> Runner:
-        config = self.config
-        consumed = start * config.train_dataloader["batch_size"] * get_dist_info()[1]
-        loader = self.train_loader(learner, samples, consumed)
+        # MMEngine takes out of a hook's config what it has read.
+        config = copy.deepcopy(self.config)
+        loader = self.train_loader(learner, samples, start * total_batch(config))
         name = f"{self.settings.name}_{step_name(self.step)}"
-        hooks = step_hooks(config.get("default_hooks") or {})
         visualizer = dict(config.get("visualizer") or {"type": "Visualizer"})
         visualizer["name"] = f"{name}_{id(learner)}"
         return StepRunner(
@@ -260,7 +215,7 @@ class StepTrainer:
             train_dataloader=loader,
             train_cfg={"type": ResumableLoop, "max_iters": iterations, "start": start},
             optim_wrapper=dict(config.optim_wrapper),
-            default_hooks=hooks,
+            default_hooks=step_hooks(config.get("default_hooks") or {}),
             custom_hooks=[
                 *config.get("custom_hooks", []),
                 {"type": "vdfd_seg.IterationSeedHook", "seed": self.seed},
@@ -284,32 +239,20 @@ class StepTrainer:
             cfg=Config({"model_wrapper_cfg": model_wrapper(config.get("model_wrapper_cfg"))}),
         )
 
-    def _batches(self, adapter) -> Callable[..., Iterator]:
+    def _batches(self, network, limit: int | None = None, samples: list | None = None) -> Iterator:
         """One pass over the step's training images with the test pipeline."""
+        samples = self.data.train_samples(self.step) if samples is None else samples
+        config = self.config.test_dataloader
+        found = self.data.pass_over("train", subsample(samples, limit), config)
+        return preprocessed(network, found)
 
-        def batches(limit: int | None = None, samples: list | None = None):
-            samples = self.data.train_samples(self.step) if samples is None else samples
-            samples = subsample(samples, limit)
-            for batch in self.data.pass_over("train", samples, self.config.test_dataloader):
-                batch = adapter.network.data_preprocessor(batch, training=False)
-                yield batch["inputs"], batch["data_samples"]
-
-        return batches
-
-    def _views(self, adapter, method) -> Callable[[int], Iterator]:
+    def _views(self, network, method, count: int) -> Iterator:
         """One pass over augmented views of the images that the method trains on."""
-        carried = self.previous["method"]["state"] if self.previous else {}
+        samples = method.select(self.data, self.step, self.carried)
+        config = self.config.train_dataloader
+        found = self.data.views(samples, config, self.seed, count)
+        return preprocessed(network, found, training=True)
 
-        def views(count: int):
-            samples = method.select(self.data, self.step, carried)
-            for batch in self.data.views(samples, self.config.train_dataloader, self.seed, count):
-                batch = adapter.network.data_preprocessor(batch, training=True)
-                yield batch["inputs"], batch["data_samples"]
-
-        return views
-
-    def _old_network(self):
-        return finished_network(
-            self.config.model, self.data.protocol.task_sizes(self.step - 1),
-            self.previous["state_dict"],
-        )  # fmt: skip
+    def _old_network(self, state: dict) -> nn.Module:
+        sizes = self.data.protocol.task_sizes(self.step - 1)
+        return finished_network(self.config.model, sizes, state)

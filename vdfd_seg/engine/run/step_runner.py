@@ -2,6 +2,7 @@
 
 import logging
 
+from mmengine.device import get_device
 from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 from mmengine.utils.dl_utils import collect_env
@@ -39,6 +40,26 @@ class TerminalFilter(logging.Filter):
 _terminal_filter = TerminalFilter()
 
 
+def step_hooks(given: dict) -> dict:
+    """MMEngine's default hooks and ours, as the config's ``default_hooks`` changes them."""
+    hooks = {**given, "checkpoint": None, "sampler_seed": None}
+    health = hooks.pop("loss_health", {})
+    if health is not None:
+        hooks["loss_health"] = {"type": "vdfd_seg.LossHealthHook", **health}
+    return hooks
+
+
+def model_wrapper(cfg: dict | None) -> dict | None:
+    """The config's ``model_wrapper_cfg``, for processes without GPUs too.
+
+    MMEngine gives every process a GPU unless the config says that there is none.
+    """
+    if get_device() != "cpu":
+        return cfg
+    default = {"type": "MMDistributedDataParallel", "broadcast_buffers": False}
+    return {**default, **(cfg or {}), "device_ids": None}
+
+
 class StepRunner(Runner):
     """A Runner that logs the run's config and seed, and spares the terminal.
 
@@ -71,8 +92,8 @@ class StepRunner(Runner):
         runtime = {
             **env_cfg,
             "seed": self._run_seed,
-            "Distributed launcher": self._launcher,
-            "Processes": self._world_size,
+            "Distributed launcher": self.launcher,
+            "Processes": self.world_size,
         }
         blocks = [
             f"\n{name} environment:" + "".join(f"\n    {key}: {value}" for key, value in of.items())

@@ -6,26 +6,29 @@ from pathlib import Path
 from mmengine.device import get_device
 
 from vdfd_seg.datasets.data import ContinualData
-from vdfd_seg.engine.input.checks import check_method, check_protocol
 from vdfd_seg.engine.input.data import open_data
-from vdfd_seg.engine.input.settings import Settings, command_line
+from vdfd_seg.engine.input.settings import Settings
 from vdfd_seg.engine.networks import checked_adapter, finished_network
 from vdfd_seg.engine.run.environment import describe, forget_runner, set_up
 from vdfd_seg.engine.run.evaluation import confusions_of_step, step_metrics
-from vdfd_seg.engine.state.results_writer import Ledger
+from vdfd_seg.engine.state.checkpoints import check_origin
+from vdfd_seg.engine.state.results_writer import ResultsWriter
 from vdfd_seg.models import ContinualLearner
 from vdfd_seg.utils.checkpoint import load_step
 from vdfd_seg.utils.files import writable_dir
 from vdfd_seg.utils.paths import step_name
 
 
-def evaluate_checkpoints(settings: Settings, paths: Sequence[Path], launcher: str = "none") -> dict:
+def evaluate_checkpoints(
+    settings: Settings, paths: Sequence[Path], launcher: str = "none", command: str = ""
+) -> dict:
     """Evaluate steps on every task seen, without training or writing.
 
     Args:
         settings: The config the checkpoints belong to.
         paths: Checkpoints of steps.
         launcher: ``"none"``, ``"pytorch"`` or ``"slurm"``.
+        command: The command line, kept in the results.
 
     Returns:
         Results as in ``results.json``; rows of steps that were not asked for are
@@ -38,9 +41,8 @@ def evaluate_checkpoints(settings: Settings, paths: Sequence[Path], launcher: st
     saved = [load_step(path) for path in paths]
     data = open_data(settings)
     for path, content in zip(paths, saved, strict=True):
-        check_protocol(content, data, path)
-        check_method(content, settings, path)
-    ledger = Ledger(None, settings, data, describe(), command_line())
+        check_origin(content, data, settings, path)
+    writer = ResultsWriter(None, settings, data, describe(), command)
     where = settings.config.get("prediction_dir")
     if where:
         writable_dir(where, "prediction_dir")
@@ -50,9 +52,9 @@ def evaluate_checkpoints(settings: Settings, paths: Sequence[Path], launcher: st
         folder = Path(where) / step_name(step) if where else None
         loader = settings.for_step(step).test_dataloader
         confusions = confusions_of_step(learner, data, step, loader, folder)
-        ledger.add(step, step_metrics(data.protocol, step, confusions), content["meta"])
+        writer.add(step, step_metrics(data.protocol, step, confusions), content["meta"])
         forget_runner()
-    return ledger.results
+    return writer.results
 
 
 def load_learner(settings: Settings, data: ContinualData, step: int, saved: dict):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mmengine.dist import barrier, is_main_process
 
+from vdfd_seg.engine.input.differences import told
 from vdfd_seg.engine.state.work_dir import WorkDir
 from vdfd_seg.errors import DamagedError, InputError, warn
 from vdfd_seg.evaluation import load_results
@@ -54,6 +55,22 @@ def last_state(path: Path) -> dict | None:
         except DamagedError as error:
             warn(f"{_first_sentence(error)}; the state before it is used, if there is one.")
     return None
+
+
+def checked_state(path: Path, tag: dict) -> dict | None:
+    """The :func:`last_state` of a step, for a run that goes on with it.
+
+    Raises:
+        InputError: When it belongs to another run, naming what differs from ``tag``.
+    """
+    state = last_state(path)
+    other = told(state["tag"], tag) if state is not None else ""
+    if other:
+        raise InputError(
+            f"'{path}' belongs to another run: {other}. Give the config as it was, another "
+            f"--work-dir, or --overwrite."
+        )
+    return state
 
 
 def _was_trained(folder):

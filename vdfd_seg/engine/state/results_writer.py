@@ -15,7 +15,7 @@ _MAY_GROW = ("name", "fingerprint", "tasks", "classes", "palette")
 _MEMORY = ("held_bytes", "peak_memory_bytes", "peak_memory_of")
 
 
-class Ledger:
+class ResultsWriter:
     """The results of the steps finished so far.
 
     Args:
@@ -38,7 +38,7 @@ class Ledger:
         protocol = data.protocol
         self.results = {
             "schema": SCHEMA,
-            "method": settings.config.get("method_name") or settings.config.method.type,
+            "method": settings.method_name,
             "config": settings.name,
             "seed": settings.seed,
             "protocol": {
@@ -70,42 +70,23 @@ class Ledger:
             self._continue(load_results(run.results))
 
     def _continue(self, found):
-        for key, mine, theirs in (
-            ("protocol", *self._protocols(found)),
-            ("method", self.results["method"], found["method"]),
-            ("seed", self.results["seed"], found["seed"]),
-        ):
-            other = told({key: theirs}, {key: mine})
-            if other:
-                raise InputError(
-                    f"'{self.run.results}' holds results of another run: {other}; give another "
-                    f"--work-dir, or --overwrite."
-                )
-        if self._fingerprint(found) != self._fingerprint(self.results):
+        ours, theirs = self.results["protocol"], found["protocol"]
+        same = ours["fingerprint"] == theirs["fingerprint"]
+        known = len(theirs["tasks"]) if len(ours["tasks"]) > len(theirs["tasks"]) else None
+        protocols = [None if same else _lasting(each, known) for each in (theirs, ours)]
+        then = {"protocol": protocols[0], "method": found["method"], "seed": found["seed"]}
+        now = {"protocol": protocols[1], **{k: self.results[k] for k in ("method", "seed")}}
+        other = told(then, now)
+        if other:
+            raise InputError(
+                f"'{self.run.results}' holds results of another run: {other}; give another "
+                f"--work-dir, or --overwrite."
+            )
+        if not same:
             self._shorter = found
             return
         for key in ("matrix", "summary", "steps"):
             self.results[key] = found[key]
-
-    def _protocols(self, found):
-        """What may not differ between this protocol and the one of the results that are there."""
-        prints = [self._fingerprint(results) for results in (self.results, found)]
-        known = len(found["protocol"]["tasks"])
-        longer = len(self.protocol.tasks) > known
-        both = []
-        for results, fingerprint in zip((self.results, found), prints, strict=True):
-            protocol = results["protocol"]
-            kept = {key: value for key, value in protocol.items() if key not in _MAY_GROW}
-            tasks = protocol["tasks"][: known if longer else None]
-            kept["tasks"] = [[task["classes"], task["domains"]] for task in tasks]
-            if not longer:
-                kept["fingerprint (of rules, images and masks)"] = fingerprint
-            both.append(to_plain(kept) if len(set(prints)) > 1 else None)
-        return both
-
-    @staticmethod
-    def _fingerprint(results):
-        return results["protocol"]["fingerprint"]
 
     def begin(self) -> bool:
         """Put results of fewer tasks aside.
@@ -159,8 +140,7 @@ class Ledger:
             "seconds_after_task": meta["seconds_after_task"],
             "parameters": meta["parameters"],
             "memory_bytes": meta["memory_bytes"],
-            # Checkpoints from before these were counted have none.
-            **{key: meta.get(key) for key in _MEMORY},
+            **{key: meta[key] for key in _MEMORY},
         }
         steps = [e for e in self.results["steps"] if e["step"] != step] + [entry]
         steps.sort(key=lambda e: e["step"])
@@ -194,3 +174,12 @@ class Ledger:
             f"step {step} ({entry['task']}): {', '.join(parts)}; trained "
             f"{entry['seconds']:.0f} s, evaluated {seconds:.0f} s"
         )
+
+
+def _lasting(protocol: dict, known: int | None) -> dict:
+    """What may not differ from the results that are there, which have fewer tasks: ``known``."""
+    kept = {key: value for key, value in protocol.items() if key not in _MAY_GROW}
+    kept["tasks"] = [[task["classes"], task["domains"]] for task in protocol["tasks"][:known]]
+    if known is None:
+        kept["fingerprint (of rules, images and masks)"] = protocol["fingerprint"]
+    return to_plain(kept)

@@ -20,10 +20,18 @@ class WorkDir:
 
     Args:
         path: The folder.
+
+    Attributes:
+        samples: The example images and their labels.
+        results: ``results.json``.
+        report: ``report.html``.
     """
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
+        self.samples = self.path / "samples"
+        self.results = self.path / "results.json"
+        self.report = self.path / "report.html"
 
     def step(self, step: int) -> Path:
         """Folder of a step."""
@@ -37,33 +45,14 @@ class WorkDir:
         """State of a step that is being trained."""
         return self.step(step) / "resume.pth"
 
-    def previous_resume(self, step: int) -> Path:
-        """The state before that, for the case that the newer one is damaged."""
-        return previous_state(self.resume(step))
-
     def forget_states(self, step: int) -> None:
         """Remove what a step that is finished needed while it trained."""
-        self.resume(step).unlink(missing_ok=True)
-        self.previous_resume(step).unlink(missing_ok=True)
+        for state in (self.resume(step), previous_state(self.resume(step))):
+            state.unlink(missing_ok=True)
 
     def predictions(self, step: int) -> Path:
         """Index masks of the example images after a step."""
         return self.step(step) / "predictions"
-
-    @property
-    def samples(self) -> Path:
-        """The example images and their labels."""
-        return self.path / "samples"
-
-    @property
-    def results(self) -> Path:
-        """``results.json``."""
-        return self.path / "results.json"
-
-    @property
-    def report(self) -> Path:
-        """``report.html``."""
-        return self.path / "report.html"
 
     def set_results_aside(self, tasks: int) -> Path:
         """Rename the results of so many tasks, and forget the example images chosen for them."""
@@ -80,7 +69,7 @@ class WorkDir:
         """
         path = self.path / f"{settings.name}.py"
         # What is run again from here may not replace itself.
-        if is_main_process() and path.resolve() != Path(settings.config.filename or "").resolve():
+        if is_main_process() and path.resolve() != settings.files[0].resolve():
             atomic_write_text(path, settings.text)
 
     @property

@@ -1,7 +1,8 @@
-"""Keys of MMEngine's and MMSegmentation's configs that have no effect here."""
+"""What of MMEngine's and MMSegmentation's configs is refused here, or named as not used."""
 
 from collections.abc import Iterator, Mapping
 
+import torch
 from mmengine.config import Config
 from mmengine.hooks import EarlyStoppingHook, EMAHook
 from mmengine.optim import ReduceOnPlateauLR, ReduceOnPlateauMomentum
@@ -33,6 +34,11 @@ REFUSED = {
     "find_unused_parameters": "write model_wrapper_cfg = dict(type='MMDistributedDataParallel', "
     "find_unused_parameters=True)",
     "activation_checkpointing": "set with_cp=True in model.backbone",
+    **dict.fromkeys(
+        ("strategy", "runner_type"),
+        "it is of MMEngine's FlexibleRunner; several processes train with data parallelism "
+        "(tools/dist_train.sh)",
+    ),
 }
 """Keys that would change what is learned, or whether it fits: what to do instead."""
 
@@ -47,24 +53,74 @@ PARTS = {
 
 SAMPLERS = ("", "InfiniteSampler", "DefaultSampler")
 
+SHARDED = ("fsdp", "fullyshard", "deepspeed", "colossal", "zero3", "megatron")
+"""Parts of the names, in lower case without underscores, of types that divide parameters."""
 
-def check_effect(path, config: Config) -> None:
-    """Refuse what would be accepted, do nothing, and leave other results than it promises.
+ZERO = "ZeroRedundancyOptimizer"
+
+
+def check_supported(config: Config) -> None:
+    """Refuse what breaks a method, or would do nothing and leave other results than it promises.
 
     Args:
-        path: The config file, for the message.
-        config: The config, or that of a step.
+        config: The config of a step.
 
     Raises:
         InputError: Naming the key, and what to do instead.
     """
+    _check_sharding(config)
+    _check_effect(config)
+    optimizer = config.optim_wrapper.get("optimizer") or {}
+    if not divides_state(optimizer):
+        return
+    inner = optimizer.get("optimizer_type")
+    if not isinstance(inner, str) or not hasattr(torch.optim, inner):
+        raise InputError(
+            f"optim_wrapper.optimizer.optimizer_type={inner!r} must name the optimiser of "
+            f"torch.optim whose state is divided, for instance 'SGD'."
+        )
+    if optimizer.get("overlap_with_ddp"):
+        raise InputError(
+            "optim_wrapper.optimizer.overlap_with_ddp updates weights while gradients are still "
+            "computed, before a method has seen them; take it out."
+        )
+
+
+def divides_state(optimizer: Mapping) -> bool:
+    """Whether an optimiser's config divides its state among processes, as ZeRO-1 does."""
+    kind = optimizer.get("type")
+    return getattr(kind, "__name__", kind) in (ZERO, f"mmengine.{ZERO}")
+
+
+def _check_sharding(config):
+    """Refuse a config that divides the parameters among processes.
+
+    Gradient memories, importances and penalties are sums over a layer's filters, between weights
+    and gradients of the same shape (:func:`~vdfd_seg.distillation.penalisable_parameters`). Under
+    FSDP, ZeRO-3 (DeepSpeed) or ColossalAI a process sees pieces of flattened parameters, in which
+    filters begin and end anywhere: those sums would be of something else, without an error.
+    """
+    for key in ("model_wrapper_cfg", "strategy", "optim_wrapper", "optim_wrapper.optimizer"):
+        kind = _at(config, f"{key}.type")
+        name = str(getattr(kind, "__name__", kind))
+        if any(part in name.lower().replace("_", "") for part in SHARDED):
+            raise InputError(
+                f"{key}.type='{name}' divides the parameters among processes, which breaks the "
+                f"sums over a layer's filters that methods need. Use plain data parallelism (take "
+                f"{key} out); to divide the optimiser's state, which is what takes memory beside "
+                f"the parameters, write optim_wrapper.optimizer="
+                f"dict(type='{ZERO}', optimizer_type='SGD', ...)."
+            )
+
+
+def _check_effect(config):
     for key, instead in REFUSED.items():
         value = config.get(key)
         if isinstance(value, Mapping):
             # The values of a switch that is off.
             value = value.get("enable", any(each not in (None, False) for each in value.values()))
         if value:
-            raise InputError(f"config '{path}': {key} has no effect here: {instead}.")
+            raise InputError(f"{key} has no effect here: {instead}.")
     hooks = [*(config.get("default_hooks") or {}).values(), *(config.get("custom_hooks") or [])]
     schedulers = config.get("param_scheduler") or []
     schedulers = [schedulers] if isinstance(schedulers, Mapping) else schedulers
@@ -72,14 +128,11 @@ def check_effect(path, config: Config) -> None:
         for kind in _kinds(registry, parts):
             for refused, why in PARTS.items():
                 if issubclass(kind, refused):
-                    raise InputError(
-                        f"config '{path}': {kind.__name__} has no effect here, for {why}; "
-                        f"take it out."
-                    )
+                    raise InputError(f"{kind.__name__} has no effect here, for {why}; take it out.")
     if kind_of((config.train_dataloader.get("sampler") or {}).get("type", "")) not in SAMPLERS:
         raise InputError(
-            f"config '{path}': train_dataloader.sampler has no effect here: every pass draws each "
-            f"image of the step once, so that a resumed run draws the same; take it out."
+            "train_dataloader.sampler has no effect here: every pass draws each image of the step "
+            "once, so that a resumed run draws the same; take it out."
         )
 
 
@@ -94,9 +147,11 @@ def notice(config: Config) -> str | None:
 
 
 def _at(config: Config, key: str):
+    value = config
     for part in key.split("."):
-        config = config.get(part) if config else None
-    return config
+        # MMEngine's Config is no Mapping, what is in it is.
+        value = value.get(part) if isinstance(value, (Config, Mapping)) else None
+    return value
 
 
 def _kinds(registry, parts) -> Iterator[type]:

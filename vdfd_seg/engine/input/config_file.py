@@ -1,0 +1,96 @@
+"""Reading a config: its file, the method's, what the command line changes, modules it imports."""
+
+import importlib
+import traceback
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+from mmengine.config import Config
+
+from vdfd_seg.engine.input.failures import failing
+from vdfd_seg.errors import InputError
+
+
+def read_config(path: Path, options: Mapping | None = None, fragment: Path | None = None) -> Config:
+    """A config as the command line has it; the modules of its ``custom_imports`` are imported.
+
+    Args:
+        path: The config file.
+        options: ``--cfg-options``: dotted keys and values. ``data_root`` reaches the data sets and
+            their preparation.
+        fragment: A file with the method, for a config without one.
+
+    Raises:
+        InputError: For a file that cannot be read, a key that both files set, an option that fits
+            no key, or a module that is not found or raises.
+    """
+    config = _from_file(path)
+    if fragment is not None:
+        own = _from_file(fragment)
+        for key in own:
+            if key in config:
+                raise InputError(
+                    f"config '{path}' has a key '{key}' of its own, which '{fragment}' sets too: "
+                    f"leave out --method, or take the key out of one of them."
+                )
+        config.merge_from_dict(own.to_dict())
+    options = dict(options or {})
+    with failing(f"config '{path}' cannot be read", "--cfg-options"):
+        config.merge_from_dict(options)
+        if "data_root" in options:
+            _move_data(config, options["data_root"])
+    _import_modules(path, config)
+    return config
+
+
+def _from_file(path):
+    with failing(f"config '{path}' cannot be read"):
+        return Config.fromfile(path, import_custom_modules=False)
+
+
+def _move_data(config, root):
+    for part in ("train_dataloader", "test_dataloader"):
+        if part in config and "data_root" in config[part].get("dataset", {}):
+            config[part]["dataset"]["data_root"] = root
+    if config.get("data_preparation"):
+        config["data_preparation"]["root"] = root
+
+
+def imported_modules(config: Config) -> list[str]:
+    """Names of the modules that ``custom_imports`` registers parts of a network from."""
+    names = (config.get("custom_imports") or {}).get("imports") or []
+    return [names] if isinstance(names, str) else list(names)
+
+
+def _import_modules(path, config):
+    """As MMEngine does, with what to mend where that fails."""
+    custom = config.get("custom_imports") or {}
+    if not isinstance(custom, Mapping) or set(custom) - {"imports", "allow_failed_imports"}:
+        raise InputError(
+            f"config '{path}': custom_imports must be a dict of 'imports' and "
+            f"'allow_failed_imports', not {custom!r}."
+        )
+    for name in imported_modules(config):
+        try:
+            importlib.import_module(name)
+        except Exception as error:
+            if isinstance(error, ImportError) and custom.get("allow_failed_imports"):
+                warnings.warn(f"{name} failed to import and is ignored: {error}", stacklevel=2)
+                continue
+            raise InputError(f"config '{path}': custom_imports: {_reason(name, error)}") from error
+
+
+def _reason(name, error):
+    missing = isinstance(error, ModuleNotFoundError) and error.name
+    if missing and f"{name}.".startswith(f"{missing}."):
+        return (
+            f"there is no module '{name}'; name its folder in PYTHONPATH (PYTHONPATH=. for the "
+            f"current one)."
+        )
+    told = traceback.TracebackException.from_exception(error)
+    # Its own code alone, not the import machinery that leads there.
+    own = [frame for frame in told.stack if "importlib" not in frame.filename]
+    told.stack = traceback.StackSummary.from_list(own[1:])
+    cause = f"module '{name}' raises {type(error).__name__}: {error}"
+    return f"{cause}\n{''.join(told.format()).rstrip()}"

@@ -1,0 +1,75 @@
+"""Which steps are meant, and what ``step_overrides`` changes in them."""
+
+import copy
+from collections.abc import Mapping
+
+from mmengine.config import Config
+
+from vdfd_seg.errors import InputError
+
+WHOLE_RUN = {"protocol", "method", "seed", "evaluate_on", "data_preparation", "step_overrides"}
+"""Keys that a step cannot override."""
+
+
+def parse_steps(text: str, count: int, where: str = "--steps") -> range:
+    """Steps named by a number or a Python slice ``A:B`` (B excluded).
+
+    Raises:
+        InputError: For text that is neither, or a step that does not exist.
+    """
+    parts = text.split(":")
+    try:
+        numbers = [int(part) if part else None for part in parts]
+        if len(numbers) == 1 and numbers[0] is not None:
+            steps = range(count)[numbers[0] : numbers[0] + 1 or None]
+        elif len(numbers) == 2:
+            steps = range(count)[slice(*numbers)]
+        else:
+            raise ValueError
+    except ValueError as error:
+        raise InputError(f"{where} '{text}' is not a step or a slice A:B.") from error
+    if not steps and len(numbers) == 1:
+        raise InputError(f"{where} '{text}': the protocol has steps 0 to {count - 1}.")
+    return steps
+
+
+def step_configs(config: Config, count: int) -> list[Config]:
+    """The config of each step: ``step_overrides`` merged in.
+
+    Keys of ``step_overrides`` are step numbers or Python slices over steps, as text: ``"0"``,
+    ``"1:"``. Later entries win.
+
+    Args:
+        config: The config of the whole run.
+        count: The number of steps.
+
+    Returns:
+        One a step; steps in which the same is changed share theirs.
+
+    Raises:
+        InputError: For a key that is neither, or a value that is no dict or changes what holds for
+            the whole run.
+    """
+    overrides = config.get("step_overrides") or {}
+    if not isinstance(overrides, Mapping):
+        raise InputError("step_overrides must be a dict of steps and what changes there.")
+    changes = []
+    for key, values in overrides.items():
+        whole = WHOLE_RUN & set(values) if isinstance(values, Mapping) else {"no dict"}
+        if whole:
+            raise InputError(
+                f"step_overrides '{key}' must be a dict without {', '.join(sorted(WHOLE_RUN))}, "
+                f"which hold for the whole run; found {min(whole)}."
+            )
+        changes.append((parse_steps(str(key), count, "step_overrides"), values))
+    made: dict[tuple, Config] = {}
+    kinds = [tuple(step in steps for steps, _ in changes) for step in range(count)]
+    for kind in kinds:
+        if kind not in made:
+            made[kind] = copy.deepcopy(config)
+            made[kind].pop("step_overrides", None)
+            for holds, (_, values) in zip(kind, changes, strict=True):
+                if holds:
+                    # Merging takes MMEngine's _delete_ out of what it merges.
+                    made[kind].merge_from_dict(copy.deepcopy(values))
+    return [made[kind] for kind in kinds]

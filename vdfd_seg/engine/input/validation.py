@@ -1,0 +1,131 @@
+"""What a config must have, and what in it must fit: all that can be checked without its data."""
+
+from collections.abc import Mapping
+
+from mmengine.config import Config
+
+from vdfd_seg.engine.input.unsupported import check_supported
+from vdfd_seg.errors import InputError, nearest, warn
+from vdfd_seg.losses import TaskAwareLoss
+from vdfd_seg.methods import Method
+from vdfd_seg.protocols import Protocol
+from vdfd_seg.registry import MODELS
+from vdfd_seg.utils.nested import types_in
+from vdfd_seg.utils.paths import method_names
+
+REQUIRED = ("model", "protocol", "method", "train_dataloader", "test_dataloader", "train_cfg",
+            "optim_wrapper")  # fmt: skip
+
+KEYS = (
+    *REQUIRED, "data_preparation", "param_scheduler", "step_overrides", "evaluate_on",
+    "examples", "save_interval", "seed", "default_hooks", "custom_hooks", "custom_imports",
+    "env_cfg", "visualizer", "log_processor", "log_level", "default_scope", "launcher", "work_dir",
+    "model_wrapper_cfg", "data_root", "data_preprocessor", "prediction_dir", "method_name",
+    "rehearsal",
+)  # fmt: skip
+"""Keys that mean something. Others are a config's own variables, unless nearly one of these."""
+
+LOOPS = (None, "IterBasedTrainLoop", "EpochBasedTrainLoop")
+
+
+def check_keys(config: Config) -> None:
+    """Refuse a config that has not what every run needs, or a misspelt key.
+
+    Raises:
+        InputError: Naming the key.
+    """
+    for key in config:
+        near = nearest(key, KEYS, cutoff=0.85)
+        if key not in KEYS and near:
+            raise InputError(f"unknown key '{key}'. Did you mean '{near}'?")
+    for key in REQUIRED:
+        if key not in config:
+            names = ", ".join(method_names()) if key == "method" else ""
+            add = f" Add --method NAME, one of {names}, or the key." if names else ""
+            raise InputError(f"the key '{key}' is missing.{add}")
+        if not isinstance(config[key], Mapping):
+            raise InputError(f"'{key}' must be a dict, not {config[key]!r}.")
+
+
+def check_step(config: Config, protocol: Protocol) -> None:
+    """Refuse the config of a step that cannot be trained or evaluated so.
+
+    Args:
+        config: The config, with the step's overrides.
+        protocol: The protocol.
+
+    Raises:
+        InputError: For a misspelt or missing key, a ``train_cfg`` without one length, or what
+            :func:`~vdfd_seg.engine.input.unsupported.check_supported` refuses.
+    """
+    check_keys(config)
+    for key in ("train_dataloader", "test_dataloader"):
+        for part in ("dataset", "batch_size"):
+            if part not in config[key]:
+                raise InputError(f"the key '{key}.{part}' is missing.")
+        if protocol.problem == "segmentation" and "pipeline" not in config[key].dataset:
+            raise InputError(f"the key '{key}.dataset.pipeline' is missing.")
+    _check_cycle(config.train_cfg)
+    check_supported(config)
+
+
+def _check_cycle(cycle):
+    if ("max_iters" in cycle) == ("max_epochs" in cycle):
+        raise InputError("train_cfg needs either max_iters or max_epochs.")
+    unknown = set(cycle) - {"max_iters", "max_epochs", "type", "val_interval"}
+    if unknown:
+        raise InputError(f"train_cfg has an unknown key '{min(unknown)}'.")
+    if cycle.get("type") not in LOOPS:
+        raise InputError(f"train_cfg.type='{cycle['type']}' has no effect here.")
+    key = "max_iters" if "max_iters" in cycle else "max_epochs"
+    if not isinstance(cycle[key], int) or cycle[key] < 1:
+        raise InputError(f"train_cfg.{key} must be a number above 0, not {cycle[key]!r}.")
+
+
+def check_method(method: Method, config: Config, protocol: Protocol) -> None:
+    """Refuse a method that the protocol is not for, and warn where it is not wholly itself.
+
+    Args:
+        method: The method.
+        config: The config, for what it says of the method and of losses.
+        protocol: The protocol.
+
+    Raises:
+        InputError: For a method of another problem, or options of it that need what the protocol
+            does not have.
+    """
+    kind, segments = config.method.type, protocol.problem == "segmentation"
+    # Domain-incremental no row is new, and nothing is hidden.
+    domains = protocol.scenario == "domain"
+    lacks_background = segments and not domains and protocol.background is None
+    if protocol.problem not in method.problems:
+        raise InputError(f"method {kind} is not for {protocol.problem}.")
+    method.check(protocol)
+    rows = config.method.get("new_rows", "random")
+    if rows != "random" and not segments:
+        raise InputError(f"method.new_rows='{rows}' is for segmentation.")
+    if rows != "random" and lacks_background:
+        raise InputError(
+            f"method.new_rows='{rows}' takes the rows of new classes from the background's, which "
+            f"protocol '{protocol.name}' does not have: set method.new_rows='random', or name the "
+            f"class in protocol.background."
+        )
+    if method.fuse is True and domains:
+        raise InputError(
+            "method.fuse=True takes its share from the number of new classes, and "
+            "domain-incremental there are none: give a share from 0 to 1."
+        )
+    if lacks_background:
+        said = []
+        if method.without_background:
+            said.append(f"method {kind} is {method.without_background}")
+        if config.method.get("unbiased_loss") or any(map(_task_aware, types_in(config.model))):
+            said.append("a loss that looks for old classes in the background is the plain one")
+        if said:
+            warn(f"protocol '{protocol.name}' has no background: {'; '.join(said)}.")
+
+
+def _task_aware(kind: str) -> bool:
+    """Whether a part of the model is a loss that is told how many classes are hidden."""
+    found = MODELS.get(kind)
+    return isinstance(found, type) and issubclass(found, TaskAwareLoss)

@@ -1,0 +1,82 @@
+"""How long a step trains, and with which optimiser and schedules."""
+
+import math
+
+from mmengine.config import Config
+from mmengine.dist import get_dist_info, is_distributed
+from mmengine.optim import OptimWrapper, build_optim_wrapper
+from mmengine.registry import OPTIMIZERS, PARAM_SCHEDULERS
+from torch import nn
+
+from vdfd_seg.engine.input.unsupported import divides_state
+from vdfd_seg.errors import InputError, unknown_name
+
+
+def total_batch(config: Config) -> int:
+    """Images of an iteration, those of all processes together."""
+    return config.train_dataloader["batch_size"] * get_dist_info()[1]
+
+
+def iterations_of(config: Config, images: int) -> int:
+    """Iterations of a step that trains on so many images."""
+    cycle = config.train_cfg
+    if "max_iters" in cycle:
+        return int(cycle["max_iters"])
+    return int(cycle["max_epochs"]) * math.ceil(images / total_batch(config))
+
+
+def optimisation(config: Config, network: nn.Module, images: int) -> tuple[OptimWrapper, list]:
+    """Optimiser and schedulers, which step by iteration, of a step that trains on so many images.
+
+    Args:
+        config: The step's config.
+        network: What is trained; a method trains its own parameters itself.
+        images: How many.
+
+    Raises:
+        InputError: For an optimiser that is not registered, or one that divides its state among
+            the processes of a group where there is none.
+    """
+    given = config.optim_wrapper.get("optimizer") or {}
+    kind = given.get("type")
+    if isinstance(kind, str) and OPTIMIZERS.get(kind) is None:
+        # MMEngine's own message does not name it.
+        raise unknown_name("optimizer", kind, OPTIMIZERS.module_dict)
+    if divides_state(given) and not is_distributed():
+        raise InputError(
+            f"{kind} divides the optimiser's state among the processes of a group, and "
+            f"there is none: start with 'bash tools/dist_train.sh CONFIG PROCESSES' (1 will do), "
+            f"or take optimizer.type='{given['optimizer_type']}'."
+        )
+    wrapper = build_optim_wrapper(network, dict(config.optim_wrapper))
+    epoch = math.ceil(images / total_batch(config))
+    iterations = iterations_of(config, images)
+    parts = config.get("param_scheduler") or []
+    schedulers = [
+        PARAM_SCHEDULERS.build(
+            {"end": iterations, **_in_iterations(each, epoch, iterations)},
+            default_args={"optimizer": wrapper, "epoch_length": epoch},
+        )
+        for each in (parts if isinstance(parts, (list, tuple)) else [parts])
+    ]
+    return wrapper, schedulers
+
+
+def _in_iterations(scheduler: dict, epoch: int, iterations: int) -> dict:
+    """A scheduler that steps by iteration, over the whole step where the config names no end.
+
+    Under ``by_epoch=True`` the config's numbers are epochs: a pass over the step's images.
+    """
+    scheduler = {"by_epoch": False, **scheduler}
+    if scheduler["by_epoch"]:
+        scheduler["by_epoch"] = False
+        for key in ("begin", "end", "T_max", "step_size"):
+            if scheduler.get(key) is not None:
+                scheduler[key] *= epoch
+        if "milestones" in scheduler:
+            scheduler["milestones"] = [epoch * number for number in scheduler["milestones"]]
+    if scheduler["type"] in ("PolyLR", "LinearLR", "ConstantLR") and "end" not in scheduler:
+        scheduler["end"] = iterations
+    if scheduler["type"] == "CosineAnnealingLR" and "T_max" not in scheduler:
+        scheduler["T_max"] = iterations
+    return scheduler

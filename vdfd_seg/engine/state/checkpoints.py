@@ -1,0 +1,154 @@
+"""What a step's checkpoint says of its origin; one of another origin is refused."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+from vdfd_seg.datasets.data import ContinualData
+from vdfd_seg.engine.input.differences import told
+from vdfd_seg.engine.input.settings import Settings
+from vdfd_seg.engine.state.work_dir import WorkDir
+from vdfd_seg.errors import InputError
+from vdfd_seg.utils.checkpoint import load_step
+
+# What only the evaluation depends on, and what may grow.
+_NO_HISTORY = ("name", "palette", "classes", "tasks", "unseen", "average")
+
+
+def history(data: ContinualData, step: int) -> dict:
+    """What the training of a step follows from in its protocol and images.
+
+    Tasks after the step do not enter, so that it is the same under a protocol with more of them;
+    neither does what only the evaluation depends on, nor the ids of classes in the masks.
+
+    Returns:
+        Plain data: the rules, ``tasks`` (classes and domains up to the step) and of the
+        step's training images the ``count`` and a digest, ``images``.
+    """
+    protocol = data.protocol
+    rules = {key: value for key, value in asdict(protocol).items() if key not in _NO_HISTORY}
+    tasks = [
+        {"classes": list(task.classes), "domains": list(task.domains)}
+        for task in protocol.tasks[: step + 1]
+    ]
+    count, images = len(data.train_samples(step)), data.train_digest(step)
+    return {**rules, "tasks": tasks, "count": count, "images": images}
+
+
+def places(data: ContinualData, step: int) -> list[int]:
+    """Positions in the data set of a step's training images, for methods that carry them."""
+    return [sample.image for sample in data.train_samples(step)]
+
+
+def checked_start(path: str | Path, settings: Settings) -> dict:
+    """The checkpoint that ``--init-from`` names.
+
+    Raises:
+        InputError: Unless it is of a step 0 with the classes of the protocol's.
+    """
+    if "own_training" in settings.method().requires:
+        raise InputError(
+            f"--init-from: method {settings.config.method.type} remembers a task while it trains, "
+            f"so it must train step 0 itself."
+        )
+    start, protocol = load_step(path), settings.protocol
+    meta, names = start["meta"], list(protocol.classes_seen(0))
+    found = meta["dataset_meta"]["classes"]
+    if meta["step"] != 0:
+        raise InputError(f"--init-from '{path}' is of step {meta['step']}, not of step 0.")
+    if meta["scenario"] != protocol.scenario:
+        raise InputError(
+            f"--init-from '{path}' was trained {meta['scenario']}-incrementally, the config's "
+            f"protocol is {protocol.scenario}-incremental."
+        )
+    if found != names:
+        raise InputError(
+            f"--init-from '{path}' knows the classes {found}, the protocol's first task is {names}."
+        )
+    return start
+
+
+def check_checkpoints(run: WorkDir, data: ContinualData, settings: Settings, steps: range) -> None:
+    """Refuse checkpoints that this run cannot go on from.
+
+    Raises:
+        InputError: For one that is missing, damaged, or of another protocol, method or config, or
+            of a method that carries positions of images which are elsewhere now.
+    """
+    first = steps[0] if steps else 0
+    for step in range(len(data.protocol.tasks)):
+        path = run.checkpoint(step)
+        if not path.exists():
+            if step < first:
+                raise InputError(
+                    f"--steps begins with step {first}, but step {step} is not finished: "
+                    f"'{path}' does not exist."
+                )
+            continue
+        saved = load_step(path)
+        check_origin(saved, data, settings, path)
+        _check_config(saved, data, settings, path)
+
+
+def check_origin(saved: dict, data: ContinualData, settings: Settings, path: Path) -> None:
+    """Refuse a checkpoint of another protocol or method.
+
+    A protocol whose tasks up to the checkpoint's step are the same, with the same training images,
+    is not another: tasks may have been added.
+
+    Raises:
+        InputError: Naming both and what differs.
+    """
+    _check_protocol(saved["meta"], data, path)
+    trained, method = saved["method"]["type"], settings.config.method.type
+    if trained != method:
+        raise InputError(
+            f"checkpoint '{path}' was trained with method {trained}, the config says {method}; "
+            f"give another folder or config."
+        )
+
+
+def _check_config(saved, data, settings, path):
+    meta, step = saved["meta"], saved["meta"]["step"]
+    other = told(meta["trained_with"], settings.trained_with(step))
+    if other:
+        raise InputError(
+            f"checkpoint '{path}' was trained with another config: {other}. Give the config as it "
+            f"was (what is to change in later steps belongs under step_overrides), or another "
+            f"--work-dir."
+        )
+    carries = "old_images" in settings.method().requires and saved["method"]["state"]
+    if carries and meta["fingerprint"] != data.fingerprint and meta["places"] != places(data, step):
+        raise InputError(
+            f"checkpoint '{path}': {settings.config.method.type} carries positions of images of "
+            f"task {step}, which are elsewhere in the data set now; put the new images behind "
+            f"those that were there."
+        )
+
+
+def _check_protocol(meta, data, path):
+    name, scenario = data.protocol.name, data.protocol.scenario
+    if meta["scenario"] != scenario:
+        raise InputError(
+            f"checkpoint '{path}' was trained {meta['scenario']}-incrementally, the config's "
+            f"protocol '{name}' is {scenario}-incremental; give another folder or config."
+        )
+    if meta["fingerprint"] == data.fingerprint:
+        return
+    message = (
+        f"checkpoint '{path}' belongs to protocol '{meta['protocol']}' with fingerprint "
+        f"{meta['fingerprint']}; the config's is '{name}' with {data.fingerprint}"
+    )
+    if meta["step"] >= len(data.protocol.tasks):
+        raise InputError(f"{message} (other classes, order, rules or images).")
+    then, now = meta["history"], history(data, meta["step"])
+    images = {"count": None, "images": None}
+    other = told(then | images, now | images)
+    if not other and then != now:
+        other = (
+            f"step {meta['step']} had {then['count']} training images, now it would have "
+            f"{now['count']}, or others, or other labels. Images that are added for a later task "
+            f"must have none of the earlier tasks' classes labelled (while training they would be "
+            f"masked anyway)"
+        )
+    if other:
+        raise InputError(f"{message}: {other}.")
