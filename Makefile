@@ -63,7 +63,7 @@ coverage: system $(STAMP) ## run the tests, and list the lines of the package th
 
 # Written last: an interrupted installation leaves no stamp, and the next start goes
 # on from there. An environment without a working pip (interrupted while it was being
-# made, or its interpreter is gone) is made anew.
+# made, or its interpreter is gone) is made again.
 #
 # onedl-mmcv is built in isolation on purpose: with torch in sight it would compile
 # its operators for many minutes, and nothing here needs them. PIP_CONSTRAINT and

@@ -148,7 +148,7 @@ def plant(content: bytes, rng: random.Random, trace: Path) -> bytes:
     call = rng.choice((Planted(trace), {"state_dict": Planted(trace)}, [1, Planted(trace)]))
     planted = pickle.dumps(call, protocol)
     if rng.random() < 0.4:
-        # POP throws the call's result away, and the first pickle goes on; its frames are dropped.
+        # POP throws the call's result away, and the first pickle continues; its frames are dropped.
         planted = pickle.dumps(call, 2)[:-1] + b"0" + content[2 if content[:1] == b"\x80" else 0 :]
     return planted
 

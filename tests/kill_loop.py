@@ -4,7 +4,7 @@
 
 Trains the tiny sequence of the tests with VDFD once without a stop. Then the same again in one
 process after another: each is ended by SIGKILL, at a moment drawn at random from those in
-:data:`MOMENTS` or at a random time, and the next one goes on with ``--resume``, until one
+:data:`MOMENTS` or at a random time, and the next one continues with ``--resume``, until one
 finishes. At the end all weights, all that the method remembers and ``results.json`` (times
 aside) must be equal, bit for bit. Prints where each process was killed; exit status 0 if equal.
 

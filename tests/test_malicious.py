@@ -116,7 +116,7 @@ class TestCheckpoint:
             assert not trap.trace.exists(), name
 
     def test_half_trained_state(self, trap, run, train, capfd, write):
-        """Damaged, so the step is trained anew, without the file."""
+        """Damaged, so the step is trained again, without the file."""
         folder, file = run
         state = folder / "step_02" / "resume.pth"
         (folder / "step_02" / "checkpoint.pth").unlink()

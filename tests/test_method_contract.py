@@ -69,7 +69,7 @@ def read():
 
 
 def resume(file, work_dir):
-    """Go on with a run; without the command, whose report takes longest."""
+    """Continue with a run; without the command, whose report takes longest."""
     results = train_sequence(load_run(file), work_dir, resume=True, steps=range(2))
     return SimpleNamespace(path=work_dir, results=results)
 

@@ -57,7 +57,7 @@ def clone(scenes, stack, tmp_path_factory):
 
 
 def add_bees(root):
-    """Images of a class with the next id, in the test image beside an old class; their files."""
+    """Images of a class with the next id, in the test image next to an old class; their files."""
     files = []
     for split, ids in (("train", [7]), ("val", [1, 7])):
         image = np.random.default_rng(7).integers(0, 256, (64, 64, 3), np.uint8)

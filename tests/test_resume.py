@@ -290,7 +290,7 @@ class TestInitFrom:
             assert ours[key] == theirs[key]
 
     def test_later_steps_equal_those_of_a_run_of_its_own(self, taken, vdfd_run):
-        """Both began from one network, since step 0 does not depend on the method."""
+        """Both started from one network, since step 0 does not depend on the method."""
         assert_same_run(taken, vdfd_run)
 
     def test_step_0_is_not_trained(self, finetune_run, train, trained_steps):

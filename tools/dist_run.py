@@ -4,7 +4,7 @@
     python tools/dist_run.py [arguments of torchrun] SCRIPT [its arguments]
 
 What ``dist_train.sh`` and ``dist_test.sh`` start. When one process ends, torchrun stops the others;
-then this prints which one it was and how to go on, instead of a traceback of torchrun's own, and
+then this prints which one it was and how to continue, instead of a traceback of torchrun's own, and
 exits with that process's status (128 + N where signal N ended it, as a shell does).
 """
 
@@ -50,7 +50,7 @@ def explanation(failures: Mapping[int, ProcessFailure]) -> tuple[int, str]:
     else:
         what = f"{who} ended with exit status {code}; its error is above"
     return code, (
-        f"vdfd_seg: error: {what}. The other processes were stopped. Training goes on from its "
+        f"vdfd_seg: error: {what}. The other processes were stopped. Training continues from its "
         f"last save with the same command and --resume, with another number of processes too if "
         f"their total batch size stays."
     )

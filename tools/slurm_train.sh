@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Train on a Slurm cluster, one task a GPU, in a batch job that goes on where its time ended.
+# Train on a Slurm cluster, one task a GPU, in a batch job that continues where its time ended.
 # Usage: [GPUS=8] [GPUS_PER_NODE=8] [CPUS_PER_TASK=5] [SBATCH_ARGS=...] [SRUN_ARGS=...] \
 #        tools/slurm_train.sh PARTITION JOB CONFIG [arguments of tools/train.py]
 #

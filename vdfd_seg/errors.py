@@ -23,7 +23,7 @@ class DamagedError(InputError):
 
 
 class LostProcessError(RuntimeError):
-    """Another process of a distributed run ended, so this one cannot go on."""
+    """Another process of a distributed run ended, so this one cannot continue."""
 
 
 class StorageError(OSError):
@@ -37,7 +37,7 @@ class StorageError(OSError):
     def __init__(self, path: object, cause: OSError):
         super().__init__(
             f"cannot write '{path}' ({cause.strerror or cause}). What was saved before is whole: "
-            f"make room, and go on with --resume."
+            f"make room, and continue with --resume."
         )
 
 

@@ -7,7 +7,7 @@ env_cfg = dict(
 visualizer = dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend')])
 log_level = 'INFO'
 default_hooks = dict(logger=dict(type='LoggerHook', interval=50))
-# Iterations between saves of the state from which --resume goes on.
+# Iterations between saves of the state from which --resume continues.
 save_interval = 500
 # Test images that are segmented after every step and shown in the report.
 examples = 4

@@ -32,7 +32,7 @@ def test_work_dir_with_a_step_but_no_results(refused, copied):
 
 
 DAMAGES = {flip: ("is damaged",), truncate: ("is damaged",), empty: ("is damaged",)}
-"""`train --resume` goes on from the last good file: tests/test_recovery.py."""
+"""`train --resume` continues from the last good file: tests/test_recovery.py."""
 
 CHECKPOINTS = {
     foreign: ("was not written by vdfd_seg",),

@@ -79,7 +79,7 @@ def test_an_interrupted_write_leaves_nothing(writer, tmp_path):
 
 def test_writers_may_start_at_once(writer, tmp_path):
     # Threads stand for processes, which take seconds to start: the lock is on a file,
-    # and each call opens it anew.
+    # and each call opens it again.
     with ThreadPoolExecutor(4) as executor:
         calls = [executor.submit(writer, tmp_path / "set") for _ in range(4)]
         assert [call.result() for call in calls] == [tmp_path / "set"] * 4

@@ -166,8 +166,8 @@ def test_classifier_may_grow_and_be_anchored_anew():
         bias[1] += 2.0
     moved = VariationalDistillationLoss(memories, grown, precision="identity").displacements()
     torch.testing.assert_close(moved[1] - after[1], torch.tensor([2.0, 0.0]).double())
-    anew = [memory.reanchored(grown) for memory in memories]
-    loss = VariationalDistillationLoss(anew, grown, precision="identity")
+    again = [memory.reanchored(grown) for memory in memories]
+    loss = VariationalDistillationLoss(again, grown, precision="identity")
     share = loss.displacement_terms[1](grown)
     assert share.abs().max() < 1e-12
     assert memories[0].reanchored(grown).classifier["rows"].shape == (3, 10)

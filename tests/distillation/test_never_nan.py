@@ -32,7 +32,7 @@ CASES = {
     "zero memory": lambda: [memory_of(4, kind="zero")],
     "rank-deficient": lambda: [memory_of(4, kind="deficient"), memory_of(4, kind="deficient")],
     "one class": lambda: [memory_of(1)],
-    "one class beside many": lambda: [memory_of(1), memory_of(9)],
+    "one class next to many": lambda: [memory_of(1), memory_of(9)],
     "200 classes": lambda: [memory_of(200), memory_of(200)],
     "duplicate prototypes": lambda: [memory_of(5, torch.ones(5, 16))],
     "zero prototypes": lambda: [memory_of(5, torch.zeros(5, 16))],

@@ -188,7 +188,7 @@ class TestStepZero:
         assert "no classes; its outputs are taken to be ['background'" in capsys.readouterr().out
 
     def test_two_steps_end_to_end(self, foreign, adopt, train, vdfd_run):
-        """The sequence goes on exactly as from a step 0 that it trained itself."""
+        """The sequence continues exactly as from a step 0 that it trained itself."""
         file, work = adopt(foreign())
         results = train("--resume", "--steps", "0:2", file=file, work_dir=work).results
         assert [step["step"] for step in results["steps"]] == [0, 1]

@@ -1,4 +1,4 @@
-"""Damage is found by name, and a run goes on from what is whole; a full disk stops it."""
+"""Damage is found by name, and a run continues from what is whole; a full disk stops it."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""Gradients of single terms: by hand, beside training, and through checkpointed layers."""
+"""Gradients of single terms: by hand, next to training, and through checkpointed layers."""
 
 import copy
 

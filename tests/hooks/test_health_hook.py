@@ -168,7 +168,7 @@ def test_a_run_with_it_equals_one_without_to_the_bit(train, changes):
 
 
 def test_a_run_stops_at_a_term_with_an_infinite_gradient(config_file, tmp_path, monkeypatch):
-    """Where it was missed, the run that goes on from the last save finds it."""
+    """Where it was missed, the run that continues from the last save finds it."""
 
     def root_of_zero(self, adapter, outputs, samples):
         iteration = MessageHub.get_current_instance().get_info("iter") + 1

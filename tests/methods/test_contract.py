@@ -197,7 +197,7 @@ def test_what_is_held_while_a_step_trains_is_what_is_declared(second, start, tra
     most += 3 * size(method.parameters()) + size(method.buffers())
     if "old_outputs" in method.requires:
         # An old class's logit of two bytes at every position of every view; at most the
-        # classifier's inputs and a logit beside them.
+        # classifier's inputs and a logit next to them.
         outputs = step.adapter.outputs(step.inputs)
         cached = outputs.logits[:, : step.context.num_old or None]
         least = 2 * cached.numel() * method.num_views

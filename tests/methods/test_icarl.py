@@ -98,7 +98,7 @@ class TestExemplars:
             kept = sum(map(len, previous.carried["exemplars"].values()))
             found = step.method.stored_data_bytes(step.data, number)
             assert found == kept * (8 * 8 * 3 + 8)
-            # Beside the images: two numbers each, the labels and a mean a class.
+            # Next to the images: two numbers each, the labels and a mean a class.
             classes = step.context.protocol.num_classes(number)
             names = len("exemplars") + len("means")
             assert nbytes(previous.carried) == 16 * kept + classes * (8 + 8 * 8) + names

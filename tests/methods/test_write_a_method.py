@@ -111,5 +111,5 @@ def test_bad_input():
     with pytest.raises(InputError, match="must not be negative"):
         build_method({**CONFIG, "weight": -1})
     cfg = {"type": "CamVid"}
-    with pytest.raises(InputError, match="by domain"):
+    with pytest.raises(InputError, match="domain-incremental"):
         build_method(CONFIG).check(build_protocol(cfg))

@@ -42,7 +42,7 @@ def test_every_truncation_is_one_message(path):
 
 
 def test_changed_pickle_is_one_message_or_reads(path):
-    """The archive is written anew around the pickle, so that its checksums hold."""
+    """The archive is written again around the pickle, so that its checksums hold."""
     with zipfile.ZipFile(path) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
     (pickled,) = [name for name in parts if name.endswith("data.pkl")]

@@ -6,7 +6,7 @@
 The networks of all configs take turns in one process, on batches of step 1: a few iterations of
 each, again and again, so that whatever else the machine does falls on all of them. The first
 config is what the others are compared with; give it fine-tuning. "Held" is what the method holds
-beside the network (:mod:`vdfd_seg.methods.common.training_memory`), without images that it
+next to the network (:mod:`vdfd_seg.methods.common.training_memory`), without images that it
 stores. ``--memory`` then runs every config once more in a process of its own and reports the
 greatest memory that it took.
 Prints a Markdown table.

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What a segmentor's last features would give with a classifier that saw every class.
 
-A linear classifier is trained anew on the classifier's input, over the pixels of all images of all
+A linear classifier is trained again on the classifier's input, over the pixels of all images of all
 steps so far with the labels of all their classes, and evaluated as the step was. What it gains on
 the step's own classifier was lost in the classifier (rows that were overwritten, or that the
 background swallows); what it lacks to joint training was lost in the features.

@@ -11,7 +11,7 @@ from vdfd_seg.errors import InputError
 def main(argv: Sequence[str] | None = None) -> int:
     """Convert the labels; returns the exit status (0, or 2 for bad input)."""
     parser = argparse.ArgumentParser(
-        description="Write *_gtFine_labelTrainIds.png beside Cityscapes' *_gtFine_labelIds.png, "
+        description="Write *_gtFine_labelTrainIds.png next to Cityscapes' *_gtFine_labelIds.png, "
         "for train and val, where they are missing."
     )
     parser.add_argument("root", help="folder with leftImg8bit and gtFine")

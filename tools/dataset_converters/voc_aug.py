@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--download",
         action="store_true",
         help="first fetch the archives that the folder lacks (3.4 GB); an interrupted download "
-        "goes on where it stopped",
+        "continues where it stopped",
     )
     parser.add_argument(
         "--any-counts",

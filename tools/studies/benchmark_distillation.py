@@ -5,8 +5,8 @@
     python tools/studies/benchmark_distillation.py loss --network resnet18
 
 ``estimation`` times the mean gradients of DeepLabV3-ResNet-50 with probes, for several chunks of
-classes, beside one plain backward pass per class. ``loss`` times the loss and its backward pass
-beside a plain training step and beside the plainly written loss, which expands every gradient over
+classes, next to one plain backward pass per class. ``loss`` times the loss and its backward pass
+next to a plain training step and the plainly written loss, which expands every gradient over
 the kernel for each class and task. Each prints a Markdown table; times are the best of the
 repeats.
 """
@@ -159,7 +159,7 @@ def benchmark_estimation(args: argparse.Namespace, device: torch.device) -> None
     seconds = dict.fromkeys(variants, float("inf"))
     processor, peaks = dict(seconds), dict.fromkeys(variants, 0)
     for _ in range(args.repeats):
-        # Interleaved, and with the processor's time beside: a busy machine slows some runs more.
+        # Interleaved, and with the processor's time as well: a busy machine slows some runs more.
         for chunk, function in variants.items():
             start = time.process_time()
             wall, peak = measure(function, 1, device)

@@ -6,7 +6,7 @@
 
 Batches of CIFAR-sized images, cropped, mirrored and normalised: by this package (gathered from
 memory, augmented as a batch on the device) and by an ordinary ``DataLoader`` over a data set that
-transforms one image at a time and collates, with no and with two workers. Beside them a training
+transforms one image at a time and collates, with no and with two workers. Next to them a training
 step of the pre-activation ResNet-18, whose share the pipeline takes. All in one run, on random
 pixels; prints a Markdown table. Times are the best of the repeats.
 """

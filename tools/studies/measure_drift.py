@@ -11,7 +11,7 @@ change d(x) = z_T(x) - z_i(x). Prints, averaged over the tasks i < T:
 * the mean square change, mean_x |d(x)|^2, and the shares of it that are the mean over images,
   |mean_x d(x)|^2 (all that a displacement of mean logits can be), and a shift of all classes of an
   image by the same amount, which no softmax sees;
-* for runs of VDFD, the mean change that the gradient memory predicts to first order, beside the
+* for runs of VDFD, the mean change that the gradient memory predicts to first order, next to the
   real one: the ratio of their lengths and the cosine between them.
 """
 

@@ -43,7 +43,7 @@ class Variant:
 class FlatAdam:
     """Adam on all parameters as one vector, into which the parameters are made views.
 
-    Keeps the second moment of the cross-entropy's gradient beside that of the whole gradient.
+    Keeps the second moment of the cross-entropy's gradient next to that of the whole gradient.
     """
 
     def __init__(self, params: dict[str, nn.Parameter]) -> None:
@@ -134,7 +134,7 @@ class Learner:
         self.diverged = False
 
     def copy(self) -> "Learner":
-        """A copy; the adapters into the flat vector are made anew."""
+        """A copy; the adapters into the flat vector are made again."""
         other = copy.copy(self)
         for name, value in vars(self).items():
             if name not in ("args", "tasks", "seed", "classes", "adam"):

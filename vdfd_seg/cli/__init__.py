@@ -73,7 +73,7 @@ def run_guarded(
         status, message = EXIT_BAD_INPUT, f"error: {explained}"
     except Stopped as stopped:
         status = EXIT_SIGNAL + stopped.number
-        message = f"stopped by {stopped}; --resume goes on"
+        message = f"stopped by {stopped}; --resume continues"
     except KeyboardInterrupt:
         status, message = EXIT_INTERRUPTED, "interrupted"
     print(f"vdfd_seg: {message}", file=sys.stderr)

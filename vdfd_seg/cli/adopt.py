@@ -39,5 +39,5 @@ def main(argv: Sequence[str] | None = None) -> int:
     written = adopt(settings, args.checkpoint, args.images, work_dir)
     print(f"step 0: {written}")
     method = f" --method {args.method}" if args.method else ""
-    print(f"go on:  train {args.config}{method} --work-dir {work_dir} --resume")
+    print(f"continue:  train {args.config}{method} --work-dir {work_dir} --resume")
     return 0

@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def plan(out: Path, seeds: Sequence[int], iters: int | None = None) -> list:
-    """The demo's runs; those of a seed begin from the first one's step 0.
+    """The demo's runs; those of a seed start from the first one's step 0.
 
     Args:
         out: Folder of their folders.

@@ -31,7 +31,7 @@ def parser() -> argparse.ArgumentParser:
     parse.add_argument("--work-dir", default="work_dirs/multi_run", help="default: %(default)s")
     parse.add_argument(
         "--share-first", action="store_true",
-        help="methods begin from the first config's step 0 of the same seed, where they can",
+        help="methods start from the first config's step 0 of the same seed, where they can",
     )  # fmt: skip
     parse.add_argument("--overwrite", action="store_true", help="begin again")
     parse.add_argument("--title", help="of the report")

@@ -20,7 +20,7 @@ def parser() -> argparse.ArgumentParser:
     parse = argparse.ArgumentParser(description="Train a continual sequence, step after step.")
     add_config_arguments(parse)
     parse.add_argument("--work-dir", help="where to write; default work_dirs/CONFIG_NAME")
-    parse.add_argument("--resume", action="store_true", help="go on with what the work dir holds")
+    parse.add_argument("--resume", action="store_true", help="continue what the work dir holds")
     parse.add_argument("--overwrite", action="store_true", help="delete what the work dir holds")
     parse.add_argument(
         "--init-from", metavar="CHECKPOINT", help="take step 0 from this finished step 0"
@@ -83,8 +83,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except RuntimeError as error:
         if lost_process(error):
             raise LostProcessError(
-                "another process of this run ended, see its message; this one cannot go on. Start "
-                "again with --resume, with as many processes as there are."
+                "another process of this run ended, see its message; this one cannot continue. "
+                "Start again with --resume, with as many processes as there are."
             ) from error
         raise
     except OSError as error:

@@ -15,7 +15,7 @@ class DrawSampler(Sampler):
     Draw ``n`` of the whole job is number ``n mod N`` of pass ``n // N``; with
     several processes, process ``r`` of ``W`` takes the draws ``r, r + W, ...``.
 
-    With ``views`` the number that comes with a position is not the draw's but the adapter's,
+    With ``views`` the number that comes with a position is not the draw's but the view's,
     ``position * views + n // N mod views``: as augmentation follows from it, an image comes in so
     many augmented views, one after another.
 
@@ -53,8 +53,8 @@ class DrawSampler(Sampler):
 class ViewSampler(Sampler):
     """Every augmented view of every image once, in order, as pairs (position, view number).
 
-    The adapters are those that :class:`DrawSampler` draws of the same dataset with as many views.
-    With several processes, process ``r`` of ``W`` takes the adapters ``r, r + W, ...``.
+    The views are those that :class:`DrawSampler` draws of the same dataset with as many views.
+    With several processes, process ``r`` of ``W`` takes the views ``r, r + W, ...``.
 
     Args:
         dataset: The dataset.

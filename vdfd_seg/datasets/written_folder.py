@@ -23,7 +23,7 @@ def write_folder(
     """Write a data set's folder, unless it is there already.
 
     An interrupted write leaves the folder as it was. Several processes may call at once: an
-    empty lock file ``.NAME.lock`` stays beside the folder.
+    empty lock file ``.NAME.lock`` stays next to the folder.
 
     Args:
         root: The folder: absent, empty, or the data set's own.

@@ -3,7 +3,7 @@
 In the order of the paper's formulas: the mean gradient of a task's outputs
 (:class:`MeanGradientEstimator`), its compression to a :class:`GradientMemory`, the first-order
 displacement of old outputs and its precision (:class:`PrecisionGCN`), and the loss
-(:class:`VariationalDistillationLoss`). Beside it, what a variant needs:
+(:class:`VariationalDistillationLoss`). Next to it, what a variant needs:
 the bound at the images that a step has (:class:`VariationalBound`), and classes as Gaussians whose
 drift is followed (:class:`ClassGaussians`, :func:`linear_drift`, :func:`nearness`) or of which
 features are replayed (:class:`FeatureGaussians`).

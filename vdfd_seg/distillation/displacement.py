@@ -68,7 +68,7 @@ class GradientDisplacement(nn.Module):
             "layer": torch.repeat_interleave(torch.arange(len(filters)), blocks),
         }
         for name, value in buffers.items():
-            # The anchor is saved: built anew at other weights it would differ by rounding, and a
+            # The anchor is saved: built again at other weights it would differ by rounding, and a
             # resumed run from the one that was not interrupted.
             self.register_buffer(name, value.to(device), persistent=name in ("start", "offset"))
 

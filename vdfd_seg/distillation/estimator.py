@@ -129,7 +129,7 @@ class MeanGradientEstimator:
                     raise
                 warnings.warn(
                     f"no batched backward pass through this network ({error}); "
-                    "going on with one backward pass per class.",
+                    "continuing with one backward pass per class.",
                     stacklevel=4,
                 )
                 self.chunk = 1

@@ -25,8 +25,8 @@ class VariationalDistillationLoss(nn.Module):
 
     The network's parameters are held, not registered: ``parameters()`` are the GCN's. Everything
     is computed in float32 (float64 for a network in float64), outside autocast. The reference
-    weights w0 are those at construction; their kernel sums are in ``state_dict()`` beside the GCN,
-    so that a loss built anew and loaded continues exactly.
+    weights w0 are those at construction; their kernel sums are in ``state_dict()`` next to the GCN,
+    so that a loss built again and loaded continues exactly.
 
     Args:
         memories: Gradient memories of the old tasks, at least one.

@@ -29,7 +29,7 @@ def export_mmseg(checkpoint: str | Path, out: str | Path) -> tuple[Path, Path]:
 
     Args:
         checkpoint: A step's checkpoint of segmentation.
-        out: The new checkpoint, ending in ``.pth``; the config is beside it, ending in ``.py``.
+        out: The new checkpoint, ending in ``.pth``; the config is next to it, ending in ``.py``.
 
     Returns:
         The paths of checkpoint and config.
@@ -41,7 +41,7 @@ def export_mmseg(checkpoint: str | Path, out: str | Path) -> tuple[Path, Path]:
     """
     out = Path(out)
     if out.suffix != ".pth":
-        raise InputError(f"--out '{out}' must end in .pth; the config is written beside it.")
+        raise InputError(f"--out '{out}' must end in .pth; the config is written next to it.")
     config_file = out.with_suffix(".py")
     if config_file.exists() and not config_file.read_text(errors="replace").startswith(HEADER):
         raise InputError(

@@ -1,4 +1,4 @@
-"""The gradient of each term of a loss, beside the one that is trained on."""
+"""The gradient of each term of a loss, next to the one that is trained on."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

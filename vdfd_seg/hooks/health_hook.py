@@ -12,7 +12,7 @@ from vdfd_seg.registry import HOOKS
 
 ADVICE = "lower the learning rate or the term's weight, clip gradients, or train without --amp."
 LOOK_CLOSER = (
-    "to see which term it was, go on from the last save with --resume and --cfg-options "
+    "to see which term it was, continue from the last save with --resume and --cfg-options "
     "default_hooks.loss_health.gradient_interval=1: the same iterations follow, and the first "
     "term with a gradient that is not finite is named."
 )
@@ -114,7 +114,7 @@ class LossHealthHook(Hook):
             self.gradient_interval = 0
             runner.logger.warning(
                 "gradients of single terms cannot be measured with reentrant activation "
-                "checkpointing (with_cp=True); this step goes on without."
+                "checkpointing (with_cp=True); this step continues without."
             )
             return
         bad = [name for name, (_, finite) in found.items() if not finite]

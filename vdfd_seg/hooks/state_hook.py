@@ -23,7 +23,7 @@ class StepStateHook(Hook):
     Everything that training changes is in it: network with buffers, method,
     optimisers, schedulers and loss scaler, and the iteration. The state before it is
     kept as ``resume_previous.pth``. Where weights are no longer finite the file is not
-    replaced: going on from it repeats what spoilt them. When a signal asks the run to
+    replaced: continuing from it repeats what spoilt them. When a signal asks the run to
     stop, the state is saved after the iteration and
     :class:`~vdfd_seg.errors.Stopped` raised.
 

@@ -29,7 +29,7 @@ class DKD(SigmoidRows):
     :math:`o = x^\top w + b`, :math:`o^+ = x^\top \max(w, 0)` and :math:`o^- = x^\top \min(w, 0)`
     are kept near what they were at the start of the step, each apart, at the features' positions.
 
-    An auxiliary row learns beside the classes that no pixel is an example of it: :math:`\ell_{ac}`
+    An auxiliary row learns next to the classes that no pixel is an example of it: :math:`\ell_{ac}`
     is the mean over labelled pixels of :math:`-\log(1 - \sigma(z))` for its logit z of the
     features, which get no gradient from it. It is carried, and the rows of new classes begin as
     copies: they have seen the negative examples of all steps before. In the first step, and with a

@@ -9,7 +9,7 @@ from vdfd_seg.registry import METHODS
 class Joint(Method):
     """Trains each step on the images of every task so far, with all their labels.
 
-    Training goes on from the network of the step before. A protocol with the
+    Training continues from the network of the step before. A protocol with the
     split ``offline`` makes it the usual joint training in one step.
     """
 

@@ -102,7 +102,7 @@ class PLOP(TeacherMethod):
         self.background = False
         self.growth = 1.0
         self.scale = 1.0
-        # In the state: a step that goes on elsewhere must keep the same thresholds to the bit.
+        # In the state: a step that continues elsewhere must keep the same thresholds to the bit.
         self.register_buffer("thresholds", None)
         self._seen: tuple[Outputs, Outputs] | None = None
 

@@ -130,7 +130,7 @@ class VDFD(Method):
                 self.optimizer = self.penalty.precision.optimizer(self.penalty.parameters())
 
     def extra_losses(self, adapter, outputs, samples) -> dict[str, Tensor]:
-        """The weighted penalty; its two terms beside it, for the log."""
+        """The weighted penalty; its two terms next to it, for the log."""
         if self.penalty is None:
             return {}
         quadratic, log_det = self.terms()

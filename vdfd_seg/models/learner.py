@@ -12,7 +12,7 @@ from vdfd_seg.models.adapters.features import FeatureAdapter, FeaturePreprocesso
 class ContinualLearner(BaseModel):
     """What a step's Runner trains.
 
-    The method's own parameters (VDFD's GCN) sit beside the network's, so the
+    The method's own parameters (VDFD's GCN) sit next to the network's, so the
     optimiser and DistributedDataParallel see both; losses are computed inside
     :meth:`forward`, where DistributedDataParallel reduces all gradients.
 

@@ -43,7 +43,7 @@ def load_from_file(filename: str, map_location: object = None) -> dict:
 class CheckedPretrainedInit(PretrainedInit):
     """``init_cfg=dict(type="Pretrained")`` of any part of a network, see :func:`load_pretrained`.
 
-    MMEngine's own goes on with random weights where names or shapes differ.
+    MMEngine's own continues with random weights where names or shapes differ.
     """
 
     def __call__(self, module: nn.Module) -> None:

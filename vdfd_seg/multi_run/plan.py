@@ -32,7 +32,7 @@ class Run:
         changes: Keys that differ from the config's file; with some, a file of its own is written.
         options: ``--cfg-options``, as given.
         order: Number of the random order; None for the config's own.
-        first: The run whose step 0 it begins from; None where it trains its own.
+        first: The run whose step 0 it starts from; None where it trains its own.
     """
 
     settings: Settings
@@ -58,7 +58,7 @@ class Run:
         return load_results(self.folder)
 
     def record(self) -> dict:
-        """What decides its results beside the config's file."""
+        """What decides its results besides the config's file."""
         return {
             "config": self.settings.name,
             "seed": self.settings.seed,
@@ -129,7 +129,7 @@ def plan_runs(
         methods: With each of these methods; none for configs with their own.
 
     Returns:
-        The runs; one that others begin from comes before them.
+        The runs; one that others start from comes before them.
 
     Raises:
         InputError: For a config that cannot be used, two of the same name, a seed given twice, or
@@ -193,7 +193,7 @@ def parse_options(options: Sequence[str]) -> dict:
 
 
 def why_not_shared(settings: Settings, first: Settings) -> str:
-    """Why a run cannot begin from another's step 0; empty where it can."""
+    """Why a run cannot start from another's step 0; empty where it can."""
     if "own_training" in settings.method().requires:
         return "it remembers a task while it trains"
     beginnings = [(p.scenario, p.dataset, p.tasks[0]) for p in (settings.protocol, first.protocol)]
@@ -208,7 +208,7 @@ def jobs_of(runs: Sequence[Run], overwrite: bool = False, logs: bool = True) -> 
     """The processes that finish runs; none for those that are finished.
 
     Args:
-        runs: The runs, those that others begin from first.
+        runs: The runs, those that others start from first.
         overwrite: Begin all of them again.
         logs: Write each one's output to ``log.txt`` in its folder.
 

@@ -110,7 +110,7 @@ def _ready(job, say):
     if job.needs is None or job.needs.exists():
         return True
     if job.maker is None or job.maker.over:
-        job.reason = f"'{job.needs}', which it begins from, was not written"
+        job.reason = f"'{job.needs}', which it starts from, was not written"
         say(f"FAILED  {job.name}: {job.reason}")
     return False
 

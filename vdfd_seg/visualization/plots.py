@@ -198,7 +198,7 @@ def class_bars(
                     lengths, places, xerr=errors, fmt="none", elinewidth=1, capsize=1.5,
                     ecolor=axes.xaxis.label.get_color(),
                 )  # fmt: skip
-        # There is no room for more beside the bars.
+        # There is no room for more next to the bars.
         shown = [each if len(each) <= 40 else f"{each[:37]}..." for each in classes]
         axes.set(xlabel=f"{metric} (%)", xlim=(0, 100), yticks=positions, yticklabels=shown)
         axes.set_ylim(len(classes) - 0.5, -0.5)

@@ -73,7 +73,7 @@ def test_a_file_that_is_there_is_not_fetched(server, tmp_path):
 @pytest.mark.parametrize("ranges", [True, False])
 def test_goes_on_after_the_connection_broke_off(server, tmp_path, ranges):
     server.ranges, server.until = ranges, 300_000
-    with pytest.raises(InputError, match="Run the same again to go on"):
+    with pytest.raises(InputError, match="Run the same again to continue"):
         download(server.url, tmp_path / "file", MD5)
     assert not (tmp_path / "file").exists()
     present = (tmp_path / "file.part").stat().st_size

@@ -144,7 +144,7 @@ REFUSED = {
 
 @pytest.fixture(scope="module")
 def root(scenes, tmp_path_factory):
-    """The tiny data set, with its masks also in other forms, and beside them other masks."""
+    """The tiny data set, with its masks also in other forms, and next to them other masks."""
     root = tmp_path_factory.mktemp("labels") / "data"
     shutil.copytree(scenes, root)
     for folder in ("deep", "grey"):

@@ -97,7 +97,7 @@ def test_gaussians_cannot_begin_in_the_middle(begin, train, end, tiny_classifica
 
 @pytest.mark.parametrize("gaussians", [0.0, 0.3])
 def test_what_the_method_does_itself_stays(successor, train, end, tiny_classification, gaussians):
-    """The network trains as without; what EWC carries is carried beside the Gaussians."""
+    """The network trains as without; what EWC carries is carried next to the Gaussians."""
     data, states = tiny_classification("task"), []
     for extra in ({}, {"gaussians": gaussians}):
         step = successor({"type": "EWC", **extra}, data=data)

@@ -1,4 +1,4 @@
-"""Foreground classes with a sigmoid each beside a background row of zeros."""
+"""Foreground classes with a sigmoid each next to a background row of zeros."""
 
 import math
 

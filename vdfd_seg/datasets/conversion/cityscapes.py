@@ -83,7 +83,7 @@ class CityscapesTrainVal(BaseDataset):
 
 
 def convert_cityscapes(root: str | Path) -> dict[str, Counter]:
-    """Write the labels by training id beside those by label id, where they are missing.
+    """Write the labels by training id next to those by label id, where they are missing.
 
     ``CITY_..._gtFine_labelTrainIds.png`` holds 0 to 18 for the classes of :data:`EVALUATED` and
     255 for all others, as the data set's own scripts write it. Each file appears when it is

@@ -22,7 +22,7 @@ def download(url: str, path: str | Path, md5: str | None = None) -> Path:
     """Fetch ``url`` to ``path``, unless there is a file already.
 
     What comes is written to ``PATH.part`` and renamed when it is whole. An interrupted download
-    goes on where it stopped if the server can do that, and begins anew otherwise.
+    continues where it stopped if the server can do that, and starts from scratch otherwise.
 
     Args:
         url: ``http``, ``https`` or ``file``.
@@ -35,7 +35,7 @@ def download(url: str, path: str | Path, md5: str | None = None) -> Path:
 
     Raises:
         InputError: For a source that cannot be reached, a connection that breaks off (run again
-            to go on), other content than ``md5`` says, or a folder that cannot be written.
+            to continue), other content than ``md5`` says, or a folder that cannot be written.
     """
     path = Path(path)
     if path.exists():
@@ -53,7 +53,7 @@ def download(url: str, path: str | Path, md5: str | None = None) -> Path:
         part.replace(path)
     except (OSError, http.client.HTTPException) as error:
         raise InputError(
-            f"{url}: cannot be fetched to '{path}' ({error}). Run the same again to go on with "
+            f"{url}: cannot be fetched to '{path}' ({error}). Run the same again to continue with "
             f"what has come, or fetch it by other means to that place."
         ) from error
     return path

@@ -65,7 +65,7 @@ def _check_folder(dataset: BaseSegDataset, items: Iterable[dict]) -> None:
                 continue
             stem = file[: -len(suffix)] if low.endswith(suffix.lower()) else splitext(file)[0]
             mask = join(masks, relpath(stem, images) + dataset.seg_map_suffix)
-            # Masks may lie beside the images: a mask is no image of its own.
+            # Masks may lie next to the images: a mask is no image of its own.
             if stem + suffix not in read and isfile(mask) and normpath(mask) != file:
                 left_out.append(relpath(file, images))
         if left_out:

@@ -25,7 +25,7 @@ REFUSED = {
     "load_from": "weights that a run begins with are given with --init-from (of a run like this), "
     "tools/adopt.py (a segmentation network that MMSegmentation trained) or "
     "model.backbone.init_cfg (of the backbone alone)",
-    "growth": "new rows begin from the background's with method.new_rows='balanced', which methods "
+    "growth": "new rows start from the background's with method.new_rows='balanced', which methods "
     "that are defined by it have",
     "resume": "give --resume on the command line",
     "auto_scale_lr": "set optim_wrapper.optimizer.lr to the rate of this batch size",
@@ -44,7 +44,7 @@ REFUSED = {
 
 VALIDATED = "nothing is validated while a step trains"
 PARTS = {
-    EMAHook: "a method and the next step go on from the trained weights, not from their average",
+    EMAHook: "a method and the next step continue from the trained weights, not from their average",
     EarlyStoppingHook: VALIDATED,
     ReduceOnPlateauLR: VALIDATED,
     ReduceOnPlateauMomentum: VALIDATED,
@@ -107,7 +107,7 @@ def _check_sharding(config):
             raise InputError(
                 f"{key}.type='{name}' divides the parameters among processes, which breaks the "
                 f"sums over a layer's filters that methods need. Use plain data parallelism (take "
-                f"{key} out); to divide the optimiser's state, which is what takes memory beside "
+                f"{key} out); to divide the optimiser's state, which is what takes memory next to "
                 f"the parameters, write optim_wrapper.optimizer="
                 f"dict(type='{ZERO}', optimizer_type='SGD', ...)."
             )

@@ -47,7 +47,7 @@ def adopt(
     needed. Nothing is trained and nothing is evaluated: ``train --resume`` does that.
 
     Args:
-        settings: The sequence that goes on from the network.
+        settings: The sequence that continues from the network.
         checkpoint: Its ``.pth`` file, read without executing what is in it.
         images: A folder of images of the first task, or one image.
         work_dir: The work dir; must not hold a run.

@@ -46,7 +46,7 @@ def train_sequence(
     Args:
         settings: What to run.
         work_dir: Where everything is written.
-        resume: Go on with what ``work_dir`` holds.
+        resume: Continue with what ``work_dir`` holds.
         overwrite: Delete what ``work_dir`` holds.
         init_from: Checkpoint of a finished step 0 whose network step 0 takes
             instead of training, so that methods start from the same network.
@@ -208,12 +208,12 @@ def finish_step(trained: TrainedStep, trainer: StepTrainer, run: WorkDir) -> dic
 
 
 def _tag(trainer):
-    """What a half-trained step must have in common with the run that goes on with it."""
+    """What a half-trained step must have in common with the run that continues with it."""
     return {
         "step": trainer.step,
         "seed": trainer.settings.seed,
         "protocol": history(trainer.data, trainer.step),
         "config": trainer.settings.trained_with(trainer.step),
-        # Another number of processes goes on where the same images are next.
+        # Another number of processes continues where the same images are next.
         "train_dataloader.batch_size of all processes": total_batch(trainer.config),
     }

@@ -145,7 +145,7 @@ class StepTrainer:
         return to_plain(method.after_task(context), "the method's carried state")
 
     def train(self, resume_path: Path, tag: dict) -> TrainedStep:
-        """Train, going on from ``resume_path`` where it exists.
+        """Train, continuing from ``resume_path`` where it exists.
 
         Args:
             resume_path: State of the step while it trains.
@@ -175,7 +175,7 @@ class StepTrainer:
         begun = time.perf_counter()
         with training():
             runner.train()
-        # Plain batch norm counts in each process for itself: all go on with what the first saves.
+        # Plain batch norm counts in each process for itself: all continue with the first's.
         for buffer in learner.network.buffers():
             broadcast(buffer)
         seconds = time.perf_counter() - begun

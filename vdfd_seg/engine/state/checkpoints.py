@@ -68,7 +68,7 @@ def checked_start(path: str | Path, settings: Settings) -> dict:
 
 
 def check_checkpoints(run: WorkDir, data: ContinualData, settings: Settings, steps: range) -> None:
-    """Refuse checkpoints that this run cannot go on from.
+    """Refuse checkpoints that this run cannot continue from.
 
     Raises:
         InputError: For one that is missing, damaged, or of another protocol, method or config, or

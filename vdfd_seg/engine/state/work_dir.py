@@ -81,7 +81,7 @@ class WorkDir:
         """Make the folder, unless it holds a run that was not asked to be touched.
 
         Args:
-            resume: Go on with what is there.
+            resume: Continue with what is there.
             overwrite: What is there will be deleted by :meth:`clear`.
 
         Raises:
@@ -93,7 +93,7 @@ class WorkDir:
             remove_unfinished(self.path)
             if self.holds_run and not resume and not overwrite:
                 raise InputError(
-                    f"the work dir '{self.path}' already holds a run; give --resume to go on "
+                    f"the work dir '{self.path}' already holds a run; give --resume to continue "
                     f"with it, --overwrite to delete it, or another --work-dir."
                 )
         barrier()

@@ -138,7 +138,7 @@ class Method(nn.Module):
         return {}
 
     def stored_data_bytes(self, data, step: int) -> int:
-        """Bytes of earlier images kept beside the carried state; 0 unless it keeps such."""
+        """Bytes of earlier images kept besides the carried state; 0 unless it keeps such."""
         return 0
 
     def restore(self, state: dict) -> None:

@@ -37,7 +37,7 @@ def subtract_background(adapter: Any, num_rows: int) -> None:
 
 
 def freeze_statistics(network: nn.Module) -> None:
-    """Put batch norms and dropouts into evaluation mode; their weights go on training."""
+    """Put batch norms and dropouts into evaluation mode; their weights continue training."""
     for module in network.modules():
         if isinstance(module, (_BatchNorm, _DropoutNd)):
             module.eval()
@@ -93,7 +93,7 @@ class SigmoidRows(Method):
     that the network's own prediction, the greatest logit, is background where no sigmoid exceeds
     1/2. No loss reads this row, so it stays zero. When a step begins, the rows that have been
     trained lose what row 0 holds (:func:`subtract_background`): a step 0 that another method
-    trained with a softmax goes on with the predictions it had.
+    trained with a softmax continues with the predictions it had.
 
     The loss of the main head, whatever the config says, is :func:`foreground_loss` over the step's
     classes, a mean over labelled pixels; auxiliary heads keep theirs. After the first step, batch

@@ -1,4 +1,4 @@
-"""RCIL's representation compensation: a second branch beside convolutions with batch norm."""
+"""RCIL's representation compensation: a second branch next to convolutions with batch norm."""
 
 import copy
 

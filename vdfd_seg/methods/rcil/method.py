@@ -18,7 +18,7 @@ from vdfd_seg.registry import METHODS
 
 @METHODS.register_module()
 class RCIL(TeacherMethod):
-    r"""A frozen branch beside a trainable one, and distillation of pooled maps and of the logits.
+    r"""A frozen branch next to a trainable one, and distillation of pooled maps and of the logits.
 
     .. math::
         L = L_{UNCE} + \lambda\, \ell_{UNKD} + \sqrt{\frac{C}{C_{new}}} \,
@@ -34,10 +34,10 @@ class RCIL(TeacherMethod):
     are
     folded into one, so that its checkpoint holds the plain network of the config, and prediction
     costs what it costs with any method. In the next step the folded branch is frozen, and the other
-    goes on from its own weights, as in the released code. These weights are the state that is
+    continues from its own weights, as in the released code. These weights are the state that is
     carried: as many bytes as the trainable second branches have. Where there are none (a step 0
     that another method trained) it begins as a copy of the frozen branch. In the first step both
-    train, from the same weights; where no batch has trained those yet (an ASPP's, beside a
+    train, from the same weights; where no batch has trained those yet (an ASPP's, next to a
     backbone's from ImageNet), each from its own. A network without ASPP is compensated in its
     backbone alone, one without 3x3 convolutions and batch norms is refused.
 
