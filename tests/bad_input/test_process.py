@@ -16,7 +16,7 @@ def assert_refused(tool, *arguments, words):
 
 
 def test_train_unknown_method(config_file, tmp_path):
-    file = config_file({"method": {"type": "VDFT"}})
+    file = config_file({"method": {"type": "VDFDD"}})
     assert_refused("train", file, "--work-dir", tmp_path / "work", words=["Did you mean 'VDFD'?"])
     assert not (tmp_path / "work").exists()
 

@@ -9,6 +9,7 @@ import torch
 from tests.test_resume import differences, without_times
 from tests.tiny import changed, tiny_classifier_config, write_config
 from vdfd_seg.cli import run_command
+from vdfd_seg.cli.multi_run import best_of
 from vdfd_seg.datasets import write_digits
 from vdfd_seg.engine import load_run
 from vdfd_seg.errors import InputError
@@ -204,3 +205,42 @@ class TestPlan:
     def test_a_config_given_twice_is_refused(self, configs, tmp_path):
         with pytest.raises(InputError, match="'plain' is given twice"):
             self.plan(tmp_path, configs["plain"], configs["plain"])
+
+
+class TestGrid:
+    def plan(self, configs, tmp_path, *grid, **settings):
+        return plan_runs([configs["ours"]], tmp_path, [0, 1], grid=grid, **settings)
+
+    def test_every_combination_is_a_run_of_its_own(self, configs, tmp_path):
+        runs = self.plan(configs, tmp_path, "method.weight=1,5", "method.rank=1,2")
+        folders = [run.folder.relative_to(tmp_path).parts for run in runs]
+        assert len(set(folders)) == len(runs) == 8
+        assert ("ours", "method.weight=5,method.rank=1", "seed_1") in folders
+        chosen = {(r.settings.config.method.weight, r.settings.config.method.rank) for r in runs}
+        assert chosen == {(1, 1), (1, 2), (5, 1), (5, 2)}
+        assert len({run.method for run in runs}) == 4
+
+    def test_step_0_is_shared_by_all_points_of_a_seed(self, configs, tmp_path):
+        runs = self.plan(configs, tmp_path, "method.weight=1,5,9", share_first=True)
+        assert [run.first and run.first.name for run in runs[:3]] == [None, *[runs[0].name] * 2]
+        assert runs[4].first is runs[3]
+
+    def test_values_are_added_to_the_options_of_all(self, configs, tmp_path):
+        (run, *_) = self.plan(configs, tmp_path, "method.weight=2", options=["method.rank=3"])
+        assert list(run.options) == ["method.rank=3", "method.weight=2"]
+        assert run.settings.config.method.rank == 3
+
+    @pytest.mark.parametrize("grid", [["method.weight"], ["seed=1,,2"], ["seed=1", "seed=2"]])
+    def test_bad_input(self, configs, tmp_path, grid):
+        with pytest.raises(InputError, match="--grid"):
+            self.plan(configs, tmp_path, *grid)
+
+    def test_the_best_point_has_the_best_mean(self):
+        def run(point, value, finished=True):
+            return SimpleNamespace(
+                settings=SimpleNamespace(name="mib"), method=f"MiB, {point}", finished=finished,
+                results=lambda: {"steps": [{"overall": 99.0}, {"overall": value}]},
+            )  # fmt: skip
+
+        runs = [run("w=1", 10.0), run("w=1", 30.0), run("w=2", 25.0), run("w=2", 90.0, False)]
+        assert best_of(runs) == ["best of mib: MiB, w=2 (25.00)"]

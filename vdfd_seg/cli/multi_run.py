@@ -27,6 +27,10 @@ def parser() -> argparse.ArgumentParser:
         "--orders", type=int, default=0, metavar="N",
         help="with N random orders of the classes or domains; default: the config's own order",
     )  # fmt: skip
+    parse.add_argument(
+        "--grid", nargs="+", default=[], metavar="K=V,V",
+        help="each with every combination of these values, to choose from",
+    )  # fmt: skip
     parse.add_argument("--jobs", type=int, default=1, metavar="J", help="J at once; default: 1")
     parse.add_argument("--work-dir", default="work_dirs/multi_run", help="default: %(default)s")
     parse.add_argument(
@@ -66,11 +70,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         args.cfg_options,
         say=print,
         methods=args.methods,
+        grid=args.grid,
     )
     jobs = jobs_of(runs, args.overwrite)
     print(f"{len(runs)} runs, {len(runs) - len(jobs)} of them finished already", flush=True)
     run_jobs(jobs, args.jobs, say=lambda line: print(line, flush=True))
     status = report_on(runs, Path(args.work_dir), args.title)
+    if args.grid:
+        print("\n".join(best_of(runs)))
     return 1 if any(job.failed for job in jobs) else status
 
 
@@ -107,3 +114,21 @@ def report_on(runs: Sequence, work_dir: Path, title: str | None = None) -> int:
     for run in missing:
         print(f"not finished: {run.name} ({run.folder})")
     return 1 if missing else 0
+
+
+def best_of(runs: Sequence) -> list[str]:
+    """Of each config the grid's point with the best mean over its finished seeds and orders.
+
+    Best by what the last step has over all images (``overall`` in ``results.json``).
+    """
+    found: dict[str, dict[str, list[float]]] = {}
+    for run in runs:
+        if run.finished:
+            points = found.setdefault(run.settings.name, {})
+            points.setdefault(run.method, []).append(run.results()["steps"][-1]["overall"])
+    lines = []
+    for name, points in found.items():
+        means = {point: sum(values) / len(values) for point, values in points.items()}
+        best = max(means, key=means.__getitem__)
+        lines.append(f"best of {name}: {best} ({means[best]:.2f})")
+    return lines

@@ -4,6 +4,7 @@ import argparse
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 
 from mmengine.config import DictAction
@@ -113,8 +114,9 @@ def plan_runs(
     options: Sequence[str] = (),
     say: Callable[[str], None] = print,
     methods: Sequence[str] = (),
+    grid: Sequence[str] = (),
 ) -> list[Run]:
-    """Every config with every seed and order, in the folders ``CONFIG[/order_N]/seed_S``.
+    """Every config with every seed and order, in ``CONFIG[/KEY=VALUE][/order_N]/seed_S``.
 
     Args:
         configs: Configs or benchmarks: files, or names of packaged ones.
@@ -127,6 +129,7 @@ def plan_runs(
         options: ``--cfg-options``, as given.
         say: Told which methods do not share.
         methods: With each of these methods; none for configs with their own.
+        grid: Of each config every combination of these values, see :func:`grid_points`.
 
     Returns:
         The runs; one that others start from comes before them.
@@ -152,13 +155,21 @@ def plan_runs(
         s.name: random_orders(s.config.protocol.to_dict(), s.protocol, orders) if orders else []
         for s in loaded
     }
+    points = grid_points(grid)
     runs = []
     for number in range(1, orders + 1) if orders else [None]:
         for seed in seeds:
             first = None
-            for pair, plain, method in zip(pairs, loaded, titles, strict=True):
-                folder, name, changes = work_dir / plain.name, f"{method}, seed {seed}", {}
-                asked = dict(parsed)
+            for (pair, plain, method), point in product(
+                zip(pairs, loaded, titles, strict=True), points
+            ):
+                folder, changes = work_dir / plain.name, {}
+                given = [*options, *point]
+                asked = parse_options(given)
+                if point:
+                    folder = folder / ",".join(point).replace("/", "_")
+                    method = f"{method}, {', '.join(point)}"
+                name = f"{method}, seed {seed}"
                 if number is not None:
                     order = drawn[plain.name][number - 1]
                     changes = {"protocol": order}
@@ -166,7 +177,7 @@ def plan_runs(
                     folder, name = folder / f"order_{number}", f"{name}, order {number}"
                 folder = folder / f"seed_{seed}"
                 settings = load_run(*pair, asked, seed)
-                run = Run(settings, folder, name, method, changes, options, number)
+                run = Run(settings, folder, name, method, changes, given, number)
                 if first is None:
                     first = run
                 elif share_first:
@@ -176,6 +187,30 @@ def plan_runs(
                         say(f"{method} trains its own step 0: {reason}")
                 runs.append(run)
     return runs
+
+
+def grid_points(grid: Sequence[str]) -> list[tuple[str, ...]]:
+    """Every combination of a grid's values, each as ``--cfg-options``; one empty one without.
+
+    Args:
+        grid: ``KEY=VALUE,VALUE,...`` each.
+
+    Raises:
+        InputError: For one without ``=``, or a key that is given twice.
+
+    Example:
+        >>> grid_points(["method.weight=1,10", "seed=3"])
+        [('method.weight=1', 'seed=3'), ('method.weight=10', 'seed=3')]
+    """
+    axes = {}
+    for axis in grid:
+        key, equals, values = axis.partition("=")
+        if not equals or not all(values.split(",")):
+            raise InputError(f"--grid '{axis}' is not of the form KEY=VALUE,VALUE,...")
+        if key in axes:
+            raise InputError(f"--grid gives '{key}' twice; list all its values once.")
+        axes[key] = [f"{key}={value}" for value in values.split(",")]
+    return list(product(*axes.values()))
 
 
 def parse_options(options: Sequence[str]) -> dict:
