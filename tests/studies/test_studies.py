@@ -3,15 +3,17 @@
 import importlib
 import json
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from tests.distillation.test_loss import problem
 from tests.documented import ROOT
-from tests.tiny import tiny_classifier_config, write_config
+from tests.tiny import tiny_classifier_config, tiny_config, write_config
 from vdfd_seg.datasets import write_digits
 from vdfd_seg.distillation import VariationalDistillationLoss
+from vdfd_seg.engine import load_run, train_sequence
 from vdfd_seg.registry import METHODS
 
 pytestmark = pytest.mark.slow
@@ -189,3 +191,20 @@ def test_every_script_is_in_the_readme():
     parts = {"proximal", "random_directions", "finished", "stability_learner"}
     for path in FOLDER.glob("*.py"):
         assert f"`{path.name}`" in text or path.stem in parts, path.name
+
+
+@pytest.mark.parametrize("changed", [{}, {"background": False, "uniform": True, "diagonal": True}])
+def test_replay_trial_replays_what_it_says(study, scenes, tmp_path, changed):
+    """Of the last step's memory, as the trial reads it."""
+    study("replay_trial")
+    method = {"type": "ReplayTrial", "replay": 64, **changed}
+    config = {**tiny_config(scenes), "method": method, "train_cfg": {"max_iters": 2}}
+    settings = load_run(write_config(tmp_path / "tiny.py", config))
+    train_sequence(settings, tmp_path / "run", steps=range(2))
+    saved = torch.load(tmp_path / "run/step_01/checkpoint.pth", weights_only=True)
+    carried = SimpleNamespace(carried=saved["method"]["state"], step=2)
+    found = settings.method()._carried(carried)
+    assert (0 in found.labels) == (not changed)
+    assert (found.counts.unique().numel() == 1) == bool(changed)
+    off = found.covariances - torch.diag_embed(found.covariances.diagonal(dim1=1, dim2=2))
+    assert bool(off.abs().sum() == 0) == bool(changed)

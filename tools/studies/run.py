@@ -8,6 +8,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import controls  # noqa: F401
 import held  # noqa: F401
+import replay_trial  # noqa: F401
 import trials  # noqa: F401
 
 from vdfd_seg.cli import main

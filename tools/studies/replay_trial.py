@@ -1,0 +1,69 @@
+"""What VDFDPlus's replay is made of: each part left out, or done in another way."""
+
+from dataclasses import replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vdfd_seg.distillation import FeatureGaussians
+from vdfd_seg.methods import VDFDPlus
+from vdfd_seg.registry import METHODS
+
+
+@METHODS.register_module()
+class ReplayTrial(VDFDPlus):
+    """VDFDPlus with replay, and one thing changed.
+
+    Args:
+        weight: As VDFDPlus's.
+        replay: As VDFDPlus's.
+        background: Whether the background of the first task is replayed.
+        uniform: As many draws of each class, in place of as many as it had pixels.
+        diagonal: Variances alone, in place of covariances.
+        soft: Draws have the probabilities that the rows at the start of the step give, in place of
+            their class.
+    """
+
+    def __init__(
+        self,
+        weight: float = 0.0,
+        replay: int = 1024,
+        background: bool = True,
+        uniform: bool = False,
+        diagonal: bool = False,
+        soft: bool = False,
+    ):
+        super().__init__(weight=weight, replay=replay)
+        self.background, self.uniform, self.diagonal = background, uniform, diagonal
+        self.soft = soft
+
+    def before_task(self, context) -> None:
+        """Note the rows of the start."""
+        super().before_task(context)
+        self.start = [
+            None if p is None else p.detach().clone() for p in context.adapter.classifier()
+        ]
+
+    def _carried(self, context) -> FeatureGaussians:
+        found = super()._carried(context)
+        if not self.background:
+            kept = found.labels != 0
+            found = FeatureGaussians(**{k: v[kept] for k, v in found.to_state().items()})
+        if self.uniform:
+            found = replace(found, counts=torch.ones_like(found.counts))
+        if self.diagonal:
+            variances = found.covariances.diagonal(dim1=1, dim2=2)
+            found = replace(found, covariances=torch.diag_embed(variances))
+        return found
+
+    def extra_losses(self, adapter, outputs, samples) -> dict[str, Tensor]:
+        """Those of VDFDPlus; with ``soft`` another replay."""
+        losses = super().extra_losses(adapter, outputs, samples)
+        if self.memory is not None and self.soft:
+            features, _ = self.memory.draw(self.replay)
+            old = F.linear(features, *self.start)
+            old[:, self.memory.labels.max() + 1 :] = -torch.inf  # rows of new classes
+            new = F.linear(features, *adapter.classifier())
+            losses["loss_replay"] = F.cross_entropy(new, old.softmax(1))
+        return losses
