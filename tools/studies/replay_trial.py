@@ -23,6 +23,7 @@ class ReplayTrial(VDFDPlus):
         diagonal: Variances alone, in place of covariances.
         soft: Draws have the probabilities that the rows at the start of the step give, in place of
             their class.
+        num_views: As VDFDPlus's.
     """
 
     def __init__(
@@ -33,8 +34,9 @@ class ReplayTrial(VDFDPlus):
         uniform: bool = False,
         diagonal: bool = False,
         soft: bool = False,
+        num_views: int = 4,
     ):
-        super().__init__(weight=weight, replay=replay)
+        super().__init__(weight=weight, replay=replay, num_views=num_views)
         self.background, self.uniform, self.diagonal = background, uniform, diagonal
         self.soft = soft
 
