@@ -68,13 +68,15 @@ def independent(vdfd_run, scenes):
         row = [mean_over(pairs, TASKS[task]) for task in range(step + 1)]
         matrix.append(row + [None] * (len(TASKS) - len(row)))
         later = [name for task in TASKS[1 : step + 1] for name in task]
+        old, new = mean_over(pairs, TASKS[0]), mean_over(pairs, later) if later else None
         steps.append(
             {
                 "overall": mean_over(pairs, seen),
                 "per_class": {name: intersection_over_union(pairs, name) for name in seen},
-                "old": mean_over(pairs, TASKS[0]),
-                "new": mean_over(pairs, later) if later else None,
+                "old": old,
+                "new": new,
                 "all": mean_over(pairs, seen),
+                "hiou": None if new is None else 2 * old * new / (old + new or 1),
             }
         )
     last, count = matrix[-1], len(TASKS)
@@ -87,7 +89,7 @@ def independent(vdfd_run, scenes):
             "bwt": sum(last[j] - matrix[j][j] for j in range(count - 1)) / (count - 1),
             "forgetting": sum(best[j] - last[j] for j in range(count - 1)) / (count - 1),
             "avg_incremental": sum(s["overall"] for s in steps) / count,
-            **{key: steps[-1][key] for key in ("overall", "old", "new", "all")},
+            **{key: steps[-1][key] for key in ("overall", "old", "new", "all", "hiou")},
         },
     }
 
@@ -118,7 +120,7 @@ class TestResults:
         assert [tuple(task["classes"]) for task in protocol["tasks"]] == list(TASKS)
         assert len(protocol["fingerprint"]) == 16
         assert set(results["summary"]) == {
-            "acc", "bwt", "forgetting", "avg_incremental", "overall", "old", "new", "all",
+            "acc", "bwt", "forgetting", "avg_incremental", "overall", "old", "new", "all", "hiou",
         }  # fmt: skip
         for step, entry in enumerate(results["steps"]):
             assert entry["step"] == step
@@ -151,7 +153,7 @@ class TestResults:
     def test_matrix_equals_an_independent_computation(self, vdfd_run, independent):
         assert same_numbers(vdfd_run.results["matrix"], independent["matrix"])
 
-    @pytest.mark.parametrize("key", ["overall", "per_class", "old", "new", "all"])
+    @pytest.mark.parametrize("key", ["overall", "per_class", "old", "new", "all", "hiou"])
     def test_step_s_numbers_equal_an_independent_computation(self, vdfd_run, independent, key):
         found = [entry[key] for entry in vdfd_run.results["steps"]]
         assert same_numbers(found, [entry[key] for entry in independent["steps"]])

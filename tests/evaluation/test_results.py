@@ -60,9 +60,12 @@ def test_task_of_class_must_fit(row):
 def test_old_new_all():
     iou = iou_per_class(CONFUSION)
     found = old_new_all(CONFUSION, TASKS)
-    assert found == pytest.approx({"old": iou[:2].mean(), "new": iou[2:].mean(), "all": iou.mean()})
+    old, new = iou[:2].mean(), iou[2:].mean()
+    expected = {"old": old, "new": new, "all": iou.mean(), "hiou": 2 / (1 / old + 1 / new)}
+    assert found == pytest.approx(expected)
     first = old_new_all(CONFUSION[:2, :2], [0, 0])
-    assert first["new"] is None and first["old"] == first["all"]
+    assert first["new"] is first["hiou"] is None and first["old"] == first["all"]
+    assert old_new_all(np.array([[0, 1], [1, 0]]), [0, 1])["hiou"] == 0
 
 
 def test_per_class():

@@ -95,10 +95,11 @@ def domain_incremental_row(
 def old_new_all(
     confusion: np.ndarray, task_of_class: Sequence[int], average: Average = "present"
 ) -> dict[str, float | None]:
-    """Mean IoU over old, new and all classes, the columns of the VOC tables.
+    """Mean IoU over old, new and all classes, the columns of the VOC tables, and hIoU.
 
     Old are the classes of task 0, background included (as in PLOP's and RCIL's tables; some papers
-    leave it out); new are those of all later tasks. ``all`` is the mean over classes.
+    leave it out); new are those of all later tasks. ``all`` is the mean over classes. ``hiou`` is
+    the harmonic mean of old and new (Baek et al., NeurIPS 2022): both count, however many they are.
 
     Args:
         confusion: ``(C, C)`` counts over the classes seen, rows are true classes.
@@ -106,14 +107,17 @@ def old_new_all(
         average: See :func:`~vdfd_seg.evaluation.functional.mean_iou`.
 
     Returns:
-        ``{"old", "new", "all"}`` in percent; None where undefined, as "new" is for step 0.
+        ``{"old", "new", "all", "hiou"}`` in percent; None where undefined, as "new" is for step 0.
     """
     tasks = _checked_tasks(confusion, task_of_class)
     parts = {"old": tasks == 0, "new": tasks > 0, "all": tasks >= 0}
-    return {
+    found = {
         name: _plain(mean_iou(confusion, np.flatnonzero(part), average))
         for name, part in parts.items()
     }
+    old, new = found["old"], found["new"]
+    found["hiou"] = None if old is None or new is None else 2 * old * new / ((old + new) or 1.0)
+    return found
 
 
 def per_class(confusion: np.ndarray, classes: Sequence[str]) -> dict[str, float | None]:

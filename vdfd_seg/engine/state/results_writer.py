@@ -160,7 +160,7 @@ class ResultsWriter:
         overall = [entries[s]["overall"] if s in entries else None for s in range(last["step"] + 1)]
         self.results["summary"] = {
             **summarise(self.results["matrix"], overall),
-            **{key: last[key] for key in ("old", "new", "all") if key in last},
+            **{key: last[key] for key in ("old", "new", "all", "hiou") if key in last},
         }
 
     def line(self, step: int, seconds: float) -> str:
