@@ -3,6 +3,8 @@
 import pytest
 import torch
 
+from tests.tiny import changed, tiny_config, write_config
+from vdfd_seg.engine import load_run, train_sequence
 from vdfd_seg.methods.common.feature_cache import at_middle, pixels_of
 from vdfd_seg.models.adapters.features import FeatureAdapter
 from vdfd_seg.models.learner import ContinualLearner
@@ -71,3 +73,14 @@ def test_pixels_are_every_position_of_every_view(second):
     place = 3 * height * width + 2 * width + 1
     assert torch.allclose(features[place], cache.features[3, :, 2, 1].float(), rtol=1e-2)
     assert labels[place] == cache.labels[3, 2, 1]
+
+
+def test_a_loader_with_workers_serves_features_without(scenes, tmp_path):
+    """What a config says of its workers is for images; features are in memory."""
+    workers = {"num_workers": 1, "prefetch_factor": 2, "timeout": 60}
+    changes = {f"train_dataloader.{key}": value for key, value in workers.items()}
+    changes |= {"method": {"type": "FrozenTrunk"}, "train_cfg": {"max_iters": 2}, "examples": 0}
+    file = write_config(tmp_path / "tiny.py", changed(tiny_config(scenes), changes))
+    results = train_sequence(load_run(file), tmp_path / "run", steps=range(2))
+    assert [step["step"] for step in results["steps"]] == [0, 1]
+    assert results["steps"][1]["held_bytes"] > 0

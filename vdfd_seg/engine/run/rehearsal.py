@@ -20,6 +20,7 @@ from vdfd_seg.engine.networks import unlogged
 from vdfd_seg.engine.run.environment import forget_runner
 from vdfd_seg.engine.run.evaluation import confusions_of_step
 from vdfd_seg.engine.run.optimisation import optimisation
+from vdfd_seg.engine.run.passes import WORKERS, without_workers
 from vdfd_seg.engine.run.step import StepTrainer
 from vdfd_seg.engine.run.testing import load_learner
 from vdfd_seg.hooks import MethodHook
@@ -84,7 +85,7 @@ class _Rehearsal:
         # What the method reads of the step's images.
         self.trainer.config = copy.deepcopy(self.config)
         for part in ("train_dataloader", "test_dataloader"):
-            self.trainer.config[part]["num_workers"] = 0
+            self.trainer.config[part] = without_workers(self.trainer.config[part])
 
     def run(self, whole: bool, taken: dict | None) -> dict:
         """What the step's checkpoint would hold; ``taken`` are weights that are not trained."""
@@ -121,7 +122,7 @@ class _Rehearsal:
         with failing(what, "train_dataloader"):
             samples = select(trainer.data, self.step, carried)
             loader = trainer.train_loader(learner, samples, 0)
-            batch = next(iter(_without_workers(loader)))
+            batch = next(iter(_without_workers(loader, self.config.train_dataloader)))
         keys = "train_dataloader, model (loss_decode, data_preprocessor), method and optim_wrapper"
         hook = MethodHook()
         hook.before_train(SimpleNamespace(model=learner, optim_wrapper=optimizer))
@@ -148,17 +149,19 @@ class _Rehearsal:
             few.test_loader(samples, cfg)
             learner = load_learner(self.settings, few, self.step, saved)
             with redirect_stderr(io.StringIO()):  # the bar
-                confusions_of_step(learner, few, self.step, _alone(cfg))
+                confusions_of_step(learner, few, self.step, without_workers(cfg))
 
 
-def _without_workers(loader) -> DataLoader:
-    """Builds a config's loader as it will be built, and the same without workers."""
+def _without_workers(loader, cfg: dict) -> DataLoader:
+    """Builds a loader with the workers of its config, as it will be built, and the same without.
+
+    Args:
+        loader: Built already, or its config without workers.
+        cfg: The config's own.
+    """
     if isinstance(loader, DataLoader):
         return loader
-    Runner.build_dataloader(loader, seed=0)
-    return Runner.build_dataloader(_alone(loader), seed=0)
-
-
-def _alone(loader: dict) -> dict:
-    skipped = ("persistent_workers", "prefetch_factor", "timeout", "worker_init_fn")
-    return {**{k: v for k, v in loader.items() if k not in skipped}, "num_workers": 0}
+    workers = {key: cfg[key] for key in WORKERS if key in cfg}
+    persistent = {"persistent_workers": cfg.get("num_workers", 0) > 0}
+    Runner.build_dataloader({**loader, **workers, **persistent}, seed=0)
+    return Runner.build_dataloader(without_workers(loader), seed=0)

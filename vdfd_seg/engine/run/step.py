@@ -20,7 +20,7 @@ from vdfd_seg.engine.input.failures import failing
 from vdfd_seg.engine.input.settings import Settings
 from vdfd_seg.engine.networks import finished_network, network_of_step
 from vdfd_seg.engine.run.optimisation import iterations_of, optimisation, total_batch
-from vdfd_seg.engine.run.passes import preprocessed
+from vdfd_seg.engine.run.passes import preprocessed, without_workers
 from vdfd_seg.engine.run.peak_memory import PeakMemory
 from vdfd_seg.engine.run.step_runner import StepRunner, model_wrapper, step_hooks
 from vdfd_seg.engine.state.recovery import checked_state
@@ -196,8 +196,8 @@ class StepTrainer:
         loader = self.data.train_loader(samples, cfg, self.seed, start, method.num_views)
         if method.training_features is not None:
             learner.train_on_features()
-            loader.update(dataset=method.training_features, num_workers=0)
-            loader["persistent_workers"] = False
+            # In memory already: workers would only copy it.
+            return {**without_workers(loader), "dataset": method.training_features}
         return loader
 
     def _runner(self, learner, samples, iterations, start, resume_path, tag, state) -> Runner:
