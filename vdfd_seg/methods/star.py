@@ -7,8 +7,9 @@ from torch import Tensor
 
 from vdfd_seg.losses import wide
 from vdfd_seg.methods.common.context import TaskContext
+from vdfd_seg.methods.common.feature_cache import at_middle
 from vdfd_seg.methods.common.options import at_least_one, not_negative
-from vdfd_seg.methods.common.sigmoid_rows import SigmoidRows, at_positions, mean_where
+from vdfd_seg.methods.common.sigmoid_rows import SigmoidRows, mean_where
 from vdfd_seg.protocols import IGNORE_INDEX
 from vdfd_seg.registry import METHODS
 
@@ -100,7 +101,7 @@ class STAR(SigmoidRows):
         adapter.network.eval()
         for inputs, samples in context.batches():
             logits = adapter.logits(inputs)[:, :num_old]
-            labels = at_positions(adapter.labels(samples), logits.shape[-2:])
+            labels = at_middle(adapter.labels(samples), logits.shape[-2:])
             counts[:-1] += logits.argmax(1)[labels == 0].bincount(minlength=num_old)
             counts[-1] += (labels != IGNORE_INDEX).sum()
         adapter.network.train()
@@ -141,7 +142,7 @@ class STAR(SigmoidRows):
             return {}
         new = wide(outputs.embedding)
         old = self.cache.lookup(samples, new.device)
-        labels = at_positions(adapter.labels(samples), new.shape[-2:])
+        labels = at_middle(adapter.labels(samples), new.shape[-2:])
         change = (new - old[:, :-1]).square().mean(1)
         kept = mean_where(change, (labels == 0) & (old[:, -1] > 0))
         # Directions in half precision would be too coarse for small distances.
@@ -193,7 +194,7 @@ class STAR(SigmoidRows):
         adapter.network.eval()
         for inputs, samples in context.batches():
             features = adapter.outputs(inputs).embedding.double()
-            labels = at_positions(adapter.labels(samples), features.shape[-2:])
+            labels = at_middle(adapter.labels(samples), features.shape[-2:])
             norms, directions = features.norm(dim=1, keepdim=True), F.normalize(features)
             parts = [directions, directions**2, norms, norms**2, torch.ones_like(norms)]
             member = (labels[:, None] == classes[:, None, None]).double()

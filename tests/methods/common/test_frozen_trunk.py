@@ -28,6 +28,8 @@ def test_labels_are_of_the_pixel_in_the_middle():
         [[9, 11, 13, 15], [25, 27, 29, 31], [41, 43, 45, 47]]
     ]
     assert torch.equal(at_middle(labels, (6, 8)), labels)
+    large = torch.arange(64 * 96).view(1, 64, 96)
+    assert torch.equal(at_middle(large, (4, 6)), large[:, 8::16, 8::16])
     assert at_middle(labels, (1, 1)).tolist() == [[[28]]]
 
 

@@ -12,7 +12,6 @@ from vdfd_seg.engine.run.sequence import train_sequence
 from vdfd_seg.errors import InputError
 from vdfd_seg.methods import build_method
 from vdfd_seg.methods.common.sigmoid_rows import (
-    at_positions,
     foreground_loss,
     mean_where,
     subtract_background,
@@ -49,11 +48,6 @@ def test_a_mean_is_over_what_counts():
     values, mask = torch.tensor([1.0, 2.0, 6.0]), torch.tensor([True, False, True])
     assert mean_where(values, mask) == 3.5
     assert mean_where(values, torch.zeros(3, dtype=torch.bool)) == 0
-
-
-def test_labels_at_positions_are_those_in_the_middle_of_cells():
-    labels = torch.randint(256, (2, 64, 96))
-    assert torch.equal(at_positions(labels, (4, 6)), labels[:, 8::16, 8::16])
 
 
 class TestSubtraction:

@@ -81,11 +81,6 @@ def mean_where(values: Tensor, mask: Tensor) -> Tensor:
     return values.masked_fill(~mask, 0).sum() / count.clamp(min=1e-6)
 
 
-def at_positions(labels: Tensor, size: torch.Size) -> Tensor:
-    """Labels ``(N, h, w)`` at the middle of each cell of a map of so many rows and columns."""
-    return F.interpolate(labels[:, None].float(), size, mode="nearest-exact")[:, 0].long()
-
-
 class SigmoidRows(Method):
     r"""Trains a sigmoid for each foreground class; what is none of them is background.
 
