@@ -252,6 +252,14 @@ def one_thread():
     torch.set_num_threads(1)
 
 
+@pytest.fixture(autouse=True)
+def image_limit(monkeypatch):
+    """What a test makes of Pillow's limit ends with it."""
+    from PIL import Image
+
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def index_cache(tmp_path_factory):
     """The class index is cached in a folder of this test session, not in the user's."""

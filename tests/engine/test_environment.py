@@ -1,9 +1,11 @@
-"""What one step leaves for the next."""
+"""What a run sets for its process, and what one step leaves for the next."""
 
 import gc
 import weakref
 
-from vdfd_seg.engine.run.environment import release_memory
+from PIL import Image
+
+from vdfd_seg.engine.run.environment import release_memory, set_up
 
 
 class Holder:
@@ -22,3 +24,10 @@ def test_what_holds_itself_is_released():
         assert seen() is None
     finally:
         gc.enable()
+
+
+def test_the_limit_on_images_is_set_for_the_whole_run(monkeypatch):
+    """A class index that is cached reads no image, and would not set it."""
+    monkeypatch.setenv("VDFD_SEG_MAX_PIXELS", "100")
+    set_up()
+    assert Image.MAX_IMAGE_PIXELS == 50

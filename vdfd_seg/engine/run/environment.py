@@ -17,6 +17,7 @@ from mmengine.utils import ManagerMixin
 from mmengine.visualization import Visualizer
 from mmseg.utils import register_all_modules
 
+from vdfd_seg.datasets.image_limit import set_image_limit
 from vdfd_seg.errors import InputError
 from vdfd_seg.utils.environment import quiet_imports
 from vdfd_seg.version import __version__
@@ -35,6 +36,8 @@ def set_up(launcher: str = "none") -> None:
     with quiet_imports():
         register_all_modules(init_default_scope=True)
     cv2.setNumThreads(0)
+    # For every image that the run reads, whether its index is cached or not.
+    set_image_limit()
     if launcher != "none" and not is_distributed():
         needed = {"pytorch": "RANK", "slurm": "SLURM_PROCID"}[launcher]
         if needed not in os.environ:
