@@ -54,6 +54,8 @@ python_use_unqualified_type_names = True
 # Every reference must have a target (-n), but those to packages whose sites are not asked.
 nitpicky = True
 nitpick_ignore_regex = [(r"py:.*", r"(?!vdfd_seg).*")]
+# A type variable has no page.
+nitpick_ignore = [("py:obj", "vdfd_seg.inference.predictor.Prediction")]
 
 html_theme = "furo"
 html_title = f"vdfd_seg {release}"
