@@ -86,7 +86,6 @@ class VDFDPlus(Method):
         self.hides = False
         if replay:
             self.requires = self.requires | {"features", "labels"}
-            self.problems = ("segmentation",)
 
     def check(self, protocol: Protocol) -> None:
         """Refuse the replay of features of images."""

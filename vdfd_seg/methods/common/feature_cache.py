@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 
 import torch
-from mmengine.dist import all_gather_object, get_dist_info
+from mmengine.dist import get_dist_info
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from vdfd_seg.methods.common.context import TaskContext
-from vdfd_seg.methods.common.output_cache import draws_of
+from vdfd_seg.methods.common.output_cache import draws_of, in_order
 
 
 class FeatureCache(Dataset):
@@ -31,13 +31,10 @@ class FeatureCache(Dataset):
     def __init__(self, context: TaskContext, num_views: int):
         self.num_views = num_views
         batches = features_of_views(context, num_views)
-        own = [(n.cpu(), f.half().cpu(), y.to(torch.uint8).cpu()) for n, f, y in batches]
-        # A process may have no share.
-        gathered = all_gather_object(tuple(map(torch.cat, zip(*own, strict=True))))
-        parts = [part for part in gathered if part]
-        order = torch.cat([part[0] for part in parts]).argsort()
-        self.features = torch.cat([part[1] for part in parts])[order]
-        self.labels = torch.cat([part[2] for part in parts])[order]
+        self.features, self.labels = in_order(
+            (numbers, features.half(), labels.to(torch.uint8))
+            for numbers, features, labels in batches
+        )
 
     def __len__(self) -> int:
         """Number of images."""

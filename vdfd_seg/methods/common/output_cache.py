@@ -20,18 +20,31 @@ class OutputCache:
     """
 
     def __init__(self, batches: Iterable[tuple[Tensor, Any]], outputs: Callable[..., Tensor]):
-        numbers, values = [], []
         with torch.no_grad():
-            for inputs, samples in batches:
-                numbers.append(draws_of(samples).cpu())
-                values.append(outputs(inputs).half().cpu())
-        parts = all_gather_object((torch.cat(numbers), torch.cat(values)))
-        order = torch.cat([part[0] for part in parts]).argsort()
-        self.values = torch.cat([part[1] for part in parts])[order]
+            (self.values,) = in_order(
+                (draws_of(samples), outputs(inputs).half()) for inputs, samples in batches
+            )
 
     def lookup(self, samples, device) -> Tensor:
         """The outputs of a batch's views ``(N, ...)``, float32, on a device."""
         return self.values[draws_of(samples).cpu()].to(device).float()
+
+
+def in_order(batches: Iterable[tuple[Tensor, ...]]) -> list[Tensor]:
+    """What all processes have of every view, in main memory and in the order of the numbers.
+
+    Args:
+        batches: Of this process, which may have none: the views' numbers, then what there is of
+            each; read one by one, so that no other memory fills.
+
+    Returns:
+        One tensor for each that comes behind the numbers.
+    """
+    own = [[part.cpu() for part in batch] for batch in batches]
+    shares = all_gather_object(tuple(map(torch.cat, zip(*own, strict=True))))
+    numbers, *parts = map(torch.cat, zip(*filter(None, shares), strict=True))
+    order = numbers.argsort()
+    return [part[order] for part in parts]
 
 
 def draws_of(samples) -> Tensor:
