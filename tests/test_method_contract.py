@@ -7,10 +7,12 @@ import shutil
 from types import SimpleNamespace
 
 import pytest
+from mmengine.runner import IterBasedTrainLoop
 
 from tests.methods.test_contract import CASES
 from tests.test_resume import assert_same_run, checkpoint
 from tests.tiny import changed, tiny_classifier_config, tiny_config, write_config
+from tests.waits import Waits
 from vdfd_seg.datasets import ClassificationData, SegmentationData, write_arrays
 from vdfd_seg.engine.input.settings import load_run
 from vdfd_seg.engine.run.sequence import train_sequence
@@ -68,6 +70,23 @@ def read():
         yield found
 
 
+@pytest.fixture(scope="module")
+def waits():
+    """Of each run's second iteration, which nothing logs or measures, by step."""
+    found, original = {}, IterBasedTrainLoop.run_iter
+
+    def counted(self, data_batch):
+        if self._iter != 1:
+            return original(self, data_batch)
+        with Waits() as waits:
+            original(self, data_batch)
+        found[len(found)] = waits.names
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(IterBasedTrainLoop, "run_iter", counted)
+        yield found
+
+
 def resume(file, work_dir):
     """Continue with a run; without the command, whose report takes longest."""
     results = train_sequence(load_run(file), work_dir, resume=True, steps=range(2))
@@ -76,7 +95,7 @@ def resume(file, work_dir):
 
 # What is asked here does not depend on whether a classifier is told the task.
 @pytest.fixture(scope="module", params=[c for c in CASES if c[1] != "task"], ids="-".join)
-def case(request, scenes, arrays, interrupt, read, tmp_path_factory):
+def case(request, scenes, arrays, interrupt, read, waits, tmp_path_factory):
     """A method's uninterrupted and resumed run, and the images that its second step read."""
     name, kind = request.param
     folder = tmp_path_factory.mktemp(name)
@@ -95,18 +114,26 @@ def case(request, scenes, arrays, interrupt, read, tmp_path_factory):
         assert (folder / "resumed" / "step_01" / "resume.pth").exists()
         shutil.copytree(folder / "resumed", folder / "whole")
         shutil.rmtree(folder / "whole" / "step_01")
+    waited = dict(waits)
+    waits.clear()
     read.images.clear()
     whole = resume(file, folder / "whole")
     images, data = set(read.images), read.data
     resumed = resume(file, folder / "resumed")
     return SimpleNamespace(
         whole=whole, resumed=resumed, images=images, data=data, file=file,
-        method=build_method(method),
+        method=build_method(method), waits=waited,
     )  # fmt: skip
 
 
 def test_a_resumed_step_equals_an_uninterrupted_one_to_the_bit(case):
     assert_same_run(case.resumed, case.whole, step=1)
+
+
+def test_an_iteration_waits_for_nothing(case):
+    """Where neither losses are logged nor gradients are measured."""
+    for names in case.waits.values():
+        assert names == [], names
 
 
 def test_images_of_earlier_steps_are_read_only_where_declared(case):

@@ -2,6 +2,7 @@
 
 import copy
 import random
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import numpy as np
@@ -49,6 +50,9 @@ class Recorder(nn.Module):
         super().__init__()
         self.scale = nn.Parameter(torch.ones(()))
         self.calls = []
+
+    def around_backward(self):
+        return nullcontext()
 
     def before_update(self, adapter):
         self.calls.append(("before", adapter.weight.detach().clone(), adapter.weight.grad.clone()))

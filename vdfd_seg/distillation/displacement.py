@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from vdfd_seg.distillation.kernel_sums import KernelSums
 from vdfd_seg.distillation.kernels import KernelLayout
 from vdfd_seg.distillation.memory import GradientMemory, MemoryMismatchError
 from vdfd_seg.errors import InputError
@@ -23,7 +24,7 @@ def stacking_dtype(params: Mapping[str, Tensor]) -> torch.dtype:
 
 
 class GradientDisplacement(nn.Module):
-    """``G_i.T (z(w) - z(w0)) + o_i`` for all tasks i, in three tensor operations.
+    """``G_i.T (z(w) - z(w0)) + o_i`` for all tasks i, in a few tensor operations.
 
     w0 are the parameters when the object is built and ``o_i = G_i.T z(w0) - projection_star_i``
     is computed once, in float64: the plain difference of two projections would cancel in float32.
@@ -47,15 +48,18 @@ class GradientDisplacement(nn.Module):
 
     def __init__(self, memories: Sequence[GradientMemory], params: Mapping[str, Tensor]) -> None:
         super().__init__()
-        self.layouts = _common_layouts(memories, params)
         params = {name: parameter.detach() for name, parameter in params.items()}
         dtype = stacking_dtype(params)
+        self.kernel_sums = KernelSums(_common_layouts(memories, params), params, dtype)
+        self.layouts = self.kernel_sums.layouts
         device = next(iter(params.values())).device
         filters = torch.tensor([layout.filters for layout in self.layouts.values()])
         blocks = (filters + BLOCK - 1) // BLOCK
         first = (blocks.cumsum(0) - blocks) * BLOCK
         position = [torch.arange(size) + start for size, start in zip(filters, first, strict=True)]
-        start_sums = self._kernel_sums(params, torch.float64).cpu()
+        start_sums = torch.cat(
+            [layout.sums(params[name], torch.float64) for name, layout in self.layouts.items()]
+        ).cpu()
         left, right, offset = _stack(memories, self.layouts, start_sums)
         padded = torch.zeros(int(blocks.sum()) * BLOCK, left.shape[1], dtype=torch.float64)
         padded[torch.cat(position)] = left
@@ -63,7 +67,7 @@ class GradientDisplacement(nn.Module):
             "left": padded.view(-1, BLOCK, left.shape[1]).to(dtype),
             "right": right.flatten(1, 2).to(dtype),
             "offset": offset.to(dtype),
-            "start": self._kernel_sums(params, dtype),
+            "start": self.kernel_sums(params),
             "position": torch.cat(position),
             "layer": torch.repeat_interleave(torch.arange(len(filters)), blocks),
         }
@@ -71,11 +75,6 @@ class GradientDisplacement(nn.Module):
             # The anchor is saved: built again at other weights it would differ by rounding, and a
             # resumed run from the one that was not interrupted.
             self.register_buffer(name, value.to(device), persistent=name in ("start", "offset"))
-
-    def _kernel_sums(self, params: Mapping[str, Tensor], dtype: torch.dtype) -> Tensor:
-        return torch.cat(
-            [layout.sums(params[name], dtype) for name, layout in self.layouts.items()]
-        )
 
     def _in_blocks(self, values: Tensor) -> Tensor:
         """``(D,)`` values of all filters, padded: ``(n, BLOCK)``."""
@@ -89,7 +88,7 @@ class GradientDisplacement(nn.Module):
 
     def forward(self, params: Mapping[str, Tensor]) -> Tensor:
         """Displacements ``(T, C)`` at the given parameters."""
-        moved = self._in_blocks(self._kernel_sums(params, self.start.dtype) - self.start)
+        moved = self._in_blocks(self.kernel_sums(params) - self.start)
         tasks, _, classes = self.right.shape
         scores = self._by_layer(torch.bmm(moved.unsqueeze(1), self.left).squeeze(1))
         by_task = scores.view(len(self.layouts), tasks, -1).transpose(0, 1).reshape(tasks, 1, -1)

@@ -126,7 +126,7 @@ class TaskPrecisions(PrecisionGCN):
     graph_x: Tensor
     graph_edge_index: Tensor
     graph_edge_attr: Tensor
-    graph_batch: Tensor
+    graph_position: Tensor
     graph_sizes: Tensor
 
     def __init__(self, prototypes: Sequence[Tensor], **options: Any) -> None:
@@ -139,17 +139,24 @@ class TaskPrecisions(PrecisionGCN):
         super().__init__(widths.pop(), **options)
         self.sizes = [len(rows) for rows in prototypes]
         graph = Batch.from_data_list([class_graph(rows) for rows in prototypes])
-        for name in ("x", "edge_index", "edge_attr", "batch"):
+        for name in ("x", "edge_index", "edge_attr"):
             self.register_buffer(f"graph_{name}", graph[name], persistent=False)
         self.register_buffer("graph_sizes", torch.tensor(self.sizes), persistent=False)
+        # Row of each node in the padded result, once: to_dense_batch would ask the device for it.
+        within = torch.arange(len(graph.batch)) - graph.ptr[graph.batch]
+        position = graph.batch * max(self.sizes) + within
+        self.register_buffer("graph_position", position, persistent=False)
 
     def forward(self) -> Tensor:  # type: ignore[override]
         """``P^M`` of the tasks ``(T, C, out_channels)``, zero-padded."""
         graph = Data(
             x=self.graph_x, edge_index=self.graph_edge_index, edge_attr=self.graph_edge_attr
         )
-        graph.batch = self.graph_batch
-        return super().forward(graph)
+        latents = self.latents(graph)
+        padded = latents.new_zeros(len(self.sizes) * max(self.sizes), latents.shape[1])
+        return padded.index_copy(0, self.graph_position, latents).view(
+            len(self.sizes), -1, latents.shape[1]
+        )
 
     def log_det(self, latents: Tensor, eps: float) -> Tensor:
         """``sum_i log det(P_i + eps I)``, see :func:`log_det_precision`."""
@@ -157,7 +164,7 @@ class TaskPrecisions(PrecisionGCN):
 
 
 def log_det_precision(latents: Tensor, sizes: Tensor, eps: float) -> Tensor:
-    """``log det(Z_i Z_i.T + eps I)`` of each task, by Cholesky in float64: ``(T,)``.
+    """``log det(Z_i Z_i.T + eps I)`` of each task, in float64: ``(T,)``.
 
     By Sylvester's identity it is ``(C_i - k) log eps + log det(Z_i.T Z_i + eps I_k)``; the smaller
     of the two matrices is factored, and rows padded with zeros do not matter to the second.
@@ -170,14 +177,11 @@ def log_det_precision(latents: Tensor, sizes: Tensor, eps: float) -> Tensor:
     latents = latents.double()
     smaller = min(latents.shape[1:])
     transposed = latents if smaller == latents.shape[1] else latents.transpose(1, 2)
-    gram = transposed @ transposed.transpose(1, 2)
-    gram = gram + eps * torch.eye(smaller, dtype=gram.dtype, device=gram.device)
-    # Not the form that raises: of latents that are not finite the loss shall be NaN, which
+    loops = eps * torch.eye(smaller, dtype=latents.dtype, device=latents.device)
+    # Not Cholesky, which raises: of latents that are not finite the loss shall be NaN, which
     # training reports by the name of the term.
-    factor, _ = torch.linalg.cholesky_ex(gram)
-    factor = factor.masked_fill(~gram.isfinite().all((1, 2), keepdim=True), float("nan"))
-    log_det = 2.0 * factor.diagonal(dim1=1, dim2=2).log().sum(1)
-    return log_det + (sizes.double() - smaller) * torch.tensor(eps, dtype=torch.float64).log()
+    gram = torch.baddbmm(loops, transposed, transposed.transpose(1, 2))
+    return torch.linalg.slogdet(gram).logabsdet + (sizes - smaller) * math.log(eps)
 
 
 @dataclass(frozen=True)

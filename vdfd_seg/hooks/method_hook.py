@@ -9,13 +9,13 @@ from vdfd_seg.registry import HOOKS
 
 @HOOKS.register_module()
 class MethodHook(Hook):
-    """Runs ``Method.before_update`` and ``after_update`` around optimiser steps.
+    """Runs ``Method.around_backward``, and ``before_update`` and ``after_update`` around updates.
 
     The method's own optimiser, if it has one, steps with the network's, and its learning rate
     follows the same schedule.
 
-    Hangs on the optimiser itself: under gradient accumulation and loss scaling
-    the calls come once per update, with gradients already averaged and unscaled.
+    The calls around updates hang on the optimiser itself: under gradient accumulation and loss
+    scaling they come once per update, with gradients already averaged and unscaled.
     """
 
     def before_train(self, runner) -> None:
@@ -23,6 +23,11 @@ class MethodHook(Hook):
         learner = learner_of(runner)
         method, adapter = learner.method, learner.adapter
         optimizer = runner.optim_wrapper.optimizer
+        self.backward = runner.optim_wrapper.backward
+
+        def backward(loss, **kwargs):
+            with method.around_backward():
+                self.backward(loss, **kwargs)
 
         def before(*_):
             method.before_update(adapter)
@@ -34,6 +39,8 @@ class MethodHook(Hook):
                 method.optimizer.zero_grad()
             method.after_update(adapter, optimizer.param_groups[0]["lr"])
 
+        # Before the optimiser clips; and MMEngine has no hook between the two.
+        runner.optim_wrapper.backward = backward
         self.handles = [
             optimizer.register_step_pre_hook(before),
             optimizer.register_step_post_hook(after),
@@ -41,6 +48,7 @@ class MethodHook(Hook):
 
     def after_train(self, runner) -> None:
         """Leave the optimiser."""
+        runner.optim_wrapper.backward = self.backward
         for handle in self.handles:
             handle.remove()
 

@@ -22,8 +22,9 @@ class ProgressHook(Hook):
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
         """Advance it."""
-        self.bar.set_postfix(loss=f"{float(outputs['loss'].detach()):.3f}", refresh=False)
-        self.bar.update()
+        # Reading the loss waits for the device: only where it is shown.
+        if self.bar.update():
+            self.bar.set_postfix(loss=f"{float(outputs['loss'].detach()):.3f}")
 
     def after_train(self, runner) -> None:
         """Close it."""

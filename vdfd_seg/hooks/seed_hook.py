@@ -1,14 +1,10 @@
 """Random state as a function of the iteration."""
 
-import random
-
-import numpy as np
-import torch
 from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 
 from vdfd_seg.registry import HOOKS
-from vdfd_seg.utils.seeding import derived_seed
+from vdfd_seg.utils.seeding import derived_seed, seed_generators
 
 
 @HOOKS.register_module()
@@ -29,7 +25,4 @@ class IterationSeedHook(Hook):
 
     def before_train_iter(self, runner, batch_idx, data_batch=None) -> None:
         """Reseed Python, NumPy and torch."""
-        seed = derived_seed(self.seed, "iteration", runner.iter, get_rank())
-        random.seed(seed)
-        np.random.seed(seed)
-        torch.manual_seed(seed)
+        seed_generators(derived_seed(self.seed, "iteration", runner.iter, get_rank()))

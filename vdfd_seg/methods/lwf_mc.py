@@ -1,5 +1,6 @@
 """Learning without forgetting, with one binary classifier a class."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -29,7 +30,8 @@ def binary_cross_entropy(
     """
     logits = wide(logits)
     counts = labels != ignore_index
-    target = F.one_hot(labels.masked_fill(~counts, 0), logits.shape[1]).movedim(-1, 1)
+    classes = torch.arange(logits.shape[1], device=labels.device)
+    target = labels[:, None] == classes[:, None, None]
     loss = F.binary_cross_entropy_with_logits(logits, target.to(logits), reduction="none").sum(1)
     return loss.masked_fill(~counts, 0).mean()
 

@@ -166,12 +166,12 @@ class STAR(SigmoidRows):
         everywhere = torch.cat([sums.detach(), member.sum((0, 2, 3))[:, None]], 1)
         all_reduce(everywhere)
         sums = everywhere[:, :-1] + get_world_size() * (sums - sums.detach())
-        known = self.classes["prototypes"][self.classes["counts"][1:] > 0]
-        centres = F.normalize(sums[everywhere[:, -1] > 0])
-        if not len(known) or not len(centres):
-            return 0 * sums.sum()
-        distances = (centres[:, None] - known).norm(dim=-1).amin(1)
-        return (1 / distances.clamp(min=NEAREST)).mean()
+        known = self.classes["counts"][1:] > 0
+        distances = (F.normalize(sums)[:, None] - self.classes["prototypes"]).norm(dim=-1)
+        # Masks in place of selections, which would wait for the device.
+        nearest = distances.masked_fill(~known, torch.inf).amin(1).clamp(min=NEAREST)
+        present = everywhere[:, -1] > 0
+        return (1 / nearest).masked_fill(~present, 0).sum() / present.sum().clamp(min=1)
 
     def after_task(self, context: TaskContext) -> dict:
         """Add the prototypes of the task's classes to those carried."""

@@ -1,5 +1,7 @@
 """VDFD for networks seen through an adapter: segmentors and classifiers alike."""
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 from mmengine.dist import all_reduce
 from torch import Tensor, nn
@@ -144,6 +146,10 @@ class VDFD(Method):
         """The penalty's quadratic term and log-determinant."""
         assert self.penalty is not None
         return self.penalty.terms()
+
+    def around_backward(self) -> AbstractContextManager:
+        """Add the penalty's gradient when the network's is complete."""
+        return nullcontext() if self.penalty is None else self.penalty.deferred_gradient()
 
     def before_update(self, adapter) -> None:
         """Keep frozen rows."""

@@ -1,16 +1,13 @@
 """The dataset that one step reads: some images of a source, relabelled."""
 
-import random
 from collections.abc import Sequence
 
-import numpy as np
-import torch
 from mmengine.dataset import BaseDataset, Compose
 from torch.utils.data import Dataset
 
 from vdfd_seg.datasets.data import Sample
 from vdfd_seg.errors import InputError, raised_in_user_code
-from vdfd_seg.utils.seeding import derived_seed
+from vdfd_seg.utils.seeding import derived_seed, seed_generators
 
 
 class TaskDataset(Dataset):
@@ -66,10 +63,7 @@ class TaskDataset(Dataset):
         position, draw = key, None
         if isinstance(key, tuple):
             position, draw = key
-            seed = derived_seed(self.seed, "draw", draw)
-            random.seed(seed)
-            np.random.seed(seed)
-            torch.manual_seed(seed)
+            seed_generators(derived_seed(self.seed, "draw", draw))
         sample = self.samples[position]
         info = self.source.get_data_info(sample.image)
         info["continual_label_map"] = sample.label_map

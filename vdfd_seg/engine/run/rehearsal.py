@@ -124,13 +124,13 @@ class _Rehearsal:
             loader = trainer.train_loader(learner, samples, 0)
             batch = next(iter(_without_workers(loader, self.config.train_dataloader)))
         keys = "train_dataloader, model (loss_decode, data_preprocessor), method and optim_wrapper"
-        hook = MethodHook()
-        hook.before_train(SimpleNamespace(model=learner, optim_wrapper=optimizer))
+        hook, runner = MethodHook(), SimpleNamespace(model=learner, optim_wrapper=optimizer)
+        hook.before_train(runner)
         with failing(what, keys, learner.network):
             learner.train().train_step(batch, optimizer)
             for scheduler in schedulers:
                 scheduler.step()
-        hook.after_train(None)
+        hook.after_train(runner)
         with failing(f"saving {self.of} would fail", "optim_wrapper and param_scheduler"):
             state = state_of(learner, optimizer.state_dict(), schedulers)
             if is_main_process():

@@ -42,7 +42,8 @@ _terminal_filter = TerminalFilter()
 
 def step_hooks(given: dict) -> dict:
     """MMEngine's default hooks and ours, as the config's ``default_hooks`` changes them."""
-    hooks = {**given, "checkpoint": None, "sampler_seed": None}
+    info = {"type": "vdfd_seg.DeferredInfoHook", **(given.get("runtime_info") or {})}
+    hooks = {**given, "checkpoint": None, "sampler_seed": None, "runtime_info": info}
     health = hooks.pop("loss_health", {})
     if health is not None:
         hooks["loss_health"] = {"type": "vdfd_seg.LossHealthHook", **health}

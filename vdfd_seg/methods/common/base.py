@@ -1,5 +1,7 @@
 """The interface that every continual-learning method implements."""
 
+from contextlib import AbstractContextManager, nullcontext
+
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.data import Dataset
@@ -26,7 +28,7 @@ class Method(nn.Module):
 
     A step calls, in order: :meth:`check`, :meth:`num_hidden`, :meth:`before_task`,
     :meth:`select` (which images, which labels), then for each iteration :meth:`loss`,
-    :meth:`before_update` and :meth:`after_update`, then :meth:`after_task`.
+    :meth:`around_backward`, :meth:`before_update` and :meth:`after_update`, then :meth:`after_task`.
     Between steps only what :meth:`after_task` returns is kept. The method's
     ``state_dict`` is what an interrupted step saves and restores. Before a run trains, all of
     it is called once for one batch, on an object and a network of their own.
@@ -122,6 +124,10 @@ class Method(nn.Module):
         losses = self.task_loss(adapter, outputs, samples)
         losses.update(self.extra_losses(adapter, outputs, samples))
         return losses
+
+    def around_backward(self) -> AbstractContextManager:
+        """Entered before an iteration's backward pass, left after it (VDFD adds its gradient)."""
+        return nullcontext()
 
     def before_update(self, adapter) -> None:
         """After backward, with final gradients, before the optimiser's step."""

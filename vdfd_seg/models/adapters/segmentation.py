@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from vdfd_seg.errors import InputError
 from vdfd_seg.losses import TaskAwareLoss, UnbiasedCrossEntropyLoss
+from vdfd_seg.models.adapters.head_losses import head_losses
 from vdfd_seg.models.growth import class_rows, grow
 
 
@@ -177,7 +178,7 @@ class SegmentationAdapter:
 
     def task_loss(self, outputs: Outputs, samples: list) -> dict[str, Tensor]:
         """The losses that mmsegmentation's heads compute, from one forward pass."""
-        losses = self.network.decode_head.loss_by_feat(outputs.logits, samples)
+        losses = head_losses(self.network.decode_head, outputs.logits, samples)
         losses = {f"decode.{name}": value for name, value in losses.items()}
         return {**losses, **self.auxiliary_losses(outputs, samples)}
 
@@ -186,7 +187,7 @@ class SegmentationAdapter:
         losses = {}
         for (key, head), logits in zip(self.auxiliary.items(), outputs.auxiliary, strict=True):
             prefix = key.replace("auxiliary_head.", "aux_").replace("auxiliary_head", "aux")
-            for name, value in head.loss_by_feat(logits, samples).items():
+            for name, value in head_losses(head, logits, samples).items():
                 losses[f"{prefix}.{name}"] = value
         return losses
 
