@@ -50,7 +50,7 @@ class GradientDisplacement(nn.Module):
         super().__init__()
         params = {name: parameter.detach() for name, parameter in params.items()}
         dtype = stacking_dtype(params)
-        self.kernel_sums = KernelSums(_common_layouts(memories, params), params, dtype)
+        self.kernel_sums = KernelSums(_common_layouts(memories, params), dtype)
         self.layouts = self.kernel_sums.layouts
         device = next(iter(params.values())).device
         filters = torch.tensor([layout.filters for layout in self.layouts.values()])
@@ -67,7 +67,7 @@ class GradientDisplacement(nn.Module):
             "left": padded.view(-1, BLOCK, left.shape[1]).to(dtype),
             "right": right.flatten(1, 2).to(dtype),
             "offset": offset.to(dtype),
-            "start": self.kernel_sums(params),
+            "start": self.kernel_sums.sums([params[name] for name in self.layouts]),
             "position": torch.cat(position),
             "layer": torch.repeat_interleave(torch.arange(len(filters)), blocks),
         }

@@ -17,39 +17,27 @@ from vdfd_seg.distillation.kernels import KernelLayout
 class KernelSums:
     """``z[o] = sum_k w[o, k]`` of the filters of all parameters, ``(D,)``, differentiable.
 
-    Parameters are copied side by side into one buffer, ordered by the number K of their kernel
-    entries: the filters of one K are then the rows of one matrix, and there is one reduction for
-    each different K. The gradient, one number a filter, is spread over the same buffer.
+    Parameters are put side by side, ordered by the number K of their kernel entries: the filters of
+    one K are then the rows of one matrix, and there is one reduction for each different K. The
+    gradient, one number a filter, is spread over such matrices.
 
     Args:
         layouts: Layout of each parameter, by name.
-        params: Tensors of these names, for device and memory format.
         dtype: Of the sums.
 
     Attributes:
         layouts: The parameters in the order of their filters in the sums.
     """
 
-    def __init__(
-        self, layouts: Mapping[str, KernelLayout], params: Mapping[str, Tensor], dtype: torch.dtype
-    ) -> None:
+    def __init__(self, layouts: Mapping[str, KernelLayout], dtype: torch.dtype) -> None:
         self.layouts = dict(sorted(layouts.items(), key=lambda item: item[1].entries))
-        rows: dict[int, int] = {}
+        self.dtype = dtype
+        # Filters of each K, and numbers of each parameter.
+        self._filters: dict[int, int] = {}
         for layout in self.layouts.values():
-            rows[layout.entries] = rows.get(layout.entries, 0) + layout.filters
-        sizes = [layout.filters * layout.entries for layout in self.layouts.values()]
-        buffer = torch.empty(sum(sizes), dtype=dtype, device=next(iter(params.values())).device)
-        self._rows = list(rows.values())
-        parts = buffer.split([count * entries for entries, count in rows.items()])
-        self._matrices = [
-            part.view(-1, entries) for part, entries in zip(parts, rows, strict=True)
-        ]
-        self._slots = [
-            _slot(part, layout, params[name])
-            for part, (name, layout) in zip(
-                buffer.split(sizes), self.layouts.items(), strict=True
-            )
-        ]
+            known = self._filters.get(layout.entries, 0)
+            self._filters[layout.entries] = known + layout.filters
+        self._sizes = [layout.filters * layout.entries for layout in self.layouts.values()]
         self._deferred = False
         self._pending: Tensor | None = None
 
@@ -73,50 +61,52 @@ class KernelSums:
         if pending is not None:
             self._add(params, pending)
 
+    def matrices(self, flat: Tensor) -> list[Tensor]:
+        """Of the numbers of all parameters side by side, the filters of each K: ``(d, K)``."""
+        parts = flat.split([entries * count for entries, count in self._filters.items()])
+        return [part.view(-1, k) for part, k in zip(parts, self._filters, strict=True)]
+
+    def sums(self, tensors: Sequence[Tensor]) -> Tensor:
+        """The sums of tensors in the order of :attr:`layouts`, without a graph."""
+        pairs = zip(tensors, self.layouts.values(), strict=True)
+        flat = torch.cat([_filter_by_filter(*pair).reshape(-1) for pair in pairs])
+        return torch.cat([matrix.sum(1, dtype=self.dtype) for matrix in self.matrices(flat)])
+
     @torch.no_grad()
     def _add(self, params: Mapping[str, Tensor], gradient: Tensor) -> None:
-        for matrix, part in zip(self._matrices, gradient.split(self._rows), strict=True):
+        flat = gradient.new_empty(sum(self._sizes))
+        parts = gradient.split(list(self._filters.values()))
+        for matrix, part in zip(self.matrices(flat), parts, strict=True):
             matrix.copy_(part.unsqueeze(1))
         present, added = [], []
-        for slot, (name, layout) in zip(self._slots, self.layouts.items(), strict=True):
+        for part, (name, layout) in zip(flat.split(self._sizes), self.layouts.items(), strict=True):
             parameter = params[name]
             if not parameter.requires_grad:
                 continue
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
-            present.append(_as_slot(parameter.grad, layout))
-            added.append(slot)
+            rows = _filter_by_filter(parameter.grad, layout)
+            if rows.is_contiguous():
+                present.append(rows.view(-1))
+                added.append(part)
+            else:
+                rows.add_(part.view(rows.shape))
         torch._foreach_add_(present, added)
 
-    def _sums(self, tensors: Sequence[Tensor]) -> Tensor:
-        sources = [
-            _as_slot(tensor, layout)
-            for tensor, layout in zip(tensors, self.layouts.values(), strict=True)
-        ]
-        torch._foreach_copy_(self._slots, sources)
-        return torch.cat([matrix.sum(1) for matrix in self._matrices])
 
-
-def _slot(part: Tensor, layout: KernelLayout, parameter: Tensor) -> Tensor:
-    """``(d K,)`` numbers, filter by filter, as a view in the shape of :func:`_as_slot`."""
+def _filter_by_filter(tensor: Tensor, layout: KernelLayout) -> Tensor:
+    """A view in which one filter's numbers stand behind another's, in whatever order of theirs."""
     if layout.groups:
-        grouped = (layout.groups, layout.shape[1], -1, *layout.shape[2:])
-        return part.view(grouped).transpose(1, 2)
-    if parameter.ndim == 4 and parameter.is_contiguous(memory_format=torch.channels_last):
-        # The same strides on both sides make the copy of all parameters one operation.
-        return part.as_strided(layout.shape, parameter.stride())
-    return part.view(layout.shape)
-
-
-def _as_slot(tensor: Tensor, layout: KernelLayout) -> Tensor:
-    # The filters of a transposed convolution of several groups lie in two dimensions.
-    return tensor.unflatten(0, (layout.groups, -1)) if layout.groups else tensor
+        return tensor.unflatten(0, (layout.groups, -1)).transpose(1, 2)
+    if tensor.ndim == 4 and tensor.is_contiguous(memory_format=torch.channels_last):
+        return tensor.permute(0, 2, 3, 1)
+    return tensor
 
 
 def _spread(values: Tensor, layout: KernelLayout) -> Tensor:
     """One value per filter ``(d,)``, as a tensor of the parameter's shape."""
-    kernel = [1] * (len(layout.shape) - 2)
     if layout.groups:
+        kernel = [1] * (len(layout.shape) - 2)
         grouped = values.view(layout.groups, 1, layout.shape[1], *kernel)
         inputs = layout.shape[0] // layout.groups
         return grouped.expand(-1, inputs, *layout.shape[1:]).reshape(layout.shape)
@@ -127,7 +117,7 @@ class _Sums(torch.autograd.Function):
     @staticmethod
     def forward(ctx, sums: KernelSums, *tensors: Tensor) -> Tensor:
         ctx.sums, ctx.dtypes = sums, [tensor.dtype for tensor in tensors]
-        return sums._sums(tensors)
+        return sums.sums(tensors)
 
     @staticmethod
     @once_differentiable

@@ -76,8 +76,10 @@ class VariationalDistillationLoss(nn.Module):
         device = next(iter(self._params.values())).device
         self.sizes = [memory.num_classes for memory in memories]
         # Of a ModuleList, torch's annotations know only that it holds modules.
+        gradients = GradientDisplacement(memories, self._params)
+        self._kernel_sums = gradients.kernel_sums
         self.displacement_terms: list[Displacement] = nn.ModuleList(  # type: ignore[assignment]
-            [GradientDisplacement(memories, self._params)]
+            [gradients]
         )
         if any(memory.classifier for memory in memories):
             self.displacement_terms.append(ClassifierDisplacement(memories, self._params))
@@ -145,7 +147,7 @@ class VariationalDistillationLoss(nn.Module):
         See :meth:`~vdfd_seg.distillation.kernel_sums.KernelSums.deferred`. Without it autograd adds
         it to each parameter, which takes a GPU longer and gives the same.
         """
-        return self.displacement_terms[0].kernel_sums.deferred(self._params)
+        return self._kernel_sums.deferred(self._params)
 
     def forward(self) -> Tensor:
         """The loss: quadratic term minus log-determinant."""

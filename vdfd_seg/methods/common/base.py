@@ -28,8 +28,8 @@ class Method(nn.Module):
 
     A step calls, in order: :meth:`check`, :meth:`num_hidden`, :meth:`before_task`,
     :meth:`select` (which images, which labels), then for each iteration :meth:`loss`,
-    :meth:`around_backward`, :meth:`before_update` and :meth:`after_update`, then :meth:`after_task`.
-    Between steps only what :meth:`after_task` returns is kept. The method's
+    :meth:`around_backward`, :meth:`before_update` and :meth:`after_update`, then
+    :meth:`after_task`. Between steps only what :meth:`after_task` returns is kept. The method's
     ``state_dict`` is what an interrupted step saves and restores. Before a run trains, all of
     it is called once for one batch, on an object and a network of their own.
 

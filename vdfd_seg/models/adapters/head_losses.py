@@ -20,7 +20,7 @@ def head_losses(head: BaseDecodeHead, logits: Tensor, samples: list) -> dict[str
     decode = head.loss_decode
     for loss in decode if isinstance(decode, nn.ModuleList) else [decode]:
         value = loss(logits, labels, weight=None, ignore_index=head.ignore_index)
-        name = loss.loss_name
+        name = str(loss.loss_name)
         losses[name] = losses[name] + value if name in losses else value
     losses["acc_seg"] = pixel_accuracy(logits, labels, head.ignore_index)
     return losses
