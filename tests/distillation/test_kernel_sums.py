@@ -17,8 +17,11 @@ from vdfd_seg.engine.run.optim_wrapper import DeviceAmpOptimWrapper
 from vdfd_seg.hooks import MethodHook
 from vdfd_seg.methods import VDFD
 
-NO_KERNEL = {"view", "_unsafe_view", "detach", "expand", "split", "split_with_sizes", "t",
-             "transpose", "unsqueeze", "squeeze", "permute", "empty", "new_empty", "as_strided", "alias", "slice"}  # fmt: skip
+NO_KERNEL = {
+    "view", "_unsafe_view", "detach", "expand", "split", "split_with_sizes", "t", "transpose",
+    "unsqueeze", "squeeze", "permute", "empty", "new_empty", "as_strided", "alias", "slice",
+}  # fmt: skip
+"""Operations that start no kernel."""
 
 
 class Kernels(TorchDispatchMode):

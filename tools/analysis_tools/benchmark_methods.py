@@ -35,6 +35,7 @@ from vdfd_seg.cli import run_guarded
 from vdfd_seg.engine import load_run
 from vdfd_seg.engine.input.data import open_data
 from vdfd_seg.engine.run.environment import set_up
+from vdfd_seg.engine.run.passes import without_workers
 from vdfd_seg.engine.run.step import StepTrainer
 from vdfd_seg.evaluation import human_bytes
 from vdfd_seg.hooks import MethodHook
@@ -82,8 +83,8 @@ def prepared(path: str, options: dict, start: dict | None, folder: Path) -> Cont
     learner, context = trainer.prepare()
     config = trainer.config
     samples = learner.method.select(data, 1, carried)
-    loader = {**config.train_dataloader, "num_workers": 0}
-    loader = data.train_loader(samples, loader, trainer.seed, 0, learner.method.num_views)
+    loader = trainer.train_loader(learner, samples, 0)
+    loader = without_workers(loader) if isinstance(loader, dict) else loader
     batches = list(islice(Runner.build_dataloader(loader), 4))
     wrapper = build_optim_wrapper(learner.network, config.optim_wrapper)
     MethodHook().before_train(SimpleNamespace(model=learner, optim_wrapper=wrapper))

@@ -1,6 +1,5 @@
 """A dataset of MMSegmentation, opened, checked and indexed."""
 
-import gc
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from vdfd_seg.datasets.segmentation.index import ClassIndex, build_index, relati
 from vdfd_seg.datasets.segmentation.listing import check_listing
 from vdfd_seg.errors import InputError, unknown_name
 from vdfd_seg.protocols import IGNORE_INDEX, Protocol
+from vdfd_seg.utils.garbage import present_objects_kept
 
 
 @dataclass(frozen=True)
@@ -75,13 +75,9 @@ def open_source(
     dataset = None
     try:
         dataset = DATASETS.build({**cfg, "pipeline": [], "lazy_init": True})
-        # MMEngine collects garbage when its list is packed. Looking through all that was there
-        # before is a third of a start from the cache.
-        gc.freeze()
-        try:
+        # MMEngine collects garbage when its list is packed.
+        with present_objects_kept():
             dataset.full_init()
-        finally:
-            gc.unfreeze()
     except InputError:
         raise
     except Exception as error:

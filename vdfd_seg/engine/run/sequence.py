@@ -25,6 +25,7 @@ from vdfd_seg.errors import InputError
 from vdfd_seg.methods.common.training_memory import held_bytes
 from vdfd_seg.utils.checkpoint import STEP_FORMAT, load_step, nbytes, save_plain
 from vdfd_seg.utils.files import writable_dir
+from vdfd_seg.utils.garbage import present_objects_kept
 
 
 def train_sequence(
@@ -94,17 +95,18 @@ def train_sequence(
     examples = data.example_samples(settings.config.get("examples", 4))
     if isinstance(data, SegmentationData) and examples and is_main_process():
         write_examples(data, examples, run.samples)
-    for step in steps:
-        if run.checkpoint(step).exists() and writer.has(step):
-            continue
-        previous = load_step(run.checkpoint(step - 1)) if step else None
-        trainer = StepTrainer(settings, data, step, previous, run.step(step), launcher)
-        try:
-            _run_step(trainer, run, writer, start if step == 0 else None, examples)
-        finally:
-            forget_runner()
-        del trainer, previous
-        release_memory()
+    unfinished = [s for s in steps if not (run.checkpoint(s).exists() and writer.has(s))]
+    with present_objects_kept():
+        for step in unfinished:
+            if step != unfinished[0]:
+                release_memory()
+            previous = load_step(run.checkpoint(step - 1)) if step else None
+            trainer = StepTrainer(settings, data, step, previous, run.step(step), launcher)
+            try:
+                _run_step(trainer, run, writer, start if step == 0 else None, examples)
+            finally:
+                forget_runner()
+            del trainer, previous
     return writer.results
 
 
