@@ -36,11 +36,23 @@ class ContinualLearner(BaseModel):
         self.network = network
         self.method = method
         self.adapter = self.training_adapter = adapter
+        # What train() was called with last: a new network's layers have not heard of it.
+        self._mode: bool | None = None
 
     def train_on_features(self) -> None:
         """Take cached features for inputs in training; evaluation takes images."""
         self.training_adapter = FeatureAdapter(self.network)
         self.data_preprocessor = FeaturePreprocessor(self.network.data_preprocessor)
+
+    def train(self, mode: bool = True):
+        """As for every module, but at once where all is in this mode already.
+
+        MMEngine asks for it in every iteration, and a walk through all modules is not free.
+        """
+        if (self._mode, self.network.training) == (mode, mode):
+            return self
+        self._mode = mode
+        return super().train(mode)
 
     def init_weights(self):
         """Does nothing: a step's weights are set when its network is built and grown."""
