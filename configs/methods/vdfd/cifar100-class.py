@@ -3,4 +3,5 @@
 method = dict(
     type='VDFD',
     weight=50.0,
+    images=None,
     precision=dict(type='GCN', lr=1e-4, weight_decay=5e-4, widths=(512, 512), residual=True))

@@ -1,1 +1,1 @@
-method = dict(type='VDFD', weight=10.0)
+method = dict(type='VDFD', weight=10.0, images=None)
