@@ -32,13 +32,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     with quiet_imports():
         from vdfd_seg.cli.multi_run import report_on
+        from vdfd_seg.evaluation import RunFiles
         from vdfd_seg.multi_run.plan import jobs_of
+        from vdfd_seg.visualization import write_montage
 
     out = Path(args.out)
     runs = plan(out, args.seeds, args.iters)
     # Their output goes to the terminal: the demo shows what a run does.
     run_jobs(jobs_of(runs, args.overwrite, logs=False), say=lambda line: None)
-    return report_on(runs, out, "DigitScenes 4-3: forgetting")
+    status = report_on(runs, out, "DigitScenes 4-3: forgetting")
+    # Of one seed: plain fine-tuning, and what forgets least.
+    shown = [runs[0], runs[len(METHODS) - 1]]
+    if all(run.finished for run in shown):
+        files = [RunFiles(run.folder, run.results(), run.method) for run in shown]
+        print(f"pictures: {write_montage(files, out / 'predictions.png').resolve()}")
+    return status
 
 
 def plan(out: Path, seeds: Sequence[int], iters: int | None = None) -> list:

@@ -1,6 +1,7 @@
 """Overlays, plots and the report of continual-learning runs."""
 
 from vdfd_seg.visualization.figures import write_plots
+from vdfd_seg.visualization.montage import write_montage
 from vdfd_seg.visualization.overlay import colourise, default_palette, legend, overlay
 from vdfd_seg.visualization.plots import class_bars, forgetting_heatmap, step_curves
 from vdfd_seg.visualization.report import write_report
@@ -16,6 +17,7 @@ __all__ = [
     "legend",
     "overlay",
     "step_curves",
+    "write_montage",
     "write_plots",
     "write_report",
 ]

@@ -78,7 +78,7 @@ def palette_of(run: RunFiles) -> list[list[int]]:
 def _image_uri(path: Path) -> str | None:
     if not path.exists():
         return None
-    picture = _open(path).convert("RGB")
+    picture = open_picture(path).convert("RGB")
     picture.thumbnail(_SIZE)
     return _uri(picture, "JPEG", quality=82)
 
@@ -86,7 +86,7 @@ def _image_uri(path: Path) -> str | None:
 def _mask_uri(path: Path, run: RunFiles) -> str | None:
     if not path.exists():
         return None
-    mask = np.array(_open(path))
+    mask = np.array(open_picture(path))
     if mask.ndim != 2 or mask.dtype != np.uint8:
         raise InputError(f"{path}: not a mask of class indices (an 8-bit PNG with one channel)")
     # Indices stay indices: a palette image is a tenth of the size of an RGB one, and shrinking
@@ -100,7 +100,12 @@ def _mask_uri(path: Path, run: RunFiles) -> str | None:
     return _uri(picture, "PNG", optimize=True)
 
 
-def _open(path: Path) -> Image.Image:
+def open_picture(path: Path) -> Image.Image:
+    """An image file, read whole.
+
+    Raises:
+        InputError: If it cannot be read as an image, naming it.
+    """
     check_image_size(path)
     try:
         picture = Image.open(path)
