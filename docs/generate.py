@@ -110,6 +110,49 @@ def methods(page: Path) -> str:
     return table([*heads, "paper"], rows)
 
 
+def grouped(page: Path) -> str:
+    """All methods in a few rows, by what a step may see of the past."""
+    import vdfd_seg.methods  # noqa: F401
+    from vdfd_seg.registry import METHODS
+
+    groups: dict[str, list[str]] = {
+        "nothing old: neither images nor a network": [],
+        "the old network, or a copy of its weights": [],
+        "old images": [],
+    }
+    nothing, network, images = groups.values()
+    for meta in collections():
+        needs = METHODS.get(meta["Collections"][0]["Metadata"]["Method"]).requires
+        copies = {"old_network", "old_weights"} & needs
+        group = images if "old_images" in needs else network if copies else nothing
+        group.append(link(meta, page))
+    return table(["a step sees", "methods"], [[k, ", ".join(v)] for k, v in groups.items()])
+
+
+def compared(page: Path, metric: str, *names: str) -> str:
+    """One metric of everything run on some benchmarks: our method, then by the last of them."""
+    rows: dict[str, dict[str, str]] = {}
+    order: dict[str, float] = {}
+    for meta in collections():
+        name = meta["Collections"][0]["Name"]
+        for model in meta["Models"]:
+            # The first entry: settings that a user gets without options.
+            result = next(iter(model.get("Results", [])), None)
+            if model["Benchmark"] not in names or result is None:
+                continue
+            value, spread = result["Metrics"][metric], result.get("Standard Deviation", {})
+            text = number(value) + (f" ± {number(spread[metric])}" if spread else "")
+            rows.setdefault(link(meta, page), {})[model["Benchmark"]] = text
+            place = (name == "VDFDPlus", value)
+            if model["Benchmark"] == names[1] or link(meta, page) not in order:
+                order[link(meta, page)] = place
+    ranked = sorted(rows, key=lambda row: order[row], reverse=True)
+    heads = [name.rpartition("_")[2] for name in names]
+    return table(
+        ["method", *heads], [[row, *(rows[row].get(n, "–") for n in names)] for row in ranked]
+    )
+
+
 def settings(page: Path, *names: str) -> str:
     """The settings of methods, and the files of pairs with more than these."""
     from mmengine.config import Config
@@ -230,7 +273,10 @@ def measured(page: Path, *names: str) -> str:
     return table(["method", *where, "options", "seeds", *metrics, "carried"], rows)
 
 
-KINDS = {each.__name__: each for each in (methods, settings, benchmarks, published, measured)}
+KINDS = {
+    each.__name__: each
+    for each in (methods, grouped, compared, settings, benchmarks, published, measured)
+}
 
 
 def filled(path: Path) -> str:
