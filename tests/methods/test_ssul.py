@@ -53,20 +53,21 @@ def test_the_loss_is_the_plain_reference(second):
 
 
 def test_confident_old_classes_are_found_once_in_the_cache(begin, second):
-    previous = second().previous
-    weight, bias = (previous.state[f"decode_head.conv_seg.{kind}"] for kind in ("weight", "bias"))
-    weight.normal_()
-    bias.zero_()
-
-    def cache(threshold):
-        return begin({**CFG, "threshold": threshold}, 1, previous).method.training_features
-
-    plain, found = cache(2.0), cache(0.9)
+    step = second(threshold=2.0)
+    plain, state = step.method.training_features, step.previous.state
+    weight, bias = (state[f"decode_head.conv_seg.{kind}"] for kind in ("weight", "bias"))
     assert set(plain.labels.unique().tolist()) <= {0, 2, 255}
-    scores = torch.nn.functional.conv2d(plain.features.float(), weight, bias)
-    old = (scores[:, 1] > scores[:, 0]) & (scores[:, 1].sigmoid() >= 0.9) & (plain.labels == 0)
-    assert 0 < old.sum() < ((scores[:, 1] > scores[:, 0]) & (plain.labels == 0)).sum()
-    assert torch.equal(found.labels, plain.labels.masked_fill(old, 1))
+    # Half of the positions are the old class's, by a margin or narrowly.
+    weight[0], bias[0] = 0, 0
+    scores = torch.nn.functional.conv2d(plain.features.float(), weight[1:])[:, 0]
+    slope = 2 / scores.std()
+    weight[1] *= slope
+    bias[1] = -slope * scores.median()
+    scores = slope * scores + bias[1]
+    narrow, old = ((scores.sigmoid() > p) & (plain.labels == 0) for p in (0.5, 0.7))
+    assert 0 < old.sum() < narrow.sum() < (plain.labels == 0).sum()
+    found = begin(CFG, 1, step.previous).method.training_features.labels
+    assert torch.equal(found, plain.labels.masked_fill(old, 1))
 
 
 def test_background_and_new_rows_train_and_old_ones_stay(second, train):
