@@ -45,7 +45,7 @@ class DFT(FrozenTrunkMethod):
         self.lr = lr
 
     def check(self, protocol: Protocol) -> None:
-        """Refuse protocols whose classes are all there from the start, and another start of rows."""
+        """Refuse protocols whose classes are all there at first, and another start of rows."""
         if protocol.scenario != "class":
             raise InputError("method DFT: it is for class-incremental protocols.")
         one_of(self, ("random",), new_rows=self.new_rows)
