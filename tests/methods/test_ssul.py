@@ -70,15 +70,16 @@ def test_confident_old_classes_are_found_once_in_the_cache(begin, second):
     assert torch.equal(found, plain.labels.masked_fill(old, 1))
 
 
-def test_background_and_new_rows_train_and_old_ones_stay(second, train):
-    step = second()
+@pytest.mark.parametrize("background", ["free", "frozen"])
+def test_background_and_new_rows_train_and_old_ones_stay(second, train, background):
+    step = second(background=background)
     layer = step.network.decode_head.conv_seg
     before = {k: v.clone() for k, v in step.network.state_dict().items()}
     train(step, updates=3, momentum=0.9, weight_decay=0.1)
     changed = {k for k, v in step.network.state_dict().items() if not torch.equal(before[k], v)}
     assert changed == {"decode_head.conv_seg.weight", "decode_head.conv_seg.bias"}
     same = (layer.weight == before["decode_head.conv_seg.weight"]).flatten(1).all(1)
-    assert same.tolist() == [False, True, False]
+    assert same.tolist() == [background == "frozen", True, False]
 
 
 class TestUnknownRow:
@@ -170,7 +171,10 @@ def test_what_has_no_background_is_refused(tiny_protocol, domains):
             build_method(CFG).check(protocol)
 
 
-@pytest.mark.parametrize("options", [{"threshold": -0.1}, {"unknown_lr": 0.0}, {"num_views": 0}])
+@pytest.mark.parametrize(
+    "options",
+    [{"threshold": -0.1}, {"background": "slow"}, {"unknown_lr": 0.0}, {"num_views": 0}],
+)
 def test_options_out_of_range_are_refused(options):
     with pytest.raises(InputError, match=f"method SSUL: {next(iter(options))}="):
         build_method({**CFG, **options})

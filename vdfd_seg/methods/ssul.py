@@ -13,7 +13,7 @@ from vdfd_seg.methods.common.context import TaskContext
 from vdfd_seg.methods.common.feature_cache import FeatureCache
 from vdfd_seg.methods.common.frozen_rows import FrozenRows
 from vdfd_seg.methods.common.frozen_trunk import FrozenTrunkMethod
-from vdfd_seg.methods.common.options import not_negative, positive
+from vdfd_seg.methods.common.options import not_negative, one_of, positive
 from vdfd_seg.methods.common.pseudo_labels import relabelled, with_old_classes
 from vdfd_seg.methods.common.sigmoid_rows import (
     check_background,
@@ -37,7 +37,7 @@ class SSUL(FrozenTrunkMethod):
     Cha et al., "SSUL: Semantic Segmentation with Unknown Label for Exemplar-based
     Class-Incremental Learning", NeurIPS 2021, without its memory of images. After the first task
     the trunk and the rows of old classes are frozen: what trains are the rows of new classes, of
-    the background and of the unknown class u, on features computed once.
+    the background (``background``) and of the unknown class u, on features computed once.
 
     **Labels.** A pixel labelled background becomes the old class with the greatest score, where
     this is the greatest of all and its sigmoid at least ``threshold`` (computed once, when the
@@ -57,6 +57,9 @@ class SSUL(FrozenTrunkMethod):
         saliency: Folder with a map ``NAME.png`` for each training image, as large as it and other
             than 0 where there is some object; None for none. NAME is the image's path below the
             folder of all images, without suffix.
+        background: Whether the background's row trains on after the first step (``"free"``) or
+            stays with those of old classes (``"frozen"``; the released code has it train at 0.0001
+            times the rate of new rows).
         unknown_lr: Learning rate of u, by SGD with momentum 0.9; it follows the schedule of the
             network's.
         num_views: Augmented views of an image, see
@@ -70,14 +73,17 @@ class SSUL(FrozenTrunkMethod):
         self,
         threshold: float = 0.7,
         saliency: str | None = None,
+        background: str = "free",
         unknown_lr: float = 0.01,
         num_views: int = 4,
     ):
         super().__init__(num_views)
         not_negative(self, threshold=threshold)
+        one_of(self, ("free", "frozen"), background=background)
         positive(self, unknown_lr=unknown_lr)
         self.threshold = threshold
         self.saliency = saliency
+        self.background = background
         self.unknown_lr = unknown_lr
         self.unknown: SpareRow | None = None
 
@@ -124,7 +130,7 @@ class SSUL(FrozenTrunkMethod):
         self.optimizer = torch.optim.SGD(self.unknown.parameters(), self.unknown_lr, momentum=0.9)
         super().before_task(context)
         if context.step:
-            self.frozen = FrozenRows(context.num_old, first=1)
+            self.frozen = FrozenRows(context.num_old, first=int(self.background == "free"))
             self.unknown.begin_new_rows(adapter, context.num_old)
             self._find_old_classes(context)
 
