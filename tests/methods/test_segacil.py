@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from vdfd_seg.errors import InputError
-from vdfd_seg.methods import SegACIL, build_method
+from vdfd_seg.methods import build_method
 from vdfd_seg.methods.common.feature_cache import pixels_of
 
 
@@ -46,12 +46,6 @@ def test_only_the_classifier_changes(steps):
     (_, before, _), (_, after, _) = steps()
     changed = {k for k, v in after.state.items() if not torch.equal(v, before.state[k])}
     assert changed == {"decode_head.conv_seg.weight", "decode_head.conv_seg.bias"}
-
-
-def test_confident_old_classes_replace_background():
-    labels = torch.tensor([0, 0, 0, 3, 255])
-    scores = torch.tensor([[0.1, 0.7], [0.2, 0.5], [0.9, 0.0], [0.0, 0.9], [0.0, 0.9]])
-    assert SegACIL(confidence=0.6).pseudo_labelled(labels, scores).tolist() == [1, 0, 0, 3, 255]
 
 
 @pytest.mark.parametrize("option", [{"ridge": 0}, {"confidence": -1}, {"num_views": 0}])

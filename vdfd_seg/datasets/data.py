@@ -25,11 +25,14 @@ class Sample:
         label_map: Lookup table of 256 labels, see ``Protocol.label_map``; empty
             where images, not pixels, have labels.
         task: The task it is counted for in evaluation.
+        saliency: File of a map as large as the image, other than 0 where there is some object:
+            background there gets the label ``SALIENT_INDEX``. "" for none.
     """
 
     image: int
     label_map: tuple[int, ...] = ()
     task: int = 0
+    saliency: str = ""
 
 
 class ContinualData(ABC):

@@ -8,7 +8,7 @@ from vdfd_seg.errors import InputError
 from vdfd_seg.methods.common.context import TaskContext
 from vdfd_seg.methods.common.feature_cache import FeatureCache
 from vdfd_seg.methods.common.frozen_trunk import FrozenTrunkMethod
-from vdfd_seg.methods.common.options import at_least_one, positive
+from vdfd_seg.methods.common.options import at_least_one, one_of, positive
 from vdfd_seg.protocols import IGNORE_INDEX, Protocol
 from vdfd_seg.registry import METHODS
 
@@ -45,9 +45,10 @@ class DFT(FrozenTrunkMethod):
         self.lr = lr
 
     def check(self, protocol: Protocol) -> None:
-        """Refuse protocols whose classes are all there from the start."""
+        """Refuse protocols whose classes are all there at first, and another start of rows."""
         if protocol.scenario != "class":
             raise InputError("method DFT: it is for class-incremental protocols.")
+        one_of(self, ("random",), new_rows=self.new_rows)
 
     def before_task(self, context: TaskContext) -> None:
         """Put the rows of the step's classes in place, and freeze the rest."""

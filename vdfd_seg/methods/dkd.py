@@ -2,12 +2,13 @@
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from vdfd_seg.losses import wide
 from vdfd_seg.methods.common.context import TaskContext
 from vdfd_seg.methods.common.options import not_negative, positive
 from vdfd_seg.methods.common.sigmoid_rows import SigmoidRows, mean_where
+from vdfd_seg.methods.common.spare_row import SpareRow
 from vdfd_seg.methods.common.teacher import sigmoid_distillation
 from vdfd_seg.protocols import IGNORE_INDEX
 from vdfd_seg.registry import METHODS
@@ -62,25 +63,17 @@ class DKD(SigmoidRows):
         self.kd_weight = kd_weight
         self.dkd_weight = dkd_weight
         self.auxiliary_lr = auxiliary_lr
-        self.auxiliary: nn.Linear | None = None
+        self.auxiliary: SpareRow | None = None
 
-    @torch.no_grad()
     def before_task(self, context: TaskContext) -> None:
         """Cache the parts of the logits, and begin new rows from the auxiliary one."""
         super().before_task(context)
-        layer = context.adapter.network.get_submodule(context.adapter.classifier_name)
-        width = layer.weight.shape[1]
-        row = context.carried.get("auxiliary", torch.zeros(width + 1)).to(context.device)
-        self.auxiliary = nn.Linear(width, 1, device=context.device)
-        self.auxiliary.weight.copy_(row[None, :-1])
-        self.auxiliary.bias.copy_(row[-1:])
+        self.auxiliary = SpareRow(context.adapter, context.carried.get("auxiliary"))
         self.optimizer = torch.optim.SGD(
             self.auxiliary.parameters(), lr=self.auxiliary_lr, momentum=0.9
         )
         if context.step:
-            layer.weight[self.num_old :] = row[:-1, None, None]
-            if layer.bias is not None:
-                layer.bias[self.num_old :] = row[-1]
+            self.auxiliary.begin_new_rows(context.adapter, self.num_old)
 
     def cached(self, adapter, outputs) -> Tensor:
         """The old classes' logits, their positive and negative parts: ``(N, 3 (K - 1), h, w)``."""
@@ -94,7 +87,7 @@ class DKD(SigmoidRows):
         """The auxiliary row's loss, and the weighted distillations."""
         assert self.auxiliary is not None
         labels = adapter.labels(samples)
-        scores = self.auxiliary(outputs.embedding.detach().movedim(1, -1)).movedim(-1, 1)
+        scores = self.auxiliary(outputs.embedding.detach())
         pixels = F.softplus(wide(adapter.upsample(scores, labels)))[:, 0]
         losses = {"loss_ac": mean_where(pixels, labels != IGNORE_INDEX)}
         if self.cache is None:
@@ -110,5 +103,4 @@ class DKD(SigmoidRows):
         """Let the cache go, and carry the auxiliary row."""
         super().after_task(context)
         assert self.auxiliary is not None
-        row = torch.cat([self.auxiliary.weight.detach()[0], self.auxiliary.bias.detach()])
-        return {"auxiliary": row.clone()}
+        return {"auxiliary": self.auxiliary.carried()}

@@ -5,14 +5,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
-from mmengine.structures import PixelData
 from torch import Tensor
 
 from vdfd_seg.losses import local_pod_loss
 from vdfd_seg.methods.common.context import TaskContext
 from vdfd_seg.methods.common.distilled_maps import distilled_maps, growth_factor
 from vdfd_seg.methods.common.options import at_least_one, not_negative, one_of
-from vdfd_seg.methods.common.pseudo_labels import EntropyMedians, normalised_entropy, pseudo_labels
+from vdfd_seg.methods.common.pseudo_labels import (
+    EntropyMedians,
+    normalised_entropy,
+    pseudo_labels,
+    relabelled,
+)
 from vdfd_seg.methods.common.teacher import TeacherMethod
 from vdfd_seg.models.adapters.segmentation import Outputs, SegmentationAdapter
 from vdfd_seg.registry import METHODS
@@ -152,9 +156,8 @@ class PLOP(TeacherMethod):
         labels = adapter.labels(samples)
         logits = adapter.upsample(self._outputs_of_old(adapter, outputs).logits, labels)
         labels, factors = pseudo_labels(labels, logits, self.thresholds, self.scale)
-        copies = [sample.new() for sample in samples]
-        for copy, label, factor in zip(copies, labels, factors, strict=True):
-            copy.gt_sem_seg = PixelData(data=label[None])
+        copies = relabelled(samples, labels)
+        for copy, factor in zip(copies, factors, strict=True):
             copy.image_weight = factor if self.adaptive_factor else torch.ones_like(factor)
         return copies
 

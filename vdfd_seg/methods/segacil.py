@@ -3,13 +3,13 @@
 import torch
 import torch.nn.functional as F
 from mmengine.dist import all_reduce
-from torch import Tensor
 
 from vdfd_seg.methods.common.base import Method
 from vdfd_seg.methods.common.context import TaskContext
 from vdfd_seg.methods.common.feature_cache import pixels_of
 from vdfd_seg.methods.common.frozen_trunk import freeze_trunk
 from vdfd_seg.methods.common.options import at_least_one, not_negative, positive
+from vdfd_seg.methods.common.pseudo_labels import with_old_classes
 from vdfd_seg.protocols import IGNORE_INDEX
 from vdfd_seg.registry import METHODS
 
@@ -72,7 +72,7 @@ class SegACIL(Method):
         for features, labels in pixels_of(context, self.passes):
             if context.num_hidden:
                 scores = F.linear(features, rows, bias)[:, : context.num_old]
-                labels = self.pseudo_labelled(labels, scores)
+                labels = with_old_classes(labels, scores, self.confidence)
             kept = labels != IGNORE_INDEX
             x = features[kept].double()
             x = x if bias is None else F.pad(x, (0, 1), value=1.0)
@@ -89,13 +89,3 @@ class SegACIL(Method):
         if bias is not None:
             bias.copy_(solution[d])
         return {"gram": gram, "targets": targets}
-
-    def pseudo_labelled(self, labels: Tensor, scores: Tensor) -> Tensor:
-        """Labels ``(P,)`` with confident old classes in place of background.
-
-        Args:
-            labels: ``(P,)``, 0 where old classes are hidden.
-            scores: ``(P, K)`` of the classifier before: regressions of one-hot labels.
-        """
-        best, old = scores.max(1)
-        return torch.where((labels == 0) & (best >= self.confidence), old, labels)

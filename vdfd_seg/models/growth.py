@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from vdfd_seg.errors import InputError
 
-INITIALISATIONS = ("random", "background", "weights", "balanced")
+INITIALISATIONS = ("random", "background", "weights", "balanced", "pretuned")
 
 _CLASS_ROWS: dict[type, tuple[str, ...]] = {}
 
@@ -89,7 +89,8 @@ def grow(
         old_state: Weights of the network of the step before.
         rows: Parameters with one row per class.
         num_old: Rows that exist already.
-        init: ``"random"`` leaves the fresh rows; ``"background"`` copies the
+        init: ``"random"`` leaves the fresh rows, as does ``"pretuned"``, for
+            :func:`vdfd_seg.methods.common.pretuning.pretune`; ``"background"`` copies the
             background's row (row 0), ``"weights"`` without its bias (RCIL's code for VOC,
             Zhang et al., CVPR 2022); ``"balanced"`` copies it and takes
             :math:`\\log(N + 1)` from the biases of the background and of the N
@@ -116,7 +117,7 @@ def grow(
             )
         new[:num_old] = old
         added = new.shape[0] - num_old
-        if init == "random" or not added or (init == "weights" and new.ndim == 1):
+        if init in ("random", "pretuned") or not added or (init == "weights" and new.ndim == 1):
             continue
         new[num_old:] = old[0]
         if init == "balanced" and new.ndim == 1:

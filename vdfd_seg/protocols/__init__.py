@@ -11,7 +11,7 @@ from vdfd_seg.protocols.custom import custom
 from vdfd_seg.protocols.digit_scenes import digit_scenes
 from vdfd_seg.protocols.digits import digits
 from vdfd_seg.protocols.orders import random_orders
-from vdfd_seg.protocols.protocol import IGNORE_INDEX, Protocol, Task
+from vdfd_seg.protocols.protocol import IGNORE_INDEX, SALIENT_INDEX, Protocol, Task
 from vdfd_seg.protocols.voc import voc
 
 PROTOCOLS: dict[str, Callable[..., Protocol]] = {
@@ -56,4 +56,12 @@ def build_protocol(cfg: Mapping) -> Protocol:
         raise InputError(f"protocol {kind}: {error}") from error
 
 
-__all__ = ["IGNORE_INDEX", "PROTOCOLS", "Protocol", "Task", "build_protocol", "random_orders"]
+__all__ = [
+    "IGNORE_INDEX",
+    "PROTOCOLS",
+    "SALIENT_INDEX",
+    "Protocol",
+    "Task",
+    "build_protocol",
+    "random_orders",
+]

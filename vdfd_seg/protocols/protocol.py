@@ -15,6 +15,8 @@ UNSEEN_RULES = ("background", "ignore")
 AVERAGES = ("present", "all")
 DOMAIN_SPLITS = ("clean", "published")
 IGNORE_INDEX = 255
+SALIENT_INDEX = 254
+"""Label of background that a saliency map marks as some object, for methods that ask for it."""
 UNKNOWN = -1
 
 

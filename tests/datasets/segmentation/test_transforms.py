@@ -55,6 +55,27 @@ def test_follows_mmsegmentations_annotation_loader(tmp_path):
     assert results["gt_seg_map"].tolist() == [[0, 0, 1], [2, 255, 1]]
 
 
+class TestSaliency:
+    def test_marks_background_alone(self, tmp_path):
+        Image.fromarray(np.array([[0, 9, 9], [9, 9, 9]], np.uint8)).save(tmp_path / "s.png")
+        results = {**sample([[0, 1, 2], [3, 255, 0]]), "saliency_path": str(tmp_path / "s.png")}
+        assert MaskLabels()(results)["gt_seg_map"].tolist() == [[0, 254, 1], [2, 255, 254]]
+
+    def test_another_size_is_refused(self, tmp_path):
+        Image.fromarray(np.zeros((2, 2), np.uint8)).save(tmp_path / "s.png")
+        results = {**sample([[0, 1, 2]]), "saliency_path": str(tmp_path / "s.png")}
+        with pytest.raises(
+            InputError, match=r"s\.png' has shape \(2, 2\), the image's mask \(1, 3\)"
+        ):
+            MaskLabels()(results)
+
+    def test_what_is_no_image_is_refused(self, tmp_path):
+        (tmp_path / "s.png").write_bytes(b"no image")
+        results = {**sample([[0]]), "saliency_path": str(tmp_path / "s.png")}
+        with pytest.raises(InputError, match=r"cannot read the saliency map '.*s\.png'"):
+            MaskLabels()(results)
+
+
 def test_blank_labels_have_the_size_of_the_image_as_it_was_read():
     resized = {"img": np.zeros((8, 6, 3), np.uint8), "ori_shape": (4, 3), "seg_fields": []}
     results = BlankLabels()(resized)

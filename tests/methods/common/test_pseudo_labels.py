@@ -8,7 +8,12 @@ import torch
 from scipy.stats import entropy as entropy_of_scipy
 
 from vdfd_seg.methods.common import pseudo_labels as module
-from vdfd_seg.methods.common.pseudo_labels import EntropyMedians, normalised_entropy, pseudo_labels
+from vdfd_seg.methods.common.pseudo_labels import (
+    EntropyMedians,
+    normalised_entropy,
+    pseudo_labels,
+    with_old_classes,
+)
 
 
 class TestEntropy:
@@ -125,3 +130,10 @@ class TestLabels:
         found, factors = pseudo_labels(labels, torch.zeros(3, 2, 1, 2), torch.full((2,), 1.5))
         assert found.tolist() == [[[3, 4]], [[255, 255]], [[0, 255]]]
         assert factors.tolist() == [0, 0, 1]
+
+
+def test_confident_old_classes_replace_background():
+    labels = torch.tensor([0, 0, 0, 3, 255, 254, 254])
+    scores = [[0.1, 0.7], [0.2, 0.5], [0.9, 0.0], [0.0, 0.9], [0.0, 0.9], [0.0, 0.6], [0.6, 0.5]]
+    found = with_old_classes(labels, torch.tensor(scores), 0.6)
+    assert found.tolist() == [1, 0, 0, 3, 255, 1, 254]

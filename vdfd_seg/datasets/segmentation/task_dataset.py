@@ -68,6 +68,7 @@ class TaskDataset(Dataset):
         info = self.source.get_data_info(sample.image)
         info["continual_label_map"] = sample.label_map
         info["task"] = sample.task
+        info["saliency_path"] = sample.saliency
         try:
             packed = self.pipeline(info)
         except InputError:

@@ -2,9 +2,10 @@
 
 import numpy as np
 from mmcv.transforms import BaseTransform
+from PIL import Image
 
 from vdfd_seg.errors import InputError
-from vdfd_seg.protocols import IGNORE_INDEX
+from vdfd_seg.protocols import IGNORE_INDEX, SALIENT_INDEX
 from vdfd_seg.registry import TRANSFORMS
 
 _MASK_VALUES = 256
@@ -23,6 +24,8 @@ class MaskLabels(BaseTransform):
     - ``gt_seg_map``: ``(height, width)`` uint8.
     - ``continual_label_map``: 256 integers, the label (0 to 255) of each mask value,
       or -1 for a value that must not occur; the data set sets it.
+    - ``saliency_path`` (optional): a saliency map; background where it is not 0 gets the label
+      ``SALIENT_INDEX``.
 
     Modified keys:
 
@@ -33,8 +36,8 @@ class MaskLabels(BaseTransform):
         """Apply the sample's table to its segmentation map.
 
         Raises:
-            InputError: The mask holds a value that the table maps to -1, or a required
-                key is absent or not as described.
+            InputError: The mask holds a value that the table maps to -1, a required
+                key is absent or not as described, or the saliency map is none of this image.
         """
         table = _table(results)
         mask = results.get("gt_seg_map")
@@ -52,6 +55,9 @@ class MaskLabels(BaseTransform):
                 f"{results.get('seg_map_path')}: the mask holds {values}, which this data set "
                 "does not have; correct the mask or the classes."
             )
+        if results.get("saliency_path"):
+            salient = _salient(results["saliency_path"], labels.shape)
+            labels[salient & (labels == 0)] = SALIENT_INDEX
         results["gt_seg_map"] = labels.astype(np.uint8)
         return results
 
@@ -94,3 +100,19 @@ def _table(results: dict) -> np.ndarray:
             f"mask value; it has shape {table.shape}."
         )
     return table.astype(np.int16)
+
+
+def _salient(path: str, shape: tuple[int, ...]) -> np.ndarray:
+    try:
+        with Image.open(path) as image:
+            found = np.asarray(image)
+    except Exception as error:  # Pillow's decoders raise all kinds.
+        raise InputError(
+            f"cannot read the saliency map '{path}': {type(error).__name__}: {error}"
+        ) from error
+    if found.shape != shape:
+        raise InputError(
+            f"the saliency map '{path}' has shape {found.shape}, the image's mask {shape}: it must "
+            f"be one grey image of the same size."
+        )
+    return found != 0

@@ -25,6 +25,7 @@ from vdfd_seg.engine.run.peak_memory import PeakMemory
 from vdfd_seg.engine.run.step_runner import StepRunner, model_wrapper, step_hooks
 from vdfd_seg.engine.state.recovery import checked_state
 from vdfd_seg.methods import TaskContext
+from vdfd_seg.methods.common.pretuning import pretune
 from vdfd_seg.models import ContinualLearner, SegmentationAdapter
 from vdfd_seg.models.fusion import ewf_share, fuse
 from vdfd_seg.utils.checkpoint import to_plain
@@ -127,6 +128,8 @@ class StepTrainer:
         )
         needs = method.requires
         adapter.begin(method.num_hidden(context), "old_images" in needs, "old_heads" in needs)
+        if rows == "pretuned" and self.step:
+            pretune(context)
         torch.manual_seed(derived_seed(self.seed, "method"))
         method.before_task(context)
         return ContinualLearner(adapter.network, method, adapter), context

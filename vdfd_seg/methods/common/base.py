@@ -46,7 +46,8 @@ class Method(nn.Module):
             (:class:`~vdfd_seg.losses.UnbiasedCrossEntropyLoss`). Every method takes it
             as an option.
         new_rows: How the classifier's rows of new classes begin there, see
-            :func:`vdfd_seg.models.grow`. An option of every method, too.
+            :func:`vdfd_seg.models.grow`, and with ``"pretuned"``
+            :func:`~vdfd_seg.methods.common.pretuning.pretune`. An option of every method, too.
         fuse: Whether the weights at the end of a step are fused with those before it, with the
             share of :func:`vdfd_seg.models.fusion.ewf_share`, or a share of one's own from 0 to 1.
             An option of every method, too.

@@ -4,26 +4,27 @@ from torch import Tensor
 
 
 class FrozenRows:
-    """Clears the gradients of the first rows, and undoes weight decay and momentum on them.
+    """Clears the gradients of some rows, and undoes weight decay and momentum on them.
 
     Args:
-        num_rows: How many.
+        num_rows: Rows up to this one stay, without it.
+        first: The first of them.
     """
 
-    def __init__(self, num_rows: int):
-        self.num_rows = num_rows
+    def __init__(self, num_rows: int, first: int = 0):
+        self.rows = slice(first, num_rows)
         self.kept: dict[str, Tensor] = {}
 
     def before_update(self, adapter) -> None:
         """Clear the rows' gradients, and keep the rows themselves."""
         parameters = dict(adapter.network.named_parameters())
-        for name in adapter.rows if self.num_rows else ():
+        for name in adapter.rows if self.rows.stop else ():
             if parameters[name].grad is not None:
-                parameters[name].grad[: self.num_rows] = 0
-            self.kept[name] = parameters[name].detach()[: self.num_rows].clone()
+                parameters[name].grad[self.rows] = 0
+            self.kept[name] = parameters[name].detach()[self.rows].clone()
 
     def after_update(self, adapter) -> None:
         """Put the rows back."""
         parameters = dict(adapter.network.named_parameters())
         for name, rows in self.kept.items():
-            parameters[name].data[: self.num_rows] = rows
+            parameters[name].data[self.rows] = rows

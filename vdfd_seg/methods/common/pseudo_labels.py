@@ -4,10 +4,32 @@ import math
 
 import torch
 from mmengine.dist import all_reduce
+from mmengine.structures import PixelData
 from torch import Tensor
 
 from vdfd_seg.losses import wide
-from vdfd_seg.protocols import IGNORE_INDEX
+from vdfd_seg.protocols import IGNORE_INDEX, SALIENT_INDEX
+
+
+def relabelled(samples: list, labels: Tensor) -> list:
+    """Copies of data samples with these labels ``(N, H, W)``."""
+    copies = [sample.new() for sample in samples]
+    for copy, label in zip(copies, labels, strict=True):
+        copy.gt_sem_seg = PixelData(data=label[None])
+    return copies
+
+
+def with_old_classes(labels: Tensor, scores: Tensor, threshold: float) -> Tensor:
+    """Labels with confident old classes in place of background.
+
+    Args:
+        labels: ``(P,)``; 0, or ``SALIENT_INDEX``, where old classes are hidden.
+        scores: ``(P, K)`` of the classifier before, the background's first.
+        threshold: Least score of the best class that becomes a label.
+    """
+    best, old = scores.max(1)
+    hidden = (labels == 0) | (labels == SALIENT_INDEX)
+    return torch.where(hidden & (old > 0) & (best >= threshold), old.to(labels), labels)
 
 
 def normalised_entropy(logits: Tensor) -> Tensor:

@@ -36,6 +36,20 @@ def subtract_background(adapter: Any, num_rows: int) -> None:
             rows[:num_rows] -= rows[0].clone()
 
 
+def check_background(method: Method, protocol: Protocol) -> None:
+    """Refuse what has no background, and new rows that begin as shares of it.
+
+    Raises:
+        InputError: Naming the method or the option.
+    """
+    if not protocol.hides:
+        raise InputError(
+            f"method {type(method).__name__} is for class-incremental protocols with a "
+            f"background; choose another method."
+        )
+    one_of(method, ("random",), new_rows=method.new_rows)
+
+
 def freeze_statistics(network: nn.Module) -> None:
     """Put batch norms and dropouts into evaluation mode; their weights continue training."""
     for module in network.modules():
@@ -126,12 +140,7 @@ class SigmoidRows(Method):
 
     def check(self, protocol: Protocol) -> None:
         """Refuse what has no background, and new rows that begin as shares of it."""
-        if not protocol.hides:
-            raise InputError(
-                f"method {type(self).__name__} is for class-incremental protocols with a "
-                f"background; choose another method."
-            )
-        one_of(self, ("random",), new_rows=self.new_rows)
+        check_background(self, protocol)
 
     def before_task(self, context: TaskContext) -> None:
         """Make the background's row zero, and cache the outputs."""
