@@ -143,10 +143,9 @@ def compared(page: Path, metric: str, *names: str) -> str:
             value, spread = result["Metrics"][metric], result.get("Standard Deviation", {})
             text = number(value) + (f" ± {number(spread[metric])}" if spread else "")
             rows.setdefault(link(meta, page), {})[model["Benchmark"]] = text
-            place = (name == "VDFDPlus", value)
-            if model["Benchmark"] == names[1] or link(meta, page) not in order:
-                order[link(meta, page)] = place
-    ranked = sorted(rows, key=lambda row: order[row], reverse=True)
+            if model["Benchmark"] == names[1]:
+                order[link(meta, page)] = 101.0 if name == "VDFDPlus" else value
+    ranked = sorted(rows, key=lambda row: order.get(row, -1.0), reverse=True)
     heads = [name.rpartition("_")[2] for name in names]
     return table(
         ["method", *heads], [[row, *(rows[row].get(n, "–") for n in names)] for row in ranked]
@@ -256,6 +255,8 @@ def measured(page: Path, *names: str) -> str:
         for result in model.get("Results", [])
     ]
     metrics = list(dict.fromkeys(key for *_, result in found for key in result["Metrics"]))
+    costs = {"Carried": "carried", "Held": "held", "Seconds a Later Step": "s a later step"}
+    costs = {k: v for k, v in costs.items() if any(k in result for *_, result in found)}
     rows = []
     for meta, benchmark, result in found:
         spread = result.get("Standard Deviation", {})
@@ -267,10 +268,10 @@ def measured(page: Path, *names: str) -> str:
         where = [benchmark] if len(names) > 1 else []
         rows.append([
             link(meta, page, result.get("Reported As", "")), *where, options, str(result["Seeds"]),
-            *values, str(result.get("Carried", "–")),
+            *values, *(str(result.get(key, "–")) for key in costs),
         ])  # fmt: skip
     where = ["benchmark"] if len(names) > 1 else []
-    return table(["method", *where, "options", "seeds", *metrics, "carried"], rows)
+    return table(["method", *where, "options", "seeds", *metrics, *costs.values()], rows)
 
 
 KINDS = {
