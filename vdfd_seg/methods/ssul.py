@@ -57,9 +57,9 @@ class SSUL(FrozenTrunkMethod):
         saliency: Folder with a map ``NAME.png`` for each training image, as large as it and other
             than 0 where there is some object; None for none. NAME is the image's path below the
             folder of all images, without suffix.
-        background: Whether the background's row trains on after the first step (``"free"``) or
-            stays with those of old classes (``"frozen"``; the released code has it train at 0.0001
-            times the rate of new rows).
+        background: Whether the background's row stays after the first step with those of old
+            classes (``"frozen"``; the released code has it train at 0.0001 times the rate of new
+            rows) or trains on (``"free"``).
         unknown_lr: Learning rate of u, by SGD with momentum 0.9; it follows the schedule of the
             network's.
         num_views: Augmented views of an image, see
@@ -73,7 +73,7 @@ class SSUL(FrozenTrunkMethod):
         self,
         threshold: float = 0.7,
         saliency: str | None = None,
-        background: str = "free",
+        background: str = "frozen",
         unknown_lr: float = 0.01,
         num_views: int = 4,
     ):
