@@ -4,7 +4,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from vdfd_seg.datasets.conversion.colour_masks import convert_colour_masks, read_colours
 from vdfd_seg.errors import InputError
 
 
@@ -20,6 +19,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--unlisted-void", action="store_true", help="other colours are pixels without a label"
     )
     args = parser.parse_args(argv)
+    # Takes seconds, which a usage text should not.
+    from vdfd_seg.datasets.conversion.colour_masks import convert_colour_masks, read_colours
+
     try:
         colours = read_colours(args.table)
         count = convert_colour_masks(args.source, args.target, colours, args.unlisted_void)
