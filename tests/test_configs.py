@@ -3,6 +3,7 @@ and grown."""
 
 import ast
 import json
+import re
 from functools import cache
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from vdfd_seg.engine.run.environment import set_up
 from vdfd_seg.errors import InputError
 from vdfd_seg.methods import build_method
 from vdfd_seg.models import adapter_of
+from vdfd_seg.models.weight_files import weights_url
 from vdfd_seg.protocols import build_protocol
 from vdfd_seg.registry import METHODS
 from vdfd_seg.utils.paths import configs_dir, method_file, method_names, resolve_run
@@ -129,6 +131,19 @@ def test_mmengine_s_own_inheritance_composes_the_same(fragment, tmp_path):
     expected = Config.fromfile(plain).to_dict()
     expected.pop("seed")
     assert composed == expected
+
+
+def test_benchmarks_name_imagenet_weights_of_their_backbone():
+    """Those of data sets of photographs; in MMEngine's tables, so nothing is fetched."""
+    for benchmark in BENCHMARKS:
+        config = fromfile(ROOT / f"benchmarks/{benchmark}.py")
+        backbone = config.model.backbone
+        if config.protocol.type not in ("VOC", "Cityscapes", "CamVid"):
+            assert "init_cfg" not in backbone, benchmark
+            continue
+        network = f"resnet{backbone.depth}_v1c" if "depth" in backbone else "mobilenet_v2"
+        url = weights_url(backbone.init_cfg.checkpoint)
+        assert re.match(rf"{network}(_.*)?-[0-9a-f]{{8}}\.pth$", url.rpartition("/")[2]), benchmark
 
 
 @pytest.mark.parametrize("path", RESULTS, ids=lambda p: p.stem)

@@ -156,16 +156,12 @@ def initial_weights(path):
     }  # fmt: skip
 
 
-ADDRESSES = ["https://a.invalid/x.pth", "torchvision://resnet18", "open-mmlab://resnet50_v1c",
-             "mmcls://x", "s3://a/x.pth", "modelzoo://x", "pavi://x"]  # fmt: skip
-
-
-@pytest.mark.parametrize("address", ADDRESSES)
-def test_addresses_are_refused_without_a_look(network_cfg, address):
+@pytest.mark.parametrize("address", ["s3://a/x.pth", "petrel://a/x.pth", "pavi://x"])
+def test_loaders_of_mmengine_that_nothing_replaces(network_cfg, address):
     model = changed(
         network_cfg(), {"decode_head.init_cfg": dict(type="Pretrained", checkpoint=address)}
     )
-    with pytest.raises(InputError, match=f"'{address}' is an address"):
+    with pytest.raises(InputError, match=f"'{address}': addresses may begin with"):
         build_network(model, 3, pretrained=True)
 
 

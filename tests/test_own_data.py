@@ -5,7 +5,6 @@ import json
 import re
 import shlex
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +23,7 @@ COMMANDS = [
     for line in block.splitlines()
 ]  # fmt: skip
 SHORTER = [
-    "train_cfg.max_iters=1", "step_overrides.1:.train_cfg.max_iters=1", "method.images=2",
+    "train_cfg.max_iters=1", "step_overrides.1:.train_cfg.max_iters=1",
     "train_dataloader.batch_size=2", "train_dataloader.num_workers=0", "log_level=WARNING",
     "test_dataloader.num_workers=0", "train_dataloader.dataset.pipeline.3.crop_size=(64,64)",
     "model.data_preprocessor.size=(64,64)", "test_dataloader.dataset.pipeline.1.scale=(64,64)",
@@ -52,6 +51,11 @@ def clone(scenes, stack, tmp_path_factory):
                 folder.mkdir(parents=True, exist_ok=True)
                 shutil.copy(scenes / source, folder)
     shutil.copytree(root / "data/garden/images/train", root / "data/first_task")
+    (root / "data/coloured").mkdir()
+    colours = np.array([[(0, 128, 0), (0, 0, 0)], [(128, 0, 0), (128, 0, 0)]], np.uint8)
+    Image.fromarray(colours).save(root / "data/coloured/a.png")
+    (table,) = re.findall(r"```\n# colours\.txt\n(.*?)```", PAGE, re.DOTALL)
+    (root / "colours.txt").write_text(table)
     write_trained(root)
     return root
 
@@ -86,7 +90,7 @@ def write_trained(root):
 def shortened(command):
     """The arguments of a command of the page, made to end soon."""
     path, *arguments = command
-    if path.endswith("infer.py"):
+    if path.endswith(("infer.py", "colour_masks.py")):
         return arguments
     return [*arguments, "--cfg-options", *SHORTER]
 
@@ -96,27 +100,16 @@ def test_configs_are_short():
     assert max(len(text.splitlines()) for text in CONFIGS.values()) <= 25
 
 
-def test_masks_in_colours_become_ids(tmp_path, monkeypatch):
-    (code,) = re.findall(r"```python\n(import sys\n.*?)```", PAGE, re.DOTALL)
-    colours = np.array([[(0, 128, 0), (9, 9, 9)], [(0, 0, 0), (128, 0, 0)]], np.uint8)
-    (tmp_path / "in/below").mkdir(parents=True)
-    Image.fromarray(colours).save(tmp_path / "in/below/a.png")
-    monkeypatch.setattr(sys, "argv", ["", str(tmp_path / "in"), str(tmp_path / "out")])
-    exec(code, {})
-    with Image.open(tmp_path / "out/below/a.png") as mask:
-        assert np.asarray(mask).tolist() == [[2, 255], [0, 1]]
-
-
 def test_every_command_on_the_page_runs(clone, monkeypatch, capsys):
     """In their order: later commands read what earlier ones wrote."""
     monkeypatch.chdir(clone)
     assert {Path(path).stem for path, *_ in COMMANDS} == {
-        "train", "audit_protocol", "infer", "adopt", "test",
+        "train", "audit_protocol", "infer", "adopt", "test", "colour_masks",
     }  # fmt: skip
     for command in COMMANDS:
         bees = add_bees(clone) if "own_later.py" in command else []
         name, arguments = Path(command[0]).stem, shortened(command)
-        if name == "audit_protocol":
+        if name in ("audit_protocol", "colour_masks"):
             spec = importlib.util.spec_from_file_location(name, command[0])
             tool = importlib.util.module_from_spec(spec)
             spec.loader.exec_module(tool)
@@ -126,6 +119,8 @@ def test_every_command_on_the_page_runs(clone, monkeypatch, capsys):
         assert status == 0, (command, capsys.readouterr().err)
         for path in bees:
             path.unlink()
+    with Image.open(clone / "data/masks/a.png") as mask:
+        assert np.asarray(mask).tolist() == [[2, 0], [1, 1]]
     for run, steps in (("own", 4), ("own_domains", 2), ("adopted", 3)):
         results = json.loads((clone / "work_dirs" / run / "results.json").read_text())
         assert [step["step"] for step in results["steps"]] == list(range(steps))

@@ -4,7 +4,10 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 protocol = dict(type='CamVid', split='1-1')
-model = dict(data_preprocessor=dict(size=(160, 160)))
+model = dict(
+    data_preprocessor=dict(size=(160, 160)),
+    # ImageNet weights, fetched once; init_cfg=None starts from random ones.
+    backbone=dict(init_cfg=dict(type='Pretrained', checkpoint='mmcls://mobilenet_v2')))
 # CamVid at 320 x 240, a folder for each sequence: images/SEQUENCE/*.jpg, labels/SEQUENCE/*.png
 # (index masks, 0-10 classes, 11 void).
 data_root = 'data/camvid'

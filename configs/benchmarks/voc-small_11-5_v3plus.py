@@ -5,4 +5,7 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 protocol = dict(type='VOC', split='11-5', setting='overlap')
-model = dict(data_preprocessor=dict(size=(192, 192)))
+model = dict(
+    data_preprocessor=dict(size=(192, 192)),
+    # ImageNet weights, fetched once; init_cfg=None starts from random ones.
+    backbone=dict(init_cfg=dict(type='Pretrained', checkpoint='mmcls://mobilenet_v2')))

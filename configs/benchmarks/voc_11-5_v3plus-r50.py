@@ -7,7 +7,7 @@ _base_ = [
 protocol = dict(type='VOC', split='11-5', setting='overlap')
 model = dict(
     data_preprocessor=dict(size=(512, 512)),
-    backbone=dict(depth=50),
+    backbone=dict(depth=50, init_cfg=dict(checkpoint='open-mmlab://resnet50_v1c')),
     decode_head=dict(
         type='DepthwiseSeparableASPPHead',
         c1_in_channels=256,

@@ -83,6 +83,17 @@ CONFIGS = {
     "unknown model": (
         {"model.type": "EncoderDecodr"}, "model cannot be built", "EncoderDecodr",
     ),
+    "crops of one size without it": (
+        {"model.data_preprocessor.size": ...}, "neither of size and size_divisor",
+        "set model.data_preprocessor.size",
+    ),
+    "two ways to pad": (
+        {"model.data_preprocessor.size_divisor": 32}, "both of size and size_divisor",
+    ),
+    "windows as MMSegmentation's UNet has them": (
+        {"model.test_cfg": {"mode": "slide", "crop_size": 256, "stride": 170}},
+        "model.test_cfg.crop_size=256", "write crop_size=(256, 256)",
+    ),
     "unknown key in the model": (
         {"model.decode_head.chanels": 8}, "model cannot be built", "chanels",
     ),
@@ -111,6 +122,7 @@ PARTS = {
             "decode_head": [tiny_config(Path())["model"]["decode_head"]]}},
         "CascadeEncoderDecoder", "not supported",
     ),
+    "no preprocessor": ({"model.data_preprocessor": ...}, "model.data_preprocessor, which is"),
     "unknown transform": (
         {"test_dataloader.dataset.pipeline": [{"type": "LoadImageFromFiles"}]}, "pipeline",
         "LoadImageFromFiles",

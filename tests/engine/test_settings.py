@@ -290,8 +290,8 @@ class TestRefused:
         ("cycle", "message"),
         [
             ("dict()", "either max_iters or max_epochs"),
-            ("dict(max_iters=1, max_epochs=1)", "either max_iters or max_epochs"),
-            ("dict(max_iters=1, val_begin=1)", "train_cfg has an unknown key 'val_begin'"),
+            ("dict(max_iters=1, max_epochs=1)", "either max_iters or max_epochs, not.*_delete_"),
+            ("dict(max_iters=1, val_begin=1)", "train_cfg has an unknown key 'val_begin'; delete"),
             ("dict(max_iters=0)", "max_iters.*above 0"),
             ("dict(max_epochs=-1)", "max_epochs.*above 0"),
             ("dict(max_iters='many')", "max_iters.*above 0"),

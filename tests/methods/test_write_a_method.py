@@ -1,6 +1,10 @@
-"""The guide for writing a method: its example is taken from the page and trained with."""
+"""The guide for writing a method: its examples are taken from the page and trained with."""
 
+import importlib
 import json
+import math
+import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -19,16 +23,17 @@ from vdfd_seg.registry import METHODS
 
 CONFIG = {"type": "PrototypeRehearsal", "weight": 0.5}
 PAGE, MODULE, NAME = "write_a_method.md", "prototype_rehearsal", "PrototypeRehearsal"
+DISTILLATION = "OutputDistillation"
 REGISTERED = METHODS.module_dict
 
-# What every method of the package promises, the example does.
+# What every method of the package promises, the examples do.
 start, second = contract.start, contract.second
 globals().update({key: test for key, test in vars(contract).items() if key.startswith("test_")})
 
 
-@pytest.fixture
-def name():
-    return NAME
+@pytest.fixture(params=[NAME, DISTILLATION])
+def name(request):
+    return request.param
 
 
 @pytest.fixture(params=["segmentation", "task", "class"])
@@ -46,7 +51,9 @@ def folder(stack, tmp_path_factory):
     """A folder with the page's files."""
     root = tmp_path_factory.mktemp("guide")
     with shown(PAGE, root, MODULE, REGISTERED, NAME) as folder:
+        importlib.import_module("output_distillation")
         yield folder
+        del REGISTERED[DISTILLATION], sys.modules["output_distillation"]
 
 
 def run(file, work_dir, *arguments):
@@ -67,9 +74,10 @@ def with_method(base):
 def test_it_is_short_and_the_page_s_config_loads(folder):
     lines = blocks(PAGE)["prototype_rehearsal.py"].splitlines()
     assert len([line for line in lines if line.strip()]) <= 60
-    settings = load_run("digitscenes_4-3", folder / "rehearsal.py")
-    assert settings.name == "rehearsal_digitscenes_4-3"
-    assert type(settings.method()).__name__ == "PrototypeRehearsal"
+    for name, kind in (("rehearsal", NAME), ("distilled", DISTILLATION)):
+        settings = load_run("digitscenes_4-3", folder / f"{name}.py")
+        assert settings.name == f"{name}_digitscenes_4-3"
+        assert type(settings.method()).__name__ == kind
 
 
 def test_segmentation_carries_a_mean_for_each_class(scenes, tmp_path):
@@ -105,6 +113,19 @@ def test_loss_by_hand(successor, losses_of):
     assert float(losses_of(step)["loss_rehearsal"].detach()) == pytest.approx(
         0.5 * expected, rel=1e-5
     )
+
+
+def test_distillation_by_hand(successor):
+    """Nothing at the network it begins from; at others the divergence of the softened rows."""
+    step = successor({"type": DISTILLATION, "weight": 3.0, "temperature": 2.0})
+    old = torch.tensor([[0.0, 2.0]])
+    step.adapter.old_logits = lambda *_: old
+    for new, expected in (([[0.0, 2.0, 9.0]], 0.0), ([[2.0, 0.0, 9.0]], None)):
+        outputs = SimpleNamespace(all_logits=torch.tensor(new))
+        loss = float(step.method.extra_losses(step.adapter, outputs, None)["loss_kd"])
+        if expected is None:  # p = sigmoid(1): KL = (2p - 1) log(p / (1 - p)), and the log is 1.
+            expected = 3.0 * 4.0 * math.tanh(0.5)
+        assert loss == pytest.approx(expected, abs=1e-6)
 
 
 def test_bad_input():

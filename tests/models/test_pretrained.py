@@ -65,7 +65,7 @@ class TestRefused:
         assert all(torch.equal(v, before[k]) for k, v in network.state_dict().items())
 
     def test_missing_file(self, path):
-        self.refused(path, "do not exist; set the checkpoint of model's init_cfg")
+        self.refused(path, "do not exist; .*model.backbone.init_cfg=None")
 
     @pytest.mark.parametrize(
         ("changes", "message"),

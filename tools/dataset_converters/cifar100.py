@@ -4,7 +4,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from vdfd_seg.datasets.conversion.cifar import convert_cifar100
 from vdfd_seg.errors import InputError
 
 
@@ -26,6 +25,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="every class is one image, a sheet of square tiles of this side in pixels",
     )
     args = parser.parse_args(argv)
+    # Takes seconds, which a usage text should not.
+    from vdfd_seg.datasets.conversion.cifar import convert_cifar100
+
     try:
         splits = convert_cifar100(args.source, args.target, args.tile)
     except InputError as error:

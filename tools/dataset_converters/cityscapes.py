@@ -4,7 +4,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from vdfd_seg.datasets.conversion.cityscapes import convert_cityscapes, describe
 from vdfd_seg.errors import InputError
 
 
@@ -16,6 +15,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("root", help="folder with leftImg8bit and gtFine")
     args = parser.parse_args(argv)
+    # Takes seconds, which a usage text should not.
+    from vdfd_seg.datasets.conversion.cityscapes import convert_cityscapes, describe
+
     try:
         found = convert_cityscapes(args.root)
     except InputError as error:

@@ -4,7 +4,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from vdfd_seg.datasets.embedded.digit_scenes import write_digit_scenes
 from vdfd_seg.errors import InputError
 
 
@@ -26,6 +25,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     args = parser.parse_args(argv)
+    # Takes seconds, which a usage text should not.
+    from vdfd_seg.datasets.embedded.digit_scenes import write_digit_scenes
+
     try:
         root = write_digit_scenes(args.root, args.num_train, args.num_val, args.size, args.seed)
     except InputError as error:

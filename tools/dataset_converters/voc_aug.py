@@ -4,7 +4,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from vdfd_seg.datasets.conversion.voc_aug import COUNTS, convert_voc_aug, download_voc_aug
 from vdfd_seg.errors import InputError
 
 
@@ -30,6 +29,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="accept archives with other numbers of images than the official ones",
     )
     args = parser.parse_args(argv)
+    # Takes seconds, which a usage text should not.
+    from vdfd_seg.datasets.conversion.voc_aug import COUNTS, convert_voc_aug, download_voc_aug
+
     try:
         if args.download:
             download_voc_aug(args.archives)

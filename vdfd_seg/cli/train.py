@@ -52,7 +52,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         from vdfd_seg.engine.input.overrides import parse_steps
         from vdfd_seg.evaluation import format_table
         from vdfd_seg.utils.signals import listening, lost_process, requeue
-        from vdfd_seg.visualization import write_report
 
     settings = settings_of(args, args.seed, args.amp)
     steps = None
@@ -64,6 +63,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.dry_run:
         print(dry_run(settings))
         return 0
+    # Before hours of training, where it cannot be imported.
+    from vdfd_seg.visualization import write_report
+
     work_dir = settings.work_dir(args.work_dir)
     try:
         with listening():

@@ -130,7 +130,13 @@ def unlogged():
 
 
 def network_of_step(
-    model: dict, protocol, step: int, old_state: dict | None, new_rows: str, seed: int
+    model: dict,
+    protocol: Protocol,
+    step: int,
+    old_state: dict | None,
+    new_rows: str,
+    seed: int,
+    pretrained: bool = True,
 ) -> SegmentationAdapter | ClassificationAdapter:
     """The network that ``step`` trains, with its weights set.
 
@@ -138,16 +144,17 @@ def network_of_step(
         model: The config's model.
         protocol: The protocol.
         step: The step.
-        old_state: Weights after the step before; None at the first step, where
-            the files of initial weights are read instead.
+        old_state: Weights after the step before; None at the first step.
         new_rows: How they begin, see :func:`vdfd_seg.models.grow`.
         seed: Seed of the run; initial weights depend on it and on the step only.
+        pretrained: At the first step, read the files of initial weights that the config names.
 
     Raises:
         InputError: When model and protocol do not fit each other, or the weights the model.
     """
     torch.manual_seed(derived_seed(seed, "weights", step))
-    network, _ = build_network(model, protocol.task_sizes(step), pretrained=old_state is None)
+    pretrained = pretrained and old_state is None
+    network, _ = build_network(model, protocol.task_sizes(step), pretrained)
     adapter = checked_adapter(network, protocol)
     if old_state is not None:
         adapter.load(old_state, protocol.num_classes(step - 1), new_rows)

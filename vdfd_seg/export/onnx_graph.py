@@ -38,10 +38,12 @@ class OnnxCheck:
     Attributes:
         difference: Greatest difference of a score, relative to the greatest score (or to 1).
         labels: Share of pixels (classification: images) with the same class.
+        resizes: Whether evaluation resizes images, which the file does not.
     """
 
     difference: float
     labels: float
+    resizes: bool
 
 
 class Segments(nn.Module):
@@ -143,20 +145,21 @@ def export_onnx(
     try:
         program.save(partial, external_data=False)
         try:
-            check = _compare(module, runtime, partial, size)
+            difference, labels = _compare(module, runtime, partial, size)
         except Exception as error:  # onnxruntime has a dozen kinds, below no class of its own.
             raise InputError(
                 f"onnxruntime cannot run the exported network ({_first_line(error)}){hint}."
             ) from error
-        if not check.difference <= TOLERANCE:
+        if not difference <= TOLERANCE:
             raise InputError(
-                f"the ONNX file of '{checkpoint}' differs from PyTorch by {check.difference:.1e} "
+                f"the ONNX file of '{checkpoint}' differs from PyTorch by {difference:.1e} "
                 f"of the greatest score, more than {TOLERANCE:.0e}; it was not kept."
             )
         os.replace(partial, out)
     finally:
         partial.unlink(missing_ok=True)
-    return check
+    resizes = any(step.get("scale") for step in saved["meta"]["test_pipeline"])
+    return OnnxCheck(difference, labels, resizes)
 
 
 def _program(module, size, hint):
@@ -217,7 +220,7 @@ def _compare(module, runtime, path, size):
         # A NaN must not pass: the greatest of anything and NaN is NaN.
         worst = float(np.maximum(worst, np.abs(found - scores).max() / scale))
         same.append((classes == labels).ravel())
-    return OnnxCheck(worst, float(np.concatenate(same).mean()))
+    return worst, float(np.concatenate(same).mean())
 
 
 def _first_line(error):

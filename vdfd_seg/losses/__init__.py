@@ -1,26 +1,29 @@
 """Losses for continual learning, one file each, registered for mmsegmentation's heads."""
 
-from vdfd_seg.losses.local_pod import (
-    local_pod,
-    local_pod_distance,
-    local_pod_loss,
-    merge_new_classes,
-)
-from vdfd_seg.losses.pooled_cube import (
-    channel_cube_distance,
-    pooled_cube_loss,
-    spatial_cube_distance,
-)
-from vdfd_seg.losses.unbiased_cross_entropy import (
-    TaskAwareLoss,
-    UnbiasedCrossEntropyLoss,
-    unbiased_cross_entropy,
-)
-from vdfd_seg.losses.unbiased_distillation import (
-    new_classes_as_background,
-    unbiased_distillation,
-)
-from vdfd_seg.losses.wide import wide
+from vdfd_seg.utils.environment import quiet_imports
+
+with quiet_imports():
+    from vdfd_seg.losses.local_pod import (
+        local_pod,
+        local_pod_distance,
+        local_pod_loss,
+        merge_new_classes,
+    )
+    from vdfd_seg.losses.pooled_cube import (
+        channel_cube_distance,
+        pooled_cube_loss,
+        spatial_cube_distance,
+    )
+    from vdfd_seg.losses.unbiased_cross_entropy import (
+        TaskAwareLoss,
+        UnbiasedCrossEntropyLoss,
+        unbiased_cross_entropy,
+    )
+    from vdfd_seg.losses.unbiased_distillation import (
+        new_classes_as_background,
+        unbiased_distillation,
+    )
+    from vdfd_seg.losses.wide import wide
 
 __all__ = [
     "TaskAwareLoss",

@@ -15,6 +15,7 @@ from mmengine.runner import CheckpointLoader
 from torch import nn
 
 from vdfd_seg.errors import InputError
+from vdfd_seg.models.weight_files import weights_file
 from vdfd_seg.utils.mmseg_checkpoint import foreign_weights, load_foreign
 
 
@@ -23,20 +24,15 @@ def load_from_file(filename: str, map_location: object = None) -> dict:
     """What MMEngine's ``CheckpointLoader`` returns for a file, on the CPU.
 
     Raises:
-        InputError: For an address, or a file that
+        InputError: For what :func:`~vdfd_seg.models.weight_files.weights_file` or
             :func:`~vdfd_seg.utils.mmseg_checkpoint.load_foreign` refuses.
     """
-    if "://" in str(filename):
-        raise InputError(
-            f"checkpoint '{filename}' is an address; fetch the file, and give its path instead."
-        )
-    path = Path(filename).expanduser()
-    if not path.is_file():
-        raise InputError(
-            f"initial weights '{path}' do not exist; set the checkpoint of model's init_cfg (or "
-            f"pretrained), or take it away to start from random weights."
-        )
-    return load_foreign(path)
+    content = load_foreign(weights_file(filename))
+    if filename.startswith("mmcls://"):
+        # Of a classifier, as MMEngine does; some parts with a reader of their own want it so.
+        whole, part = foreign_weights(content, filename), "backbone."
+        content = {k[len(part) :]: value for k, value in whole.items() if k.startswith(part)}
+    return content
 
 
 @WEIGHT_INITIALIZERS.register_module(name="Pretrained", force=True)
@@ -56,7 +52,8 @@ def load_pretrained(module: nn.Module, path: str | Path, prefix: str | None = No
 
     Args:
         module: The network or part.
-        path: A file of tensors by name, or a checkpoint that holds them under ``state_dict``.
+        path: A file of tensors by name, or a checkpoint that holds them under ``state_dict``;
+            or the name of one, see :func:`~vdfd_seg.models.weight_files.weights_file`.
         prefix: What the names in the file begin with; others are passed over. By default
             ``backbone.`` where there are such names and the module has no part of that name.
 

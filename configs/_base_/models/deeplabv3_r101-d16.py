@@ -1,11 +1,12 @@
 _base_ = ['./deeplabv3_r18-d8.py']
 norm_cfg = dict(type='SyncBN', requires_grad=True)
-# init_cfg=dict(type='Pretrained', checkpoint=FILE) starts from ImageNet weights.
+# ImageNet weights, fetched once; init_cfg=None starts from random ones.
 model = dict(
     backbone=dict(
         depth=101,
         strides=(1, 2, 2, 1),
-        dilations=(1, 1, 1, 2)),
+        dilations=(1, 1, 1, 2),
+        init_cfg=dict(type='Pretrained', checkpoint='open-mmlab://resnet101_v1c')),
     decode_head=dict(
         in_channels=2048,
         channels=256,

@@ -99,7 +99,8 @@ class TestFolders:
         self.refused("3 images", "would be left out: t0.PNG, t1.jpg, t2.tif", "'.png' (img_suffix)")
 
     def test_none_of_the_suffix(self):
-        self.refused("lists no images", "img_suffix", img_suffix=".jpg")
+        words = ("lists no images", "end in '.png'", "set img_suffix='.png'")
+        self.refused(*words, img_suffix=".jpg")
 
     def test_other_files_of_an_image_that_is_read_and_masks_beside_images(self, garden):
         images = garden / "JPEGImages"

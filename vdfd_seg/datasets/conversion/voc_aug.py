@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from vdfd_seg.datasets.conversion.download import download
 from vdfd_seg.datasets.conversion.voc_archives import (
     SBD,
     SPLITS,
@@ -14,6 +13,7 @@ from vdfd_seg.datasets.conversion.voc_archives import (
 )
 from vdfd_seg.datasets.written_folder import VocLayout, write_folder
 from vdfd_seg.errors import InputError
+from vdfd_seg.utils.download import download
 
 VERSION = 1
 COUNTS = {"train": 10582, "val": 1449}

@@ -132,7 +132,10 @@ def _way_out(mask: Image.Image) -> str:
     channels = [np.asarray(channel) for channel in mask.convert("RGB").split()]
     if all((channel == channels[0]).all() for channel in channels):
         return "Its channels are equal: keep one (Pillow: Image.open(FILE).getchannel(0))."
-    return "Turn every colour into the id of its class (see 'Masks in colours' in own_data.md)."
+    return (
+        "Turn every colour into the id of its class: tools/dataset_converters/colour_masks.py "
+        "(see 'Masks in colours' in own_data.md)."
+    )
 
 
 def _text(size: tuple[int, int]) -> str:

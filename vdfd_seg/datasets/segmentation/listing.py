@@ -1,5 +1,6 @@
 """What MMSegmentation's reading of an image list or of a folder passes over or misunderstands."""
 
+from collections import Counter
 from collections.abc import Iterable
 from os.path import isabs, isfile, join, normpath, relpath, splitext
 from pathlib import Path
@@ -29,6 +30,21 @@ def check_listing(dataset: BaseDataset, items: Iterable[dict]) -> None:
         _check_list(dataset)
     else:
         _check_folder(dataset, items)
+
+
+def nothing_listed(dataset: BaseDataset) -> InputError:
+    """What to say of a data set without images: where there are some of another suffix, which."""
+    where = f"dataset {type(dataset).__name__} in '{dataset.data_root}' lists no images"
+    folder, wanted = dataset.data_prefix.get("img_path"), getattr(dataset, "img_suffix", None)
+    endings = Counter(splitext(file)[1] for file in visible_files(folder or ""))
+    others = [e for e, _ in endings.most_common() if e.lower() in IMAGE_SUFFIXES and e != wanted]
+    if not others or wanted is None:
+        return InputError(f"{where}; check its folders, list and img_suffix.")
+    return InputError(
+        f"{where} that end in '{wanted}' (img_suffix); {endings[others[0]]} in '{folder}' end in "
+        f"'{others[0]}': set img_suffix='{others[0]}' in train_dataloader.dataset and "
+        f"test_dataloader.dataset."
+    )
 
 
 def _check_list(dataset: BaseSegDataset) -> None:

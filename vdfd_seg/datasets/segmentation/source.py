@@ -8,7 +8,7 @@ from mmengine.dataset import BaseDataset
 from mmseg.registry import DATASETS
 
 from vdfd_seg.datasets.segmentation.index import ClassIndex, build_index, relative_name
-from vdfd_seg.datasets.segmentation.listing import check_listing
+from vdfd_seg.datasets.segmentation.listing import check_listing, nothing_listed
 from vdfd_seg.errors import InputError, unknown_name
 from vdfd_seg.protocols import IGNORE_INDEX, Protocol
 from vdfd_seg.utils.garbage import present_objects_kept
@@ -71,7 +71,6 @@ def open_source(
         path = os.path.join(root or "", value or "")
         if value and not os.path.exists(path):
             raise InputError(f"{key} '{path}' does not exist; check data_root and {key}.")
-    none = f"dataset {kind} in '{root}' lists no images; check its folders, list and img_suffix."
     dataset = None
     try:
         dataset = DATASETS.build({**cfg, "pipeline": [], "lazy_init": True})
@@ -83,11 +82,11 @@ def open_source(
     except Exception as error:
         unreadable = isinstance(error, UnicodeError | OSError)
         if getattr(dataset, "data_list", None) == [] and not unreadable:
-            raise InputError(none) from error
+            raise nothing_listed(dataset) from error
         raise InputError(f"dataset {kind} in '{root}': {type(error).__name__}: {error}") from error
     items = [dataset.get_data_info(i) for i in range(len(dataset))]
     if not items:
-        raise InputError(none)
+        raise nothing_listed(dataset)
     check_inside(items, cfg)
     check_listing(dataset, items)
     names = protocol.classes

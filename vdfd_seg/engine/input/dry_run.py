@@ -1,6 +1,8 @@
 """What a run would read, counted before anything trains."""
 
+import copy
 import io
+from dataclasses import replace
 
 from rich import box
 from rich.console import Console
@@ -12,15 +14,22 @@ from vdfd_seg.engine.input.unsupported import notice
 from vdfd_seg.engine.networks import build_network
 from vdfd_seg.engine.run.environment import set_up
 from vdfd_seg.engine.run.rehearsal import rehearse
+from vdfd_seg.models.weight_files import drop_absent
 
 
 def dry_run(settings: Settings) -> str:
     """The counts of every step as text, with the network's size.
 
+    Nothing is fetched: initial weights that are not on this machine yet are named, and random
+    ones tried in their place.
+
     Raises:
         InputError: For anything a run would be refused for.
     """
     set_up()
+    config = copy.deepcopy(settings.config)
+    absent = drop_absent(config)
+    settings = replace(settings, config=config)
     data = open_data(settings)
     rehearse(settings, data, range(len(settings.protocol.tasks)))
     protocol = data.protocol
@@ -50,4 +59,6 @@ def dry_run(settings: Settings) -> str:
         f"{settings.config.method.type}. One batch was tried of everything; nothing was trained.",
         highlight=False,
     )
-    return "\n".join(filter(None, [text.getvalue().rstrip(), notice(settings.config)]))
+    lines = [text.getvalue().rstrip(), notice(settings.config)]
+    lines += [f"initial weights that training will fetch: {each}" for each in absent]
+    return "\n".join(filter(None, lines))

@@ -25,7 +25,8 @@ ADVICE = {
     "train_dataloader.batch_size to 2 or more",
     "weight tensor should be defined": "a class_weight of loss_decode has one entry a class, and "
     "every step has another number of classes: take it out",
-    "one of size and size_divisor": "set model.data_preprocessor.size to the size of the crops",
+    r"conv2d\(\) received an invalid.*got \(list": "a batch of images is made of a list by "
+    "model.data_preprocessor, which is missing",
     "size in a batch should be the same|stack expects each tensor": "images of unequal size need "
     "test_dataloader.batch_size=1 (training: crops of one size, or model.data_preprocessor.size)",
     "must have at most 2 classes": "take out model.decode_head.out_channels and use_sigmoid: there "

@@ -55,7 +55,8 @@ def check_step(config: Config, protocol: Protocol) -> None:
         protocol: The protocol.
 
     Raises:
-        InputError: For a misspelt or missing key, a ``train_cfg`` without one length, or what
+        InputError: For a misspelt or missing key, a ``train_cfg`` without one length, sizes that
+            MMSegmentation fails at only when a step trains or is evaluated, or what
             :func:`~vdfd_seg.engine.input.unsupported.check_supported` refuses.
     """
     check_keys(config)
@@ -65,18 +66,40 @@ def check_step(config: Config, protocol: Protocol) -> None:
                 raise InputError(f"the key '{key}.{part}' is missing.")
         if protocol.problem == "segmentation" and "pipeline" not in config[key].dataset:
             raise InputError(f"the key '{key}.dataset.pipeline' is missing.")
+    if protocol.problem == "segmentation":
+        _check_sizes(config.model)
     _check_cycle(config.train_cfg)
     check_supported(config)
 
 
+def _check_sizes(model):
+    preprocessor = model.get("data_preprocessor") or {}
+    if str(preprocessor.get("type")).endswith("SegDataPreProcessor"):
+        given = [preprocessor.get(key) is not None for key in ("size", "size_divisor")]
+        if sum(given) != 1:
+            raise InputError(
+                f"model.data_preprocessor has {'both' if all(given) else 'neither'} of size and "
+                f"size_divisor; set model.data_preprocessor.size to the size of the crops, as "
+                f"(height, width), and take size_divisor out."
+            )
+    test_cfg = model.get("test_cfg") or {}
+    for key in ("crop_size", "stride") if test_cfg.get("mode") == "slide" else ():
+        value = test_cfg.get(key)
+        if not isinstance(value, (list, tuple)) or len(value) != 2:
+            pair = f"({value}, {value})" if isinstance(value, int) else "(height, width)"
+            raise InputError(f"model.test_cfg.{key}={value!r} must be a pair: write {key}={pair}.")
+
+
 def _check_cycle(cycle):
-    if ("max_iters" in cycle) == ("max_epochs" in cycle):
-        raise InputError("train_cfg needs either max_iters or max_epochs.")
+    given = [key for key in ("max_iters", "max_epochs") if key in cycle]
+    if len(given) != 1:
+        both = ", not both; where one is inherited, write _delete_=True next to the other"
+        raise InputError(f"train_cfg needs either max_iters or max_epochs{both if given else ''}.")
     unknown = set(cycle) - {"max_iters", "max_epochs", "type", "val_interval"}
     if unknown:
-        raise InputError(f"train_cfg has an unknown key '{min(unknown)}'.")
+        raise InputError(f"train_cfg has an unknown key '{min(unknown)}'; delete it.")
     if cycle.get("type") not in LOOPS:
-        raise InputError(f"train_cfg.type='{cycle['type']}' has no effect here.")
+        raise InputError(f"train_cfg.type='{cycle['type']}' has no effect here; delete it.")
     key = "max_iters" if "max_iters" in cycle else "max_epochs"
     if not isinstance(cycle[key], int) or cycle[key] < 1:
         raise InputError(f"train_cfg.{key} must be a number above 0, not {cycle[key]!r}.")

@@ -108,7 +108,8 @@ class StepTrainer:
         method = self.settings.method().to(get_device())
         rows = method.new_rows if protocol.hides else "random"
         old, model = self.previous["state_dict"] if self.previous else None, self.config.model
-        adapter = network_of_step(model, protocol, self.step, old, rows, self.settings.seed)
+        seed = self.settings.seed
+        adapter = network_of_step(model, protocol, self.step, old, rows, seed, state is None)
         if method.unbiased_loss and protocol.hides and isinstance(adapter, SegmentationAdapter):
             adapter.use_unbiased_loss()
         if state is not None:

@@ -8,8 +8,8 @@ import threading
 
 import pytest
 
-from vdfd_seg.datasets.conversion.download import download
 from vdfd_seg.errors import InputError
+from vdfd_seg.utils.download import download
 
 CONTENT = bytes(range(256)) * 4000
 MD5 = hashlib.md5(CONTENT).hexdigest()

@@ -18,7 +18,7 @@ _CHUNK = 2**18
 _TIMEOUT = 60
 
 
-def download(url: str, path: str | Path, md5: str | None = None) -> Path:
+def download(url: str, path: str | Path, digest: str | None = None, algorithm: str = "md5") -> Path:
     """Fetch ``url`` to ``path``, unless there is a file already.
 
     What comes is written to ``PATH.part`` and renamed when it is whole. An interrupted download
@@ -27,15 +27,17 @@ def download(url: str, path: str | Path, md5: str | None = None) -> Path:
     Args:
         url: ``http``, ``https`` or ``file``.
         path: The file; its folder is made.
-        md5: The content's MD5 in hexadecimal, as its publishers or users give it. It tells
-            damage, not malice: the sources have published nothing stronger.
+        digest: What the content's digest begins with in hexadecimal, as its publishers or users
+            give it.
+        algorithm: That of the digest. MD5 tells damage, not malice: the sources of the archives
+            have published nothing stronger.
 
     Returns:
         The path.
 
     Raises:
         InputError: For a source that cannot be reached, a connection that breaks off (run again
-            to continue), other content than ``md5`` says, or a folder that cannot be written.
+            to continue), other content than ``digest`` says, or a folder that cannot be written.
     """
     path = Path(path)
     if path.exists():
@@ -44,11 +46,11 @@ def download(url: str, path: str | Path, md5: str | None = None) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _fetch(url, part)
-        if md5 is not None and (found := _md5(part)) != md5:
+        if digest is not None and not (found := digest_of(part, algorithm)).startswith(digest):
             part.unlink()
             raise InputError(
-                f"{url}: what came has the MD5 {found}, not {md5}; it was removed. Fetch it again, "
-                f"or by other means to '{path}'."
+                f"{url}: what came has the {algorithm.upper()} {found}, not {digest}; it was "
+                f"removed. Fetch it again, or by other means to '{path}'."
             )
         part.replace(path)
     except (OSError, http.client.HTTPException) as error:
@@ -92,9 +94,10 @@ def _continues(response, present: int) -> bool:
     )
 
 
-def _md5(path: Path) -> str:
-    digest = hashlib.md5(usedforsecurity=False)
-    with path.open("rb") as file:
+def digest_of(path: str | Path, algorithm: str) -> str:
+    """The digest of a file's content, in hexadecimal."""
+    digest = hashlib.new(algorithm, usedforsecurity=False)
+    with Path(path).open("rb") as file:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()

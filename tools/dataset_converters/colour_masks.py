@@ -1,0 +1,36 @@
+"""Write masks of class ids: ``python colour_masks.py SOURCE TARGET TABLE``."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from vdfd_seg.errors import InputError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Convert the masks; returns the exit status (0, or 2 for bad input)."""
+    parser = argparse.ArgumentParser(
+        description="Write masks of class ids (palette PNG) from masks in colours."
+    )
+    parser.add_argument("source", help="folder of masks in colours")
+    parser.add_argument("target", help="folder to write to")
+    parser.add_argument("table", help="a line 'R G B NAME' for each class, in the order of the ids")
+    parser.add_argument(
+        "--unlisted-void", action="store_true", help="other colours are pixels without a label"
+    )
+    args = parser.parse_args(argv)
+    # Takes seconds, which a usage text should not.
+    from vdfd_seg.datasets.conversion.colour_masks import convert_colour_masks, read_colours
+
+    try:
+        colours = read_colours(args.table)
+        count = convert_colour_masks(args.source, args.target, colours, args.unlisted_void)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(f"{args.target}: {count} masks of {len(colours)} ids")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
