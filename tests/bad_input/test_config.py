@@ -106,10 +106,8 @@ PARTS = {
     ),
     "model of another kind": (
         {"model": {
-            "type": "CascadeEncoderDecoder", "num_stages": 1,
-            "backbone": tiny_config(Path())["model"]["backbone"],
-            "decode_head": [tiny_config(Path())["model"]["decode_head"]]}},
-        "CascadeEncoderDecoder", "not supported",
+            "type": "SegTTAModel", "module": tiny_config(Path())["model"]}},
+        "SegTTAModel", "not supported",
     ),
     "unknown transform": (
         {"test_dataloader.dataset.pipeline": [{"type": "LoadImageFromFiles"}]}, "pipeline",

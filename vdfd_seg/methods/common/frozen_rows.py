@@ -2,6 +2,8 @@
 
 from torch import Tensor
 
+from vdfd_seg.models.growth import classes_first
+
 
 class FrozenRows:
     """Clears the gradients of the first rows, and undoes weight decay and momentum on them.
@@ -18,12 +20,13 @@ class FrozenRows:
         """Clear the rows' gradients, and keep the rows themselves."""
         parameters = dict(adapter.network.named_parameters())
         for name in adapter.rows if self.num_rows else ():
-            if parameters[name].grad is not None:
-                parameters[name].grad[: self.num_rows] = 0
-            self.kept[name] = parameters[name].detach()[: self.num_rows].clone()
+            parameter = parameters[name]
+            if parameter.grad is not None:
+                classes_first(parameter.grad)[: self.num_rows] = 0
+            self.kept[name] = classes_first(parameter.detach())[: self.num_rows].clone()
 
     def after_update(self, adapter) -> None:
         """Put the rows back."""
         parameters = dict(adapter.network.named_parameters())
         for name, rows in self.kept.items():
-            parameters[name].data[: self.num_rows] = rows
+            classes_first(parameters[name].data)[: self.num_rows] = rows
