@@ -150,7 +150,7 @@ class Protocol:
             self._refuse(f"unseen='{self.unseen}' needs a background class; use unseen='ignore'.")
         if self.unseen == "ignore_background" and self.average == "all":
             self._refuse(
-                "average='all' would count the background that is ignored; take 'present'."
+                "average='all' counts the background, which unseen ignores; use 'present'."
             )
 
     def _check_classes(self):
