@@ -65,9 +65,9 @@ class TestClassIncremental:
         assert sorted(name for step in steps for name in step) == sorted(
             set(IMAGES) - {"never_learned", "empty"}
         )
-        for step, names in enumerate(steps):
+        for step, images in enumerate(steps):
             own = set(protocol.foreground_ids([step]))
-            assert all(own & set(IMAGES[name]) for name in names)
+            assert all(own & set(IMAGES[image]) for image in images)
         # What has one learned class alone cannot be drawn to another.
         assert {"one", "second"} <= steps[0] and "new_and_never" in steps[1] and "last" in steps[2]
 
