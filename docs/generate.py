@@ -183,7 +183,8 @@ def benchmarks(page: Path) -> str:
 
     from vdfd_seg.protocols import build_protocol
 
-    heads = {"ASPPHead": "DeepLabV3", "DepthwiseSeparableASPPHead": "DeepLabV3+"}
+    heads = {"ASPPHead": "DeepLabV3", "DepthwiseSeparableASPPHead": "DeepLabV3+",
+             "SegformerHead": "SegFormer", "UPerHead": "UPerNet"}  # fmt: skip
     rows = []
     for path in sorted(CONFIGS.glob("benchmarks/*.py")):
         config = Config.fromfile(path)

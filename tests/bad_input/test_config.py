@@ -117,10 +117,8 @@ PARTS = {
     ),
     "model of another kind": (
         {"model": {
-            "type": "CascadeEncoderDecoder", "num_stages": 1,
-            "backbone": tiny_config(Path())["model"]["backbone"],
-            "decode_head": [tiny_config(Path())["model"]["decode_head"]]}},
-        "CascadeEncoderDecoder", "not supported",
+            "type": "SegTTAModel", "module": tiny_config(Path())["model"]}},
+        "SegTTAModel", "not supported",
     ),
     "no preprocessor": ({"model.data_preprocessor": ...}, "model.data_preprocessor, which is"),
     "unknown transform": (

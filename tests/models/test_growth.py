@@ -9,6 +9,7 @@ from torch import nn
 
 from vdfd_seg.errors import InputError
 from vdfd_seg.models import SegmentationAdapter, grow
+from vdfd_seg.models.fusion import fuse
 from vdfd_seg.models.growth import class_rows, register_class_rows
 
 ARCHITECTURES = [
@@ -109,6 +110,23 @@ def test_growing_twice_equals_growing_once_but_for_new_rows():
     grow(three, two.state_dict(), ("weight", "bias"), 3)
     assert torch.equal(three.weight[:2], one.weight)
     assert torch.equal(three.weight[2:3], two.weight[2:])
+
+
+def test_embeddings_of_classes_grow_behind_the_dimension_of_the_batch():
+    class Head(nn.Module):
+        def __init__(self, classes):
+            super().__init__()
+            self.embedding = nn.Parameter(torch.rand(1, classes, 3))
+
+    first, second = Head(2), Head(4)
+    fresh = second.embedding.detach().clone()
+    grow(second, first.state_dict(), ("embedding",), 2)
+    assert torch.equal(second.embedding[:, :2], first.embedding)
+    assert torch.equal(second.embedding[:, 2:], fresh[:, 2:])
+    grow(second, first.state_dict(), ("embedding",), 2, "background")
+    assert torch.equal(second.embedding[0, 2:], first.embedding[0, [0, 0]])
+    fuse(second, first.state_dict(), 1.0)
+    assert torch.equal(second.embedding[0, 2:], first.embedding[0, [0, 0]])
 
 
 class TestRefused:

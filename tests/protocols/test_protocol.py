@@ -71,6 +71,11 @@ class TestLabelTables:
         assert self.head(protocol.test_label_map(0)) == [0, 2, value, 1, value]
         assert self.head(protocol.test_label_map(1)) == [0, 2, 3, 1, value]
 
+    def test_the_background_is_ignored_in_tests_where_the_rule_says_so(self):
+        protocol = custom(unseen="ignore_background")
+        assert self.head(protocol.train_label_map(1)) == [0, 0, 3, 0, 0]
+        assert self.head(protocol.test_label_map(0)) == [255, 2, 255, 1, 255]
+
     def test_without_a_background_hidden_classes_are_ignored(self):
         protocol = custom(classes=["cat", "dog", "cow"], tasks=[["cow"], ["cat", "dog"]])
         assert protocol.background is None
@@ -173,6 +178,11 @@ class TestRefused:
             (dict(domain_split="leaky"), "domain_split='leaky' is not one of"),
             (dict(scenario="task"), "scenario='task' is not for segmentation"),
             (dict(background=None, unseen="background"), "needs a background class"),
+            (dict(background=None, unseen="ignore_background"), "needs a background class"),
+            (
+                dict(unseen="ignore_background", average="all"),
+                "average='all' counts the background",
+            ),
             *[
                 ({key: share}, f"{key} must be in")
                 for key in ("validation", "test_share")

@@ -20,6 +20,7 @@ from vdfd_seg.models import (
     SegmentationAdapter,
     adapter_of,
 )
+from vdfd_seg.models.growth import UNSUITED, has_no_classes
 from vdfd_seg.models.memory_format import lay_out
 from vdfd_seg.models.pretrained import (
     checked_readers,
@@ -40,6 +41,9 @@ def model_config(model: dict, sizes: int | Sequence[int]) -> ConfigDict:
             in it are ignored.
         sizes: Number of classes, or of each task's: a classifier has a head a task, every head
             of an encoder-decoder has all classes.
+
+    Raises:
+        InputError: For a head that cannot grow.
     """
     model = copy.deepcopy(ConfigDict(model))
     sizes = [sizes] if isinstance(sizes, int) else list(sizes)
@@ -47,8 +51,22 @@ def model_config(model: dict, sizes: int | Sequence[int]) -> ConfigDict:
         model["head_sizes"] = sizes
         return model
     for head in head_configs(model):
-        head["num_classes"] = sum(sizes)
+        kind = _kind(head)
+        name = str(getattr(kind, "__name__", kind)).rpartition(".")[2]
+        if name in UNSUITED:
+            raise InputError(f"model: the head {name} cannot grow: {UNSUITED[name]}.")
+        if not has_no_classes(kind):
+            head["num_classes"] = sum(sizes)
     return model
+
+
+def _kind(part: dict):
+    """The class that a config names, or its name where that is not registered."""
+    kind = part.get("type")
+    if isinstance(kind, str):
+        with MODELS.switch_scope_and_registry(None) as registry:
+            return registry.get(kind) or kind
+    return kind
 
 
 def head_configs(model: dict) -> list[dict]:
@@ -101,11 +119,10 @@ def _backbone_file(cfg: ConfigDict) -> dict | None:
     backbone = cfg.get("backbone")
     if not isinstance(backbone, dict):
         return None
-    kind = backbone.get("type")
-    if isinstance(kind, str):
-        with MODELS.switch_scope_and_registry(None) as registry:
-            kind = registry.get(kind)
-    if getattr(kind, "init_weights", BaseModule.init_weights) is not BaseModule.init_weights:
+    if (
+        getattr(_kind(backbone), "init_weights", BaseModule.init_weights)
+        is not BaseModule.init_weights
+    ):
         return None
     for part, key in ((cfg, "pretrained"), (backbone, "pretrained"), (backbone, "init_cfg")):
         given = part.get(key)

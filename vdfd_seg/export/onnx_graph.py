@@ -70,7 +70,7 @@ class Segments(nn.Module):
         if self.normalise:
             preprocessor = network.data_preprocessor
             inputs = (inputs - preprocessor.mean) / preprocessor.std
-        logits = network.decode_head(network.extract_feat(inputs))
+        logits = network(inputs, mode="tensor")
         logits = resize(
             logits, images.shape[2:], None, "bilinear", network.align_corners, warning=False
         )

@@ -185,15 +185,16 @@ class VDFD(Method):
         """The memory of the task just learned: of the logits of the classes it introduced."""
         adapter, labels = context.adapter, context.protocol.task_labels(context.step)
         estimator = MeanGradientEstimator(adapter.network, self.penalised(context), labels)
-        rows, bias = adapter.classifier()
+        rows = adapter.prototypes()
         # Sum of the classifier's inputs over all pixels, and the number of pixels.
         total = torch.zeros(rows.shape[1] + 1, dtype=torch.float64, device=rows.device)
 
         def logits(inputs: Tensor) -> Tensor:
             outputs = adapter.outputs(inputs)
-            pixels = outputs.embedding.detach().transpose(0, 1).flatten(1).double()
-            total[:-1] += pixels.sum(1)
-            total[-1] += pixels.shape[1]
+            if self.old_rows == "penalised":
+                pixels = outputs.embedding.detach().transpose(0, 1).flatten(1).double()
+                total[:-1] += pixels.sum(1)
+                total[-1] += pixels.shape[1]
             return outputs.logits
 
         with estimator:
@@ -203,6 +204,7 @@ class VDFD(Method):
         classifier = None
         if self.old_rows == "penalised":
             all_reduce(total)
+            bias = adapter.classifier()[1]
             classifier = {
                 "mean_feature": (total[:-1] / total[-1]).float(),
                 "rows": rows.clone(),

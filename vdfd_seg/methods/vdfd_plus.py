@@ -127,7 +127,7 @@ class VDFDPlus(Method):
         sizes = [size for size in protocol.task_sizes(context.step - 1) if size]
         self.num_old = sum(sizes)
         self.hides = self.num_hidden(context) > 0
-        rows = adapter.classifier()[0].detach()[: self.num_old]
+        rows = adapter.prototypes().detach()[: self.num_old]
         self.divergence.begin(rows.split(sizes), apart=protocol.scenario == "task")
         self.optimizer = self.divergence.optimizer
         assert context.views is not None

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from vdfd_seg.errors import InputError
+from vdfd_seg.models.growth import classes_first
 
 
 def ewf_share(num_old: int, num_new: int) -> float:
@@ -42,5 +43,6 @@ def fuse(network: nn.Module, old_state: dict[str, Tensor], share: float) -> None
         )
     for name, old in old_state.items():
         if old.is_floating_point():
-            rows = state[name][: len(old)] if old.ndim else state[name]
+            old, new = classes_first(old), classes_first(state[name])
+            rows = new[: len(old)] if old.ndim else new
             rows.lerp_(old.to(rows), 1 - share)

@@ -28,12 +28,44 @@ def register_class_rows(head: type, names: Sequence[str]) -> None:
 
 for _name in (
     "ASPPHead", "DepthwiseSeparableASPPHead", "FCNHead", "DepthwiseSeparableFCNHead", "PSPHead",
-    "UPerHead", "DAHead", "ANNHead", "APCHead", "CCHead", "DMHead", "DNLHead", "GCHead",
+    "UPerHead", "ANNHead", "APCHead", "CCHead", "DMHead", "DNLHead", "GCHead",
     "ISAHead", "LRASPPHead", "NLHead", "PSAHead", "SegformerHead", "SETRMLAHead", "SETRUPHead",
-    "FPNHead", "LightHamHead",
+    "FPNHead", "LightHamHead", "DPTHead", "EMAHead", "OCRHead",
 ):  # fmt: skip
     if hasattr(decode_heads, _name):
         register_class_rows(getattr(decode_heads, _name), ("conv_seg.weight", "conv_seg.bias"))
+register_class_rows(
+    decode_heads.SegmenterMaskTransformerHead, ("cls_emb", "mask_norm.weight", "mask_norm.bias")
+)
+# Its two outputs say where classes meet.
+register_class_rows(decode_heads.STDCHead, ())
+
+UNSUITED = {
+    **dict.fromkeys(
+        ("DAHead", "DDRHead", "PIDHead", "IterativeDecodeHead"),
+        "it trains several maps of scores, each with a classifier of its own",
+    ),
+    "EncHead": "it learns which classes an image has, and would take an old one for absent where "
+    "it is labelled as background",
+    "PointHead": "it scores points that it chooses, and no map that a method could compare",
+    **dict.fromkeys(
+        ("MaskFormerHead", "Mask2FormerHead"),
+        "it classifies masks in place of pixels, and needs mmdet and compiled operators of mmcv",
+    ),
+    "SideAdapterCLIPHead": "its classes are texts that CLIP encodes, with no row a class",
+    "VPDDepthHead": "it predicts depth, and no classes",
+}
+"""Heads of mmsegmentation that cannot grow, by name, and why."""
+
+
+def classes_first(rows: Tensor) -> Tensor:
+    """A parameter with one row a class: of class embeddings ``(1, C, d)`` without the first 1."""
+    return rows[0] if rows.ndim == 3 and len(rows) == 1 else rows
+
+
+def has_no_classes(head: type) -> bool:
+    """Whether a kind of head predicts something else, so that its outputs are its own affair."""
+    return _CLASS_ROWS.get(head) == ()
 
 
 def class_rows(head: nn.Module) -> tuple[str, ...]:
@@ -110,6 +142,7 @@ def grow(
             check_shape(name, old, new)
             new.copy_(old)
             continue
+        new, old = classes_first(new), classes_first(old)
         if old.shape[0] != num_old or old.shape[1:] != new.shape[1:]:
             raise InputError(
                 f"classifier '{name}' has shape {tuple(old.shape)} in the checkpoint, but "

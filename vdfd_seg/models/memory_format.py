@@ -1,6 +1,7 @@
 """How networks lie in memory: channels last, where that is safe."""
 
 import torch
+from mmseg.models.decode_heads.dm_head import DCM
 from torch import Tensor, nn
 
 BLOCK = 16
@@ -27,6 +28,12 @@ def lay_out(network: nn.Module) -> nn.Module:
     for layer in network.modules():
         if _unsafe(layer) and _drop_unread not in layer._forward_pre_hooks.values():
             layer.register_forward_pre_hook(_drop_unread)
+        # DMNet views these maps as if they lay channels first.
+        for part in (
+            (layer.input_redu_conv, layer.filter_gen_conv) if isinstance(layer, DCM) else ()
+        ):
+            if _channels_first not in part._forward_hooks.values():
+                part.register_forward_hook(_channels_first)
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
@@ -48,3 +55,7 @@ def _drop_unread(layer: nn.Conv2d, inputs: tuple[Tensor, ...]) -> tuple[Tensor, 
     down, right = layer.stride
     rows, columns = images.shape[-2:]
     return (images[..., : rows - (rows - 1) % down, : columns - (columns - 1) % right],)
+
+
+def _channels_first(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    return output.contiguous()

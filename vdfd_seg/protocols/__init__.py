@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable, Mapping
 
 from vdfd_seg.errors import InputError, unknown_name
+from vdfd_seg.protocols.ade20k import ade20k
 from vdfd_seg.protocols.camvid import camvid
 from vdfd_seg.protocols.cifar import cifar100
 from vdfd_seg.protocols.cityscapes import cityscapes
@@ -16,6 +17,7 @@ from vdfd_seg.protocols.voc import voc
 
 PROTOCOLS: dict[str, Callable[..., Protocol]] = {
     "VOC": voc,
+    "ADE20K": ade20k,
     "Cityscapes": cityscapes,
     "CamVid": camvid,
     "DigitScenes": digit_scenes,

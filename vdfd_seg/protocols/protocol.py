@@ -10,8 +10,8 @@ from vdfd_seg.errors import InputError
 
 PROBLEMS = ("segmentation", "classification")
 SCENARIOS = ("class", "domain", "task")
-SETTINGS = ("overlap", "disjoint")
-UNSEEN_RULES = ("background", "ignore")
+SETTINGS = ("overlap", "disjoint", "partitioned")
+UNSEEN_RULES = ("background", "ignore", "ignore_background")
 AVERAGES = ("present", "all")
 DOMAIN_SPLITS = ("clean", "published")
 IGNORE_INDEX = 255
@@ -58,10 +58,14 @@ class Protocol:
             None where the data set has none.
         setting: Class-incremental only. ``"overlap"``: a step trains on every
             image with a pixel of one of its classes; ``"disjoint"``: on those
-            of them without classes of later tasks. Both mask old and future
-            classes to the background (MiB, Cermelli et al., CVPR 2020).
+            of them without classes of later tasks (both MiB, Cermelli et al.,
+            CVPR 2020); ``"partitioned"``: every image belongs to one of its
+            classes, drawn, and to the step that learns it (Kwak et al., 2024).
+            All mask old and future classes to the background.
         unseen: What becomes of classes not learned yet at test time:
-            ``"background"`` (PLOP, RCIL) or ``"ignore"`` (MiB).
+            ``"background"`` (PLOP, RCIL), ``"ignore"`` (MiB), or
+            ``"ignore_background"``: ignored, and with them the background, which
+            is then an output that is never right (MiB on ADE20K).
         average: A mean IoU is over the classes ``"present"`` in the test
             images (PLOP, RCIL) or over ``"all"`` classes seen.
         validation: Share of the training images held out for tuning, in
@@ -143,8 +147,13 @@ class Protocol:
                 f"scenario='{self.scenario}' is not for {self.problem}; use one of "
                 f"{allowed[self.problem]}."
             )
-        if self.unseen == "background" and self.background is None and self.scenario == "class":
-            self._refuse("unseen='background' needs a background class; use unseen='ignore'.")
+        needs = "background" in self.unseen and self.scenario == "class"
+        if needs and self.background is None:
+            self._refuse(f"unseen='{self.unseen}' needs a background class; use unseen='ignore'.")
+        if self.unseen == "ignore_background" and self.average == "all":
+            self._refuse(
+                "average='all' counts the background, which unseen ignores; use 'present'."
+            )
 
     def _check_classes(self):
         for name in self.classes:
@@ -259,7 +268,10 @@ class Protocol:
 
     def test_label_map(self, step: int) -> tuple[int, ...]:
         """Labels of a test image after ``step``: unseen classes by the ``unseen`` rule."""
-        return self.label_map(range(self.num_classes(step)), self.unseen)
+        table = list(self.label_map(range(self.num_classes(step)), self.unseen))
+        if self.unseen == "ignore_background" and self.background in self.classes:
+            table[self.classes.index(self.background)] = IGNORE_INDEX
+        return tuple(table)
 
     def palette_of_labels(self) -> list[list[int]]:
         """RGB colours in label order; empty when the protocol has no palette."""

@@ -24,8 +24,8 @@ def index_of(classes_by_image):
 def class_protocol(**rules):
     """0 background; tasks {1, 2}, {3}, {4}; class 5 is never learned."""
     names = ["background", "a", "b", "c", "d", "never"]
-    tasks = [names[:3], ["c"], ["d"]]
-    return build_protocol({"type": "Custom", "classes": names, "tasks": tasks, **rules})
+    rules = {"tasks": [names[:3], ["c"], ["d"]], **rules}
+    return build_protocol({"type": "Custom", "classes": names, **rules})
 
 
 IMAGES = {
@@ -58,6 +58,29 @@ class TestClassIncremental:
         assert chosen(protocol, 0) == {"one", "second"}
         assert chosen(protocol, 1) == {"old_and_new"}
         assert chosen(protocol, 2) == {"new_and_future", "all", "last"}
+
+    def test_partitioned_gives_every_image_to_one_of_its_learned_classes(self):
+        protocol = class_protocol(setting="partitioned")
+        steps = [chosen(protocol, step) for step in range(3)]
+        assert sorted(name for step in steps for name in step) == sorted(
+            set(IMAGES) - {"never_learned", "empty"}
+        )
+        for step, images in enumerate(steps):
+            own = set(protocol.foreground_ids([step]))
+            assert all(own & set(IMAGES[image]) for image in images)
+        # What has one learned class alone cannot be drawn to another.
+        assert {"one", "second"} <= steps[0] and "new_and_never" in steps[1] and "last" in steps[2]
+
+    def test_the_draw_is_fair_and_follows_the_name_alone(self):
+        protocol = class_protocol(setting="partitioned")
+        index = index_of({f"image {i}": [0, 1, 3, 4] for i in range(3000)})
+        owners = selection.owning_classes(protocol, index)
+        counts = np.bincount(owners)[[1, 3, 4]]
+        assert counts.sum() == 3000 and (abs(counts - 1000) < 100).all()
+        fewer = index_of({f"image {i}": [0, 1, 3, 4] for i in range(2999, 1000, -1)})
+        assert (selection.owning_classes(protocol, fewer) == owners[2999:1000:-1]).all()
+        other = class_protocol(setting="partitioned", tasks=[["background", "d"], ["c"], ["a"]])
+        assert (selection.owning_classes(other, index) == owners).all()
 
     def test_a_test_image_holds_a_foreground_class_seen_so_far(self):
         protocol, index = class_protocol(), index_of(IMAGES)

@@ -1,5 +1,7 @@
 """Which images a step trains on and is tested on."""
 
+import hashlib
+
 import numpy as np
 
 from vdfd_seg.datasets.segmentation.index import ClassIndex
@@ -14,14 +16,17 @@ def train_images(protocol: Protocol, index: ClassIndex, step: int) -> np.ndarray
 
     Class-incremental, overlap: those with a pixel of one of the step's
     foreground classes. Disjoint: of these, the ones without a class that is
-    learned later or never. Domain-incremental: the training part of the step's
-    domains.
+    learned later or never. Partitioned: those that are given to one of them.
+    Domain-incremental: the training part of the step's domains.
 
     Returns:
         Ascending positions in the index.
     """
     if protocol.scenario == "domain":
         return np.sort(_domain_part(protocol, index, step, "train"))
+    if protocol.setting == "partitioned":
+        owners = owning_classes(protocol, index)
+        return np.flatnonzero(np.isin(owners, protocol.foreground_ids([step])))
     chosen = index.holds(protocol.foreground_ids([step]))
     if protocol.setting == "disjoint":
         seen = set(protocol.mask_ids(protocol.classes_seen(step)))
@@ -29,6 +34,23 @@ def train_images(protocol: Protocol, index: ClassIndex, step: int) -> np.ndarray
         later = [i for i in later if protocol.classes[i] != protocol.background]
         chosen &= ~index.holds(later)
     return np.flatnonzero(chosen)
+
+
+def owning_classes(protocol: Protocol, index: ClassIndex) -> np.ndarray:
+    """The class that each image belongs to in a partition; -1 without a class that is learned.
+
+    One of the learned foreground classes that it shows, each as likely as the others (Kwak, Cha
+    and Moon, "Towards Realistic Incremental Scenario in Class Incremental Semantic Segmentation",
+    arXiv 2405.09858). Drawn by a hash of the image's name, so that another image moves none.
+    """
+    learned = np.sort(protocol.foreground_ids(range(len(protocol.tasks))))
+    owners = np.full(len(index), -1)
+    for image, name in enumerate(index.names):
+        shown = learned[index.counts[image, learned] > 0]
+        if len(shown):
+            draw = hashlib.sha256(f"partition {name}".encode()).digest()
+            owners[image] = shown[int.from_bytes(draw[:8], "big") % len(shown)]
+    return owners
 
 
 def test_images(protocol: Protocol, index: ClassIndex, step: int) -> list[tuple[int, np.ndarray]]:

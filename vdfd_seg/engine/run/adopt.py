@@ -19,6 +19,7 @@ from vdfd_seg.engine.run.sequence import finish_step
 from vdfd_seg.engine.run.step import StepTrainer, TrainedStep
 from vdfd_seg.engine.state.work_dir import WorkDir
 from vdfd_seg.errors import InputError
+from vdfd_seg.models.growth import classes_first
 from vdfd_seg.utils.mmseg_checkpoint import foreign_classes, foreign_weights, load_foreign
 
 
@@ -106,8 +107,8 @@ def checked_weights(settings: Settings, path: str | Path) -> dict[str, Tensor]:
     if found is not None and found != wanted:
         order = [found.index(name) for name in wanted]
         for name in adapter.rows:
-            if name in state and len(state[name]) == len(order):
-                state[name] = state[name][order]
+            if name in state and len(classes_first(state[name])) == len(order):
+                state[name] = classes_first(state[name])[order].view_as(state[name])
     try:
         adapter.load(state, len(wanted))
     except InputError as error:

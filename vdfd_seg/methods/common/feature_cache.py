@@ -90,6 +90,7 @@ def features_of_views(context: TaskContext, num_views: int) -> Iterator[tuple[Te
     """Numbers, embeddings and labels at their resolution of a step's views, in batches."""
     assert context.views is not None
     adapter = context.adapter
+    adapter.classifier()  # features are what a linear one takes, or refused
     training = adapter.network.training
     adapter.network.eval()
     for inputs, samples in context.views(num_views):

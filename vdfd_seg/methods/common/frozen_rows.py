@@ -2,6 +2,8 @@
 
 from torch import Tensor
 
+from vdfd_seg.models.growth import classes_first
+
 
 class FrozenRows:
     """Clears the gradients of some rows, and undoes weight decay and momentum on them.
@@ -19,12 +21,13 @@ class FrozenRows:
         """Clear the rows' gradients, and keep the rows themselves."""
         parameters = dict(adapter.network.named_parameters())
         for name in adapter.rows if self.rows.stop else ():
-            if parameters[name].grad is not None:
-                parameters[name].grad[self.rows] = 0
-            self.kept[name] = parameters[name].detach()[self.rows].clone()
+            parameter = parameters[name]
+            if parameter.grad is not None:
+                classes_first(parameter.grad)[self.rows] = 0
+            self.kept[name] = classes_first(parameter.detach())[self.rows].clone()
 
     def after_update(self, adapter) -> None:
         """Put the rows back."""
         parameters = dict(adapter.network.named_parameters())
         for name, rows in self.kept.items():
-            parameters[name].data[self.rows] = rows
+            classes_first(parameters[name].data)[self.rows] = rows

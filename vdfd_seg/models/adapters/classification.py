@@ -172,6 +172,10 @@ class ClassificationAdapter:
         """``(N,)`` labels of the batch."""
         return samples.labels
 
+    def prototypes(self) -> Tensor:
+        """Rows ``(C, d)`` that stand for the classes: the classifier's."""
+        return self.classifier()[0]
+
     def classifier(self) -> tuple[Tensor, None]:
         """Rows ``(C, d)`` of all heads, for images as they are; there are no biases."""
         weights = torch.cat([head.weight for head in self.network.heads])

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import torch
+from mmseg.models.decode_heads.cascade_decode_head import BaseCascadeDecodeHead
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.models.losses import CrossEntropyLoss
 from mmseg.models.segmentors import EncoderDecoder
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from vdfd_seg.errors import InputError
 from vdfd_seg.losses import TaskAwareLoss, UnbiasedCrossEntropyLoss
 from vdfd_seg.models.adapters.head_losses import head_losses
-from vdfd_seg.models.growth import class_rows, grow
+from vdfd_seg.models.growth import class_rows, classes_first, grow
 
 
 @dataclass
@@ -22,9 +23,9 @@ class Outputs:
     Attributes:
         inputs: (N, 3, H, W) images, as the network got them.
         features: Maps of the backbone's stages (after the neck, if any).
-        embedding: (N, d, h, w) input of the classifier.
+        embedding: (N, d, h, w) input of the classifier; empty where that is not linear.
         logits: (N, C, h, w) scores at the head's resolution.
-        auxiliary: Logits of the auxiliary heads.
+        auxiliary: Logits of the heads of :attr:`SegmentationAdapter.auxiliary`.
         before_dropout: (N, d, h, w) input of the head's dropout: the embedding without it.
     """
 
@@ -41,39 +42,60 @@ class Outputs:
         return self.logits
 
 
-def _forward(network: EncoderDecoder, inputs: Tensor, auxiliary=()) -> Outputs:
-    """One forward pass through the main head and these auxiliary ones."""
+def _stages(network: EncoderDecoder) -> list[BaseDecodeHead]:
+    """The main head; of a cascade all stages, of which each takes the logits of the one before."""
+    heads = network.decode_head
+    return list(heads) if isinstance(heads, nn.ModuleList) else [heads]
+
+
+def _forward(network: EncoderDecoder, inputs: Tensor, auxiliary=None) -> Outputs:
+    """One forward pass through the main head, and through these auxiliary ones if they are given.
+
+    Args:
+        network: The network.
+        inputs: Images.
+        auxiliary: Heads besides the main one; None for its logits alone.
+    """
     features = network.extract_feat(inputs)
-    head, seen = network.decode_head, {}
-    layers = [head.conv_seg] if head.dropout is None else [head.dropout, head.conv_seg]
+    *earlier, head = _stages(network)
+    scores: list[Tensor] = []
+    for stage in earlier:
+        scores.append(stage(features, *scores[-1:]))
+    seen: dict[nn.Module, Tensor] = {}
+    linear = getattr(head, "conv_seg", None)
+    layers = [layer for layer in (head.dropout, linear) if layer is not None and linear is not None]
     handles = [
         layer.register_forward_pre_hook(lambda layer, arguments: seen.update({layer: arguments[0]}))
         for layer in layers
     ]
     try:
-        logits = head(features)
+        logits = head(features, *scores[-1:])
     finally:
         for handle in handles:
             handle.remove()
-    return Outputs(
-        inputs,
-        _as_tuple(features),
-        seen[head.conv_seg],
-        logits,
-        tuple(head(features) for head in auxiliary),
-        seen[layers[0]],
-    )
+    others = () if auxiliary is None else (*scores, *(each(features) for each in auxiliary))
+    taken = [seen[layer] for layer in layers] or [logits.new_empty(0)]
+    return Outputs(inputs, _as_tuple(features), taken[-1], logits, others, taken[0])
 
 
 def _as_tuple(maps) -> tuple[Tensor, ...]:
-    return tuple(maps) if isinstance(maps, (tuple, list)) else (maps,)
+    """Maps, of backbones that give pairs of a map and a token (DPT's) the maps alone."""
+    each = maps if isinstance(maps, (tuple, list)) else (maps,)
+    return tuple(one[0] if isinstance(one, (tuple, list)) else one for one in each)
 
 
 class SegmentationAdapter:
     """Features, logits, labels, classifier and losses of an encoder-decoder.
 
     Args:
-        network: An ``EncoderDecoder`` of mmsegmentation.
+        network: An ``EncoderDecoder`` or ``CascadeEncoderDecoder`` of mmsegmentation.
+
+    Attributes:
+        heads: Every head by its name in the network.
+        head: The main one; of a cascade the last stage.
+        auxiliary: The others, by name: earlier stages, then auxiliary heads. They are trained on
+            the task's labels, and methods distil none of them.
+        rows: Names of the parameters with one row a class.
 
     Raises:
         InputError: For another kind of segmentor, or a head with a loss or a
@@ -83,26 +105,25 @@ class SegmentationAdapter:
     problem = "segmentation"
 
     def __init__(self, network: nn.Module):
-        if not isinstance(network, EncoderDecoder) or isinstance(
-            network.decode_head, nn.ModuleList
-        ):
+        if not isinstance(network, EncoderDecoder):
             raise InputError(
                 f"model type {type(network).__name__} is not supported: vdfd_seg trains "
-                f"EncoderDecoder networks with one decode head."
+                f"EncoderDecoder networks."
             )
         self.network = network
-        self.auxiliary: dict[str, BaseDecodeHead] = {}
-        if network.with_auxiliary_head:
-            heads = network.auxiliary_head
-            several = isinstance(heads, nn.ModuleList)
-            self.auxiliary = (
-                {f"auxiliary_head.{i}": head for i, head in enumerate(heads)}
-                if several
-                else {"auxiliary_head": heads}
-            )
-        self.heads = {"decode_head": network.decode_head, **self.auxiliary}
+        named: list[dict[str, BaseDecodeHead]] = [{}, {}]
+        for found, key in zip(named, ("decode_head", "auxiliary_head"), strict=True):
+            head = getattr(network, key, None)
+            if isinstance(head, nn.ModuleList):
+                found.update({f"{key}.{i}": each for i, each in enumerate(head)})
+            elif head is not None:
+                found[key] = head
+        stages, self._apart = named
+        self.heads = {**stages, **self._apart}
+        self._main, self.head = list(stages.items())[-1]
+        self.auxiliary = {key: each for key, each in self.heads.items() if each is not self.head}
         for head in self.heads.values():
-            if type(head).loss is not BaseDecodeHead.loss:
+            if type(head).loss not in (BaseDecodeHead.loss, BaseCascadeDecodeHead.loss):
                 raise InputError(
                     f"the head {type(head).__name__} computes a loss of its own and is not "
                     f"supported; use a head such as ASPPHead or FCNHead."
@@ -126,13 +147,17 @@ class SegmentationAdapter:
     def use_unbiased_loss(self) -> None:
         """Give the main head the unbiased cross-entropy in place of its plain one.
 
+        Every stage of a cascade gets it: what the earlier ones forget, the last cannot use.
+
         Raises:
             InputError: For a loss that is neither, or has options that the unbiased one has not.
         """
-        head = self.network.decode_head
-        several = isinstance(head.loss_decode, nn.ModuleList)
-        losses = [_unbiased(loss) for loss in (head.loss_decode if several else [head.loss_decode])]
-        head.loss_decode = nn.ModuleList(losses) if several else losses[0]
+        for head in _stages(self.network):
+            several = isinstance(head.loss_decode, nn.ModuleList)
+            losses = [
+                _unbiased(loss) for loss in (head.loss_decode if several else [head.loss_decode])
+            ]
+            head.loss_decode = nn.ModuleList(losses) if several else losses[0]
 
     def load(self, state: dict[str, Tensor], num_old: int, init: str = "random") -> None:
         """Load the weights of a step of ``num_old`` classes, see :func:`vdfd_seg.models.grow`."""
@@ -140,12 +165,12 @@ class SegmentationAdapter:
 
     def outputs(self, inputs: Tensor) -> Outputs:
         """One forward pass in the network's current mode."""
-        auxiliary = self.auxiliary.values() if self.network.training else ()
+        auxiliary = self._apart.values() if self.network.training else None
         return _forward(self.network, inputs, auxiliary)
 
     def logits(self, inputs: Tensor) -> Tensor:
         """(N, C, h, w) scores at the head's resolution."""
-        return self.network.decode_head(self.network.extract_feat(inputs))
+        return self.network(inputs, mode="tensor")
 
     def old_outputs(self, network: nn.Module, outputs: Outputs) -> Outputs:
         """What the network of the step before gives for the same images, without gradients.
@@ -166,7 +191,7 @@ class SegmentationAdapter:
 
         Of DeepLabV3+ without the low-level map that its head fetches on its own.
         """
-        return _as_tuple(self.network.decode_head._transform_inputs(outputs.features))
+        return _as_tuple(self.head._transform_inputs(outputs.features))
 
     def old_groups(self, num_old: int, apart: bool = False) -> list[slice]:
         """Rows of ``all_logits`` that a softmax over old classes is taken over: one for all."""
@@ -178,7 +203,7 @@ class SegmentationAdapter:
 
     def task_loss(self, outputs: Outputs, samples: list) -> dict[str, Tensor]:
         """The losses that mmsegmentation's heads compute, from one forward pass."""
-        losses = head_losses(self.network.decode_head, outputs.logits, samples)
+        losses = head_losses(self.head, outputs.logits, samples)
         losses = {f"decode.{name}": value for name, value in losses.items()}
         return {**losses, **self.auxiliary_losses(outputs, samples)}
 
@@ -186,7 +211,7 @@ class SegmentationAdapter:
         """Those of the auxiliary heads, for a method with another loss of the main head."""
         losses = {}
         for (key, head), logits in zip(self.auxiliary.items(), outputs.auxiliary, strict=True):
-            prefix = key.replace("auxiliary_head.", "aux_").replace("auxiliary_head", "aux")
+            prefix = key.replace("auxiliary", "aux").replace("_head", "").replace(".", "_")
             for name, value in head_losses(head, logits, samples).items():
                 losses[f"{prefix}.{name}"] = value
         return losses
@@ -197,23 +222,37 @@ class SegmentationAdapter:
 
     def upsample(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Logits at the labels' resolution, as the task's loss sees them."""
-        head = self.network.decode_head
-        return resize(logits, labels.shape[-2:], mode="bilinear", align_corners=head.align_corners)
+        corners = self.head.align_corners
+        return resize(logits, labels.shape[-2:], mode="bilinear", align_corners=corners)
+
+    def prototypes(self) -> Tensor:
+        """Rows (C, d) that stand for the classes: the classifier's, or the classes' embeddings."""
+        first, *_ = class_rows(self.head)
+        return classes_first(self.head.get_parameter(first)).flatten(1)
 
     def classifier(self) -> tuple[Tensor, Tensor | None]:
-        """Rows (C, d) and biases (C,) of the classifier of the main head."""
-        layer = self.network.decode_head.conv_seg
+        """Rows (C, d) and biases (C,) of the classifier of the main head.
+
+        Raises:
+            InputError: For a head without a linear one.
+        """
+        layer = self.network.get_submodule(self.classifier_name)
         return layer.weight.flatten(1), layer.bias
 
     @property
     def classifier_name(self) -> str:
         """Name of the classifier's layer."""
-        return "decode_head.conv_seg"
+        if not hasattr(self.head, "conv_seg"):
+            raise InputError(
+                f"the head {type(self.head).__name__} has no linear classifier, which the method "
+                f"needs; FineTune, LwF, ILT, MiB, EWC, MAS, SI, VDFD and VDFDPlus need none."
+            )
+        return f"{self._main}.conv_seg"
 
     @property
     def excluded_prefixes(self) -> tuple[str, ...]:
-        """Prefixes of what does not feed the main logits, or is the classifier itself."""
-        return (self.classifier_name, *self.auxiliary)
+        """Prefixes of what does not feed the main logits, or has one row a class."""
+        return (*self.rows, *self._apart)
 
 
 def _unbiased(loss: nn.Module) -> nn.Module:

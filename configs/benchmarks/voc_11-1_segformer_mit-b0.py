@@ -1,0 +1,2 @@
+_base_ = ['./voc_11-5_segformer_mit-b0.py']
+protocol = dict(split='11-1')

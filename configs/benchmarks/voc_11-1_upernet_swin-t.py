@@ -1,0 +1,2 @@
+_base_ = ['./voc_11-5_upernet_swin-t.py']
+protocol = dict(split='11-1')

@@ -1,0 +1,9 @@
+_base_ = [
+    '../_base_/models/segformer_mit-b2.py',
+    '../_base_/datasets/voc_512x512.py',
+    '../_base_/schedules/schedule_transformer_30e.py',
+    '../_base_/default_runtime.py',
+]
+protocol = dict(type='VOC', split='11-5', setting='overlap')
+model = dict(data_preprocessor=dict(size=(512, 512)))
+optim_wrapper = dict(paramwise_cfg=dict(custom_keys=dict(head=dict(lr_mult=10.0))))

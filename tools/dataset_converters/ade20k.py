@@ -1,0 +1,35 @@
+"""Write ADE20K's scene parsing challenge: ``python ade20k.py ARCHIVE TARGET``."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from vdfd_seg.datasets.conversion.ade20k import COUNTS, convert_ade20k
+from vdfd_seg.errors import InputError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Convert the data set; returns the exit status (0, or 2 for bad input)."""
+    parser = argparse.ArgumentParser(
+        description="Write the images and masks of ADEChallengeData2016.zip, and count them."
+    )
+    parser.add_argument("archive", help="ADEChallengeData2016.zip")
+    parser.add_argument("target", help="folder of the data set; absent, empty or ADE20K")
+    parser.add_argument(
+        "--any-counts",
+        action="store_true",
+        help="accept an archive with other numbers of images than the official one",
+    )
+    args = parser.parse_args(argv)
+    try:
+        found = convert_ade20k(args.archive, args.target, None if args.any_counts else COUNTS)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(f"training: {found['training']} images, validation: {found['validation']} images")
+    print(f"The data set is in {args.target}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

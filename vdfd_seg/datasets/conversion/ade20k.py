@@ -1,0 +1,101 @@
+"""ADE20K's scene parsing challenge from its official archive, in the layout of MMSegmentation."""
+
+import json
+import re
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+from vdfd_seg.datasets.conversion.archives import MAX_MEMBER
+from vdfd_seg.datasets.written_folder import write_folder
+from vdfd_seg.errors import InputError
+
+ARCHIVE = "ADEChallengeData2016.zip"
+COUNTS = {"training": 20210, "validation": 2000}
+"""Images in the official sets."""
+
+_MEMBER = re.compile(
+    r"ADEChallengeData2016/((images|annotations)/(training|validation))/(ADE_\w+)\.(jpg|png)"
+)
+_SUFFIXES = {"images": "jpg", "annotations": "png"}
+
+
+def convert_ade20k(
+    archive: str | Path, target: str | Path, counts: Mapping[str, int] | None = COUNTS
+) -> dict[str, int]:
+    """Write the images and masks of the archive, unless they are there already.
+
+    Masks stay as they are: grey PNGs of 0 (no label) and 1 to 150. Nothing in the archive decides
+    where a file is written.
+
+    Args:
+        archive: :data:`ARCHIVE`.
+        target: The data set's folder, with ``images`` and ``annotations`` of ``training`` and
+            ``validation`` as the unpacked archive has them: absent, empty, or holding it.
+        counts: Numbers of images that are expected; None accepts any.
+
+    Returns:
+        The number of images of each set.
+
+    Raises:
+        InputError: An archive that is missing, damaged or another; other numbers of images than
+            ``counts``; a target with other content, or one that cannot be written.
+    """
+    write_folder(
+        target,
+        "ADE20K",
+        lambda root: _finished(root, counts),
+        lambda root: (root / "dataset.json").is_file(),
+        lambda root: _write(Path(archive), root, counts),
+    )
+    return _counts(Path(target))
+
+
+def _counts(root: Path) -> dict[str, int]:
+    """Images of each set that have a mask."""
+    found = {}
+    for split in COUNTS:
+        images, masks = (
+            {path.stem for path in (root / kind / split).glob(f"*.{suffix}")}
+            for kind, suffix in _SUFFIXES.items()
+        )
+        found[split] = len(images) if images == masks else 0
+    return found
+
+
+def _finished(root: Path, counts: Mapping[str, int] | None) -> bool:
+    found = _counts(root)
+    return found == dict(counts) if counts else all(found.values())
+
+
+def _write(archive: Path, root: Path, counts: Mapping[str, int] | None) -> None:
+    for kind in _SUFFIXES:
+        for split in COUNTS:
+            (root / kind / split).mkdir(parents=True)
+    try:
+        with zipfile.ZipFile(archive) as content:
+            for member in content.infolist():
+                found = _MEMBER.fullmatch(member.filename)
+                if found is None or _SUFFIXES[found[2]] != found[5]:
+                    continue
+                if member.file_size > MAX_MEMBER:
+                    raise InputError(f"{archive}: {member.filename} is far too large.")
+                (root / found[1] / f"{found[4]}.{found[5]}").write_bytes(content.read(member))
+    except FileNotFoundError as error:
+        raise InputError(f"{archive}: there is no such file; expected {ARCHIVE}.") from error
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        raise InputError(
+            f"{archive}: no archive, or a damaged one ({error}); fetch {ARCHIVE} again."
+        ) from error
+    written = _counts(root)
+    if not _finished(root, counts):
+        there = Counter(path.parent.name for path in root.glob("images/*/*"))
+        raise InputError(
+            f"{archive}: {there['training']} training and {there['validation']} validation images, "
+            f"of which {written['training']} and {written['validation']} are of sets with a mask "
+            f"for each; expected {COUNTS['training']} and {COUNTS['validation']}: fetch {ARCHIVE} "
+            f"again."
+        )
+    (root / "dataset.json").write_text(json.dumps({"dataset": "ADE20K", "counts": written}) + "\n")
