@@ -110,7 +110,7 @@ def _arm(moment, number):
 
     before(ResumableLoop, "run_iter", "iteration")
     before(OptimWrapper, "zero_grad", "update")
-    before(ContinualLearner, "val_step", "evaluation")
+    before(ContinualLearner, "test_step", "evaluation")
     before(estimator.MeanGradientEstimator, "update", "estimate")
     replace = files._replace
     parts = {"resume.pth": "state", "checkpoint.pth": "checkpoint", "results.json": "results"}

@@ -118,6 +118,21 @@ def test_an_interrupted_run_ends_as_one_that_was_not(sequence, train, interrupt,
     assert_same_run(resumed, whole)
 
 
+def test_forward_transfer_of_new_heads(sequence, tmp_path, refused):
+    """Under two classes a task, whose heads are not trained yet, and the old matrix."""
+    run, out = sequence(VDFD, "task"), tmp_path / "ahead.json"
+    options = ["--all-steps", "--cfg-options", "forward_transfer=True"]
+    arguments = [str(run.file), str(run.path), "--out", str(out), *options]
+    assert run_command("test", arguments) == 0
+    found = json.loads(out.read_text())
+    assert found["matrix"] == run.results["matrix"]
+    pairs = [[step[f"next_task{end}"] for end in ("", "_untrained")] for step in found["steps"][:2]]
+    assert all(0 <= value <= 100 for pair in pairs for value in pair)
+    assert found["summary"]["fwt"] == pytest.approx(np.mean([a - b for a, b in pairs]))
+    run = sequence(VDFD, "class")
+    assert "class-incrementally" in refused("test", run.file, run.path, *options)
+
+
 @pytest.mark.parametrize("method", [VDFD, ICARL], ids=lambda method: method["type"])
 def test_checkpoints_evaluate_to_the_same_results(sequence, tmp_path, capsys, method):
     run = sequence(method)

@@ -8,6 +8,8 @@ from PIL import Image
 
 from tests.test_resume import assert_same_run
 from tests.tiny import CLASSES, TRAIN, VAL
+from vdfd_seg import load_predictor
+from vdfd_seg.evaluation import confusion_matrix, mean_iou
 
 DOMAINS = ("day", "night")
 
@@ -40,6 +42,7 @@ def run(scenes, train, tmp_path_factory):
         "test_dataloader.dataset.data_root": str(root),
         "train_cfg": {"max_iters": 2},
         "step_overrides": {},
+        "forward_transfer": True,
     }
     result = train(config=config)
     result.config = config
@@ -73,6 +76,20 @@ def test_matrix_and_summary_are_those_of_domains(run):
     assert None not in second
     assert run.results["summary"]["bwt"] == pytest.approx(second[0] - first[0])
     assert not {"old", "new", "all"} & run.results["summary"].keys()
+
+
+def test_forward_transfer_is_what_the_next_domain_gains_before_it_is_trained(run):
+    predict = load_predictor(run.path, step=0)
+    counts = np.zeros((len(CLASSES), len(CLASSES)), dtype=int)
+    for path in (run.root / "SegmentationClass/night").glob("val_*.png"):
+        labels = np.asarray(Image.open(path))
+        predicted = predict(run.root / f"JPEGImages/night/{path.stem}.jpg")
+        counts += confusion_matrix(predicted, labels, len(CLASSES))
+    first, second = run.results["steps"]
+    assert first["next_task"] == pytest.approx(mean_iou(counts))
+    gain = first["next_task"] - first["next_task_untrained"]
+    assert run.results["summary"]["fwt"] == pytest.approx(gain)
+    assert "next_task" not in second
 
 
 def test_a_domain_added_later(run, train):

@@ -23,10 +23,10 @@ def learner(tiny_classifier):
     def make(scenario, scores):
         adapter = ClassificationAdapter(tiny_classifier([2, 2]), scenario)
 
-        def val_step(batch):
+        def test_step(batch):
             return torch.tensor(scores)[batch["data_samples"].labels]
 
-        return SimpleNamespace(adapter=adapter, eval=lambda: None, val_step=val_step)
+        return SimpleNamespace(adapter=adapter, eval=lambda: None, test_step=test_step)
 
     return make
 

@@ -22,7 +22,7 @@ class Guess(nn.Module):
         super().__init__()
         self.classes = classes
 
-    def val_step(self, batch):
+    def test_step(self, batch):
         from mmengine.structures import PixelData
 
         for image, sample in zip(batch["inputs"], batch["data_samples"], strict=True):
@@ -73,7 +73,7 @@ class Rank(nn.Module):
         self.classes = classes
         self.adapter = SimpleNamespace(competing=lambda scores, samples: scores)
 
-    def val_step(self, batch):
+    def test_step(self, batch):
         brightness = torch.stack([image.float().sum() for image in batch["inputs"]]).long()
         return nn.functional.one_hot(brightness % self.classes, self.classes).float()
 

@@ -14,7 +14,7 @@ DIVIDES = "{}' divides the parameters.*ZeroRedundancyOptimizer"
 REFUSED = [
     ("load_from", "weights.pth", "adopt.py"),
     ("resume", True, "--resume"),
-    ("auto_scale_lr", {"enable": True, "base_batch_size": 16}, "optimizer.lr"),
+    ("test_dataloader.dataset.pipeline", [{"type": "TestTimeAug", "transforms": []}], "--tta"),
     ("randomness", {"seed": 5}, "seed = N"),
     ("sync_bn", "torch", "SyncBN"),
     ("find_unused_parameters", True, "model_wrapper_cfg"),
@@ -48,7 +48,6 @@ REFUSED = [
 ACCEPTED = [
     ("load_from", None),
     ("resume", False),
-    ("auto_scale_lr", {"enable": False, "base_batch_size": 16}),
     ("randomness", {"seed": None}),
     ("custom_hooks", [{"type": "EmptyCacheHook"}]),
     ("train_dataloader.sampler", {"type": "InfiniteSampler", "shuffle": True}),

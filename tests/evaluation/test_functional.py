@@ -6,17 +6,13 @@ import numpy as np
 import pytest
 from sklearn import metrics as sklearn_metrics
 
-from vdfd_seg.evaluation import functional
+from vdfd_seg.evaluation import functional, measures
 from vdfd_seg.evaluation.functional import (
     accuracy,
-    average_accuracy,
-    average_incremental,
-    backward_transfer,
     confusion_matrix,
-    forgetting,
     iou_per_class,
+    mean_accuracy,
     mean_iou,
-    new_task_metric,
 )
 
 # Rows are true classes; class 3 occurs nowhere, class 2 is predicted but never true.
@@ -87,6 +83,14 @@ def test_mean_iou_averages():
     assert mean_iou(CONFUSION, classes=[2, 3], average="all") == 0.0
 
 
+def test_mean_accuracy_by_hand():
+    # 6 of 8 pixels of the first class, 3 of 8 of the second.
+    assert mean_accuracy(CONFUSION) == (75.0 + 37.5) / 2
+    assert mean_accuracy(CONFUSION, average="all") == (75.0 + 37.5) / 4
+    assert mean_accuracy(CONFUSION, classes=[1, 3]) == 37.5
+    assert np.isnan(mean_accuracy(CONFUSION, classes=[2, 3]))
+
+
 def test_mean_iou_refuses():
     with pytest.raises(ValueError, match="average"):
         mean_iou(CONFUSION, average="macro")
@@ -96,56 +100,9 @@ def test_mean_iou_refuses():
         mean_iou(np.zeros((2, 3)))
 
 
-MATRIX = [[80.0, None, None], [60.0, 70.0, None], [65.0, 50.0, 90.0]]
-
-
-def test_result_matrix_by_hand():
-    assert average_accuracy(MATRIX) == pytest.approx((65 + 50 + 90) / 3)
-    assert backward_transfer(MATRIX) == pytest.approx((65 - 80 + 50 - 70) / 2)
-    assert forgetting(MATRIX) == pytest.approx((80 - 65 + 70 - 50) / 2)
-    # Of an unfinished sequence, the rows there are; one task has no transfer.
-    assert average_accuracy(MATRIX[:2]) == pytest.approx(65.0)
-    assert backward_transfer(MATRIX[:2]) == pytest.approx(-20.0)
-    assert average_accuracy([[70.0]]) == 70.0
-    assert backward_transfer([[70.0]]) is forgetting([[70.0]]) is None
-
-
-def test_forgetting_takes_the_best_value_before_the_last_step():
-    matrix = [[50, None, None], [70, 60, None], [65, 80, 90]]
-    assert forgetting(matrix) == pytest.approx(((70 - 65) + (60 - 80)) / 2)
-    assert backward_transfer(matrix) == pytest.approx(((65 - 50) + (80 - 60)) / 2)
-
-
-def test_above_the_diagonal_is_not_read():
-    ragged = [row[: step + 1] for step, row in enumerate(MATRIX)]
-    filled = np.where(np.tri(3, dtype=bool), np.array(MATRIX, dtype=float), 1e9)
-    for function in (average_accuracy, backward_transfer, forgetting):
-        assert function(ragged) == function(filled) == function(MATRIX)
-
-
-def test_unknown_entries_make_the_result_unknown():
-    unknown = [[None, None], [60.0, 70.0]]
-    assert average_accuracy(unknown) == 65.0
-    assert backward_transfer(unknown) is None
-    assert forgetting(unknown) is None
-    assert average_accuracy([[60.0, None], [float("nan"), 70.0]]) is None
-
-
-def test_malformed_matrices_are_refused():
-    with pytest.raises(ValueError, match="at least one row"):
-        average_accuracy([])
-    with pytest.raises(ValueError, match="row 1"):
-        average_accuracy([[1.0], [1.0]])
-
-
-def test_average_incremental():
-    assert average_incremental([80.0, 60.0, 40.0]) == pytest.approx(60.0)
-    assert average_incremental([80.0, None]) is None
-    assert average_incremental([]) is None
-
-
-def test_functional_needs_numpy_only():
-    tree = ast.parse(Path(functional.__file__).read_text(encoding="utf-8"))
+@pytest.mark.parametrize("module", [functional, measures])
+def test_they_need_numpy_only(module):
+    tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
     imported = {
         name.split(".")[0]
         for node in ast.walk(tree)
@@ -174,13 +131,3 @@ class TestAccuracy:
         label, prediction = rng.integers(0, 5, (2, 300))
         found = accuracy(confusion_matrix(prediction, label, 5))
         assert found == pytest.approx(100 * sklearn_metrics.accuracy_score(label, prediction))
-
-
-def test_new_task_metric_is_the_diagonal_without_the_first_task():
-    matrix = [[90.0, None, None], [10.0, 60.0, None], [20.0, 30.0, 80.0]]
-    assert new_task_metric(matrix) == 70.0
-    assert new_task_metric(matrix[:1]) is None
-    assert new_task_metric([[90.0, None], [10.0, None]]) is None
-    # ACC is what was learned plus what was lost since.
-    learned = (90.0 + 2 * new_task_metric(matrix)) / 3
-    assert average_accuracy(matrix) == pytest.approx(learned + backward_transfer(matrix) * 2 / 3)

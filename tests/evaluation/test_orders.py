@@ -24,6 +24,7 @@ def test_an_order_counts_once_however_many_seeds_it_has():
     assert row["orders"] == 2
     # Means 20 and 50: their mean is 35, their sample deviation 30 / sqrt(2).
     assert row["old"] == (35.0, pytest.approx(21.2132, abs=1e-4))
+    assert sorted(row["values"]["old"]) == [20.0, 50.0]
 
 
 def test_only_orders_that_every_method_has():

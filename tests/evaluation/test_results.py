@@ -15,6 +15,7 @@ from vdfd_seg.evaluation import (
     pool,
     recall_per_class,
     summarise,
+    with_intransigence,
     write_results,
 )
 
@@ -94,6 +95,21 @@ def test_summary_of_three_tasks_by_hand():
     assert first == {**dict.fromkeys(summary, 70.0), "bwt": None, "forgetting": None}
     with pytest.raises(ValueError, match="1 rows but 2"):
         summarise([[1.0]], [1.0, 2.0])
+
+
+def test_intransigence_against_joint_training(results):
+    joint = {**results, "matrix": [[60.0, None], [55.0, 42.0]]}
+    (run,) = with_intransigence([results], joint)
+    assert run["summary"] == {**results["summary"], "intransigence": 12.0}
+    other = {**joint, "protocol": {**joint["protocol"], "fingerprint": "f"}}
+    short = {**joint, "matrix": [[60.0, None]]}
+    for wrong, message in (
+        (other, "its protocol is f"),
+        ({**joint, "metric": "accuracy"}, "its metric is accuracy"),
+        (short, "1 steps, vdfd has 2"),
+    ):
+        with pytest.raises(InputError, match=message):
+            with_intransigence([results], wrong)
 
 
 def test_write_and_load(tmp_path, results):

@@ -8,7 +8,7 @@ from PIL import Image
 
 from vdfd_seg.errors import InputError
 from vdfd_seg.evaluation import group_runs, read_runs, write_results
-from vdfd_seg.visualization import figures, write_plots
+from vdfd_seg.visualization import figures, write_plots, write_report
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +42,21 @@ def test_names_that_differ_in_capitals_alone_do_not_meet(tmp_path, fake_runs):
     both = [fake_runs.make_run(tmp_path / n, n, 0.1, images=0) for n in ("mib", "MiB")]
     stems = {path.stem for path in write_plots(both, tmp_path / "plots")}
     assert {"heatmap_mib", "heatmap_MiB_2"} <= stems
+
+
+def test_orders_have_a_plot_of_their_own(tmp_path, fake_runs):
+    """Two orders of the later tasks; the page has the plot, too."""
+    both = [
+        fake_runs.make_run(tmp_path / n, "mib", 0.1 * k, images=0, fingerprint=n)
+        for k, n in enumerate(("a", "b"), 1)
+    ]
+    protocol = json.loads((both[1] / "results.json").read_text())["protocol"]
+    tasks = [protocol["tasks"][i] for i in (0, 2, 1)]
+    changed(both[1], protocol={**protocol, "tasks": tasks})
+    assert "orders.svg" in {path.name for path in write_plots(both, tmp_path / "plots")}
+    page = write_report(both, tmp_path / "report.html").read_text()
+    assert "Over the orders" in page
+    assert "Over the orders" not in write_report(both[:1], tmp_path / "one.html").read_text()
 
 
 def test_a_file_in_the_way_is_named(runs, tmp_path):

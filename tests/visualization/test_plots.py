@@ -1,10 +1,17 @@
 from xml.etree import ElementTree
 
 import matplotlib
+import numpy as np
 import pytest
 from PIL import Image
 
-from vdfd_seg.visualization import class_bars, forgetting_heatmap, step_curves
+from vdfd_seg.visualization import (
+    class_bars,
+    confusion_heatmap,
+    forgetting_heatmap,
+    order_spread,
+    step_curves,
+)
 from vdfd_seg.visualization.plots import class_height, class_parts
 
 MATRIX = [[91.2, None, None], [62.5, 70.3, None], [40.1, 55.6, 80.9]]
@@ -45,6 +52,20 @@ def test_heatmap_writes_the_numbers_it_knows(plots):
         assert "nan" not in svg
     assert ">70.0<" in forgetting_heatmap([[70.0]])
     assert "vdfd" in step_curves({"vdfd": [70.0]})
+
+
+def test_confusion_is_in_shares_of_the_true_class(tmp_path):
+    svg = confusion_heatmap([[3, 1], [0, 0]], ["cat", "dog"])
+    assert all(f">{text}<" in svg for text in ("75.0", "25.0", "cat", "dog", "true class"))
+    assert ">0.0<" not in svg and "nan" not in svg
+    # No room for numbers and names.
+    many = confusion_heatmap(np.eye(60), list(map(str, range(60))))
+    assert ">100<" in many and ">59<" not in many
+
+
+def test_an_order_is_a_mark():
+    svg = order_spread({"mib": [40.0, 60.0], "vdfd": [50.0, 55.0, 60.0]})
+    assert all(f">{name}<" in svg for name in ("mib", "vdfd", "mIoU (%)"))
 
 
 def test_names_are_shown_as_they_are():

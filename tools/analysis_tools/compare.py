@@ -11,17 +11,22 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from vdfd_seg.cli import run_guarded
+from vdfd_seg.cli.arguments import add_joint_argument, against_joint
+from vdfd_seg.utils.environment import quiet_imports
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("work_dirs", nargs="+", help="folders that hold a results.json")
+    add_joint_argument(parser)
     arguments = parser.parse_args(argv)
 
-    from vdfd_seg.evaluation import format_comparison, load_results
+    with quiet_imports():
+        from vdfd_seg.evaluation import format_comparison, load_results
 
     folders = arguments.work_dirs
-    print(format_comparison([load_results(folder) for folder in folders], folders=folders))
+    results = against_joint([load_results(folder) for folder in folders], arguments.joint)
+    print(format_comparison(results, folders=folders))
     return 0
 
 

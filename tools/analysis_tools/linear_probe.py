@@ -22,6 +22,7 @@ from torch import Tensor
 from vdfd_seg.cli import run_guarded
 from vdfd_seg.cli.arguments import add_config_arguments, settings_of
 from vdfd_seg.errors import InputError
+from vdfd_seg.utils.environment import quiet_imports
 
 
 def fitted(
@@ -104,7 +105,8 @@ def main(argv=None) -> int:
     parse.add_argument("--step", type=int, help="of a work dir: this step; default the last")
     parse.add_argument("--iterations", type=int, default=600, help="of the probe; default 600")
     args = parse.parse_args(argv)
-    from vdfd_seg.utils.paths import find_checkpoints
+    with quiet_imports():
+        from vdfd_seg.utils.paths import find_checkpoints
 
     (path,) = find_checkpoints(args.checkpoint, args.step, False)
     print(f"{'':20} {'old':>6} {'new':>6} {'all':>6}")

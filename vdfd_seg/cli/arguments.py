@@ -4,6 +4,9 @@ import argparse
 import shlex
 import sys
 
+from vdfd_seg.errors import InputError
+from vdfd_seg.utils.environment import quiet_imports
+
 
 def add_config_arguments(parse: argparse.ArgumentParser) -> None:
     """Add the config, ``--method`` and ``--cfg-options``."""
@@ -45,6 +48,25 @@ def add_launcher_arguments(parse: argparse.ArgumentParser) -> None:
     parse.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
 
 
+def add_joint_argument(parse: argparse.ArgumentParser) -> None:
+    """Add ``--joint``, the run that intransigence is measured against."""
+    parse.add_argument(
+        "--joint", metavar="WORK_DIR",
+        help="a run of joint training on the same protocol, to measure intransigence against",
+    )  # fmt: skip
+
+
+def against_joint(results: list[dict], joint: str | None) -> list[dict]:
+    """Results with intransigence, where ``--joint`` was given.
+
+    Raises:
+        InputError: For a run of joint training that does not fit them.
+    """
+    from vdfd_seg.evaluation import load_results, with_intransigence
+
+    return with_intransigence(results, load_results(joint)) if joint else results
+
+
 def command_line() -> str:
     """The command that reproduces this run."""
     program, *arguments = sys.argv
@@ -59,8 +81,22 @@ def settings_of(args: argparse.Namespace, seed: int | None = None, amp: bool = F
     Raises:
         InputError: See :func:`vdfd_seg.engine.load_run`.
     """
-    from vdfd_seg.engine import load_run
+    with quiet_imports():
+        from vdfd_seg.engine import load_run
 
     return load_run(
         args.config, args.method, {**args.method_options, **args.cfg_options}, seed, amp
     )
+
+
+def step_of(settings, step: int | None) -> int:
+    """A step that a tool was given, the last for None.
+
+    Raises:
+        InputError: For one that the protocol does not have.
+    """
+    last = len(settings.protocol.tasks) - 1
+    step = last if step is None else step
+    if not 0 <= step <= last:
+        raise InputError(f"--step {step}: the protocol has steps 0 to {last}.")
+    return step

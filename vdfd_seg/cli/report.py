@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from vdfd_seg.cli.arguments import add_joint_argument, against_joint
 from vdfd_seg.utils.environment import quiet_imports
 
 
@@ -19,6 +20,7 @@ def parser() -> argparse.ArgumentParser:
     parse.add_argument(
         "--plots", metavar="DIR", help="write every plot into this folder too, as PNG and SVG"
     )
+    add_joint_argument(parse)
     return parse
 
 
@@ -26,19 +28,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command.
 
     Raises:
-        InputError: For a folder without results, or if --plots is a file.
+        InputError: For a folder without results, a run of joint training that does not fit them,
+            or if --plots is a file.
     """
     args = parser().parse_args(argv)
     with quiet_imports():
-        from vdfd_seg.evaluation import format_table, load_results, run_names
+        from vdfd_seg.evaluation import RunFiles, format_table, load_results, run_names
         from vdfd_seg.visualization import write_plots, write_report
 
     folders = [Path(folder) for folder in args.work_dirs]
-    results = [load_results(folder) for folder in folders]
+    results = against_joint([load_results(folder) for folder in folders], args.joint)
+    runs = [RunFiles(folder, run) for folder, run in zip(folders, results, strict=True)]
     print(format_table(results, run_names(results, folders)))
     out = Path(args.out or folders[0] / "report.html")
-    print(f"report: {write_report(folders, out, args.title).resolve()}")
+    print(f"report: {write_report(runs, out, args.title).resolve()}")
     if args.plots:
-        written = write_plots(folders, args.plots)
+        written = write_plots(runs, args.plots)
         print(f"plots:  {len(written)} files in {Path(args.plots).resolve()}")
     return 0

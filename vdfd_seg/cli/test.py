@@ -2,11 +2,14 @@
 
 import argparse
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from vdfd_seg.cli.arguments import (
     add_config_arguments,
+    add_joint_argument,
     add_launcher_arguments,
+    against_joint,
     command_line,
     settings_of,
 )
@@ -24,6 +27,11 @@ def parser() -> argparse.ArgumentParser:
     which.add_argument("--step", type=int, help="of a work dir: this step; default the last")
     which.add_argument("--all-steps", action="store_true", help="of a work dir: every step")
     parse.add_argument("--out", help="write the results as JSON")
+    parse.add_argument(
+        "--show-dir", metavar="DIR", help="draw each test image with its labels and prediction"
+    )
+    parse.add_argument("--tta", action="store_true", help="average over six scales and flips")
+    add_joint_argument(parse)
     add_launcher_arguments(parse)
     return parse
 
@@ -40,15 +48,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         from mmengine.dist import is_main_process
 
         from vdfd_seg.engine import evaluate_checkpoints
-        from vdfd_seg.evaluation import format_table, write_results
+        from vdfd_seg.evaluation import format_table, load_results, write_results
+        from vdfd_seg.inference.pictures import PictureWriter
         from vdfd_seg.utils.files import writable_dir
     if args.out:
         writable_dir(Path(args.out).parent, "folder of --out")
         if Path(args.out).is_dir():
             raise InputError(f"--out '{args.out}' is a folder; give the name of a file.")
+    if args.joint:
+        # What is no such file is told before the evaluation.
+        load_results(args.joint)
     settings = settings_of(args)
-    results = evaluate_checkpoints(settings, paths, args.launcher, command_line())
+    pictures = partial(PictureWriter, args.show_dir) if args.show_dir else None
+    results = evaluate_checkpoints(
+        settings, paths, args.launcher, command_line(), pictures, args.tta
+    )
     if is_main_process():
+        (results,) = against_joint([results], args.joint)
         print(format_table([results]))
         if args.out:
             write_results(args.out, results)

@@ -28,6 +28,10 @@ def parser() -> argparse.ArgumentParser:
     parse.add_argument("--steps", metavar="A[:B]", help="only these steps, B excluded")
     parse.add_argument("--seed", type=int, help="default: the config's")
     parse.add_argument("--amp", action="store_true", help="automatic mixed precision (bfloat16)")
+    parse.add_argument(
+        "--auto-scale-lr", action="store_true",
+        help="scale the learning rate with the batch, from the config's auto_scale_lr",
+    )  # fmt: skip
     parse.add_argument("--dry-run", action="store_true", help="try one batch, count, and stop")
     add_launcher_arguments(parse)
     return parse
@@ -53,6 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         from vdfd_seg.evaluation import format_table
         from vdfd_seg.utils.signals import listening, lost_process, requeue
 
+    if args.auto_scale_lr:
+        args.cfg_options = {**args.cfg_options, "auto_scale_lr.enable": True}
     settings = settings_of(args, args.seed, args.amp)
     steps = None
     if args.steps is not None:

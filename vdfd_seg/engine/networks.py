@@ -38,7 +38,8 @@ def model_config(model: dict, sizes: int | Sequence[int]) -> ConfigDict:
 
     Args:
         model: Config of a classifier or an encoder-decoder; ``head_sizes`` and ``num_classes``
-            in it are ignored.
+            in it are ignored. A ``class_weight`` of a loss has the weights of all classes of the
+            protocol, in the order in which they are learned.
         sizes: Number of classes, or of each task's: a classifier has a head a task, every head
             of an encoder-decoder has all classes.
 
@@ -57,6 +58,10 @@ def model_config(model: dict, sizes: int | Sequence[int]) -> ConfigDict:
             raise InputError(f"model: the head {name} cannot grow: {UNSUITED[name]}.")
         if not has_no_classes(kind):
             head["num_classes"] = sum(sizes)
+        losses = head.get("loss_decode") or []
+        for loss in losses if isinstance(losses, (list, tuple)) else [losses]:
+            if isinstance(loss.get("class_weight"), (list, tuple)):
+                loss["class_weight"] = loss["class_weight"][: sum(sizes)]
     return model
 
 

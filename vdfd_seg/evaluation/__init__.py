@@ -3,17 +3,23 @@
 from vdfd_seg.evaluation.files import load_results, write_results
 from vdfd_seg.evaluation.functional import (
     accuracy,
+    confusion_matrix,
+    iou_per_class,
+    mean_accuracy,
+    mean_iou,
+)
+from vdfd_seg.evaluation.groups import group_runs, mean_and_deviation
+from vdfd_seg.evaluation.measures import (
     average_accuracy,
     average_incremental,
     backward_transfer,
-    confusion_matrix,
     forgetting,
-    iou_per_class,
-    mean_iou,
+    forward_transfer,
+    intransigence,
     new_task_metric,
 )
-from vdfd_seg.evaluation.groups import group_runs, mean_and_deviation
 from vdfd_seg.evaluation.metrics import ContinualIoU
+from vdfd_seg.evaluation.orders import over_orders
 from vdfd_seg.evaluation.readable import format_number, human_bytes
 from vdfd_seg.evaluation.results import (
     accuracy_row,
@@ -24,6 +30,7 @@ from vdfd_seg.evaluation.results import (
     pool,
     recall_per_class,
     summarise,
+    with_intransigence,
 )
 from vdfd_seg.evaluation.runs import RunFiles, read_runs, run_names
 from vdfd_seg.evaluation.table import (
@@ -31,7 +38,6 @@ from vdfd_seg.evaluation.table import (
     format_orders,
     format_seeds,
     format_table,
-    over_orders,
 )
 
 __all__ = [
@@ -51,10 +57,13 @@ __all__ = [
     "format_orders",
     "format_seeds",
     "format_table",
+    "forward_transfer",
     "group_runs",
     "human_bytes",
+    "intransigence",
     "iou_per_class",
     "load_results",
+    "mean_accuracy",
     "mean_and_deviation",
     "mean_iou",
     "new_task_metric",
@@ -66,5 +75,6 @@ __all__ = [
     "recall_per_class",
     "run_names",
     "summarise",
+    "with_intransigence",
     "write_results",
 ]

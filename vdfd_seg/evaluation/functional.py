@@ -1,7 +1,6 @@
-"""Metrics as plain functions of arrays: confusion matrices, IoU and the result matrix.
+"""Metrics as plain functions of confusion matrices: IoU and accuracy.
 
-NumPy only. Ratios are in percent. Continual-learning code bases disagree on what
-"backward transfer" and "forgetting" are, so each function states its equation and source.
+NumPy only. Ratios are in percent.
 """
 
 from collections.abc import Sequence
@@ -10,7 +9,6 @@ from typing import Literal
 import numpy as np
 
 Average = Literal["present", "all"]
-Matrix = Sequence[Sequence[float | None]] | np.ndarray
 
 
 def confusion_matrix(
@@ -93,13 +91,7 @@ def mean_iou(
         ValueError: If ``average`` is neither of the two or an index is out of range.
     """
     confusion = _square(confusion)
-    if average not in ("present", "all"):
-        raise ValueError(f"average must be 'present' or 'all', not {average!r}")
-    chosen = np.arange(len(confusion)) if classes is None else np.asarray(classes, dtype=np.int64)
-    if chosen.size and (chosen.min() < 0 or chosen.max() >= len(confusion)):
-        raise ValueError(f"classes {chosen.tolist()} do not fit {len(confusion)} classes")
-    if average == "present":
-        chosen = chosen[confusion.sum(axis=1)[chosen] > 0]
+    chosen = _chosen(confusion, classes, average)
     if chosen.size == 0:
         return float("nan")
     return float(np.nan_to_num(iou_per_class(confusion)[chosen], nan=0.0).mean())
@@ -123,89 +115,27 @@ def accuracy(confusion: np.ndarray, classes: Sequence[int] | np.ndarray | None =
     return float(100.0 * np.diag(confusion)[chosen].sum() / count) if count else float("nan")
 
 
-def average_accuracy(matrix: Matrix) -> float | None:
-    """Average accuracy after the last step, ``ACC = (1/T) * sum_j R[T][j]``.
+def mean_accuracy(
+    confusion: np.ndarray,
+    classes: Sequence[int] | np.ndarray | None = None,
+    average: Average = "present",
+) -> float:
+    """Mean over a set S of classes of their accuracy, ``(1 / |S|) * sum over c in S of a_c``.
 
-    Lopez-Paz and Ranzato, "Gradient Episodic Memory for Continual Learning", NeurIPS 2017; the
-    same in Adam-NSCL (Wang et al., CVPR 2021). For segmentation ``R`` holds mIoU.
-
-    Args:
-        matrix: ``T`` rows, those there are of an unfinished sequence; ``R[i][j]``, ``j <= i``, is
-            the metric on task ``j`` after step ``i``. What is above the diagonal is not read.
-
-    Returns:
-        Percent; None if an entry that it needs is None or NaN.
-    """
-    return _defined(_lower_triangle(matrix)[-1].mean())
-
-
-def backward_transfer(matrix: Matrix) -> float | None:
-    """Backward transfer, ``BWT = (1/(T-1)) * sum_{j<T} (R[T][j] - R[j][j])``.
-
-    Lopez-Paz and Ranzato, NeurIPS 2017: the last row against the diagonal; negative when earlier
-    tasks were forgotten. Some libraries average over all ``i > j`` instead; this one does not.
+    ``a_c = 100 * M[c, c] / sum_d M[c, d]``: "mean accuracy" of Long, Shelhamer and Darrell, CVPR
+    2015, mAcc of MMSegmentation; their pixel accuracy, aAcc, is :func:`accuracy`.
 
     Args:
-        matrix: As in :func:`average_accuracy`.
+        confusion, classes, average: As in :func:`mean_iou`.
 
     Returns:
-        Percentage points; None for a single task or if an entry that it needs is None or NaN.
+        Percent; NaN where ``S`` is empty.
     """
-    lower = _lower_triangle(matrix)
-    if len(lower) < 2:
-        return None
-    return _defined((lower[-1, :-1] - np.diag(lower)[:-1]).mean())
-
-
-def new_task_metric(matrix: Matrix) -> float | None:
-    """Mean metric on a new task right after it was learned, ``(1/(T-1)) * sum_{1<j<=T} R[j][j]``.
-
-    The mean of the whole diagonal is the learning accuracy of Riemer et al., ICLR 2019; the first
-    task, which methods that start from the same network share, is left out.
-
-    Args:
-        matrix: As in :func:`average_accuracy`.
-
-    Returns:
-        Percent; None for a single task or if an entry that it needs is None or NaN.
-    """
-    lower = _lower_triangle(matrix)
-    return _defined(np.diag(lower)[1:].mean()) if len(lower) > 1 else None
-
-
-def forgetting(matrix: Matrix) -> float | None:
-    """Forgetting, ``F = (1/(T-1)) * sum_{j<T} (max_{j<=l<T} R[l][j] - R[T][j])``.
-
-    Chaudhry et al., "Riemannian Walk for Incremental Learning", ECCV 2018: the best value on a
-    task before the last step against the last one; positive when tasks were forgotten.
-
-    Args:
-        matrix: As in :func:`average_accuracy`.
-
-    Returns:
-        Percentage points; None for a single task or if an entry that it needs is None or NaN.
-    """
-    lower = _lower_triangle(matrix)
-    if len(lower) < 2:
-        return None
-    # ndarray.max propagates NaN, so an unknown entry makes the result unknown.
-    best = np.array([lower[task:-1, task].max() for task in range(len(lower) - 1)])
-    return _defined((best - lower[-1, :-1]).mean())
-
-
-def average_incremental(values: Sequence[float | None]) -> float | None:
-    """Average incremental metric, ``A = (1/T) * sum_i a_i``.
-
-    Rebuffi et al., iCaRL, CVPR 2017; "avg" in Douillard et al., PLOP, CVPR 2021.
-
-    Args:
-        values: ``a_i``, the metric over everything seen after step ``i``, pooled.
-
-    Returns:
-        Percent; None if there is no step or a value is None or NaN.
-    """
-    array = np.array(values, dtype=np.float64)
-    return _defined(array.mean()) if array.size else None
+    confusion = _square(confusion)
+    chosen = _chosen(confusion, classes, average)
+    if chosen.size == 0:
+        return float("nan")
+    return float(np.mean([np.nan_to_num(accuracy(confusion, [index])) for index in chosen]))
 
 
 def _square(confusion: np.ndarray) -> np.ndarray:
@@ -215,20 +145,13 @@ def _square(confusion: np.ndarray) -> np.ndarray:
     return confusion
 
 
-def _lower_triangle(matrix: Matrix) -> np.ndarray:
-    """The (T, T) float64 matrix of the first T columns; None becomes NaN."""
-    rows = [list(row) for row in matrix]
-    if not rows:
-        raise ValueError("a result matrix has at least one row")
-    lower = np.full((len(rows), len(rows)), np.nan)
-    for step, row in enumerate(rows):
-        if len(row) <= step:
-            raise ValueError(
-                f"row {step} of a result matrix needs at least {step + 1} entries, got {len(row)}"
-            )
-        lower[step, : step + 1] = np.array(row[: step + 1], dtype=np.float64)
-    return lower
-
-
-def _defined(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
+def _chosen(
+    confusion: np.ndarray, classes: Sequence[int] | np.ndarray | None, average: Average
+) -> np.ndarray:
+    """The classes that a mean is over."""
+    if average not in ("present", "all"):
+        raise ValueError(f"average must be 'present' or 'all', not {average!r}")
+    chosen = np.arange(len(confusion)) if classes is None else np.asarray(classes, dtype=np.int64)
+    if chosen.size and (chosen.min() < 0 or chosen.max() >= len(confusion)):
+        raise ValueError(f"classes {chosen.tolist()} do not fit {len(confusion)} classes")
+    return chosen[confusion.sum(axis=1)[chosen] > 0] if average == "present" else chosen

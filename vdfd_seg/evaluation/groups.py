@@ -35,8 +35,20 @@ MEASURES = {
     ),
     "new_task": Measure("New task", "mean of R[j][j] without the first task"),
     "avg_incremental": Measure("Avg", "mean over the steps of “All”"),
+    "hiou": Measure("hIoU", "harmonic mean of “Old” and “New”"),
+    "mean_accuracy": Measure("mAcc", "mean over the classes of the share of their pixels found"),
+    "pixel_accuracy": Measure("aAcc", "share of all pixels that are right"),
+    "fwt": Measure(
+        "FWT", "forward transfer: mean of R[j−1][j] − the value of an untrained network on task j"
+    ),
+    "intransigence": Measure(
+        "Intrans.", "intransigence: mean of joint training's R[j][j] − R[j][j], j > 1", False
+    ),
 }
 """Keys of the summary, and ``new_task``."""
+
+FURTHER = ("hiou", "mean_accuracy", "pixel_accuracy", "fwt", "intransigence")
+"""Those that text tables have below the others."""
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,24 @@
 """From confusion matrices to the rows and the summary of ``results.json``."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
+from vdfd_seg.errors import InputError
 from vdfd_seg.evaluation.functional import (
     Average,
-    Matrix,
     accuracy,
+    iou_per_class,
+    mean_iou,
+)
+from vdfd_seg.evaluation.measures import (
+    Matrix,
     average_accuracy,
     average_incremental,
     backward_transfer,
     forgetting,
-    iou_per_class,
-    mean_iou,
+    intransigence,
 )
 
 Row = list[float | None]
@@ -150,7 +155,7 @@ def summarise(matrix: Matrix, overall_per_step: Sequence[float | None]) -> dict[
 
     Args:
         matrix: The result matrix, one row per step done; see
-            :func:`~vdfd_seg.evaluation.functional.average_accuracy`.
+            :func:`~vdfd_seg.evaluation.measures.average_accuracy`.
         overall_per_step: After each step the metric over everything seen, pooled.
 
     Returns:
@@ -169,6 +174,38 @@ def summarise(matrix: Matrix, overall_per_step: Sequence[float | None]) -> dict[
         "avg_incremental": average_incremental(overall_per_step),
         "overall": _plain(overall_per_step[-1]),
     }
+
+
+def with_intransigence(
+    results: Sequence[dict[str, Any]], joint: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """Results whose summaries have ``intransigence`` against a run of joint training.
+
+    Args:
+        results: Results of runs, as :func:`~vdfd_seg.evaluation.load_results` reads them.
+        joint: Those of joint training (method ``Joint``) on the same protocol.
+
+    Raises:
+        InputError: For a run of another protocol or metric, or with more steps.
+    """
+    found = []
+    for run in results:
+        for what, mine, theirs in (
+            ("protocol", run["protocol"]["fingerprint"], joint["protocol"]["fingerprint"]),
+            ("metric", run["metric"], joint["metric"]),
+        ):
+            if mine != theirs:
+                raise InputError(
+                    f"--joint: its {what} is {theirs}, that of {run['method']} {mine}."
+                )
+        if len(joint["matrix"]) < len(run["matrix"]):
+            raise InputError(
+                f"--joint: it has {len(joint['matrix'])} steps, {run['method']} has "
+                f"{len(run['matrix'])}."
+            )
+        value = intransigence(run["matrix"], joint["matrix"])
+        found.append({**run, "summary": {**run["summary"], "intransigence": value}})
+    return found
 
 
 def _checked_tasks(confusion: np.ndarray, task_of_class: Sequence[int]) -> np.ndarray:

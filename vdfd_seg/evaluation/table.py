@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from vdfd_seg.errors import InputError
-from vdfd_seg.evaluation.groups import MEASURES, Group, group_runs, mean_and_deviation
+from vdfd_seg.evaluation.groups import FURTHER, MEASURES, Group, group_runs
+from vdfd_seg.evaluation.orders import over_orders
 from vdfd_seg.evaluation.readable import format_number, human_bytes, with_deviation
 from vdfd_seg.evaluation.runs import RunFiles, protocol_marks, run_names
 
@@ -57,7 +58,10 @@ def format_table(
     rows = [[group.label, group.done, *_measures(group, keys)] for group in groups]
     summary = _table("After the last step", ("Run", "Steps", *_headings(keys)), rows)
     costs = _costs("Memory and time", "Run", groups, ("parameters", *_MEMORY, "time"))
-    return _render([steps, summary, costs], notes, width)
+    known = _known(FURTHER, groups)
+    rows = [[group.label, *_measures(group, known)] for group in groups]
+    further = [_table("Further measures", ("Run", *_headings(known)), rows)] if known else []
+    return _render([steps, summary, *further, costs], notes, width)
 
 
 def format_seeds(
@@ -74,50 +78,12 @@ def format_seeds(
         folders: Their work dirs.
     """
     groups = group_runs(_runs(results, folders))
-    keys = [key for key in MEASURES if any(group.summary(key)[0] is not None for group in groups)]
-    rows = [[group.label, str(len(group.runs)), *_measures(group, keys)] for group in groups]
-    measures = _table(None, ("Method", "Seeds", *_headings(keys)), rows)
+    tables = []
+    for keys in _split(_known(MEASURES, groups)):
+        rows = [[group.label, str(len(group.runs)), *_measures(group, keys)] for group in groups]
+        tables.append(_table(None, ("Method", "Seeds", *_headings(keys)), rows))
     costs = _costs(None, "Method", groups, (*_MEMORY, "s/iter"))
-    return _render([measures, costs], protocol_marks(results)[1], width)
-
-
-def over_orders(results: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
-    """Summarise each method over the orders in which the classes (or domains) were learned.
-
-    Runs belong together when their protocols differ in nothing but the order, and each order has
-    one fingerprint. The numbers of one order are first averaged over its seeds, so that an order
-    counts once; then over the orders that every method has, so that no method has an easier one.
-
-    Args:
-        results: Contents of ``results.json`` files.
-
-    Returns:
-        For each set with two orders or more, for each method: ``method``, ``orders`` (how many),
-        ``left_out`` (orders of its own that others lack), ``carried`` (bytes, the most) and for
-        every measure a pair (mean, sample standard deviation over orders).
-    """
-    sets: dict[tuple, list[dict]] = {}
-    for run in results:
-        sets.setdefault(_set(run), []).append(run)
-    found = []
-    for runs in sets.values():
-        orders: dict[str, dict[str, Group]] = {}
-        for group in group_runs(_runs(runs)):
-            fingerprint = group.first.results["protocol"]["fingerprint"]
-            orders.setdefault(group.name, {})[fingerprint] = group
-        common = sorted(set.intersection(*(set(each) for each in orders.values())))
-        if len(common) < 2 or not _one_to_one(runs):
-            continue
-        rows = []
-        for method, each in orders.items():
-            used = [each[fingerprint] for fingerprint in common]
-            row = {"method": method, "orders": len(used), "left_out": len(each) - len(used)}
-            row["carried"] = max(group.cost()["carried"] or 0 for group in used)
-            for key in MEASURES:
-                row[key] = mean_and_deviation(group.summary(key)[0] for group in used)
-            rows.append(row)
-        found.append(rows)
-    return found
+    return _render([*tables, costs], protocol_marks(results)[1], width)
 
 
 def format_orders(results: Sequence[dict[str, Any]], width: int = 160) -> str:
@@ -125,21 +91,24 @@ def format_orders(results: Sequence[dict[str, Any]], width: int = 160) -> str:
     sets = over_orders(results)
     if not sets:
         return ""
-    keys = [key for key in MEASURES if any(row[key][0] is not None for s in sets for row in s)]
+    known = [key for key in MEASURES if any(row[key][0] is not None for s in sets for row in s)]
 
-    def cells(row: dict[str, Any]) -> list[str]:
+    def cells(row: dict[str, Any], keys: Iterable[str]) -> list[str]:
         orders = str(row["orders"]) + (f" (+{row['left_out']})" if row["left_out"] else "")
         measures = [with_deviation(*row[key]) for key in keys]
         return [row["method"], orders, *measures, human_bytes(row["carried"])]
 
-    table = _table(
-        "Over the orders (each the mean of its seeds)",
-        ("Method", "Orders", *_headings(keys), "Carried"),
-        *([cells(row) for row in rows] for rows in sets),
-    )
+    tables = [
+        _table(
+            "Over the orders (each the mean of its seeds)",
+            ("Method", "Orders", *_headings(keys), "Carried"),
+            *([cells(row, keys) for row in rows] for rows in sets),
+        )
+        for keys in _split(known)
+    ]
     left_out = any(row["left_out"] for rows in sets for row in rows)
     note = "(+N): orders that not every method has finished, and that are left out.\n"
-    return _render([table], {}, width) + (note if left_out else "")
+    return _render(tables, {}, width) + (note if left_out else "")
 
 
 def format_comparison(
@@ -164,6 +133,16 @@ def _step(group: Group, step: dict[str, Any], split: list[str]) -> list[str]:
     row = " ".join(format_number(value, 1) for value in tasks)
     return [group.label, str(number), row,
             *(format_number(step.get(key)) for key in (*split, "overall"))]  # fmt: skip
+
+
+def _known(keys: Iterable[str], groups: Sequence[Group]) -> list[str]:
+    return [key for key in keys if any(group.summary(key)[0] is not None for group in groups)]
+
+
+def _split(keys: Sequence[str]) -> list[list[str]]:
+    """Keys in parts that fit the width of a terminal with their deviations."""
+    parts = [[k for k in keys if (k in FURTHER) == further] for further in (False, True)]
+    return [part for part in parts if part]
 
 
 def _headings(keys: Iterable[str]) -> list[str]:
@@ -211,31 +190,3 @@ def _render(tables: Sequence[Table], notes: dict[str, str], width: int) -> str:
         for mark, note in notes.items():
             console.print(f"[{mark}] {note}")
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
-
-
-def _set(run: dict[str, Any]) -> tuple:
-    """What is the same in runs that differ in nothing but the order."""
-    protocol = run["protocol"]
-    tasks = [(len(task["classes"]), len(task.get("domains", ()))) for task in protocol["tasks"]]
-    if protocol["scenario"] == "domain":
-        # The first task of an order lists all classes, in whatever place.
-        tasks = [(0, domains) for _, domains in tasks]
-    rules = [protocol.get(key) for key in ("setting", "unseen", "average", "evaluate_on")]
-    names = sorted(name for task in protocol["tasks"] for name in _names(task))
-    return (
-        protocol["name"], protocol["dataset"], protocol["scenario"], run["metric"],
-        repr(rules), repr(sorted(tasks)), repr(names), len(run["steps"]),
-    )  # fmt: skip
-
-
-def _one_to_one(runs: Sequence[dict[str, Any]]) -> bool:
-    """Whether each order has one fingerprint and each fingerprint one order."""
-    pairs = {
-        (repr([_names(task) for task in run["protocol"]["tasks"]]), run["protocol"]["fingerprint"])
-        for run in runs
-    }
-    return len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs})
-
-
-def _names(task: dict[str, Any]) -> list[str]:
-    return [*task["classes"], *task.get("domains", ())]

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from vdfd_seg.errors import InputError
-from vdfd_seg.evaluation.functional import Matrix
 from vdfd_seg.evaluation.groups import Group, group_runs
+from vdfd_seg.evaluation.measures import Matrix
+from vdfd_seg.evaluation.orders import over_orders
 from vdfd_seg.evaluation.runs import RunFiles, Value, read_runs
-from vdfd_seg.visualization.plots import class_bars, class_parts, forgetting_heatmap, step_curves
+from vdfd_seg.visualization.heatmaps import forgetting_heatmap
+from vdfd_seg.visualization.plots import class_bars, class_parts, order_spread, step_curves
 
 
 class Drawn(NamedTuple):
@@ -111,6 +113,18 @@ def bars(groups: Sequence[Group]) -> list[Drawn]:
     return drawn
 
 
+def orders(runs: Sequence[RunFiles]) -> list[Drawn]:
+    """What each method has after the last step in every order; nothing where there is one order."""
+    drawn = []
+    sets = over_orders([run.results for run in runs])
+    for number, rows in enumerate(sets, 1):
+        values = {row["method"]: row["values"]["overall"] for row in rows}
+        title = f"protocol {number} of {len(sets)}" if len(sets) > 1 else ""
+        draw = partial(order_spread, values, metric_of(runs))
+        drawn.append(Drawn(f"orders_{number}" if title else "orders", title, draw))
+    return drawn
+
+
 def write_plots(runs: Sequence[RunFiles | str | Path], folder: str | Path) -> list[Path]:
     """Write the plots of a report as files, each as PNG (200 dpi, on white) and SVG.
 
@@ -119,7 +133,8 @@ def write_plots(runs: Sequence[RunFiles | str | Path], folder: str | Path) -> li
         folder: Where the files go; made if it is not there.
 
     Returns:
-        The files: ``heatmap_RUN``, ``curves_KIND`` and ``classes_N``, as far as there are values.
+        The files: ``heatmap_RUN``, ``curves_KIND``, ``classes_N`` and ``orders``, as far as there
+        are values.
 
     Raises:
         InputError: If results cannot be used or ``folder`` is a file.
@@ -127,9 +142,11 @@ def write_plots(runs: Sequence[RunFiles | str | Path], folder: str | Path) -> li
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is a file; the plots need a folder")
-    groups = group_runs(read_runs(runs))
+    loaded = read_runs(runs)
+    groups = group_runs(loaded)
     written, stems = [], set()
-    for drawn in [*heatmaps(groups), *run_heatmaps(groups), *curves(groups), *bars(groups)]:
+    plots = [*heatmaps(groups), *run_heatmaps(groups), *curves(groups), *bars(groups)]
+    for drawn in [*plots, *orders(loaded)]:
         stem, number = drawn.stem, 2
         # Systems that do not tell capitals apart would write one over the other.
         while stem.lower() in stems:

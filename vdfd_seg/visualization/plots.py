@@ -1,4 +1,4 @@
-"""Plots of continual learning as SVG: the result matrix, curves over steps, values of classes.
+"""Plots of continual learning as SVG: curves over steps, values of classes, spread over orders.
 
 Every function takes ``title`` (default none) and ``path``, a file to write as well (PNG or SVG by
 its suffix, default none), and returns the SVG element as text. Values are in percent.
@@ -12,13 +12,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from vdfd_seg.evaluation.functional import Matrix
 from vdfd_seg.visualization.style import (
     CYCLE,
     canvas,
     label,
     legend_rows,
-    readable_on,
     render,
     run_style,
     set_legend,
@@ -27,59 +25,10 @@ from vdfd_seg.visualization.style import (
 Values = Sequence[float | None]
 ClassValues = Mapping[str, float | None]
 
-# From here on cells are small and numbers without decimals, so that 20 tasks fit half a page.
-_MANY_TASKS = 11
 # More runs than colours: bars would be a forest, a class then has one line with a mark a run.
 MOST_BARS = len(CYCLE)
 # Inches. A part fits a page of A4 or letter under the legend.
 _TALLEST = 7.6
-
-
-def forgetting_heatmap(
-    matrix: Matrix, metric: str = "mIoU", title: str | None = None, path: str | Path | None = None
-) -> str:
-    """The result matrix as a heat map, one row per step, the numbers written in the cells.
-
-    Read a column downwards to see one task being forgotten. The colour scale is viridis (van
-    der Walt and Smith, SciPy 2015) over 0..100 in every plot. With more than ten tasks the numbers
-    are rounded to whole percents.
-
-    Args:
-        matrix: ``R[i][j]``, None above the diagonal and where unknown.
-        metric: Name of the metric for the scale. Default ``"mIoU"``.
-        title, path: See above.
-    """
-    values = np.full((len(matrix), len(matrix)), np.nan)
-    for step, row in enumerate(matrix):
-        values[step, : len(row)] = np.array(row[: len(matrix)], dtype=np.float64)
-    count = len(values)
-    many = count >= _MANY_TASKS
-    side, digits, size = ((0.21, 0.21), 0, 7.5) if many else ((0.46, 0.4), 1, 9)
-    width, height = (1.25 if many else 1.7) + side[0] * count, 1.1 + side[1] * count
-
-    def draw() -> Figure:
-        figure, axes = canvas(width, height, title)
-        picture = axes.pcolormesh(
-            np.ma.masked_invalid(values), cmap="viridis", vmin=0, vmax=100, edgecolors="face"
-        )
-        for step, task in zip(*np.nonzero(~np.isnan(values))):
-            axes.text(
-                task + 0.5, step + 0.5, f"{values[step, task]:.{digits}f}", ha="center",
-                va="center", fontsize=size, color=readable_on(values[step, task]),
-            )  # fmt: skip
-        axes.set(xlabel="task", ylabel="after step", ylim=(count, 0))
-        axes.set_xticks(np.arange(count) + 0.5, map(str, range(count)))
-        axes.set_yticks(np.arange(count) + 0.5, map(str, range(count)))
-        axes.tick_params(length=0, labelsize=7.5 if many else None)
-        axes.spines[:].set_visible(False)
-        bar = figure.colorbar(
-            picture, ax=axes, label=f"{metric} (%)", ticks=[0, 25, 50, 75, 100],
-            fraction=0.3 / count, pad=0.15 / width, aspect=max(10, 2.5 * count),
-        )  # fmt: skip
-        bar.ax.spines["outline"].set_visible(False)
-        return figure
-
-    return render(draw, path, f"{title or 'Result matrix'}: {metric} per task and step")
 
 
 def step_curves(
@@ -211,3 +160,45 @@ def class_bars(
         return figure
 
     return render(draw, path, f"{title or 'Classes'}: {metric} per class")
+
+
+def order_spread(
+    values: Mapping[str, Values],
+    metric: str = "mIoU",
+    title: str | None = None,
+    path: str | Path | None = None,
+) -> str:
+    """A line per method: a mark for every order of the classes, their mean, and one deviation.
+
+    The deviation is the sample standard deviation over the orders, to both sides of the mean.
+
+    Args:
+        values: For each method its values, one an order.
+        metric: Name of the metric for the axis. Default ``"mIoU"``.
+        title, path: See above.
+    """
+    names = list(values)
+    width = 3.6 + 0.07 * max(map(len, names), default=0)
+
+    def draw() -> Figure:
+        figure, axes = canvas(width, 0.8 + 0.4 * len(names), title)
+        ink = axes.xaxis.label.get_color()
+        for index, run in enumerate(values.values()):
+            found, style = np.array(run, dtype=np.float64), run_style(index)
+            axes.plot(
+                found, np.full(len(found), index), linestyle="", marker=style["marker"],
+                color=style["color"], markersize=5, alpha=0.7, clip_on=False,
+            )  # fmt: skip
+            deviation = found.std(ddof=1) if len(found) > 1 else 0.0
+            axes.errorbar(
+                found.mean(), index + 0.25, xerr=deviation, fmt="|", color=ink, elinewidth=1,
+                capsize=2.5, markersize=8,
+            )  # fmt: skip
+        axes.set(xlabel=f"{metric} (%)", yticks=range(len(names)), yticklabels=names)
+        axes.set_ylim(len(names) - 0.4, -0.4)
+        axes.tick_params(axis="y", length=0, pad=8)
+        axes.grid(axis="x")
+        axes.set_axisbelow(True)
+        return figure
+
+    return render(draw, path, f"{title or 'Orders'}: {metric} of every order")

@@ -27,7 +27,7 @@ def write_report(
     """Write one HTML file that needs nothing else: no script, network, font or other file.
 
     It holds the summary of each method (definitions as in
-    :mod:`vdfd_seg.evaluation.functional`), its cost, the result matrices, curves over the steps,
+    :mod:`vdfd_seg.evaluation.measures`), its cost, the result matrices, curves over the steps,
     values per class, the same test images segmented after every step, protocol, environment and
     command. Runs that differ in nothing but the seed are one method, mean ± sample standard
     deviation. Runs of different protocols are marked as not comparable.
@@ -85,6 +85,7 @@ def _context(runs: list[RunFiles], title: str | None, max_images: int) -> dict[s
         "run_heatmaps": _drawn(figures.run_heatmaps(groups)),
         "matrix_tables": [tables.matrix_table(group) for group in groups],
         "curves": _drawn(figures.curves(groups)),
+        "orders": _drawn(figures.orders(runs)),
         "bars": _drawn(figures.bars(groups)),
         "class_table": tables.class_table(groups),
         "step_tables": tables.step_tables(runs),

@@ -54,7 +54,7 @@ class TaskDataset(Dataset):
         return len(self.samples)
 
     def __getitem__(self, key) -> dict:
-        """One packed sample.
+        """One packed sample; a pipeline that ends in ``TestTimeAug`` gives lists of its views.
 
         Args:
             key: A position, or a pair (position, draw number) whose draw number
@@ -80,12 +80,9 @@ class TaskDataset(Dataset):
                 f"cannot read '{info.get('img_path')}' with mask '{info.get('seg_map_path')}': "
                 f"{type(error).__name__}: {error}"
             ) from error
-        if isinstance(packed["data_samples"], list):
-            raise InputError(
-                "a pipeline gives several views of an image (TestTimeAug), of which predictions "
-                "cannot be merged here; take it out of test_dataloader.dataset.pipeline."
-            )
-        packed["data_samples"].set_metainfo({"task": sample.task, "draw": draw})
+        views = packed["data_samples"]
+        for view in views if isinstance(views, list) else [views]:
+            view.set_metainfo({"task": sample.task, "draw": draw})
         return packed
 
 

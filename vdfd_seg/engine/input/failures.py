@@ -23,8 +23,9 @@ from vdfd_seg.utils.signals import lost_process
 ADVICE = {
     "more than 1 value per channel": "batch norm needs more than one value a channel: set "
     "train_dataloader.batch_size to 2 or more",
-    "weight tensor should be defined": "a class_weight of loss_decode has one entry a class, and "
-    "every step has another number of classes: take it out",
+    "weight tensor should be defined": "a class_weight of loss_decode needs an entry for every "
+    "class of the protocol, in the order in which they are learned",
+    "FocalLoss": "on a CPU MMSegmentation's FocalLoss fails: train on a GPU, or with another loss",
     r"conv2d\(\) received an invalid.*got \(list": "a batch of images is made of a list by "
     "model.data_preprocessor, which is missing",
     "size in a batch should be the same|stack expects each tensor": "images of unequal size need "
@@ -36,7 +37,8 @@ ADVICE = {
     "test_dataloader.dataset.pipeline put LoadAnnotations behind Resize, and no Pad",
     "out of memory": "lower train_dataloader.batch_size, or the size of crops and test images",
 }
-"""What to do about what is raised for a known reason: regular expressions of the text."""
+"""What to do about what is raised for a known reason: regular expressions of the text
+and of the place."""
 
 
 @contextmanager
@@ -62,9 +64,9 @@ def failing(what: str, keys: str = "", network: nn.Module | None = None) -> Iter
         if is_storage_error(error) or lost_process(error) or raised_in_user_code(error):
             raise
         text = _unregistered(error) or " ".join(str(error).split())[:300].rstrip(".")
-        known = (v for k, v in ADVICE.items() if re.search(k, text, re.I))
-        advice = next(known, f"see {keys}" if keys else "")
         place = f"{type(error).__name__}{_place(error, network)}"
+        known = (v for k, v in ADVICE.items() if re.search(k, f"{place} {text}", re.I))
+        advice = next(known, f"see {keys}" if keys else "")
         raise InputError(f"{what}: {place}: {text}{advice and f'; {advice}'}.") from error
 
 

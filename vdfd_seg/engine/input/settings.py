@@ -9,7 +9,7 @@ from mmengine.config import Config
 
 from vdfd_seg.engine.input.config_file import read_config
 from vdfd_seg.engine.input.overrides import step_configs
-from vdfd_seg.engine.input.validation import check_keys, check_method, check_step
+from vdfd_seg.engine.input.validation import check_keys, check_method, check_step, scales_rate
 from vdfd_seg.errors import InputError
 from vdfd_seg.methods import Method, build_method
 from vdfd_seg.protocols import Protocol, build_protocol
@@ -76,6 +76,8 @@ class Settings:
         config = self.for_step(step).to_dict()
         parts = {key: config.get(key) for key in _TRAINS}
         parts["model"] = without_keys(parts["model"], "init_cfg", "pretrained")
+        if scales_rate(config):
+            parts["auto_scale_lr"] = config["auto_scale_lr"]
         return to_plain(parts, "config")
 
     def method(self) -> Method:

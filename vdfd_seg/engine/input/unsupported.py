@@ -17,7 +17,8 @@ NOTICES = {
         "every step is evaluated on test_dataloader by the protocol's metric",
     ("default_hooks.checkpoint",): "save_interval says when the state is saved",
     ("default_hooks.visualization",): "examples and prediction_dir write predictions",
-    ("tta_model", "compile", "efficient_conv_bn_eval"): "not supported",
+    ("tta_model", "tta_pipeline"): "test.py --tta has the scales and flips of MMSegmentation",
+    ("efficient_conv_bn_eval",): "not supported",
 }  # fmt: skip
 """Keys that most configs have and that change no result: what there is instead."""
 
@@ -28,7 +29,6 @@ REFUSED = {
     "growth": "new rows start from the background's with method.new_rows='balanced', which methods "
     "that are defined by it have",
     "resume": "give --resume on the command line",
-    "auto_scale_lr": "set optim_wrapper.optimizer.lr to the rate of this batch size",
     "randomness": "write seed = N, from which every draw of the run follows",
     "sync_bn": "write SyncBN as the type of the model's norm_cfg",
     "find_unused_parameters": "write model_wrapper_cfg = dict(type='MMDistributedDataParallel', "
@@ -121,7 +121,17 @@ def _check_effect(config):
             value = value.get("enable", any(each not in (None, False) for each in value.values()))
         if value:
             raise InputError(f"{key} has no effect here: {instead}.")
+    pipeline = config.test_dataloader.dataset.get("pipeline") or []
+    if any(kind_of(step.get("type", "")) == "TestTimeAug" for step in pipeline):
+        raise InputError(
+            "test_dataloader.dataset.pipeline gives several views of an image (TestTimeAug), of "
+            "which no step is evaluated on; take it out, and give tools/test.py --tta."
+        )
     hooks = [*(config.get("default_hooks") or {}).values(), *(config.get("custom_hooks") or [])]
+    if any(isinstance(part, Mapping) and part.get("save_best") for part in hooks):
+        raise InputError(
+            f"CheckpointHook's save_best has no effect here, for {VALIDATED}; take it out."
+        )
     schedulers = config.get("param_scheduler") or []
     schedulers = [schedulers] if isinstance(schedulers, Mapping) else schedulers
     for registry, parts in ((HOOKS, hooks), (PARAM_SCHEDULERS, schedulers)):

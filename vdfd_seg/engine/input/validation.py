@@ -21,7 +21,7 @@ KEYS = (
     "examples", "save_interval", "seed", "default_hooks", "custom_hooks", "custom_imports",
     "env_cfg", "visualizer", "log_processor", "log_level", "default_scope", "launcher", "work_dir",
     "model_wrapper_cfg", "data_root", "data_preprocessor", "prediction_dir", "method_name",
-    "rehearsal",
+    "rehearsal", "forward_transfer", "auto_scale_lr", "compile",
 )  # fmt: skip
 """Keys that mean something. Others are a config's own variables, unless nearly one of these."""
 
@@ -69,6 +69,21 @@ def check_step(config: Config, protocol: Protocol) -> None:
     if protocol.problem == "segmentation":
         _check_sizes(config.model)
     _check_cycle(config.train_cfg)
+    base = (config.get("auto_scale_lr") or {}).get("base_batch_size")
+    if scales_rate(config) and (not isinstance(base, int) or base < 1):
+        raise InputError(
+            f"auto_scale_lr.base_batch_size must be the batch of all processes together that "
+            f"optim_wrapper.optimizer.lr is for, not {base!r}."
+        )
+    if not isinstance(config.get("compile"), (bool, Mapping, type(None))):
+        raise InputError("compile must be True or a dict of torch.compile's arguments.")
+    if config.get("compile") not in (None, False) and protocol.problem != "segmentation":
+        raise InputError("compile is for segmentation; classifiers have model.compile.")
+    if config.get("forward_transfer") and protocol.scenario == "class":
+        raise InputError(
+            "forward_transfer is for domain- and task-incremental protocols: class-incrementally "
+            "nothing predicts a new class before it is trained; take it out."
+        )
     check_supported(config)
 
 
@@ -88,6 +103,11 @@ def _check_sizes(model):
         if not isinstance(value, (list, tuple)) or len(value) != 2:
             pair = f"({value}, {value})" if isinstance(value, int) else "(height, width)"
             raise InputError(f"model.test_cfg.{key}={value!r} must be a pair: write {key}={pair}.")
+
+
+def scales_rate(config: Mapping | Config) -> bool:
+    """Whether a config's learning rate is scaled with the batch of all processes."""
+    return bool((config.get("auto_scale_lr") or {}).get("enable"))
 
 
 def _check_cycle(cycle):

@@ -2,11 +2,13 @@
 
 import csv
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 from mmengine.dist import all_reduce, get_dist_info
+from mmengine.model import BaseModel
 
 from vdfd_seg.datasets.data import ContinualData
 from vdfd_seg.evaluation import (
@@ -20,19 +22,19 @@ from vdfd_seg.evaluation import (
     pool,
     recall_per_class,
 )
-from vdfd_seg.evaluation.functional import mean_iou
+from vdfd_seg.evaluation.functional import mean_accuracy, mean_iou
 from vdfd_seg.hooks import progress
-from vdfd_seg.models import ContinualLearner
 from vdfd_seg.protocols import IGNORE_INDEX, Protocol
 from vdfd_seg.utils.files import atomic_write_text, writable_dir
 
 
 def confusions_of_step(
-    learner: ContinualLearner,
+    learner: BaseModel,
     data: ContinualData,
     step: int,
     cfg: dict,
     prediction_dir: str | Path | None = None,
+    pictures: Callable[[dict, list], object] | None = None,
 ) -> dict[int, np.ndarray]:
     """Confusion matrix of each task's test images after ``step``.
 
@@ -40,12 +42,14 @@ def confusions_of_step(
     task, else the best of all classes seen.
 
     Args:
-        learner: A :class:`~vdfd_seg.models.ContinualLearner`.
+        learner: A :class:`~vdfd_seg.models.ContinualLearner`, or for segmentation any model with
+            ``test_step``.
         data: The protocol and its images.
         step: The step whose network ``learner`` holds.
         cfg: The config's ``test_dataloader``.
         prediction_dir: Where to write every prediction as an index mask (classification: as a
             line of ``predictions.csv``).
+        pictures: Called with each batch and its predictions (segmentation only).
 
     Returns:
         ``{task: (C, C)}`` over the classes seen, on every process; rows are true classes.
@@ -53,10 +57,10 @@ def confusions_of_step(
     """
     learner.eval()
     evaluate, _ = _OF_PROBLEM[data.protocol.problem]
-    return evaluate(learner, data, step, cfg, prediction_dir)
+    return evaluate(learner, data, step, cfg, prediction_dir, pictures)
 
 
-def _segmented(learner, data, step, cfg, prediction_dir):
+def _segmented(learner, data, step, cfg, prediction_dir, pictures):
     protocol = data.protocol
     loader = data.test_loader(data.test_samples(step), cfg)
     metric = ContinualIoU(
@@ -65,14 +69,16 @@ def _segmented(learner, data, step, cfg, prediction_dir):
     metric.dataset_meta = {"classes": protocol.classes_seen(step)}
     with progress(len(loader), f"evaluating step {step}", "batch") as bar:
         for batch in loader:
-            outputs = learner.val_step(batch)
+            outputs = learner.test_step(batch)
+            if pictures is not None:
+                pictures(batch, outputs)
             metric.process(batch, [output.to_dict() for output in outputs])
             bar.update()
     metric.evaluate(len(loader.dataset))
     return metric.confusions
 
 
-def _classified(learner, data, step, cfg, prediction_dir):
+def _classified(learner, data, step, cfg, prediction_dir, pictures):
     part, samples = data.evaluate_on_part, data.test_samples(step)
     count = data.protocol.num_classes(step)
     total = torch.zeros(count * count, dtype=torch.int64)
@@ -80,7 +86,7 @@ def _classified(learner, data, step, cfg, prediction_dir):
     rank, world = get_dist_info()
     place = rank
     for batch in data.pass_over(part, samples, cfg):
-        scores, found = learner.val_step(batch), batch["data_samples"]
+        scores, found = learner.test_step(batch), batch["data_samples"]
         classes = learner.adapter.competing(scores, found.to(scores.device)).argmax(1).cpu()
         total += torch.bincount(found.labels * count + classes, minlength=count * count)
         predicted[place : place + len(classes) * world : world] = classes
@@ -103,9 +109,9 @@ def step_metrics(protocol: Protocol, step: int, confusions: dict[int, np.ndarray
     """What a step's entry of ``results.json`` says about accuracy.
 
     Returns:
-        ``row`` (of the result matrix), ``overall``, ``per_class`` and
-        ``confusions``; for class-incremental segmentation also ``old``, ``new``
-        and ``all``.
+        ``row`` (of the result matrix), ``overall``, ``per_class`` and ``confusions``; for
+        segmentation also ``mean_accuracy`` and ``pixel_accuracy``, class-incrementally ``old``,
+        ``new``, ``all`` and ``hiou``.
     """
     pooled, names = pool(confusions), protocol.classes_seen(step)
     _, metrics = _OF_PROBLEM[protocol.problem]
@@ -126,6 +132,8 @@ def _accuracies(protocol, step, confusions, pooled, names):
 def _ious(protocol, step, confusions, pooled, names):
     metrics: dict = {
         "overall": mean_iou(pooled, average=protocol.average),
+        "mean_accuracy": mean_accuracy(pooled, average=protocol.average),
+        "pixel_accuracy": accuracy(pooled),
         "per_class": per_class(pooled, names),
     }
     if protocol.scenario == "class":

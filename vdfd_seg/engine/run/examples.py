@@ -61,6 +61,6 @@ def predict_examples(
     for number, sample in enumerate(samples):
         packed = dataset[number]
         batch = {"inputs": [packed["inputs"]], "data_samples": [packed["data_samples"]]}
-        prediction = learner.val_step(batch)[0].pred_sem_seg.data.squeeze().cpu().numpy()
+        prediction = learner.test_step(batch)[0].pred_sem_seg.data.squeeze().cpu().numpy()
         mask = Image.fromarray(prediction.astype(np.uint8))
         atomic_write_image(folder / f"{_name(data, sample)}.png", mask)

@@ -9,6 +9,7 @@ from mmengine.registry import OPTIMIZERS, PARAM_SCHEDULERS
 from torch import nn
 
 from vdfd_seg.engine.input.unsupported import divides_state
+from vdfd_seg.engine.input.validation import scales_rate
 from vdfd_seg.errors import InputError, unknown_name
 
 
@@ -27,6 +28,9 @@ def iterations_of(config: Config, images: int) -> int:
 
 def optimisation(config: Config, network: nn.Module, images: int) -> tuple[OptimWrapper, list]:
     """Optimiser and schedulers, which step by iteration, of a step that trains on so many images.
+
+    With ``auto_scale_lr`` the learning rate grows with the batch of all processes, as MMEngine's
+    (Goyal et al., arXiv 1706.02677).
 
     Args:
         config: The step's config.
@@ -49,6 +53,9 @@ def optimisation(config: Config, network: nn.Module, images: int) -> tuple[Optim
             f"or take optimizer.type='{given['optimizer_type']}'."
         )
     wrapper = build_optim_wrapper(network, dict(config.optim_wrapper))
+    if scales_rate(config):
+        for group in wrapper.param_groups:
+            group["lr"] *= total_batch(config) / config.auto_scale_lr["base_batch_size"]
     epoch = math.ceil(images / total_batch(config))
     iterations = iterations_of(config, images)
     parts = config.get("param_scheduler") or []

@@ -17,6 +17,7 @@ from vdfd_seg.engine.run.optimisation import total_batch
 from vdfd_seg.engine.run.rehearsal import rehearse
 from vdfd_seg.engine.run.step import StepTrainer, TrainedStep
 from vdfd_seg.engine.run.testing import load_learner
+from vdfd_seg.engine.run.transfer import transfer_metrics
 from vdfd_seg.engine.state.checkpoints import check_checkpoints, checked_start, history, places
 from vdfd_seg.engine.state.recovery import recover
 from vdfd_seg.engine.state.results_writer import ResultsWriter
@@ -139,10 +140,12 @@ def _run_step(
     loader, where = trainer.config.test_dataloader, trainer.config.get("prediction_dir")
     folder = Path(where) / run.step(step).name if where else None
     confusions = confusions_of_step(learner, data, step, loader, folder)
+    metrics = step_metrics(data.protocol, step, confusions)
+    metrics |= transfer_metrics(settings, data, step, learner.network.state_dict())
     if is_main_process():
         if isinstance(data, SegmentationData) and examples:
             predict_examples(learner, data, examples, loader, run.predictions(step))
-        writer.add(step, step_metrics(data.protocol, step, confusions), saved["meta"])
+        writer.add(step, metrics, saved["meta"])
         print(writer.line(step, time.perf_counter() - begun), flush=True)
     barrier()
 

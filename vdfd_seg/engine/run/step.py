@@ -19,6 +19,7 @@ from vdfd_seg.datasets.data import ContinualData, subsample
 from vdfd_seg.engine.input.failures import failing
 from vdfd_seg.engine.input.settings import Settings
 from vdfd_seg.engine.networks import finished_network, network_of_step
+from vdfd_seg.engine.run.compilation import compiled
 from vdfd_seg.engine.run.optimisation import iterations_of, optimisation, total_batch
 from vdfd_seg.engine.run.passes import preprocessed, without_workers
 from vdfd_seg.engine.run.peak_memory import PeakMemory
@@ -177,7 +178,7 @@ class StepTrainer:
         for line in self._said:
             context.log(line)
         begun = time.perf_counter()
-        with training():
+        with training(), compiled(learner.network, self.config.get("compile")):
             runner.train()
         # Plain batch norm counts in each process for itself: all continue with the first's.
         for buffer in learner.network.buffers():

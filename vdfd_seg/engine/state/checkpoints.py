@@ -109,6 +109,11 @@ def check_origin(saved: dict, data: ContinualData, settings: Settings, path: Pat
 
 def _check_config(saved, data, settings, path):
     meta, step = saved["meta"], saved["meta"]["step"]
+    if "trained_with" not in meta:
+        raise InputError(
+            f"checkpoint '{path}' was published, without what later steps continue from; give it "
+            f"with --init-from if it is a step 0."
+        )
     other = told(meta["trained_with"], settings.trained_with(step))
     if other:
         raise InputError(

@@ -7,11 +7,18 @@ from vdfd_seg.engine.input.differences import told
 from vdfd_seg.engine.input.settings import Settings
 from vdfd_seg.engine.state.work_dir import WorkDir
 from vdfd_seg.errors import InputError
-from vdfd_seg.evaluation import format_number, load_results, summarise, write_results
+from vdfd_seg.evaluation import (
+    format_number,
+    forward_transfer,
+    load_results,
+    summarise,
+    write_results,
+)
 from vdfd_seg.evaluation.files import SCHEMA, SUMMARY
 from vdfd_seg.utils.checkpoint import to_plain
 
 _MAY_GROW = ("name", "fingerprint", "tasks", "classes", "palette")
+_OF_LAST = ("old", "new", "all", "hiou", "mean_accuracy", "pixel_accuracy")
 _MEMORY = ("held_bytes", "peak_memory_bytes", "peak_memory_of")
 
 
@@ -158,10 +165,17 @@ class ResultsWriter:
         entries = {entry["step"]: entry for entry in self.results["steps"]}
         last = entries[max(entries)]
         overall = [entries[s]["overall"] if s in entries else None for s in range(last["step"] + 1)]
-        self.results["summary"] = {
+        summary = {
             **summarise(self.results["matrix"], overall),
-            **{key: last[key] for key in ("old", "new", "all", "hiou") if key in last},
+            **{key: last[key] for key in _OF_LAST if key in last},
         }
+        if any("next_task" in entry for entry in entries.values()):
+            steps = range(min(last["step"] + 1, len(self.protocol.tasks) - 1))
+            ahead = [entries.get(step, {}) for step in steps]
+            summary["fwt"] = forward_transfer(
+                *([e.get(key) for e in ahead] for key in ("next_task", "next_task_untrained"))
+            )
+        self.results["summary"] = summary
 
     def line(self, step: int, seconds: float) -> str:
         """One line on a step just evaluated."""

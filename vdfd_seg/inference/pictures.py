@@ -1,0 +1,61 @@
+"""Pictures of what a step predicts for each test image, next to its labels."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from vdfd_seg.protocols import Protocol
+from vdfd_seg.utils.files import atomic_write_image, writable_dir
+from vdfd_seg.utils.paths import step_name
+from vdfd_seg.visualization import default_palette, legend, overlay
+from vdfd_seg.visualization.pages import as_rgb, caption, side_by_side, stacked
+
+
+class PictureWriter:
+    """Writes ``step_KK/NAME.png``: the image under its labels, under the prediction, and a legend.
+
+    Args:
+        folder: Where the pictures go.
+        protocol: The protocol.
+        step: The step that predicts; classes of later tasks have no colour.
+    """
+
+    def __init__(self, folder: str | Path, protocol: Protocol, step: int):
+        self.folder = writable_dir(Path(folder) / step_name(step), "--show-dir")
+        self.classes = protocol.classes_seen(step)
+        self.palette = protocol.palette_of_labels() or default_palette(len(self.classes))
+        known = protocol.background in self.classes
+        self.background = self.classes.index(protocol.background) if known else None
+
+    def __call__(self, batch: dict, outputs: list) -> None:
+        """Write the pictures of a batch.
+
+        Args:
+            batch: Of the test loader; of several views of an image the first is shown.
+            outputs: Data samples with labels and predictions.
+        """
+        views = batch["inputs"]
+        images = views[0] if isinstance(views[0], (list, tuple)) else views
+        for image, output in zip(images, outputs, strict=True):
+            masks = [
+                part.data.squeeze().cpu().numpy()
+                for part in (output.gt_sem_seg, output.pred_sem_seg)
+            ]
+            pixels = as_rgb(image.numpy()[::-1].transpose(1, 2, 0))
+            pixels = cv2.resize(pixels, masks[0].shape[::-1])
+            self._write(pixels, masks, Path(output.img_path).stem)
+
+    def _write(self, pixels, masks, name):
+        panels = [
+            stacked([caption(title), overlay(pixels, mask, self.palette, 0.5, self.background)])
+            for title, mask in zip(("labels", "prediction"), masks, strict=True)
+        ]
+        seen = [label for label in np.unique(masks) if label < len(self.classes)]
+        seen = [label for label in seen if label != self.background]
+        parts = [side_by_side(panels)]
+        if seen:
+            names, colours = [self.classes[i] for i in seen], [self.palette[i] for i in seen]
+            parts.append(legend(names, colours, parts[0].shape[1]))
+        atomic_write_image(self.folder / f"{name}.png", Image.fromarray(stacked(parts)))
