@@ -1,11 +1,13 @@
 """Writes what the documentation says about the code: ``python docs/generate.py``.
 
-The pages of the API reference, one a package; ``model-index.yml``; and in other pages the tables
-between ``<!-- generated: KIND ARGUMENTS -->`` and the next ``<!-- end of generated -->``, from the
-benchmarks, the methods and their metafiles. Each kind is the function of its name below.
+The pages of the API reference, one a package; ``model-index.yml``; the tutorial as a notebook; and
+in other pages the tables between ``<!-- generated: KIND ARGUMENTS -->`` and the next
+``<!-- end of generated -->``, from the benchmarks, the methods and their metafiles. Each kind is
+the function of its name below.
 """
 
 import ast
+import json
 import os
 import re
 import sys
@@ -290,12 +292,38 @@ def filled(path: Path) -> str:
     return BLOCK.sub(fill, path.read_text())
 
 
+def notebook(text: str) -> str:
+    """A page as a Jupyter notebook: blocks of Python become cells of code, the rest cells of text.
+
+    A block of plain text directly behind the code is what the cell prints.
+    """
+    cells = []
+    # What stands before a block, its code, and its output if it has one.
+    block = r"```python\n(.*?)\n```\n(?:\n```text\n(.*?)```\n)?"
+    parts = re.split(rf"^{block}", text, flags=re.M | re.S)
+    for place, part in enumerate(parts):
+        lines = (part or "").strip("\n").splitlines(keepends=True)
+        if place % 3 == 0 and lines:
+            cells.append({"cell_type": "markdown", "metadata": {}, "source": lines})
+        elif place % 3 == 1:
+            code = {"execution_count": None, "metadata": {}, "outputs": [], "source": lines}
+            cells.append({"cell_type": "code", **code})
+        elif lines:
+            output = {"name": "stdout", "output_type": "stream", "text": lines}
+            cells[-1]["outputs"].append(output)
+    python = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    content = {"cells": cells, "metadata": {"kernelspec": python}, "nbformat": 4}
+    return json.dumps({**content, "nbformat_minor": 4}, indent=1, ensure_ascii=False) + "\n"
+
+
 def pages() -> dict[Path, str]:
     """Every file that is generated, whole or in part, with its text."""
     texts = reference()
     imports = sorted(meta["folder"].relative_to(ROOT).as_posix() for meta in collections())
     lines = "".join(f"- {folder}/metafile.yml\n" for folder in imports)
     texts[ROOT / "model-index.yml"] = f"Import:\n{lines}"
+    tutorial = ROOT / "docs/en/tutorial.md"
+    texts[tutorial.with_suffix(".ipynb")] = notebook(tutorial.read_text())
     found = [ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *CONFIGS.rglob("*.md")]
     texts.update({path: filled(path) for path in found if BLOCK.search(path.read_text())})
     return texts

@@ -21,6 +21,7 @@ RUN = {
     "docs/en/advanced_guides/vdfd_mathematics.md": "tests/distillation/test_docs.py",
     "docs/en/advanced_guides/write_a_method.md": "tests/methods/test_write_a_method.py",
     "docs/en/advanced_guides/write_a_protocol.md": "tests/protocols/test_write_a_protocol.py",
+    "docs/en/tutorial.md": "tests/test_tutorial.py",
     "docs/en/user_guides/classification.md": "tests/test_documented_runs.py",
     "docs/en/user_guides/distributed.md": "tests/test_documented_runs.py",
     "docs/en/user_guides/inference.md": "tests/inference/test_docs.py",
