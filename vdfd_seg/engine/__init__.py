@@ -1,6 +1,8 @@
 """The sequence over steps."""
 
+from vdfd_seg.engine.input.data import open_data
 from vdfd_seg.engine.input.settings import Settings, load_run
+from vdfd_seg.engine.run.environment import set_up
 from vdfd_seg.engine.run.optim_wrapper import DeviceAmpOptimWrapper
 from vdfd_seg.engine.run.sequence import train_sequence
 from vdfd_seg.engine.run.testing import evaluate_checkpoints
@@ -10,5 +12,7 @@ __all__ = [
     "Settings",
     "evaluate_checkpoints",
     "load_run",
+    "open_data",
+    "set_up",
     "train_sequence",
 ]
