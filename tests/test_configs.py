@@ -138,10 +138,12 @@ def test_benchmarks_name_imagenet_weights_of_their_backbone():
     for benchmark in BENCHMARKS:
         config = fromfile(ROOT / f"benchmarks/{benchmark}.py")
         backbone = config.model.backbone
-        if config.protocol.type not in ("VOC", "Cityscapes", "CamVid"):
+        if config.protocol.type not in ("VOC", "Cityscapes", "CamVid", "ADE20K"):
             assert "init_cfg" not in backbone, benchmark
             continue
-        network = f"resnet{backbone.depth}_v1c" if "depth" in backbone else "mobilenet_v2"
+        transformers = {"MixVisionTransformer": "mit_b[02]", "SwinTransformer": "swin_tiny"}
+        default = f"resnet{backbone.depth}_v1c" if "depth" in backbone else "mobilenet_v2"
+        network = transformers.get(backbone.type.rpartition(".")[2], default)
         url = weights_url(backbone.init_cfg.checkpoint)
         assert re.match(rf"{network}(_.*)?-[0-9a-f]{{8}}\.pth$", url.rpartition("/")[2]), benchmark
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import statistics
 
 import numpy as np
 import pytest
@@ -19,6 +20,8 @@ pytestmark = pytest.mark.processor
 
 LABELS = tuple(name for task in TASKS for name in task)
 SEEN = [sum(len(task) for task in TASKS[: step + 1]) for step in range(len(TASKS))]
+
+GROUPED = ("overall", "old", "new", "all", "hiou", "mean_accuracy", "pixel_accuracy")
 
 
 def images_tested_after(step):
@@ -52,6 +55,12 @@ def intersection_over_union(pairs, name):
     return 100 * hit / union if union else None
 
 
+def accuracy(pairs, names):
+    """Share of the pixels of some classes, taken together, that are found."""
+    total = sum(n for (true, _), n in pairs.items() if true in names)
+    return 100 * sum(pairs[name, name] for name in names) / total if total else None
+
+
 def mean_over(pairs, names):
     """Mean over the classes that have labelled pixels, as the protocol's default says."""
     there = [name for name in names if any(pairs[name, other] for other in LABELS)]
@@ -77,6 +86,10 @@ def independent(vdfd_run, scenes):
                 "new": new,
                 "all": mean_over(pairs, seen),
                 "hiou": None if new is None else 2 * old * new / (old + new or 1),
+                "mean_accuracy": statistics.mean(
+                    value for name in seen if (value := accuracy(pairs, [name])) is not None
+                ),
+                "pixel_accuracy": accuracy(pairs, seen),
             }
         )
     last, count = matrix[-1], len(TASKS)
@@ -89,7 +102,7 @@ def independent(vdfd_run, scenes):
             "bwt": sum(last[j] - matrix[j][j] for j in range(count - 1)) / (count - 1),
             "forgetting": sum(best[j] - last[j] for j in range(count - 1)) / (count - 1),
             "avg_incremental": sum(s["overall"] for s in steps) / count,
-            **{key: steps[-1][key] for key in ("overall", "old", "new", "all", "hiou")},
+            **{key: steps[-1][key] for key in GROUPED},
         },
     }
 
@@ -120,7 +133,7 @@ class TestResults:
         assert [tuple(task["classes"]) for task in protocol["tasks"]] == list(TASKS)
         assert len(protocol["fingerprint"]) == 16
         assert set(results["summary"]) == {
-            "acc", "bwt", "forgetting", "avg_incremental", "overall", "old", "new", "all", "hiou",
+            "acc", "bwt", "forgetting", "avg_incremental", *GROUPED
         }  # fmt: skip
         for step, entry in enumerate(results["steps"]):
             assert entry["step"] == step
@@ -153,7 +166,7 @@ class TestResults:
     def test_matrix_equals_an_independent_computation(self, vdfd_run, independent):
         assert same_numbers(vdfd_run.results["matrix"], independent["matrix"])
 
-    @pytest.mark.parametrize("key", ["overall", "per_class", "old", "new", "all", "hiou"])
+    @pytest.mark.parametrize("key", ["per_class", *GROUPED])
     def test_step_s_numbers_equal_an_independent_computation(self, vdfd_run, independent, key):
         found = [entry[key] for entry in vdfd_run.results["steps"]]
         assert same_numbers(found, [entry[key] for entry in independent["steps"]])

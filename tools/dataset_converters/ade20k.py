@@ -4,7 +4,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from vdfd_seg.datasets.conversion.ade20k import COUNTS, convert_ade20k
 from vdfd_seg.errors import InputError
 
 
@@ -21,6 +20,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="accept an archive with other numbers of images than the official one",
     )
     args = parser.parse_args(argv)
+    # Takes seconds, which a usage text should not.
+    from vdfd_seg.datasets.conversion.ade20k import COUNTS, convert_ade20k
+
     try:
         found = convert_ade20k(args.archive, args.target, None if args.any_counts else COUNTS)
     except InputError as error:

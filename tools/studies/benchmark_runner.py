@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
+from mmengine.config import DictAction
 from mmengine.dataset import InfiniteSampler
 from mmengine.model import BaseModel
 from mmengine.runner import IterBasedTrainLoop, Runner
@@ -130,6 +131,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("configs", nargs="+")
     parser.add_argument("--iterations", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--cfg-options", nargs="+", action=DictAction, default={})
     arguments = parser.parse_args(argv)
     return run_guarded(measure, arguments)
 
@@ -143,7 +145,7 @@ def measure(arguments: argparse.Namespace) -> int:
     )
     with tempfile.TemporaryDirectory() as folder:
         for config in arguments.configs:
-            step = Step(config, {}, arguments.iterations, Path(folder))
+            step = Step(config, arguments.cfg_options, arguments.iterations, Path(folder))
             taken: dict[str, list[float]] = {"bare": [], "runner": [], "ours": []}
             for turn in range(arguments.rounds + 1):
                 for name, seconds in taken.items():

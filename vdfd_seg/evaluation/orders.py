@@ -1,6 +1,6 @@
 """Methods compared over the orders in which classes or domains were learned."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,9 @@ def over_orders(results: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]
     """
     sets: dict[tuple, list[dict]] = {}
     for run in results:
-        sets.setdefault(_set(run), []).append(run)
+        # Tasks that a results file of another source writes down in words have no order.
+        if all(isinstance(task, Mapping) for task in run["protocol"]["tasks"]):
+            sets.setdefault(_set(run), []).append(run)
     found = []
     for runs in sets.values():
         orders: dict[str, dict[str, Group]] = {}
