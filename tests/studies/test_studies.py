@@ -208,3 +208,20 @@ def test_replay_trial_replays_what_it_says(study, scenes, tmp_path, changed):
     assert (found.counts.unique().numel() == 1) == bool(changed)
     off = found.covariances - torch.diag_embed(found.covariances.diagonal(dim1=1, dim2=2))
     assert bool(off.abs().sum() == 0) == bool(changed)
+
+
+def test_a_trunk_that_trains_moves_the_gaussians_of_old_classes(study, scenes, tmp_path):
+    study("replay_trial")
+    method = {"type": "ReplayTrial", "replay": 64, "trunk_tasks": 2}
+    config = {**tiny_config(scenes), "method": method, "train_cfg": {"max_iters": 2}}
+    settings = load_run(write_config(tmp_path / "tiny.py", config))
+    train_sequence(settings, tmp_path / "run", steps=range(3))
+    means = [
+        torch.load(tmp_path / f"run/step_0{step}/checkpoint.pth", weights_only=True)["method"][
+            "state"
+        ]["replay"]["means"]
+        for step in range(3)
+    ]
+    first, second = len(means[0]), len(means[1])
+    assert not torch.equal(means[1][:first], means[0])
+    assert torch.equal(means[2][:second], means[1])  # the trunk stays

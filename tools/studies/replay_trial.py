@@ -7,7 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vdfd_seg.distillation import FeatureGaussians
+from vdfd_seg.distillation.feature_drift import linear_drift
 from vdfd_seg.methods import VDFDPlus
+from vdfd_seg.methods.common.feature_cache import FeatureCache
 from vdfd_seg.registry import METHODS
 
 
@@ -23,6 +25,9 @@ class ReplayTrial(VDFDPlus):
         diagonal: Variances alone, in place of covariances.
         soft: Draws have the probabilities that the rows at the start of the step give, in place of
             their class.
+        trunk_tasks: On how many of the first tasks the trunk trains, with the bound of weight 1
+            and the replay. After each the Gaussians are moved by the affine map that fits how the
+            features of the task's own images moved.
         num_views: As VDFDPlus's.
     """
 
@@ -34,15 +39,23 @@ class ReplayTrial(VDFDPlus):
         uniform: bool = False,
         diagonal: bool = False,
         soft: bool = False,
+        trunk_tasks: int = 1,
         num_views: int = 4,
     ):
         super().__init__(weight=weight, replay=replay, num_views=num_views)
         self.background, self.uniform, self.diagonal = background, uniform, diagonal
-        self.soft = soft
+        self.soft, self.trunk_tasks = soft, trunk_tasks
+        self.before: FeatureCache | None = None
 
     def before_task(self, context) -> None:
-        """Note the rows of the start."""
-        super().before_task(context)
+        """Note the rows of the start; where the trunk trains, the features too."""
+        if 0 < context.step < self.trunk_tasks:
+            self.num_views, self.weight = self.cached_views, 1.0
+            self.memory = self._carried(context).to(context.device)
+            self.before = FeatureCache(context, self.cached_views)
+            self._cache_outputs(context)
+        else:
+            super().before_task(context)
         self.start = [
             None if p is None else p.detach().clone() for p in context.adapter.classifier()
         ]
@@ -69,3 +82,28 @@ class ReplayTrial(VDFDPlus):
             new = F.linear(features, *adapter.classifier())
             losses["loss_replay"] = F.cross_entropy(new, old.softmax(1))
         return losses
+
+    def after_task(self, context) -> dict:
+        """Where the trunk trained, move the Gaussians with the features."""
+        before, self.before = self.before, None
+        state = super().after_task(context)
+        if before is None:
+            return state
+        drift = linear_drift(
+            _some_pixels(before), _some_pixels(FeatureCache(context, self.cached_views))
+        )
+        gaussians = FeatureGaussians(**state["replay"])
+        old = gaussians.labels < context.num_old
+        means, covariances = gaussians.means.double(), gaussians.covariances.double()
+        means[old] = drift.of_points(means[old])
+        covariances[old] = drift.matrix @ covariances[old] @ drift.matrix.T
+        moved = replace(gaussians, means=means.float(), covariances=covariances.float())
+        return {"replay": moved.to_state()}
+
+
+def _some_pixels(cache: FeatureCache) -> Tensor:
+    """Features ``(P, d)`` at some 50,000 positions spread evenly over all views."""
+    width = cache.features[0, 0].numel()
+    total = len(cache.features) * width
+    chosen = torch.arange(0, total, max(1, total // 50_000))
+    return cache.features.flatten(2)[chosen // width, :, chosen % width].float()

@@ -9,8 +9,6 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
 
-from vdfd_seg.distillation.feature_drift import LinearDrift
-
 
 @dataclass(frozen=True)
 class FeatureGaussians:
@@ -77,15 +75,6 @@ class FeatureGaussians:
         """With the Gaussians of a newer task behind these."""
         mine, theirs = self.to_state(), newer.to_state()
         return FeatureGaussians(**{key: torch.cat([mine[key], theirs[key]]) for key in mine})
-
-    def moved(self, drift: LinearDrift) -> "FeatureGaussians":
-        """Where they are when features have drifted: an affine map takes Gaussians to Gaussians."""
-        covariances = [drift.of_covariance(each.double()) for each in self.covariances]
-        return replace(
-            self,
-            means=drift.of_points(self.means.double()).float(),
-            covariances=torch.stack(covariances).float(),
-        )
 
     def to_state(self) -> dict[str, Tensor]:
         """The attributes, for a checkpoint."""

@@ -7,7 +7,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vdfd_seg.distillation import FeatureGaussians
-from vdfd_seg.distillation.feature_drift import linear_drift
 from vdfd_seg.errors import InputError
 from vdfd_seg.losses import new_classes_as_background
 from vdfd_seg.methods.common.base import Method
@@ -40,27 +39,21 @@ class VDFDPlus(Method):
     initialisation both are the outputs of the network of the step before when the step starts.
     Under label augmentation the rows of unrotated images count.
 
-    The last term is there with ``replay``, for sequences of many steps. A class that was learned is
-    carried as the mean and the covariance of the classifier's input over its pixels, and so is the
-    background of the first task. In each iteration x is drawn from these Gaussians, with their
-    classes y, as often as the class had pixels
-    (:class:`~vdfd_seg.distillation.FeatureGaussians`). It is the cross-entropy over all classes, so
-    that a new row learns what it must not take from the old ones.
-
-    With ``replay`` the trunk trains on the first ``trunk_tasks`` tasks. From then on it stays, and
-    only the classifier trains, on features computed once and without the bound: the Gaussians stand
-    for the old images exactly as well as on the day they were found. While the trunk trains, the
-    Gaussians are moved after each task by the affine map that fits how the features of the task's
-    own images moved (:func:`~vdfd_seg.distillation.feature_drift.linear_drift`).
+    The last term is there with ``replay``, for sequences of many steps. The trunk then stays as
+    the first task left it, and only the classifier trains, on features computed once. A class
+    that was learned is carried as the mean and the covariance of the classifier's input over its
+    pixels, and so is the background of the first task. In each iteration x is drawn from these
+    Gaussians, with their classes y, as often as the class had pixels
+    (:class:`~vdfd_seg.distillation.FeatureGaussians`): as the trunk does not move, they stand for
+    the old images exactly as well as on the day they were found. It is the cross-entropy over all
+    classes, so that a new row learns what it must not take from the old ones.
 
     Args:
         weight: :math:`\lambda`.
         divergence: D, a dict with its options: ``dict(type='Softmax', temperature=2.0)`` (default),
             the bound of a categorical distribution, or ``dict(type='GaussianBound')``, the
             paper's; see :mod:`~vdfd_seg.methods.common.divergences`. Or the type alone.
-        replay: Draws an iteration; 0 for no memory of features, and a trunk that always trains.
-        trunk_tasks: With ``replay``, on how many of the first tasks the trunk trains. More than
-            one where the first task has too few classes to learn features from.
+        replay: Draws an iteration; 0 for a trunk that trains, and no memory of features.
         num_views: Augmented views of an image. As many as the step has passes are as good as a
             network that is run along; the cache takes 2 bytes for each view, class and position,
             with ``replay`` for each view, feature and position.
@@ -78,19 +71,16 @@ class VDFDPlus(Method):
         weight: float = 1.0,
         divergence: str | Mapping[str, Any] = "Softmax",
         replay: int = 0,
-        trunk_tasks: int = 1,
         num_views: int = 4,
     ):
         super().__init__()
         not_negative(self, weight=weight, replay=replay)
-        at_least_one(self, num_views=num_views, trunk_tasks=trunk_tasks)
+        at_least_one(self, num_views=num_views)
         self.weight = weight
         self.divergence = build_divergence(divergence)
         self.replay = replay
-        self.trunk_tasks = trunk_tasks
         self.cached_views = num_views
         self.memory: FeatureGaussians | None = None
-        self.before: FeatureCache | None = None
         self.cache: OutputCache | None = None
         self.num_old = 0
         self.hides = False
@@ -113,13 +103,9 @@ class VDFDPlus(Method):
         self.num_views = self.cached_views if self.replay or self.weight else None
         if self.replay:
             self.memory = self._carried(context).to(context.device)
-            features = FeatureCache(context, self.cached_views)
-            if context.step < self.trunk_tasks:
-                self.before = features
-            else:
-                freeze_trunk(context.adapter)
-                self.training_features = features
-        if self.weight and self.training_features is None:
+            freeze_trunk(context.adapter)
+            self.training_features = FeatureCache(context, self.cached_views)
+        if self.weight:
             self._cache_outputs(context)
 
     def _cache_outputs(self, context: TaskContext) -> None:
@@ -162,19 +148,13 @@ class VDFDPlus(Method):
     def after_task(self, context: TaskContext) -> dict:
         """Let the caches go; carry the Gaussians of the classes learned, if they are replayed."""
         features: Any = self.training_features
-        before, self.before = self.before, None
         self.cache = self.memory = self.training_features = None
         if not self.replay:
             return {}
-        if before is not None:
-            features = FeatureCache(context, self.cached_views)
         pixels = pixels_of(context, self.cached_views, features)
         gaussians = FeatureGaussians.of(pixels, context.protocol.task_labels(context.step))
         if context.step:
-            carried = self._carried(context)
-            if before is not None:
-                carried = carried.moved(linear_drift(before.some_pixels(), features.some_pixels()))
-            gaussians = carried.joined(gaussians)
+            gaussians = self._carried(context).joined(gaussians)
         return {"replay": gaussians.to_state()}
 
     def _carried(self, context: TaskContext) -> FeatureGaussians:

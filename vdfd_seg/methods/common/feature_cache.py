@@ -47,13 +47,6 @@ class FeatureCache(Dataset):
         sample.gt_sem_seg = PixelData(data=self.labels[number][None].long())
         return {"inputs": self.features[number], "data_samples": sample}
 
-    def some_pixels(self, most: int = 50_000) -> Tensor:
-        """Features ``(P, d)`` float32 at positions spread evenly over all views."""
-        width = self.features[0, 0].numel()
-        total = len(self.features) * width
-        chosen = torch.arange(0, total, max(1, total // most))
-        return self.features.flatten(2)[chosen // width, :, chosen % width].float()
-
     def share(self) -> Iterator[tuple[Tensor, ...]]:
         """Numbers, features and labels of a process's share of the views, in batches."""
         rank, world = get_dist_info()
