@@ -29,10 +29,10 @@ def main(argv=None) -> int:
                 if len(results["steps"]) < len(results["protocol"]["tasks"]):
                     continue
                 method, summary = results["method"], results["summary"]
-                colours.setdefault(method, f"C{len(colours)}")
-                axis.scatter(
-                    summary["old"], summary["new"], color=colours[method], s=36, label=method
-                )
+                # Ten colours, then the same with another mark.
+                number = len(colours)
+                colours.setdefault(method, {"color": f"C{number}", "marker": "o^s"[number // 10]})
+                axis.scatter(summary["old"], summary["new"], s=36, label=method, **colours[method])
         axis.set(title=title, xlabel="old classes, mIoU", ylabel="new classes, mIoU")
         axis.margins(0.15)
         axis.set_xlim(left=0)
