@@ -197,3 +197,14 @@ def test_diverged_network_is_told_by_name():
     estimator = estimated(module, params, batches(), [0])
     with pytest.raises(InputError, match="'scale' is not finite"):
         estimator.compute()
+
+
+def test_a_convolution_that_pads_by_the_size_of_its_input_is_refused():
+    class Padded(nn.Conv2d):
+        def forward(self, x):
+            return super().forward(nn.functional.pad(x, (0, 1, 0, 1)))
+
+    module = nn.Sequential(Padded(3, 2, 3, stride=2), nn.Conv2d(2, 2, 1))
+    params = dict(module[0].named_parameters(prefix="0"))
+    with pytest.raises(InputError, match="Padded does not use its weight as Conv2d does"):
+        estimated(module, params, [torch.randn(1, 3, 8, 8)], [0, 1])
