@@ -212,8 +212,9 @@ class Probes:
         # mypy does not see that base is a class of this very layer.
         expected = base.forward(layer, inputs.to(layer.weight.dtype))  # type: ignore[arg-type]
         expected = expected.to(output.dtype)
-        near = {"rtol": 1e-2, "atol": 1e-2 * float(output.abs().max())}
-        if expected.shape != output.shape or not torch.allclose(expected, output, **near):
+        near = 1e-2 * float(output.abs().max())
+        same = expected.shape == output.shape
+        if not (same and torch.allclose(expected, output, rtol=1e-2, atol=near)):
             raise InputError(
                 f"parameter '{name}': {type(layer).__name__} does not use its weight as "
                 f"{base.__name__} does, so its mean gradient is not known. Exclude it."
