@@ -8,7 +8,6 @@ from torch import Tensor
 
 from vdfd_seg.distillation import VariationalDistillationLoss
 from vdfd_seg.distillation.displacement import ClassifierDisplacement, GradientDisplacement
-from vdfd_seg.distillation.kernels import KernelLayout
 
 StepSizes = float | Mapping[str, float | Tensor]
 """One step size, or by parameter name a number or a tensor that broadcasts to the parameter."""
@@ -111,17 +110,8 @@ def _move_body(
     sizes = [layout.filters for layout in term.layouts.values()]
     for (name, layout), values in zip(term.layouts.items(), per_filter.split(sizes), strict=True):
         step = step_size if isinstance(step_size, (int, float)) else step_size[name]
-        change = _broadcast(layout, values.to(params[name].device)) * step
+        change = layout.spread(values.to(params[name].device)) * step
         params[name].sub_(change.to(params[name].dtype))
-
-
-def _broadcast(layout: KernelLayout, values: Tensor) -> Tensor:
-    """One value per filter ``(d,)``, in a shape that broadcasts to the parameter."""
-    if not layout.groups:
-        return values.view(layout.shape[:1] + (1,) * (len(layout.shape) - 1))
-    per_group = values.view(layout.groups, 1, layout.shape[1])
-    per_input = per_group.expand(-1, layout.shape[0] // layout.groups, -1)
-    return per_input.reshape(layout.shape[:2] + (1,) * (len(layout.shape) - 2))
 
 
 def _gram_classifier(term: ClassifierDisplacement, step_size: StepSizes, params: Mapping) -> Tensor:

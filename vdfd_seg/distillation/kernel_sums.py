@@ -103,16 +103,6 @@ def _filter_by_filter(tensor: Tensor, layout: KernelLayout) -> Tensor:
     return tensor
 
 
-def _spread(values: Tensor, layout: KernelLayout) -> Tensor:
-    """One value per filter ``(d,)``, as a tensor of the parameter's shape."""
-    if layout.groups:
-        kernel = [1] * (len(layout.shape) - 2)
-        grouped = values.view(layout.groups, 1, layout.shape[1], *kernel)
-        inputs = layout.shape[0] // layout.groups
-        return grouped.expand(-1, inputs, *layout.shape[1:]).reshape(layout.shape)
-    return values.view(layout.shape[:1] + (1,) * (len(layout.shape) - 1)).expand(layout.shape)
-
-
 class _Sums(torch.autograd.Function):
     @staticmethod
     def forward(ctx, sums: KernelSums, *tensors: Tensor) -> Tensor:
@@ -130,4 +120,4 @@ class _Sums(torch.autograd.Function):
         layouts = sums.layouts.values()
         parts = gradient.split([layout.filters for layout in layouts])
         spread = zip(parts, layouts, ctx.dtypes, strict=True)
-        return (None, *(_spread(part, layout).to(dtype) for part, layout, dtype in spread))
+        return (None, *(layout.spread(part).to(dtype) for part, layout, dtype in spread))

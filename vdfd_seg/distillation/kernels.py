@@ -56,6 +56,15 @@ class KernelLayout:
             return weight.sum(list(range(1, weight.ndim)), dtype=dtype)
         return weight.reshape(-1).to(dtype)
 
+    def spread(self, values: Tensor) -> Tensor:
+        """One value per filter ``(d,)``, at every entry of its kernel: in the parameter's shape."""
+        if self.groups:
+            kernel = [1] * (len(self.shape) - 2)
+            grouped = values.view(self.groups, 1, self.shape[1], *kernel)
+            inputs = self.shape[0] // self.groups
+            return grouped.expand(-1, inputs, *self.shape[1:]).reshape(self.shape)
+        return values.view(self.shape[:1] + (1,) * (len(self.shape) - 1)).expand(self.shape)
+
 
 def layout_of(owner: nn.Module, attribute: str, parameter: Tensor) -> KernelLayout | None:
     """The layout of ``owner.attribute``, or None if the kind is not known.
