@@ -239,6 +239,8 @@ def measure(config: Path, work_dir: Path) -> list[Holding]:
     sequence.release_memory = measured
     try:
         sequence.train_sequence(load_run(config), work_dir, resume=True)
+        # A run releases between its steps; the last one's are counted here.
+        measured()
     finally:
         sequence.release_memory = release
     return holdings
