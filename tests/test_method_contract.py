@@ -30,7 +30,7 @@ MODEL = {
 }  # fmt: skip
 OPTIONS = {
     ("VDFDPlus", "class"): {"gaussians": 0.3},
-    ("VDFDPlus", "segmentation"): {"replay": 64, "num_views": 2},
+    ("VDFDPlus", "segmentation"): {"replay": 64, "num_views": 2, "reconstruct": 2},
 }
 """What is tested beyond a method's defaults: what it carries must come through as well."""
 

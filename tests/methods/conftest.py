@@ -25,12 +25,13 @@ def numbered(samples, draws):
 
 
 def views_of(inputs, samples, count):
-    """Every image so many times, in the order of views, without augmentation; a process's share."""
+    """Every image so many times, as ViewSampler gives them, not augmented; a process's share."""
     rank, world = get_dist_info()
-    for number in range(rank, len(inputs) * count, world):
-        i = slice(number // count, number // count + 1)
+    for draw in range(rank, len(inputs) * count, world):
+        turn, position = divmod(draw, len(inputs))
+        i, number = slice(position, position + 1), position * count + turn
         if isinstance(samples, list):
-            one = [samples[i][0].clone()]
+            one = [samples[position].clone()]
         else:
             one = replace(samples, labels=samples.labels[i], tasks=samples.tasks[i])
         yield inputs[i], numbered(one, torch.tensor([number]))
@@ -65,7 +66,7 @@ def segmentation_step(tiny_network, tiny_protocol, make_batch):
         batch = samples
         return SimpleNamespace(
             protocol=protocol, network=network, inputs=inputs, samples=samples, batches=batches,
-            own=[],
+            own=batch,
         )  # fmt: skip
 
     return make

@@ -51,10 +51,11 @@ class DrawSampler(Sampler):
 
 
 class ViewSampler(Sampler):
-    """Every augmented view of every image once, in order, as pairs (position, view number).
+    """Every augmented view of every image once, as pairs (position, view number).
 
-    The views are those that :class:`DrawSampler` draws of the same dataset with as many views.
-    With several processes, process ``r`` of ``W`` takes the views ``r, r + W, ...``.
+    The views are those that :class:`DrawSampler` draws of the same dataset with as many views:
+    each image's first, then each image's second, so that a batch shows different images.
+    With several processes, process ``r`` of ``W`` takes every ``W``-th of these, from ``r`` on.
 
     Args:
         dataset: The dataset.
@@ -63,11 +64,13 @@ class ViewSampler(Sampler):
 
     def __init__(self, dataset: Sized, views: int):
         rank, world = get_dist_info()
-        self.views = views
-        self.numbers = range(rank, len(dataset) * views, world)
+        self.size, self.views = len(dataset), views
+        self.draws = range(rank, self.size * views, world)
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
-        return ((number // self.views, number) for number in self.numbers)
+        for draw in self.draws:
+            turn, position = divmod(draw, self.size)
+            yield position, position * self.views + turn
 
     def __len__(self) -> int:
-        return len(self.numbers)
+        return len(self.draws)

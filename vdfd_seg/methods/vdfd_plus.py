@@ -16,6 +16,7 @@ from vdfd_seg.methods.common.feature_cache import FeatureCache, pixels_of
 from vdfd_seg.methods.common.frozen_trunk import freeze_trunk
 from vdfd_seg.methods.common.options import at_least_one, not_negative
 from vdfd_seg.methods.common.output_cache import OutputCache
+from vdfd_seg.methods.common.reconstruction import reconstruct_backbone
 from vdfd_seg.protocols import Protocol
 from vdfd_seg.registry import METHODS
 
@@ -57,6 +58,9 @@ class VDFDPlus(Method):
         num_views: Augmented views of an image. As many as the step has passes are as good as a
             network that is run along; the cache takes 2 bytes for each view, class and position,
             with ``replay`` for each view, feature and position.
+        reconstruct: With ``replay``, iterations after the first task in which the head learns to
+            keep what the backbone knows and the first task did not need
+            (:func:`~vdfd_seg.methods.common.reconstruction.reconstruct_backbone`); 0 for none.
 
     Raises:
         InputError: For an option out of range.
@@ -72,14 +76,16 @@ class VDFDPlus(Method):
         divergence: str | Mapping[str, Any] = "Softmax",
         replay: int = 0,
         num_views: int = 4,
+        reconstruct: int = 0,
     ):
         super().__init__()
-        not_negative(self, weight=weight, replay=replay)
+        not_negative(self, weight=weight, replay=replay, reconstruct=reconstruct)
         at_least_one(self, num_views=num_views)
         self.weight = weight
         self.divergence = build_divergence(divergence)
         self.replay = replay
         self.cached_views = num_views
+        self.reconstruct = reconstruct
         self.memory: FeatureGaussians | None = None
         self.cache: OutputCache | None = None
         self.num_old = 0
@@ -151,6 +157,8 @@ class VDFDPlus(Method):
         self.cache = self.memory = self.training_features = None
         if not self.replay:
             return {}
+        if self.reconstruct and not context.step:
+            reconstruct_backbone(context, self.reconstruct)
         pixels = pixels_of(context, self.cached_views, features)
         gaussians = FeatureGaussians.of(pixels, context.protocol.task_labels(context.step))
         if context.step:

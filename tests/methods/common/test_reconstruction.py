@@ -1,0 +1,100 @@
+"""The head learns to keep what the backbone knows."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from vdfd_seg.distillation import FeatureGaussians
+from vdfd_seg.methods.common.feature_cache import pixels_of
+from vdfd_seg.methods.common.reconstruction import reconstruct_backbone, reconstruction_loss
+
+REPLAY = {"type": "VDFDPlus", "weight": 0.0, "replay": 64, "num_views": 2}
+
+
+def in_pairs(views):
+    """Batches of two images: a batch norm behind global pooling does not train on one."""
+
+    def opened(count):
+        batches = list(views(count))
+        for (a, one), (b, other) in zip(batches[::2], batches[1::2], strict=False):
+            yield torch.cat([a, b]), one + other
+
+    return opened
+
+
+@pytest.fixture
+def first(begin, train):
+    """A trained first step of a method, by its config."""
+
+    def make(**options):
+        step = begin({**REPLAY, **options})
+        train(step)
+        step.context = replace(step.context, views=in_pairs(step.context.views))
+        return step
+
+    return make
+
+
+def test_the_loss_is_by_hand_and_knows_no_scale():
+    found, target = torch.randn(2, 3, 4, 5), torch.randn(2, 3, 4, 5)
+    t = target.numpy().astype(np.float64)
+    whitened = (t - t.mean((0, 2, 3), keepdims=True)) / t.std((0, 2, 3), keepdims=True)
+    expected = ((found.numpy() - whitened) ** 2).mean()
+    assert reconstruction_loss(found, target).item() == pytest.approx(expected, rel=1e-3)
+    assert reconstruction_loss(found, 7 * target - 2).item() == pytest.approx(expected, rel=1e-3)
+    coarse = found[..., ::2, ::2]
+    assert reconstruction_loss(coarse, target).isfinite()
+
+
+def test_the_head_alone_changes_and_can_be_decoded_better(first):
+    step = first()
+
+    def unexplained():
+        """Share of the map's variance that a linear reading of the features leaves."""
+        step.network.eval()
+        with torch.no_grad():
+            outputs = step.adapter.outputs(step.inputs)
+        target = step.adapter.body(outputs)[-1].movedim(1, -1).flatten(0, 2).double()
+        x = outputs.before_dropout.movedim(1, -1).flatten(0, 2).double()
+        x = torch.cat([x, torch.ones_like(x[:, :1])], 1)
+        target = (target - target.mean(0)) / target.std(0).clamp_min(1e-9)
+        ridge = torch.eye(x.shape[1]) * 1e-3 * len(x)
+        rest = target - x @ torch.linalg.solve(x.T @ x + ridge, x.T @ target)
+        return rest.square().mean().item()
+
+    before, start = unexplained(), {k: v.clone() for k, v in step.network.state_dict().items()}
+    reconstruct_backbone(step.context, 30)
+    changed = {k for k, v in step.network.state_dict().items() if not torch.equal(v, start[k])}
+    assert changed and all(name.startswith("decode_head.") for name in changed)
+    assert unexplained() < before
+
+
+def test_the_same_seed_gives_the_same_head(first):
+    states = []
+    for _ in range(2):
+        torch.manual_seed(0)
+        step = first(reconstruct=3)
+        step.method.after_task(step.context)
+        states.append(step.network.state_dict())
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def test_what_is_carried_is_of_the_features_afterwards(first):
+    step = first(reconstruct=3)
+    carried = FeatureGaussians(**step.method.after_task(step.context)["replay"])
+    features, labels = (torch.cat(parts) for parts in zip(*pixels_of(step.context, 2), strict=True))
+    for label, mean in zip(carried.labels, carried.means, strict=True):
+        assert torch.allclose(mean, features[labels == label].mean(0), rtol=1e-2, atol=1e-3)
+
+
+def test_a_later_step_and_a_step_without_it_leave_the_head(first, begin, end):
+    step = first()
+    start = {k: v.clone() for k, v in step.network.state_dict().items()}
+    previous = end(step)
+    assert all(torch.equal(v, start[k]) for k, v in step.network.state_dict().items())
+    later = begin({**REPLAY, "reconstruct": 3}, 1, previous)
+    start = {k: v.clone() for k, v in later.network.state_dict().items()}
+    later.method.after_task(later.context)
+    assert all(torch.equal(v, start[k]) for k, v in later.network.state_dict().items())
