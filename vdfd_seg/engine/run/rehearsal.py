@@ -94,8 +94,10 @@ class _Rehearsal:
         network = learner.network
         if whole and taken is None:
             self._iteration(learner, context)
-        batches = context.batches
-        # One image a process, unless the method asks for certain ones.
+        batches, views = context.batches, context.views
+        # One view of each of a batch of images, and one image a process, unless the method asks
+        # for certain ones.
+        context.views = lambda count: views(1)
         context.batches = lambda limit=None, samples=None: batches(
             get_world_size() if samples is None else limit, samples
         )
