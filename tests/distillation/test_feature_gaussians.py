@@ -1,5 +1,6 @@
 """Gaussians of features: found from batches, drawn from, carried."""
 
+import pytest
 import torch
 
 from vdfd_seg.distillation import FeatureGaussians
@@ -68,3 +69,22 @@ def test_joined_and_carried():
     joined = FeatureGaussians(**older.joined(newer).to_state())
     for key, value in both.to_state().items():
         assert torch.equal(joined.to_state()[key], value)
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5])
+def test_a_label_of_both_keeps_one_gaussian_of_their_draws(share):
+    """Mean and covariance of what a mixture draws, from as many of each as the share says."""
+    features = torch.randn(4000, 4) * torch.tensor([1.0, 2.0, 0.5, 3.0]) + 1
+    other = torch.randn(4000, 4) @ torch.randn(4, 4) - 2
+    label = torch.zeros(4000, dtype=torch.int64)
+    older = FeatureGaussians.of([(features, label), (features, label + 1)], [0, 1])
+    newer = FeatureGaussians.of([(other, label), (other, label + 2)], [0, 2])
+    times = int(1 / share) - 1
+    repeated = torch.cat([*[features] * times, other]).double()
+    found = older.joined(newer, share)
+    assert found.labels.tolist() == [0, 1, 2]
+    assert found.counts.tolist() == [4000] * 3
+    assert torch.allclose(found.means[0], repeated.mean(0).float(), atol=1e-4)
+    assert torch.allclose(found.covariances[0], torch.cov(repeated.T, correction=0).float(), atol=1e-3)
+    assert torch.equal(found.means[1:], torch.stack([older.means[1], newer.means[1]]))
+    assert torch.equal(older.means[0], older.means[1])  # nothing was changed in place

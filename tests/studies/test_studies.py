@@ -193,7 +193,7 @@ def test_every_script_is_in_the_readme():
         assert f"`{path.name}`" in text or path.stem in parts, path.name
 
 
-@pytest.mark.parametrize("changed", [{}, {"background": False, "uniform": True, "diagonal": True}])
+@pytest.mark.parametrize("changed", [{}, {"background": "none", "uniform": True, "diagonal": True}])
 def test_replay_trial_replays_what_it_says(study, scenes, tmp_path, changed):
     """Of the last step's memory, as the trial reads it."""
     study("replay_trial")
@@ -210,18 +210,34 @@ def test_replay_trial_replays_what_it_says(study, scenes, tmp_path, changed):
     assert bool(off.abs().sum() == 0) == bool(changed)
 
 
+@pytest.mark.parametrize("background", ["first", "every"])
+def test_replay_trial_keeps_the_background_of_the_first_task(study, scenes, tmp_path, background):
+    study("replay_trial")
+    method = {"type": "ReplayTrial", "replay": 64, "background": background}
+    config = {**tiny_config(scenes), "method": method, "train_cfg": {"max_iters": 2}}
+    settings = load_run(write_config(tmp_path / "tiny.py", config))
+    train_sequence(settings, tmp_path / "run", steps=range(2))
+    first, second = (
+        torch.load(tmp_path / f"run/step_0{step}/checkpoint.pth", weights_only=True)
+        for step in range(2)
+    )
+    old, new = (saved["method"]["state"]["replay"] for saved in (first, second))
+    for key in ("means", "covariances"):
+        one, other = (found[key][found["labels"] == 0] for found in (old, new))
+        assert torch.equal(one, other) == (background == "first")
+
+
 def test_a_trunk_that_trains_moves_the_gaussians_of_old_classes(study, scenes, tmp_path):
     study("replay_trial")
     method = {"type": "ReplayTrial", "replay": 64, "trunk_tasks": 2}
     config = {**tiny_config(scenes), "method": method, "train_cfg": {"max_iters": 2}}
     settings = load_run(write_config(tmp_path / "tiny.py", config))
     train_sequence(settings, tmp_path / "run", steps=range(3))
-    means = [
-        torch.load(tmp_path / f"run/step_0{step}/checkpoint.pth", weights_only=True)["method"][
-            "state"
-        ]["replay"]["means"]
-        for step in range(3)
-    ]
+    means = []
+    for step in range(3):
+        saved = torch.load(tmp_path / f"run/step_0{step}/checkpoint.pth", weights_only=True)
+        replay = saved["method"]["state"]["replay"]
+        means.append(replay["means"][replay["labels"] != 0])  # the background is every step's
     first, second = len(means[0]), len(means[1])
     assert not torch.equal(means[1][:first], means[0])
     assert torch.equal(means[2][:second], means[1])  # the trunk stays

@@ -20,7 +20,8 @@ class ReplayTrial(VDFDPlus):
     Args:
         weight: As VDFDPlus's.
         replay: As VDFDPlus's.
-        background: Whether the background of the first task is replayed.
+        background: Whose background is replayed: of ``"every"`` step, of the ``"first"``, or
+            ``"none"``.
         uniform: As many draws of each class, in place of as many as it had pixels.
         diagonal: Variances alone, in place of covariances.
         soft: Draws have the probabilities that the rows at the start of the step give, in place of
@@ -35,7 +36,7 @@ class ReplayTrial(VDFDPlus):
         self,
         weight: float = 0.0,
         replay: int = 1024,
-        background: bool = True,
+        background: str = "every",
         uniform: bool = False,
         diagonal: bool = False,
         soft: bool = False,
@@ -62,7 +63,7 @@ class ReplayTrial(VDFDPlus):
 
     def _carried(self, context) -> FeatureGaussians:
         found = super()._carried(context)
-        if not self.background:
+        if self.background == "none":
             kept = found.labels != 0
             found = FeatureGaussians(**{k: v[kept] for k, v in found.to_state().items()})
         if self.uniform:
@@ -87,6 +88,11 @@ class ReplayTrial(VDFDPlus):
         """Where the trunk trained, move the Gaussians with the features."""
         before, self.before = self.before, None
         state = super().after_task(context)
+        if self.background == "first" and context.step:
+            first = FeatureGaussians(**context.carried["replay"])
+            for key in ("means", "covariances"):
+                place = first.labels == 0
+                state["replay"][key][: len(place)][place] = getattr(first, key)[place]
         if before is None:
             return state
         drift = linear_drift(

@@ -71,10 +71,35 @@ class FeatureGaussians:
         labels = torch.tensor(classes, dtype=torch.int64)[found.cpu()]
         return cls(labels, counts[found].cpu(), means.float().cpu(), covariances.float().cpu())
 
-    def joined(self, newer: "FeatureGaussians") -> "FeatureGaussians":
-        """With the Gaussians of a newer task behind these."""
-        mine, theirs = self.to_state(), newer.to_state()
-        return FeatureGaussians(**{key: torch.cat([mine[key], theirs[key]]) for key in mine})
+    def joined(
+        self, newer: "FeatureGaussians", share: float | None = None
+    ) -> "FeatureGaussians":
+        r"""With the Gaussians of a newer task behind these.
+
+        A label that both have keeps one Gaussian where ``share`` is given, with its count of old:
+
+        .. math::
+            \mu = (1 - r) \mu_a + r \mu_b, \qquad
+            \Sigma = (1 - r) \Sigma_a + r \Sigma_b + r (1 - r) (\mu_a - \mu_b)(\mu_a - \mu_b)^\top
+
+        the mean and the covariance of draws of which a share r is from the newer.
+
+        Args:
+            newer: The others; if ``share`` is given, one a label.
+            share: r; None for Gaussians side by side.
+        """
+        own, other = self.to_state(), newer.to_state()
+        known = torch.isin(newer.labels, self.labels)
+        if share is None:
+            known = torch.zeros_like(known)
+        new = FeatureGaussians(**{key: torch.cat([own[key], other[key][~known]]) for key in own})
+        for j in known.nonzero().flatten().tolist():
+            i = int((self.labels == newer.labels[j]).nonzero()[0])
+            apart = self.means[i] - newer.means[j]
+            new.means[i] -= share * apart
+            new.covariances[i].lerp_(newer.covariances[j], share)
+            new.covariances[i] += share * (1 - share) * torch.outer(apart, apart)
+        return new
 
     def to_state(self) -> dict[str, Tensor]:
         """The attributes, for a checkpoint."""

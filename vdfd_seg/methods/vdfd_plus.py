@@ -43,7 +43,7 @@ class VDFDPlus(Method):
     The last term is there with ``replay``, for sequences of many steps. The trunk then stays as
     the first task left it, and only the classifier trains, on features computed once. A class
     that was learned is carried as the mean and the covariance of the classifier's input over its
-    pixels, and so is the background of the first task. In each iteration x is drawn from these
+    pixels, and so is the background, over all steps. In each iteration x is drawn from these
     Gaussians, with their classes y, as often as the class had pixels
     (:class:`~vdfd_seg.distillation.FeatureGaussians`): as the trunk does not move, they stand for
     the old images exactly as well as on the day they were found. It is the cross-entropy over all
@@ -160,9 +160,13 @@ class VDFDPlus(Method):
         if self.reconstruct and not context.step:
             reconstruct_backbone(context, self.reconstruct)
         pixels = pixels_of(context, self.cached_views, features)
-        gaussians = FeatureGaussians.of(pixels, context.protocol.task_labels(context.step))
-        if context.step:
-            gaussians = self._carried(context).joined(gaussians)
+        step, hides = context.step, context.protocol.hides
+        labels = context.protocol.task_labels(step)
+        gaussians = FeatureGaussians.of(pixels, [0, *labels] if step and hides else labels)
+        if step:
+            # The background of every step counts alike, and together as the first task's did.
+            share = 1 / (step + 1) if hides else None
+            gaussians = self._carried(context).joined(gaussians, share)
         return {"replay": gaussians.to_state()}
 
     def _carried(self, context: TaskContext) -> FeatureGaussians:

@@ -95,9 +95,9 @@ class _Rehearsal:
         if whole and taken is None:
             self._iteration(learner, context)
         batches, views = context.batches, context.views
-        # One view of each of a batch of images, and one image a process, unless the method asks
-        # for certain ones.
-        context.views = lambda count: views(1)
+        # One image a process, unless the method asks for certain ones, and of a batch of images as
+        # many views as the training draws from.
+        context.views = lambda count: views(min(count, learner.method.num_views or 1))
         context.batches = lambda limit=None, samples=None: batches(
             get_world_size() if samples is None else limit, samples
         )
