@@ -85,6 +85,8 @@ def test_a_label_of_both_keeps_one_gaussian_of_their_draws(share):
     assert found.labels.tolist() == [0, 1, 2]
     assert found.counts.tolist() == [4000] * 3
     assert torch.allclose(found.means[0], repeated.mean(0).float(), atol=1e-4)
-    assert torch.allclose(found.covariances[0], torch.cov(repeated.T, correction=0).float(), atol=1e-3)
+    assert torch.allclose(
+        found.covariances[0], torch.cov(repeated.T, correction=0).float(), atol=1e-3
+    )
     assert torch.equal(found.means[1:], torch.stack([older.means[1], newer.means[1]]))
     assert torch.equal(older.means[0], older.means[1])  # nothing was changed in place

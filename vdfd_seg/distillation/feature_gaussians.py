@@ -71,9 +71,7 @@ class FeatureGaussians:
         labels = torch.tensor(classes, dtype=torch.int64)[found.cpu()]
         return cls(labels, counts[found].cpu(), means.float().cpu(), covariances.float().cpu())
 
-    def joined(
-        self, newer: "FeatureGaussians", share: float | None = None
-    ) -> "FeatureGaussians":
+    def joined(self, newer: "FeatureGaussians", share: float | None = None) -> "FeatureGaussians":
         r"""With the Gaussians of a newer task behind these.
 
         A label that both have keeps one Gaussian where ``share`` is given, with its count of old:
@@ -89,13 +87,12 @@ class FeatureGaussians:
             share: r; None for Gaussians side by side.
         """
         own, other = self.to_state(), newer.to_state()
-        known = torch.isin(newer.labels, self.labels)
-        if share is None:
-            known = torch.zeros_like(known)
+        known = torch.isin(newer.labels, self.labels if share is not None else self.labels[:0])
         new = FeatureGaussians(**{key: torch.cat([own[key], other[key][~known]]) for key in own})
         for j in known.nonzero().flatten().tolist():
             i = int((self.labels == newer.labels[j]).nonzero()[0])
             apart = self.means[i] - newer.means[j]
+            assert share is not None
             new.means[i] -= share * apart
             new.covariances[i].lerp_(newer.covariances[j], share)
             new.covariances[i] += share * (1 - share) * torch.outer(apart, apart)

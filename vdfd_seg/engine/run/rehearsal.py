@@ -95,6 +95,7 @@ class _Rehearsal:
         if whole and taken is None:
             self._iteration(learner, context)
         batches, views = context.batches, context.views
+        assert views is not None
         # One image a process, unless the method asks for certain ones, and of a batch of images as
         # many views as the training draws from.
         context.views = lambda count: views(min(count, learner.method.num_views or 1))
