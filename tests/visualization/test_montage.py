@@ -14,7 +14,8 @@ def test_each_cell_is_the_mask_of_its_run_and_step(tmp_path, fake_runs):
     runs = [RunFiles.load(fake_runs.make_run(tmp_path, name, 0.5)) for name in ("a", "much longer")]
     picture = np.array(Image.open(write_montage(runs, tmp_path / "montage.png", images=2)))
     left, size, gap = max(caption(run.name).shape[1] for run in runs), 128, 8
-    top = caption("image").shape[0] + gap
+    # Two lines above the pictures: the step, and the task it learned.
+    top = 2 * caption("image").shape[0] + gap
     for row, (image, run) in enumerate((i, r) for i in range(2) for r in runs):
         for step in range(3):
             file = run.step_dir(step) / f"predictions/im{image}.png"
