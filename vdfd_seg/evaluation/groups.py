@@ -116,8 +116,8 @@ class Group:
 
     def confusion(self) -> np.ndarray | None:
         """``(C, C)`` counts after the last step, of all seeds together; None where unknown."""
-        found = [run.last.get("confusions") for run in self.runs]
-        return sum(map(pool, found)) if all(found) else None
+        found = [pool(run.last["confusions"]) for run in self.runs if run.last.get("confusions")]
+        return np.sum(found, axis=0) if len(found) == len(self.runs) else None
 
     def cost(self) -> dict[str, Any]:
         """What it cost: of several seeds the mean time and the most memory; None where unknown.

@@ -62,11 +62,6 @@ def metric_of(runs: Sequence[RunFiles]) -> str:
     return " / ".join(dict.fromkeys(run.results["metric"] for run in runs))
 
 
-def per_class_metric(runs: Sequence[RunFiles]) -> str:
-    """What the metric is called for a single class: IoU for mIoU."""
-    return metric_of(runs).replace("mIoU", "IoU")
-
-
 def heatmaps(groups: Sequence[Group]) -> list[Plot]:
     """One result matrix a method, the mean over its seeds."""
     plots = []
@@ -93,7 +88,7 @@ def confusions(groups: Sequence[Group]) -> list[Plot]:
         counts, run = group.confusion(), group.first
         if counts is not None:
             seen = [0, *(len(step["per_class"]) for step in run.results["steps"])]
-            blocks = {name: n for name, n in zip(task_labels(run), np.diff(seen)) if n}
+            blocks = {name: int(n) for name, n in zip(task_labels(run), np.diff(seen)) if n}
             stem = _stem("confusion", group)
             classes = list(run.last["per_class"])
             plots.append(confusion(counts, classes, group.label, stem, blocks))
@@ -140,7 +135,7 @@ def curves(groups: Sequence[Group]) -> list[Plot]:
         kinds["new: classes of later tasks"] = lambda run: run.values("new")
     else:
         kinds["mean of the earlier tasks"] = lambda run: earlier(run.matrix)
-        kinds["the newest task"] = lambda run: newest(run.matrix)
+        kinds["the newest task"] = lambda run: [row[i] for i, row in enumerate(run.matrix)]
     panels: dict[str, dict[str, list[Pair]]] = {}
     for kind, values in kinds.items():
         for group in groups:
@@ -162,10 +157,11 @@ def curves(groups: Sequence[Group]) -> list[Plot]:
 
 def class_values(groups: Sequence[Group]) -> list[Plot]:
     """Values of the classes after the last step, in parts of a readable size."""
-    plots, metric = [], per_class_metric([group.first for group in groups])
+    plots, metric = [], metric_of([group.first for group in groups]).replace("mIoU", "IoU")
     for part in class_table(groups).parts(COLUMNS * most_rows(len(groups))):
-        draw, said = partial(marks, part, metric), f"{metric} of every class {part.title}"
-        plots.append(Plot("classes", part.title, said, draw, part.csv()))
+        title = f"classes {part.title}" if part.title else ""
+        draw = partial(marks, part, metric)
+        plots.append(Plot("classes", title, f"{metric} of {title or 'classes'}", draw, part.csv()))
     return plots
 
 
@@ -229,8 +225,3 @@ def earlier(matrix: Matrix) -> list[Value]:
     """After step i the mean of ``R[i][j]`` over the tasks j < i; None after the first step."""
     known = [[v for v in row[:step] if v is not None] for step, row in enumerate(matrix)]
     return [sum(values) / len(values) if values else None for values in known]
-
-
-def newest(matrix: Matrix) -> list[Value]:
-    """After step i ``R[i][i]``: how well the task just trained was learned."""
-    return [row[step] for step, row in enumerate(matrix)]

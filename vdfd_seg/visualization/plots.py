@@ -49,8 +49,8 @@ def heatmap(
     """
     count = len(values)
     numbered = count < _TOO_MANY
-    side, size, digits = (0.44, 9, 1) if count < _MANY else (0.24, 7.5, 0)
-    side = side if numbered else 8 / count
+    side, size, digits = (0.44, 9, 1) if count < _MANY else (0.22, 7.5, 0)
+    side = side if numbered else 5 / count
     figure = Figure(figsize=(side * count, side * count))
     axes = figure.add_axes((0, 0, 1, 1))
     picture = axes.imshow(
@@ -96,10 +96,8 @@ def step_curves(panels: Mapping[str, Mapping[str, Sequence[Pair]]], metric: str)
     names = list(dict.fromkeys(name for curves in panels.values() for name in curves))
     handles = {}
     last = max(len(pairs) for curves in panels.values() for pairs in curves.values()) - 1
-    width = 2.7 * len(panels) + 0.5 if len(panels) > 1 or last < 10 else 5.2
-    # The legend stands at the right: room for every name.
-    size = (width + 0.075 * max(map(len, names)) + 0.6, max(2.7, 0.22 * len(names)))
-    figure = Figure(figsize=size, layout="constrained")
+    width = 2.7 * len(panels) + 0.5 if len(panels) > 1 else 5.2
+    figure = Figure(figsize=(width, 2.7), layout="constrained")
     every = figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
     for axes, (title, curves) in zip(every, panels.items()):
         for name, pairs in curves.items():
@@ -117,7 +115,8 @@ def step_curves(panels: Mapping[str, Mapping[str, Sequence[Pair]]], metric: str)
                 markevery=1 if last < 10 else (index % 3, 3),
                 **style,
             )  # fmt: skip
-        axes.set(title=title, xlabel="after step")
+        axes.set_title(title, loc="left")
+        axes.set_xlabel("after step")
         axes.grid(axis="y")
     every[0].set_ylabel(f"{metric} (%)")
     # The bands included; never beyond what percents can be.
@@ -143,7 +142,6 @@ def marks(table: Table, metric: str) -> Figure:
     count = -(-len(names) // most_rows(runs))
     rows = -(-len(names) // count)
     width = count * ((2.2 if count > 1 else 4) + 0.075 * max(map(len, names)))
-    width += 0.6 + 0.075 * max(map(len, table.columns)) if runs > 1 else 0
     figure = Figure(figsize=(width, 0.6 + rows * _TALLEST / most_rows(runs)), layout="constrained")
     every = figure.subplots(1, count, sharex=True, squeeze=False)[0]
     handles = {}

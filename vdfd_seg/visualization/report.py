@@ -75,7 +75,7 @@ def _context(runs: list[RunFiles], title: str | None, max_images: int) -> dict[s
         "version": __version__,
         "describe_protocol": describe_protocol,
         "metric": metric,
-        "metric_per_class": figures.per_class_metric(runs),
+        "metric_per_class": metric.replace("mIoU", "IoU"),
         "notes": notes,
         "several_seeds": several,
         "headline": tables.headline(groups, compare),

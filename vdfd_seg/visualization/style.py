@@ -39,7 +39,6 @@ _STYLE = {
     "axes.spines.right": False,
     "legend.frameon": False,
     "axes.titlesize": 10,
-    "axes.titlelocation": "left",
     "axes.axisbelow": True,
     "grid.alpha": 0.15,
     "grid.linewidth": 0.8,
@@ -86,13 +85,13 @@ def save_figure(
     if kind == "svg":
         atomic_write_text(path, to_svg(draw, description, title) + "\n")
     else:
-        options = {"dpi": 200, "facecolor": "white", "format": kind}
+        options: dict = {"dpi": 200, "facecolor": "white", "format": kind}
         # A picture of pixels has no page to take its colours from.
         atomic_write(path, lambda file: _write(draw, title, "black", file, **options))
 
 
-def _write(draw: Callable[[], Figure], title: str, ink: str, file: IO, **options: object) -> None:
-    style: dict[str, Any] = {**_STYLE, **dict.fromkeys(_INKED, ink)}
+def _write(draw: Callable[[], Figure], title: str, ink: str, file: IO, **options: Any) -> None:
+    style: dict = {**_STYLE, **dict.fromkeys(_INKED, ink)}
     with matplotlib.rc_context(style), warnings.catch_warnings():
         # Text stays text: who reads the page has the fonts, not Matplotlib.
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
@@ -123,8 +122,10 @@ def readable_on(value: float) -> str:
 
 
 def add_legend(figure: Figure, handles: Mapping[str, Any]) -> None:
-    """One legend for all axes of a figure, at its right; what stands for each name is given."""
-    figure.legend(handles.values(), handles, loc="outside right upper", handlelength=2.6)
+    """One legend for all axes of a figure, above them; what stands for each name is given."""
+    # It is read before the first panel, also where the screen shows no more than that.
+    figure.legend(handles.values(), handles, loc="outside upper left", ncols=3, handlelength=2.6)
+    figure.set_figheight(figure.get_figheight() + 0.22 * -(-len(handles) // 3))
 
 
 def shortened(name: str, most: int = 40) -> str:
