@@ -87,8 +87,9 @@ def confusions(groups: Sequence[Group]) -> list[Plot]:
     for group in groups:
         counts, run = group.confusion(), group.first
         if counts is not None:
-            seen = [0, *(len(step["per_class"]) for step in run.results["steps"])]
-            blocks = {name: int(n) for name, n in zip(task_labels(run), np.diff(seen)) if n}
+            steps, labels = run.results["steps"], task_labels(run)
+            new = np.diff([len(step["per_class"]) for step in steps], prepend=0)
+            blocks = {labels[step["step"]]: int(n) for step, n in zip(steps, new) if n}
             stem = _stem("confusion", group)
             classes = list(run.last["per_class"])
             plots.append(confusion(counts, classes, group.label, stem, blocks))
