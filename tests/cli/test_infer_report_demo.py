@@ -52,8 +52,8 @@ class TestReport:
         assert run_command("report", [*arguments, "--plots", str(plots)]) == 0
         assert {path.name for path in plots.iterdir()} == {
             f"{stem}.{suffix}"
-            for stem in ("heatmap_VDFD", "curves", "classes")
-            for suffix in ("png", "svg")
+            for stem in ("heatmap_VDFD", "confusion_VDFD", "curves", "classes")
+            for suffix in ("png", "svg", "csv")
         }
         assert str(plots) in capsys.readouterr().out
         (tmp_path / "file").touch()

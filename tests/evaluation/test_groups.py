@@ -54,14 +54,13 @@ def test_seeds_of_one_method_are_a_group(tmp_path):
     second = [[70.0, None], [40.0, 60.0]]
     (group,) = named([run_of(tmp_path), run_of(tmp_path, seed=1, matrix=second)])
     assert group.name == group.label == "VDFD"
-    means, deviations = group.matrix()
-    assert means == [[75.0, None], [50.0, 55.0]]
-    assert deviations[1] == pytest.approx([200**0.5, 50**0.5])
-    assert deviations[0][1] is None
+    first, last = group.matrix()
+    assert first == [(75.0, pytest.approx(50**0.5)), (None, None)]
+    assert last == [(50.0, pytest.approx(200**0.5)), (55.0, pytest.approx(50**0.5))]
     assert group.summary("acc") == (55.0, 0.0)
     assert group.summary("bwt") == group.summary("unknown") == (None, None)
-    assert group.of_steps(lambda run: run.values("overall")) == ([80.0, 55.0], [0.0, 0.0])
-    assert group.per_class() == ({"a": 60.0, "b": 50.0}, {"a": 0.0, "b": 0.0})
+    assert group.of_steps(lambda run: run.values("overall")) == [(80.0, 0.0), (55.0, 0.0)]
+    assert group.per_class() == {"a": (60.0, 0.0), "b": (50.0, 0.0)}
 
 
 @pytest.mark.parametrize(

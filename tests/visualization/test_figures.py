@@ -1,8 +1,11 @@
 """The plots of a report, as files."""
 
+import csv
 import json
+from statistics import mean, stdev
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -23,16 +26,18 @@ def changed(work_dir, **changes):
     return work_dir
 
 
-def test_every_plot_is_a_png_and_an_svg(runs, tmp_path):
+def test_every_plot_is_a_png_an_svg_and_its_data(runs, tmp_path):
     written = write_plots(runs, tmp_path / "deep" / "plots")
     names = {path.name for path in written}
-    stems = {"heatmap_mib", "heatmap_VDFD_+_x_y", "curves_all", "curves_old", "curves_new",
+    stems = {"heatmap_mib", "heatmap_VDFD_+_x_y", "confusion_mib", "confusion_VDFD_+_x_y", "curves",
              "classes"}  # fmt: skip
-    assert names == {f"{stem}.{suffix}" for stem in stems for suffix in ("png", "svg")}
+    assert names == {f"{stem}.{suffix}" for stem in stems for suffix in ("png", "svg", "csv")}
     assert {path.name for path in (tmp_path / "deep" / "plots").iterdir()} == names
     for path in written:
         if path.suffix == ".svg":
             assert ElementTree.parse(path).getroot().tag.endswith("svg")
+        elif path.suffix == ".csv":
+            assert len(path.read_text().splitlines()) in (1 + 3, 1 + 7)
         else:
             with Image.open(path) as image:
                 assert image.getpixel((0, 0))[:3] == (255, 255, 255)
@@ -54,9 +59,16 @@ def test_orders_have_a_plot_of_their_own(tmp_path, fake_runs):
     tasks = [protocol["tasks"][i] for i in (0, 2, 1)]
     changed(both[1], protocol={**protocol, "tasks": tasks})
     assert "orders.svg" in {path.name for path in write_plots(both, tmp_path / "plots")}
+    (plot,) = figures.orders(read_runs(both))
+    overall = [run.results["summary"]["overall"] for run in read_runs(both)]
+    rows = list(csv.reader(plot.data.splitlines()))
+    assert rows[0] == ["order", "mib", "mib, standard deviation"]
+    assert [float(row[1]) for row in rows[1:]] == pytest.approx([*overall, mean(overall)])
+    assert [row[2] for row in rows[1:3]] == ["", ""]
+    assert float(rows[3][2]) == pytest.approx(stdev(overall))
     page = write_report(both, tmp_path / "report.html").read_text()
-    assert "Over the orders" in page
-    assert "Over the orders" not in write_report(both[:1], tmp_path / "one.html").read_text()
+    assert "Every order" in page
+    assert "Every order" not in write_report(both[:1], tmp_path / "one.html").read_text()
 
 
 def test_a_file_in_the_way_is_named(runs, tmp_path):
@@ -65,10 +77,35 @@ def test_a_file_in_the_way_is_named(runs, tmp_path):
         write_plots(runs, tmp_path / "plots")
 
 
-def test_one_run_has_its_curves_in_one_plot(runs):
-    (drawn,) = figures.curves(group_runs(read_runs(runs[:1])))
-    svg = drawn.draw()
-    assert all(f">{name}<" in svg for name in ("old", "new", "all"))
+@pytest.mark.parametrize(("count", "panels"), [(1, 1), (2, 3)])
+def test_one_run_has_its_curves_in_one_panel_and_several_one_for_each_kind(runs, count, panels):
+    (plot,) = figures.curves(group_runs(read_runs(runs[:count])))
+    figure = plot.draw()
+    assert len(figure.axes) == panels and len(figure.legends) == 1
+    kinds = ("all: everything learned so far", "old: classes of the first task",
+             "new: classes of later tasks")  # fmt: skip
+    columns = {f"{name}, {kind}" for name in ("mib", "VDFD + x/y")[:count] for kind in kinds}
+    header = next(csv.reader(plot.data.splitlines()))
+    assert header[0] == "after step" and set(header[1:]) == columns
+
+
+def test_confusions_are_the_last_step_s_with_the_tasks_as_blocks(runs):
+    plot = figures.confusions(group_runs(read_runs(runs)))[0]
+    last = json.loads((runs[0] / "results.json").read_text())["steps"][-1]
+    header, *rows = csv.reader(plot.data.splitlines())
+    assert header == ["true class", *last["per_class"]]
+    assert [[int(n) for n in row[1:]] for row in rows] == last["confusions"]["0"]
+    assert plot.draw.args[-1] == {"0 base": 3, "1 chair+dog & wolf": 2, "2 horse+sofa": 2}
+
+
+def test_seeds_are_counted_together_in_a_confusion_matrix(tmp_path, fake_runs):
+    both = [fake_runs.make_run(tmp_path / str(seed), "mib", 0.1, images=0) for seed in (0, 1)]
+    changed(both[1], seed=1)
+    (group,) = group_runs(read_runs(both))
+    one = np.array(group.first.last["confusions"]["0"])
+    assert (group.confusion() == 2 * one).all()
+    del group.runs[1].last["confusions"]
+    assert figures.confusions([group]) == []
 
 
 def test_without_old_and_new_classes_tasks_are_earlier_or_newest(tmp_path, fake_runs):
@@ -79,20 +116,22 @@ def test_without_old_and_new_classes_tasks_are_earlier_or_newest(tmp_path, fake_
     matrix = [[90.0, None, None], [70.0, 80.0, None], [40.0, 60.0, 85.0]]
     changed(work_dir, steps=steps, matrix=matrix, metric="accuracy")
     groups = group_runs(read_runs([work_dir]))
-    assert groups[0].of_steps(lambda run: figures.earlier(run.results["matrix"]))[0] == [
-        None, 70.0, 50.0,
-    ]  # fmt: skip
-    (drawn,) = figures.curves(groups)
-    svg = drawn.draw()
-    assert "earlier tasks" in svg and "newest task" in svg and "accuracy (%)" in svg
+    (plot,) = figures.curves(groups)
+    header, *rows = csv.reader(plot.data.splitlines())
+    columns = {name: [row[i] for row in rows] for i, name in enumerate(header)}
+    assert columns["ewc, mean of the earlier tasks"] == ["", "70.0", "50.0"]
+    assert columns["ewc, the newest task"] == ["90.0", "80.0", "85.0"]
+    assert plot.draw().axes[0].get_ylabel() == "accuracy (%)"
 
 
-def test_a_hundred_classes_are_drawn_in_parts(tmp_path, fake_runs):
+def test_classes_that_no_page_holds_are_drawn_in_parts(tmp_path, fake_runs):
     work_dir = fake_runs.make_run(tmp_path, "ewc", 0.1, images=0)
     steps = json.loads((work_dir / "results.json").read_text())["steps"]
-    steps[-1]["per_class"] = {f"class {index}": float(index) for index in range(100)}
+    steps[-1]["per_class"] = {f"class {index}": float(index) for index in range(150)}
+    del steps[-1]["confusions"]
     changed(work_dir, steps=steps)
-    drawn = figures.bars(group_runs(read_runs([work_dir])))
-    assert [part.stem for part in drawn] == ["classes_1", "classes_2", "classes_3", "classes_4"]
-    assert drawn[0].title == "classes 1 to 25 of 100"
-    assert ">class 24<" in drawn[0].draw() and ">class 25<" in drawn[1].draw()
+    plots = figures.class_values(group_runs(read_runs([work_dir])))
+    assert [plot.title for plot in plots] == ["classes 1 to 75 of 150", "classes 76 to 150 of 150"]
+    assert ">class 74<" in plots[0].svg() and ">class 75<" in plots[1].svg()
+    files = {path.name for path in write_plots([work_dir], tmp_path / "plots")}
+    assert {"classes.svg", "classes_2.svg"} <= files

@@ -14,12 +14,18 @@ def test_each_cell_is_the_mask_of_its_run_and_step(tmp_path, fake_runs):
     runs = [RunFiles.load(fake_runs.make_run(tmp_path, name, 0.5)) for name in ("a", "much longer")]
     picture = np.array(Image.open(write_montage(runs, tmp_path / "montage.png", images=2)))
     left, size, gap = max(caption(run.name).shape[1] for run in runs), 128, 8
-    top = caption("image").shape[0] + gap
+    # Two lines above the pictures: the step, and the task it learned, which may be wider.
+    columns = [
+        size,
+        size,
+        *(max(size, caption(f"+ {name}").shape[1]) for name in runs[0].task_names),
+    ]
+    top = 2 * caption("image").shape[0] + gap
     for row, (image, run) in enumerate((i, r) for i in range(2) for r in runs):
         for step in range(3):
             file = run.step_dir(step) / f"predictions/im{image}.png"
             mask = Image.fromarray(colourise(np.array(Image.open(file)), default_palette(7)))
-            x = left + gap + (2 + step) * (size + gap)
+            x = left + gap + sum(width + gap for width in columns[: 2 + step])
             y = top + row * (size + gap)
             expected = mask.resize((size, size), Image.Resampling.NEAREST)
             np.testing.assert_array_equal(picture[y : y + size, x : x + size], expected)

@@ -1,147 +1,146 @@
+"""What the figures show: numbers, names, panels that share their axes, one legend."""
+
+from functools import partial
 from xml.etree import ElementTree
 
-import matplotlib
 import numpy as np
 import pytest
-from PIL import Image
 
-from vdfd_seg.visualization import (
-    class_bars,
-    confusion_heatmap,
-    forgetting_heatmap,
-    order_spread,
-    step_curves,
-)
-from vdfd_seg.visualization.plots import class_height, class_parts
+from vdfd_seg.visualization import heatmap, marks, step_curves
+from vdfd_seg.visualization.plots import most_rows
+from vdfd_seg.visualization.style import to_svg
+from vdfd_seg.visualization.tables import Table
 
-MATRIX = [[91.2, None, None], [62.5, 70.3, None], [40.1, 55.6, 80.9]]
+NAN = float("nan")
+MATRIX = np.array([[91.2, NAN, NAN], [62.5, 70.3, NAN], [40.1, 55.6, 80.9]])
+AXES = ("task", "after step")
 
 
-def draw():
-    return [
-        forgetting_heatmap(MATRIX),
-        step_curves({"old": [80.0, 60.0], "new": [None, 20.0]}),
-        class_bars({"vdfd": {"cat": 50.0, "dog": None}, "mib": {"cat": 30.0}}),
+def named(count):
+    return [f"n{index}" for index in range(count)]
+
+
+def curve(*values):
+    return [(value, None) for value in values]
+
+
+def table(**runs):
+    rows = named(len(next(iter(runs.values()))))
+    return Table("", "class", rows, {name: curve(*values) for name, values in runs.items()})
+
+
+def shown(draw):
+    return [" ".join(text.split()) for text in ElementTree.fromstring(to_svg(draw, "")).itertext()]
+
+
+def test_a_heat_map_writes_the_numbers_it_knows_and_all_names():
+    texts = shown(partial(heatmap, MATRIX, ["base", "cat", "dog"], ["0", "1", "2"], AXES))
+    assert {"91.2", "62.5", "70.3", "40.1", "55.6", "80.9", "base", "cat", "dog", *AXES} <= {*texts}
+    assert "nan" not in texts
+    assert "40.1" not in shown(partial(heatmap, MATRIX, named(3), named(3), AXES, smallest=50))
+
+
+def test_cells_have_the_colour_of_their_value_on_one_scale():
+    (axes,) = heatmap(MATRIX, named(3), named(3), AXES).axes
+    (picture,) = axes.images
+    assert picture.get_clim() == (0, 100)
+    np.testing.assert_array_equal(picture.get_array().filled(NAN), MATRIX)
+    # The first row is at the top.
+    assert axes.get_ylim()[0] > axes.get_ylim()[1]
+
+
+@pytest.mark.parametrize(("count", "number"), [(10, "41.6"), (11, "42"), (40, "42")])
+def test_many_tasks_are_whole_percents_in_small_cells(count, number):
+    values = np.full((count, count), 41.6)
+    figure = heatmap(values, named(count), named(count), AXES)
+    (axes,) = figure.axes
+    assert [text.get_text() for text in axes.texts] == [number] * count**2
+    # Two of 20 stand side by side on the page.
+    assert count > 20 or figure.get_figwidth() * 96 < 540
+
+
+def test_too_many_classes_are_named_by_their_tasks_beside_a_scale():
+    figure = heatmap(np.eye(150), named(150), named(150), AXES, blocks={"base": 100, "later": 50})
+    axes, scale = figure.axes
+    assert not axes.texts and scale.get_ylabel() == "%"
+    for side, lines in ((axes.xaxis, "get_xdata"), (axes.yaxis, "get_ydata")):
+        assert [text.get_text() for text in side.get_ticklabels()] == ["base", "later"]
+        assert side.get_ticklocs().tolist() == [49.5, 124.5]
+        assert [99.5, 99.5] in [list(getattr(line, lines)()) for line in axes.lines]
+    assert not heatmap(np.eye(150), named(150), named(150), AXES).axes[0].texts
+
+
+def test_panels_of_curves_share_their_axes_and_one_legend():
+    panels = {
+        "old": {"mib": curve(80.0, 60.0), "vdfd": curve(80.0, 70.0)},
+        "new": {"vdfd": curve(None, 20.0)},
+    }
+    figure = step_curves(panels, "mIoU")
+    old, new = figure.axes
+    assert (old.get_title("left"), new.get_title("left")) == ("old", "new")
+    assert old.get_ylim() == new.get_ylim() and old.get_xlim() == new.get_xlim()
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["mib", "vdfd"]
+    assert not (old.get_legend() or new.get_legend())
+    # A run looks the same in every panel.
+    assert old.lines[1].get_color() == new.lines[0].get_color() != old.lines[0].get_color()
+
+
+def test_ten_curves_are_ten_styles_and_one_step_is_drawn():
+    (axes,) = step_curves({"": {n: curve(*[50.0] * 20) for n in named(10)}}, "mIoU").axes
+    assert len({(line.get_color(), line.get_linestyle()) for line in axes.lines}) == 10
+    (axes,) = step_curves({"": {"vdfd": curve(70.0)}}, "mIoU").axes
+    assert axes.get_ylim() == (0, pytest.approx(74.2))
+
+
+def test_deviations_are_drawn():
+    without, spread = ({"a": [(50.0, d), (40.0, d)]} for d in (None, 5.0))
+    assert [len(step_curves({"": c}, "mIoU").axes[0].collections) for c in (without, spread)] == [
+        0, 1,
+    ]  # fmt: skip
+    svgs = [
+        to_svg(partial(marks, Table("", "class", ["k"], {"a": pairs[:1]}), "IoU"), "")
+        for pairs in ({"a": [(50.0, None)]}["a"], spread["a"])
     ]
+    assert svgs[0] != svgs[1]
 
 
-@pytest.fixture(scope="module")
-def plots():
-    return draw()
+def test_every_row_is_a_line_with_a_mark_for_every_run():
+    values = {"mib": [10.0, 20.0, None], "vdfd": [30.0, None, 40.0]}
+    figure = marks(table(**values), "IoU")
+    (axes,) = figure.axes
+    assert [text.get_text() for text in axes.get_yticklabels()] == named(3)
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["mib", "vdfd"]
+    for line, expected in zip(axes.lines, values.values()):
+        np.testing.assert_array_equal(line.get_xdata(), np.array(expected, dtype=float))
+        assert (np.rint(line.get_ydata()) == [0, 1, 2]).all()
+    assert not marks(table(mib=[1.0]), "IoU").legends
 
 
-@pytest.mark.parametrize("index", range(3))
-def test_is_one_svg_element_that_reaches_for_nothing(plots, index):
-    svg = plots[index]
-    root = ElementTree.fromstring(svg)
-    assert root.tag == "{http://www.w3.org/2000/svg}svg"
-    assert "<style" not in svg and "currentColor" in svg
-    ids = {f"#{element.get('id')}" for element in root.iter()}
-    for element in root.iter():
-        for name, value in element.attrib.items():
-            if name.endswith("href"):
-                assert value in ids or value.startswith("data:image/png;")
-            if "url(" in value:
-                assert value[4:-1] in ids
-
-
-def test_heatmap_writes_the_numbers_it_knows(plots):
-    ragged = forgetting_heatmap([row[: step + 1] for step, row in enumerate(MATRIX)])
-    for svg in (plots[0], ragged):
-        assert all(f">{value}<" in svg for row in MATRIX for value in row if value is not None)
-        assert "nan" not in svg
-    assert ">70.0<" in forgetting_heatmap([[70.0]])
-    assert "vdfd" in step_curves({"vdfd": [70.0]})
-
-
-def test_confusion_is_in_shares_of_the_true_class(tmp_path):
-    svg = confusion_heatmap([[3, 1], [0, 0]], ["cat", "dog"])
-    assert all(f">{text}<" in svg for text in ("75.0", "25.0", "cat", "dog", "true class"))
-    assert ">0.0<" not in svg and "nan" not in svg
-    # No room for numbers and names.
-    many = confusion_heatmap(np.eye(60), list(map(str, range(60))))
-    assert ">100<" in many and ">59<" not in many
-
-
-def test_an_order_is_a_mark():
-    svg = order_spread({"mib": [40.0, 60.0], "vdfd": [50.0, 55.0, 60.0]})
-    assert all(f">{name}<" in svg for name in ("mib", "vdfd", "mIoU (%)"))
+@pytest.mark.parametrize("runs", [1, 2, 6, 7, 12])
+def test_columns_hold_every_row_once_share_their_axis_and_fit_a_page(runs):
+    most = 3 * most_rows(runs)
+    figure = marks(table(**{name: [50.0] * most for name in named(runs)}), "IoU")
+    ticks = [text.get_text() for axes in figure.axes for text in axes.get_yticklabels()]
+    assert ticks == named(most) and len(figure.axes) == 3
+    assert len({axes.get_xlim() for axes in figure.axes}) == 1
+    # The page's style makes pictures of more than 23 cm smaller.
+    assert figure.get_figheight() * 2.54 < 23.2
 
 
 def test_names_are_shown_as_they_are():
     name = "_a $x^2$ <b> & c"
-    for svg in (step_curves({name: [1.0, 2.0]}), class_bars({name: {"k": 1.0}, "b": {name: 2.0}})):
-        text = " ".join(ElementTree.fromstring(svg).itertext())
-        assert "a $x^2$ <b> & c" in text
-
-
-def test_saves_png_and_svg(tmp_path):
-    for suffix in ("png", "svg"):
-        path = tmp_path / suffix / f"plot.{suffix}"
-        svg = forgetting_heatmap(MATRIX, title="vdfd", path=path)
-        assert "currentColor" in svg
-        assert path.exists()
-    assert (tmp_path / "svg" / "plot.svg").read_text().strip() == svg
-    with Image.open(tmp_path / "png" / "plot.png") as image:
-        assert image.width > 300
-
-
-def test_drawn_again_the_same_text_and_no_global_state(plots):
-    before = dict(matplotlib.rcParams)
-    assert draw() == plots
-    assert dict(matplotlib.rcParams) == before
-
-
-def test_many_tasks_are_whole_percents_in_small_cells():
-    matrix = [[41.6 if task <= step else None for task in range(20)] for step in range(20)]
-    svg = forgetting_heatmap(matrix)
-    assert svg.count(">42<") == 210 and ">41.6<" not in svg
-    # Two of them stand side by side on the page: points, 96 pixels to 72 of them.
-    assert float(svg.split('width="')[1].split("pt")[0]) * 96 / 72 < 540
-
-
-def test_ten_curves_are_ten_styles_and_twenty_steps_are_wider():
-    curves = {f"m{index}": [50.0 + index] * 20 for index in range(10)}
-    svg = step_curves(curves)
-    assert all(f">{name}<" in svg for name in curves)
-    assert "stroke-dasharray" in svg
-    assert "stroke-dasharray" not in step_curves({"m": [50.0] * 20})
-
-
-def test_deviations_are_drawn():
-    curves = {"a": [50.0, 40.0], "b": [30.0, None]}
-    without = step_curves(curves)
-    assert step_curves(curves, deviations={"a": [None, None]}) == without
-    band = step_curves(curves, deviations={"a": [5.0, 2.0], "b": [None, None]})
-    assert band.count("opacity: 0.18") == 1
-    values = {"a": {"cat": 50.0}, "b": {"cat": 30.0}}
-    bars = class_bars(values)
-    assert class_bars(values, deviations={"a": {"cat": None}}) == bars
-    assert class_bars(values, deviations={"a": {"cat": 5.0}}) != bars
-
-
-@pytest.mark.parametrize("count", [0, 1, 7, 21, 100, 171])
-@pytest.mark.parametrize("runs", [1, 2, 6, 7, 12])
-def test_parts_hold_every_class_once_and_fit_a_page(count, runs):
-    classes = [f"c{index}" for index in range(count)]
-    parts = class_parts(classes, runs)
-    assert [name for part in parts for name in part] == classes
-    assert all(0 < len(part) * class_height(runs) <= 8 for part in parts)
-    sizes = {len(part) for part in parts}
-    assert not sizes or max(sizes) - min(sizes) <= 1
-
-
-def test_more_runs_than_colours_are_marks_on_one_line():
-    values = {f"run{index}": {"a": 10.0 * index, "b": None} for index in range(10)}
-    svg = class_bars(values)
-    assert all(f">{name}<" in svg for name in values)
-    few = class_bars({name: values[name] for name in list(values)[:6]})
-    height = [float(text.split('height="')[1].split("pt")[0]) for text in (svg, few)]
-    assert height[0] < height[1]
+    for draw in (
+        partial(step_curves, {"": {name: curve(1.0, 2.0)}}, "mIoU"),
+        partial(marks, Table("", "class", [name], {"b": curve(1.0), name: curve(2.0)}), "IoU"),
+        partial(heatmap, np.eye(1), [name], [name], AXES),
+    ):
+        assert name in shown(draw)
 
 
 @pytest.mark.filterwarnings("error")
 def test_long_names_and_other_scripts():
-    """Neither pushes the bars out of the picture, nor is it a warning."""
-    svg = class_bars({"run": {"x" * 300: 50.0, "道 길": 30.0, "y" * 40: 10.0}})
-    assert f">{'x' * 37}...<" in svg and ">道 길<" in svg and f">{'y' * 40}<" in svg
+    """Neither pushes the marks out of the picture, nor is it a warning."""
+    names = ["x" * 300, "道 길", "y" * 40]
+    texts = shown(partial(marks, Table("", "class", names, {"run": curve(1.0, 2.0, 3.0)}), "IoU"))
+    assert f"{'x' * 37}..." in texts and "道 길" in texts and "y" * 40 in texts

@@ -1,3 +1,5 @@
+import base64
+import csv
 import json
 import re
 
@@ -26,7 +28,7 @@ def comparison(runs, tmp_path_factory):
 def test_needs_nothing_from_outside(comparison):
     page = Page(comparison)
     assert page.links
-    assert all(link.startswith(("data:image/", "#")) for link in page.links)
+    assert all(link.startswith(("data:image/", "data:text/csv;", "#")) for link in page.links)
     assert not page.tags & {"script", "link", "iframe", "object", "embed"}
     assert "@import" not in comparison
     assert not re.search(r"url\((?!#)", comparison)
@@ -45,7 +47,7 @@ def test_names_runs_classes_protocol_and_command(comparison, fake_runs):
         *fake_runs.CLASSES,
         *("toy 3-2-2", "class-incremental", "overlap", "f1a9" * 4, "2.13.0"),
         "python tools/train.py toy --method mib --seed 0",
-        "task 1: classes: chair, dog & wolf",
+        "chair+dog & wolf: classes: chair, dog & wolf",
     ):
         assert shown in words, shown
     assert "do not compare" not in words
@@ -71,7 +73,7 @@ def test_shows_the_numbers(runs, comparison):
 
 def test_every_image_after_every_step_of_every_run(comparison):
     images = Page(comparison).images
-    expected = {f"im{i}, {kind}" for i in range(3) for kind in ("input", "truth")}
+    expected = {f"im{i}, {kind}" for i in range(3) for kind in ("image", "labels")}
     expected |= {
         f"im{i}, {run} after step {step}"
         for i in range(3)
@@ -107,6 +109,7 @@ def test_without_pictures_optional_keys_and_names_per_class(tmp_path, fake_runs)
     for step in results["steps"]:
         del step["old"], step["new"]
         step["per_class"] = {}
+        del step["confusions"]
         step["seconds"] = step["seconds_per_iter"] = step["memory_bytes"] = None
         step["classes_seen"] = ["a", "b"]
         for key in ("held_bytes", "peak_memory_bytes", "peak_memory_of"):
@@ -128,7 +131,7 @@ def test_classification_speaks_of_accuracy_and_of_no_pictures(tmp_path, fake_run
     path.write_text(json.dumps(results))
     words = Page(write_report([work_dir], tmp_path / "r.html").read_text(encoding="utf-8")).words
     assert "task-incremental; " in words
-    assert "accuracy of each class after the last step" in words
+    assert "Every class after the last step accuracy in percent" in words
     assert "pictures" not in words
 
 
@@ -183,17 +186,53 @@ def test_is_made_of_parts_that_say_what_they_are(comparison):
     page = Page(comparison)
     assert page.all("html") == [{"lang": "en"}]
     assert len(page.all("h1")) == len(page.all("main")) == 1
-    assert [link for link in page.links if not link.startswith(("#", "data:"))] == []
     sections = {attrs["id"] for attrs in page.all("section")}
-    assert sections == {"summary", "cost", "matrix", "steps", "classes", "images", "protocol"}
-    assert {f"#{name}" for name in sections} == {attrs["href"] for attrs in page.all("a")}
+    assert sections == {
+        "summary", "steps", "matrix", "classes", "confusions", "images", "cost", "protocol",
+    }  # fmt: skip
+    linked = [attrs["href"] for attrs in page.all("a") if "download" not in attrs]
+    assert linked == [f"#{attrs['id']}" for attrs in page.all("section")]
     scopes = {attrs["scope"] for attrs in page.all("th")}
-    assert scopes == {"col", "row", "rowgroup"}
+    assert scopes == {"col", "row"}
     # A table that is scrolled sideways can be reached without a mouse, and has a name.
     scrolled = [attrs for attrs in page.all("div") if attrs.get("class") == "scroll"]
     assert len(scrolled) == len(page.all("table"))
     assert all(attrs["tabindex"] == "0" and attrs["aria-label"] for attrs in scrolled)
     assert all(page.images) and all(page.figures)
+
+
+def test_every_plot_and_picture_is_enlarged_by_a_box_of_its_own(comparison):
+    """The box stands right before what it enlarges, as its style rule needs; it has a name."""
+    page = Page(comparison)
+    boxes = [i for i, (tag, _) in enumerate(page.elements) if tag == "input"]
+    assert len(boxes) == len(page.figures) + len(page.images)
+    for index in boxes:
+        (_, box), (shown, attrs) = page.elements[index : index + 2]
+        assert box["type"] == "checkbox" and shown in ("svg", "img")
+        assert box["aria-label"] == f"enlarge: {attrs.get('alt') or attrs['aria-label']}"
+
+
+def test_every_plot_has_its_data_beside_it(runs, comparison):
+    links = [attrs for attrs in Page(comparison).all("a") if "download" in attrs]
+    assert len(links) == len(Page(comparison).figures)
+    by_name = {attrs["download"]: attrs["href"].split(",")[1] for attrs in links}
+    text = base64.b64decode(by_name["heatmap_vdfd.csv"]).decode()
+    header, *rows = csv.reader(text.splitlines())
+    assert header == ["after step", "0 base", "1 chair+dog & wolf", "2 horse+sofa"]
+    matrix = RunFiles.load(runs[-1]).matrix
+    assert [[float(v) if v else None for v in row[1:]] for row in rows] == matrix
+
+
+def test_tasks_are_named_where_their_steps_are(comparison):
+    page = Page(comparison)
+    assert "after step 1 + chair+dog & wolf" in page.words
+    assert page.words.count("0 base") >= 3
+
+
+def test_image_and_labels_stand_beside_the_predictions_of_all_runs(comparison):
+    page = Page(comparison)
+    beside = [attrs for attrs in page.all("td") if "rowspan" in attrs]
+    assert [attrs["rowspan"] for attrs in beside] == ["3"] * 3
 
 
 def test_follows_the_page_s_light_or_dark_scheme_and_prints_what_is_folded(comparison):

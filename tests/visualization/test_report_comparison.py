@@ -60,4 +60,4 @@ def test_seeds_are_one_method_with_deviation(tmp_path, fake_runs):
     assert "mib seed 2" in page.words
     shown = {alt for alt in page.images if "after step" in alt}
     assert {alt.split(", ")[1].split(" after")[0] for alt in shown} == {"mib seed 0", "vdfd"}
-    assert "Of each method the first of its seeds." in page.words
+    assert "of each method the first of its seeds" in page.words

@@ -1,11 +1,17 @@
-"""Runs are told apart: by colour with any colour vision, and without colour."""
+"""Runs are told apart, with any colour vision and without colour; figures as SVG and as files."""
 
+from functools import partial
 from itertools import combinations
+from xml.etree import ElementTree
 
+import matplotlib
 import numpy as np
 import pytest
+from PIL import Image
 
-from vdfd_seg.visualization.style import CYCLE, cell_colours, run_style
+from vdfd_seg.visualization import heatmap, marks, step_curves
+from vdfd_seg.visualization.style import CYCLE, cell_colours, run_style, save_figure, to_svg
+from vdfd_seg.visualization.tables import Table
 
 # Machado, Oliveira and Fernandes, "A physiologically-based model for simulation of color vision
 # deficiency", 2009: severity 1, on linear RGB.
@@ -58,3 +64,42 @@ def test_runs_of_one_colour_have_another_mark_and_dash():
 
 def test_numbers_are_readable_on_every_colour_of_the_scale():
     assert min(contrast(*cell_colours(value)) for value in range(101)) >= 4.5
+
+
+FIGURES = [
+    partial(heatmap, np.array([[50.0]]), ["task"], ["0"], ("task", "after step")),
+    partial(step_curves, {"old": {"mib": [(80.0, 2.0), (60.0, 3.0)]}}, "mIoU"),
+    partial(marks, Table("", "class", ["cat"], {"a": [(1.0, None)], "b": [(2.0, 1.0)]}), "IoU"),
+]
+
+
+@pytest.mark.parametrize("draw", FIGURES)
+def test_is_one_svg_element_that_reaches_for_nothing(draw):
+    svg = to_svg(draw, "what it shows")
+    root = ElementTree.fromstring(svg)
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    assert root.get("aria-label") == "what it shows"
+    assert "<style" not in svg and "currentColor" in svg
+    ids = {f"#{element.get('id')}" for element in root.iter()}
+    for element in root.iter():
+        for name, value in element.attrib.items():
+            if name.endswith("href"):
+                assert value in ids or value.startswith("data:image/png;")
+            if "url(" in value:
+                assert value[4:-1] in ids
+
+
+def test_saves_png_and_svg_with_the_title(tmp_path):
+    for suffix in ("png", "svg"):
+        save_figure(FIGURES[0], tmp_path / suffix / f"plot.{suffix}", "said", "VDFD & co")
+    svg = (tmp_path / "svg/plot.svg").read_text()
+    assert svg == to_svg(FIGURES[0], "said", "VDFD & co") + "\n"
+    assert "VDFD & co" in "".join(ElementTree.fromstring(svg).itertext())
+    with Image.open(tmp_path / "png/plot.png") as image:
+        assert image.width > 100 and image.getpixel((0, 0))[:3] == (255, 255, 255)
+
+
+def test_drawn_again_the_same_text_and_no_global_state():
+    before = dict(matplotlib.rcParams)
+    assert [to_svg(draw, "") for draw in FIGURES] == [to_svg(draw, "") for draw in FIGURES]
+    assert dict(matplotlib.rcParams) == before

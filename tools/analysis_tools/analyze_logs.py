@@ -74,7 +74,7 @@ def main(argv=None) -> int:
         from matplotlib.figure import Figure
         from matplotlib.ticker import MaxNLocator
 
-        from vdfd_seg.visualization.style import canvas, label, render, run_style, set_legend
+        from vdfd_seg.visualization.style import add_legend, run_style, save_figure
 
     curves = {}
     for work_dir in args.work_dirs:
@@ -89,20 +89,21 @@ def main(argv=None) -> int:
                           f"mean {mean(own):.4g}")  # fmt: skip
 
     def draw() -> Figure:
-        figure, axes = canvas(6.4, 3.4, None)
+        figure = Figure(figsize=(8, 3.4), layout="constrained")
+        axes, handles = figure.add_subplot(), {}
         for index, (name, curve) in enumerate(curves.items()):
             style = {**run_style(index), "marker": None}
-            axes.plot(*zip(*curve), label=label(name), linewidth=1.4, **style)
+            (handles[name],) = axes.plot(*zip(*curve), linewidth=1.4, **style)
         for start in curve_of(read_scalars(args.work_dirs[0]), args.keys[0])[1][1:]:
             axes.axvline(start, linestyle=":", linewidth=0.8, color=axes.xaxis.label.get_color())
         axes.set(xlabel="iteration, all steps", ylabel=", ".join(args.keys))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(axis="y")
-        set_legend(figure, list(curves))
+        add_legend(figure, handles)
         return figure
 
     if args.out:
-        render(draw, args.out, "Curves over the iterations of all steps")
+        save_figure(draw, args.out, "Curves over the iterations of all steps")
         print(f"curves: {args.out}")
     return 0
 

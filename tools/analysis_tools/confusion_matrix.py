@@ -53,12 +53,11 @@ def main(argv=None) -> int:
 
     with quiet_imports():
         from vdfd_seg.evaluation import load_results
-        from vdfd_seg.visualization import confusion_heatmap
+        from vdfd_seg.visualization.figures import confusion
 
     results = load_results(args.work_dir)
-    confusion, classes, step = confusion_of(results, args.step, args.task)
-    title = f"{results['method']} after step {step}"
-    confusion_heatmap(confusion, classes, title, args.out)
+    counts, classes, step = confusion_of(results, args.step, args.task)
+    confusion(counts, classes, f"{results['method']} after step {step}").save(args.out)
     print(f"confusion matrix of step {step}, {len(classes)} classes: {args.out}")
     return 0
 

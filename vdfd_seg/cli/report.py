@@ -18,7 +18,7 @@ def parser() -> argparse.ArgumentParser:
     parse.add_argument("--out", help="default: report.html in the first work dir")
     parse.add_argument("--title")
     parse.add_argument(
-        "--plots", metavar="DIR", help="write every plot into this folder too, as PNG and SVG"
+        "--plots", metavar="DIR", help="write every plot into this folder too: PNG, SVG and CSV"
     )
     add_joint_argument(parse)
     return parse

@@ -6,6 +6,8 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from vdfd_seg.evaluation.readable import (
     MISSING,
     format_number,
@@ -13,7 +15,10 @@ from vdfd_seg.evaluation.readable import (
     human_peak,
     human_seconds,
 )
+from vdfd_seg.evaluation.results import pool
 from vdfd_seg.evaluation.runs import RunFiles, Value, comparable, endings, protocol_marks
+
+Pair = tuple[Value, Value]
 
 
 class Measure(NamedTuple):
@@ -27,22 +32,28 @@ class Measure(NamedTuple):
 MEASURES = {
     "old": Measure("Old", "classes of the first task, background included"),
     "new": Measure("New", "classes of all later tasks"),
-    "overall": Measure("All", "everything seen so far, pooled: the number papers publish"),
-    "acc": Measure("ACC", "mean of the last row of the result matrix"),
-    "bwt": Measure("BWT", "backward transfer: mean of R[T][j] − R[j][j]; negative is forgetting"),
-    "forgetting": Measure(
-        "Forget", "forgetting: mean of the best value before the last step − R[T][j]", False
+    "overall": Measure("All", "everything learned so far, pooled: the number papers publish"),
+    "acc": Measure("ACC", "mean over the tasks, each counted once"),
+    "bwt": Measure(
+        "BWT",
+        "backward transfer: change of the earlier tasks since each was learned; negative is "
+        "forgetting",
     ),
-    "new_task": Measure("New task", "mean of R[j][j] without the first task"),
+    "forgetting": Measure(
+        "Forget", "forgetting: the best value an earlier task ever had, minus its last", False
+    ),
+    "new_task": Measure("New task", "mean over the later tasks, each just after it was learned"),
     "avg_incremental": Measure("Avg", "mean over the steps of “All”"),
     "hiou": Measure("hIoU", "harmonic mean of “Old” and “New”"),
     "mean_accuracy": Measure("mAcc", "mean over the classes of the share of their pixels found"),
     "pixel_accuracy": Measure("aAcc", "share of all pixels that are right"),
     "fwt": Measure(
-        "FWT", "forward transfer: mean of R[j−1][j] − the value of an untrained network on task j"
+        "FWT", "forward transfer: a task before it is trained, compared to an untrained network"
     ),
     "intransigence": Measure(
-        "Intrans.", "intransigence: mean of joint training's R[j][j] − R[j][j], j > 1", False
+        "Intrans.",
+        "intransigence: joint training on a new task, minus the value just after it was learned",
+        False,
     ),
 }
 """Keys of the summary, and ``new_task``."""
@@ -55,7 +66,7 @@ FURTHER = ("hiou", "mean_accuracy", "pixel_accuracy", "fwt", "intransigence")
 class Group:
     """Runs of one method on one protocol with different seeds; often a single one.
 
-    Means and deviations over the seeds are pairs as of :func:`mean_and_deviation`.
+    Values over the seeds are pairs of mean and deviation, as of :func:`mean_and_deviation`.
 
     Attributes:
         name: What the report calls it: the method's name, or that of the single run.
@@ -83,28 +94,30 @@ class Group:
         results = self.first.results
         return f"{len(results['steps'])}/{len(results['protocol']['tasks'])}"
 
-    def summary(self, key: str) -> tuple[Value, Value]:
-        """Mean and deviation of a measure of the summary, or of ``new_task``."""
+    def summary(self, key: str) -> Pair:
+        """A measure of the summary, or of ``new_task``."""
         return mean_and_deviation(run.measure(key) for run in self.runs)
 
-    def of_steps(
-        self, values: Callable[[RunFiles], list[Value]]
-    ) -> tuple[list[Value], list[Value]]:
-        """Means and deviations of what a function gives for every step of a run."""
-        return _pairs(zip(*(values(run) for run in self.runs), strict=True))
+    def of_steps(self, values: Callable[[RunFiles], list[Value]]) -> list[Pair]:
+        """What a function gives for every step of a run."""
+        steps = zip(*(values(run) for run in self.runs), strict=True)
+        return [mean_and_deviation(seeds) for seeds in steps]
 
-    def matrix(self) -> tuple[list[list[Value]], list[list[Value]]]:
-        """Means and deviations of the result matrices, entry by entry."""
+    def matrix(self) -> list[list[Pair]]:
+        """The result matrix, entry by entry."""
         rows = zip(*(run.matrix for run in self.runs), strict=True)
-        pairs = [_pairs(zip(*entries)) for entries in rows]
-        return [means for means, _ in pairs], [deviations for _, deviations in pairs]
+        return [[mean_and_deviation(seeds) for seeds in zip(*row)] for row in rows]
 
-    def per_class(self) -> tuple[dict[str, Value], dict[str, Value]]:
-        """Means and deviations of the classes' values after the last step."""
+    def per_class(self) -> dict[str, Pair]:
+        """The classes' values after the last step."""
         last = [run.last["per_class"] for run in self.runs]
-        names = list(dict.fromkeys(name for values in last for name in values))
-        means, deviations = _pairs([values.get(name) for values in last] for name in names)
-        return dict(zip(names, means)), dict(zip(names, deviations))
+        names = dict.fromkeys(name for values in last for name in values)
+        return {name: mean_and_deviation(values.get(name) for values in last) for name in names}
+
+    def confusion(self) -> np.ndarray | None:
+        """``(C, C)`` counts after the last step, of all seeds together; None where unknown."""
+        found = [pool(run.last["confusions"]) for run in self.runs if run.last.get("confusions")]
+        return np.sum(found, axis=0) if len(found) == len(self.runs) else None
 
     def cost(self) -> dict[str, Any]:
         """What it cost: of several seeds the mean time and the most memory; None where unknown.
@@ -155,7 +168,7 @@ def peak_of_step(step: dict[str, Any]) -> tuple[int, str] | None:
     return None if peak is None else (peak, step["peak_memory_of"])
 
 
-def mean_and_deviation(values: Iterable[Value]) -> tuple[Value, Value]:
+def mean_and_deviation(values: Iterable[Value]) -> Pair:
     """Mean and sample standard deviation, ``sqrt(sum((x - mean)^2) / (n - 1))``.
 
     Args:
@@ -209,8 +222,3 @@ def group_runs(runs: Sequence[RunFiles]) -> list[Group]:
 
 def _most(values: Iterable[Any]) -> Any:
     return max((value for value in values if value is not None), default=None)
-
-
-def _pairs(rows: Iterable[Iterable[Value]]) -> tuple[list[Value], list[Value]]:
-    pairs = [mean_and_deviation(values) for values in rows]
-    return [value for value, _ in pairs], [deviation for _, deviation in pairs]

@@ -1,7 +1,7 @@
 """Finished runs with their files, and what tells them apart: names, protocols."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from string import ascii_lowercase
@@ -40,6 +40,13 @@ class RunFiles:
         """Class names in the network's order; from the last step where the protocol has none."""
         named = self.results["protocol"].get("classes")
         return list(named or self.last["per_class"])
+
+    @property
+    def task_names(self) -> list[str]:
+        """What the protocol calls its tasks; their numbers where it has no names."""
+        tasks = self.results["protocol"]["tasks"]
+        named = (task.get("name") if isinstance(task, Mapping) else "" for task in tasks)
+        return [name or str(number) for number, name in enumerate(named)]
 
     @property
     def matrix(self) -> list[list[Value]]:

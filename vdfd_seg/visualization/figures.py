@@ -1,33 +1,60 @@
-"""Which plots belong to a report, on its page and as files."""
+"""Which plots belong to a report, on its page and as files, with the data behind them."""
 
+import base64
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+from matplotlib.figure import Figure
+
 from vdfd_seg.errors import InputError
-from vdfd_seg.evaluation.groups import Group, group_runs
+from vdfd_seg.evaluation.groups import Group, Pair, group_runs
 from vdfd_seg.evaluation.measures import Matrix
 from vdfd_seg.evaluation.orders import over_orders
 from vdfd_seg.evaluation.runs import RunFiles, Value, read_runs
-from vdfd_seg.visualization.heatmaps import forgetting_heatmap
-from vdfd_seg.visualization.plots import class_bars, class_parts, order_spread, step_curves
+from vdfd_seg.utils.files import atomic_write_text
+from vdfd_seg.visualization.plots import COLUMNS, heatmap, marks, most_rows, step_curves
+from vdfd_seg.visualization.style import save_figure, to_svg
+from vdfd_seg.visualization.tables import (
+    Table,
+    class_table,
+    matrix_table,
+    row_shares,
+    task_labels,
+)
 
 
-class Drawn(NamedTuple):
+class Plot(NamedTuple):
     """A plot that can be drawn onto the page or into a file.
 
     Attributes:
-        stem: Name of its file.
+        stem: Name of its files.
         title: What stands above it; "" where a heading says it all.
-        draw: Called with ``path`` (file to write besides, or None), ``title`` (to write into the
-            figure, or None); gives the SVG element.
+        description: For screen readers.
+        draw: Gives the figure.
+        data: What is drawn, as CSV.
     """
 
     stem: str
     title: str
-    draw: Callable[..., str]
+    description: str
+    draw: Callable[[], Figure]
+    data: str
+
+    def svg(self) -> str:
+        """The SVG element."""
+        return to_svg(self.draw, self.description)
+
+    def data_link(self) -> str:
+        """A link that holds the data."""
+        return f"data:text/csv;base64,{base64.b64encode(self.data.encode()).decode('ascii')}"
+
+    def save(self, path: str | Path) -> None:
+        """Write a file as :func:`~vdfd_seg.visualization.style.save_figure` does."""
+        save_figure(self.draw, path, self.description, self.title)
 
 
 def metric_of(runs: Sequence[RunFiles]) -> str:
@@ -35,106 +62,141 @@ def metric_of(runs: Sequence[RunFiles]) -> str:
     return " / ".join(dict.fromkeys(run.results["metric"] for run in runs))
 
 
-def per_class_metric(runs: Sequence[RunFiles]) -> str:
-    """What the metric is called for a single class: IoU for mIoU."""
-    return metric_of(runs).replace("mIoU", "IoU")
-
-
-def heatmaps(groups: Sequence[Group]) -> list[Drawn]:
+def heatmaps(groups: Sequence[Group]) -> list[Plot]:
     """One result matrix a method, the mean over its seeds."""
-    drawn = []
+    plots = []
     for group in groups:
-        stem = re.sub(r"[^\w+-]+", "_", group.label).strip("_")
-        draw = partial(forgetting_heatmap, group.matrix()[0], group.first.results["metric"])
-        drawn.append(Drawn(f"heatmap_{stem}", group.label, draw))
-    return drawn
+        table = matrix_table(group)
+        means = [[mean for mean, _ in pairs] for pairs in table.columns.values()]
+        values = np.array(means, dtype=np.float64).T
+        draw = partial(heatmap, values, [*table.columns], table.rows, ("task", "after step"))
+        said = f"{group.label}: {group.first.results['metric']} per task and step"
+        plots.append(Plot(_stem("heatmap", group), group.label, said, draw, table.csv()))
+    return plots
 
 
-def run_heatmaps(groups: Sequence[Group]) -> list[Drawn]:
+def run_heatmaps(groups: Sequence[Group]) -> list[Plot]:
     """The matrices of the single seeds, where there are several."""
     several = [group for group in groups if len(group.runs) > 1]
     return heatmaps([Group(run.name, (run,)) for group in several for run in group.runs])
 
 
-def curves(groups: Sequence[Group]) -> list[Drawn]:
-    """Old, new and all over the steps: of one method in one plot, of several in one plot each.
+def confusions(groups: Sequence[Group]) -> list[Plot]:
+    """The confusion matrix of each method after its last step, where the results have it."""
+    plots = []
+    for group in groups:
+        counts, run = group.confusion(), group.first
+        if counts is not None:
+            steps, labels = run.results["steps"], task_labels(run)
+            new = np.diff([len(step["per_class"]) for step in steps], prepend=0)
+            blocks = {labels[step["step"]]: int(n) for step, n in zip(steps, new) if n}
+            stem = _stem("confusion", group)
+            classes = list(run.last["per_class"])
+            plots.append(confusion(counts, classes, group.label, stem, blocks))
+    return plots
 
-    Where classes are not split into old and new (classification, domains), the plots are of
+
+def confusion(
+    counts: np.ndarray,
+    classes: Sequence[str],
+    title: str,
+    stem: str = "confusion",
+    blocks: Mapping[str, int] | None = None,
+) -> Plot:
+    """A confusion matrix: of each true class the share predicted as each class.
+
+    Args:
+        counts: ``(C, C)``, rows are true classes. A row without any stays empty.
+        classes: The ``C`` names.
+        title, stem: As in :class:`Plot`.
+        blocks: Names of tasks and how many classes each has, where classes have no room for names.
+    """
+    axes = ("predicted class", "true class")
+    # Shares that round to 0 stand for themselves.
+    draw = partial(heatmap, row_shares(counts), classes, classes, axes, 0.5, blocks)
+    columns = {name: [(n, None) for n in column] for name, column in zip(classes, counts.T)}
+    data = Table(title, "true class", classes, columns).csv()
+    return Plot(stem, title, f"{title}: share of each true class by predicted class", draw, data)
+
+
+def curves(groups: Sequence[Group]) -> list[Plot]:
+    """Old, new and all over the steps: of one method in one panel, of several in one panel each.
+
+    Where classes are not split into old and new (classification, domains), the curves are of
     everything seen, of the earlier tasks (mean of ``R[i][j]``, j < i) and of the newest,
     ``R[i][i]``.
     """
     metric = metric_of([group.first for group in groups])
     split = any(v is not None for group in groups for run in group.runs for v in run.values("old"))
-    # Name in a plot of all; title of a plot of its own; values.
-    kinds: list[tuple[str, str, Callable[[RunFiles], list[Value]]]] = [
-        ("all", "all seen", lambda run: run.values("overall"))
-    ]
+    kinds: dict[str, Callable[[RunFiles], list[Value]]] = {
+        "all: everything learned so far": lambda run: run.values("overall")
+    }
     if split:
-        kinds += [
-            ("old", "old: the first task's classes", lambda run: run.values("old")),
-            ("new", "new: the later tasks' classes", lambda run: run.values("new")),
-        ]
+        kinds["old: classes of the first task"] = lambda run: run.values("old")
+        kinds["new: classes of later tasks"] = lambda run: run.values("new")
     else:
-        kinds += [
-            ("earlier tasks", "mean of the earlier tasks", lambda run: earlier(run.matrix)),
-            ("newest task", "the newest task", lambda run: newest(run.matrix)),
-        ]
-    drawn, of_one = [], {}
-    for name, title, values in kinds:
-        pairs = {group.label: group.of_steps(values) for group in groups}
-        pairs = {key: pair for key, pair in pairs.items() if any(v is not None for v in pair[0])}
-        if pairs:
-            drawn.append(Drawn(f"curves_{name.split()[0]}", title, _curves(pairs, metric)))
-            of_one[name] = next(iter(pairs.values()))
-    return drawn if len(groups) > 1 else [Drawn("curves", "", _curves(of_one, metric))]
+        kinds["mean of the earlier tasks"] = lambda run: earlier(run.matrix)
+        kinds["the newest task"] = lambda run: [row[i] for i, row in enumerate(run.matrix)]
+    panels: dict[str, dict[str, list[Pair]]] = {}
+    for kind, values in kinds.items():
+        for group in groups:
+            pairs = group.of_steps(values)
+            if any(mean is not None for mean, _ in pairs):
+                panels.setdefault(kind, {})[group.label] = pairs
+    columns = {
+        f"{name}, {kind}": pairs for kind, each in panels.items() for name, pairs in each.items()
+    }
+    if not columns:
+        return []
+    if len(groups) == 1:
+        panels = {"": {kind: pairs for kind, each in panels.items() for pairs in each.values()}}
+    steps = [str(step) for step in range(max(map(len, columns.values())))]
+    data = Table("", "after step", steps, columns).csv()
+    draw = partial(step_curves, panels, metric)
+    return [Plot("curves", "", f"{metric} over the steps", draw, data)]
 
 
-def _curves(pairs: dict[str, tuple[list[Value], list[Value]]], metric: str) -> Callable[..., str]:
-    means, deviations = ({name: pair[i] for name, pair in pairs.items()} for i in (0, 1))
-    return partial(step_curves, means, metric, deviations=deviations)
-
-
-def bars(groups: Sequence[Group]) -> list[Drawn]:
+def class_values(groups: Sequence[Group]) -> list[Plot]:
     """Values of the classes after the last step, in parts of a readable size."""
-    metric = per_class_metric([group.first for group in groups])
-    pairs = {group.label: group.per_class() for group in groups}
-    classes = list(dict.fromkeys(name for means, _ in pairs.values() for name in means))
-    drawn, first = [], 1
-    parts = class_parts(classes, len(groups))
-    for number, part in enumerate(parts, 1):
-        means, deviations = (
-            {label: {name: pair[which].get(name) for name in part} for label, pair in pairs.items()}
-            for which in (0, 1)
-        )
-        title = f"classes {first} to {first + len(part) - 1} of {len(classes)}"
-        first += len(part)
-        stem, title = (f"classes_{number}", title) if len(parts) > 1 else ("classes", "")
-        drawn.append(Drawn(stem, title, partial(class_bars, means, metric, deviations=deviations)))
-    return drawn
+    plots, metric = [], metric_of([group.first for group in groups]).replace("mIoU", "IoU")
+    for part in class_table(groups).parts(COLUMNS * most_rows(len(groups))):
+        title = f"classes {part.title}" if part.title else ""
+        draw = partial(marks, part, metric)
+        plots.append(Plot("classes", title, f"{metric} of {title or 'classes'}", draw, part.csv()))
+    return plots
 
 
-def orders(runs: Sequence[RunFiles]) -> list[Drawn]:
+def orders(runs: Sequence[RunFiles]) -> list[Plot]:
     """What each method has after the last step in every order; nothing where there is one order."""
-    drawn = []
+    plots, metric = [], metric_of(runs)
     sets = over_orders([run.results for run in runs])
     for number, rows in enumerate(sets, 1):
-        values = {row["method"]: row["values"]["overall"] for row in rows}
+        names = [f"order {order}" for order in range(1, rows[0]["orders"] + 1)]
+        columns = {
+            row["method"]: [*((v, None) for v in row["values"]["overall"]), row["overall"]]
+            for row in rows
+        }
         title = f"protocol {number} of {len(sets)}" if len(sets) > 1 else ""
-        draw = partial(order_spread, values, metric_of(runs))
-        drawn.append(Drawn(f"orders_{number}" if title else "orders", title, draw))
-    return drawn
+        table = Table(title, "order", [*names, "mean"], columns)
+        draw = partial(marks, table, metric)
+        plots.append(Plot("orders", title, f"{metric} of every order", draw, table.csv()))
+    return plots
+
+
+def _stem(kind: str, group: Group) -> str:
+    return f"{kind}_" + re.sub(r"[^\w+-]+", "_", group.label).strip("_")
 
 
 def write_plots(runs: Sequence[RunFiles | str | Path], folder: str | Path) -> list[Path]:
-    """Write the plots of a report as files, each as PNG (200 dpi, on white) and SVG.
+    """Write the plots of a report as files: PNG (200 dpi, on white), SVG, and the data as CSV.
 
     Args:
         runs: Work dirs (or loaded runs), one or several.
         folder: Where the files go; made if it is not there.
 
     Returns:
-        The files: ``heatmap_RUN``, ``curves_KIND``, ``classes_N`` and ``orders``, as far as there
-        are values.
+        The files: ``heatmap_RUN``, ``confusion_RUN``, ``curves``, ``classes`` and ``orders``, as
+        far as there are values.
 
     Raises:
         InputError: If results cannot be used or ``folder`` is a file.
@@ -145,16 +207,18 @@ def write_plots(runs: Sequence[RunFiles | str | Path], folder: str | Path) -> li
     loaded = read_runs(runs)
     groups = group_runs(loaded)
     written, stems = [], set()
-    plots = [*heatmaps(groups), *run_heatmaps(groups), *curves(groups), *bars(groups)]
-    for drawn in [*plots, *orders(loaded)]:
-        stem, number = drawn.stem, 2
+    plots = [*heatmaps(groups), *run_heatmaps(groups), *curves(groups), *class_values(groups)]
+    for plot in [*plots, *confusions(groups), *orders(loaded)]:
+        stem, number = plot.stem, 2
         # Systems that do not tell capitals apart would write one over the other.
         while stem.lower() in stems:
-            stem, number = f"{drawn.stem}_{number}", number + 1
+            stem, number = f"{plot.stem}_{number}", number + 1
         stems.add(stem.lower())
-        for path in (folder / f"{stem}.png", folder / f"{stem}.svg"):
-            drawn.draw(path=path, title=drawn.title or None)
-            written.append(path)
+        files = [folder / f"{stem}.{kind}" for kind in ("png", "svg", "csv")]
+        for path in files[:2]:
+            plot.save(path)
+        atomic_write_text(files[2], plot.data)
+        written += files
     return written
 
 
@@ -162,8 +226,3 @@ def earlier(matrix: Matrix) -> list[Value]:
     """After step i the mean of ``R[i][j]`` over the tasks j < i; None after the first step."""
     known = [[v for v in row[:step] if v is not None] for step, row in enumerate(matrix)]
     return [sum(values) / len(values) if values else None for values in known]
-
-
-def newest(matrix: Matrix) -> list[Value]:
-    """After step i ``R[i][i]``: how well the task just trained was learned."""
-    return [row[step] for step, row in enumerate(matrix)]

@@ -13,6 +13,11 @@ from vdfd_seg.visualization.overlay import colourise, legend
 from vdfd_seg.visualization.pages import caption, side_by_side, stacked
 from vdfd_seg.visualization.samples import open_picture, palette_of
 
+_HEIGHT = 128
+"""Of each picture, in pixels."""
+_GAP = np.full((8, 1, 3), 255, np.uint8)
+"""Below each row."""
+
 
 def write_montage(runs: Sequence[RunFiles], path: str | Path, images: int = 2) -> Path:
     """Write a row a run: an example image, its labels, and what the run predicts after each step.
@@ -33,38 +38,32 @@ def write_montage(runs: Sequence[RunFiles], path: str | Path, images: int = 2) -
     if not names:
         raise InputError(f"'{first.work_dir / 'samples'}' holds no example images.")
     palette, steps = palette_of(first), range(len(first.matrix))
-    height = 128
-    head = ["", "image", "labels", *(f"after step {step}" for step in steps)]
-    rows = []
+    learned = [stacked([caption(f"after step {step}"), caption(f"+ {first.task_names[step]}")])
+               for step in steps]  # fmt: skip
+    cells = [[caption(""), caption("image"), caption("labels"), *learned]]
     for name in names:
         image = np.array(open_picture(first.work_dir / f"samples/{name}.jpg").convert("RGB"))
         truth = np.array(open_picture(first.work_dir / f"samples/{name}.png"))
         for run in runs:
-            masks = [
-                np.array(open_picture(run.step_dir(step) / f"predictions/{name}.png"))
-                for step in steps
-            ]
-            pictures = [image, *(colourise(mask, palette) for mask in [truth, *masks])]
-            rows.append((run.name, [_enlarged(each, height) for each in pictures]))
-    widths = [max(len(caption(name)[0]) for name, _ in rows)]
-    widths += [picture.shape[1] for picture in rows[0][1]]
-    cells = [[_padded(caption(text), width) for text, width in zip(head, widths, strict=True)]]
-    cells += [[_padded(caption(name), widths[0]), *pictures] for name, pictures in rows]
-    table = stacked([_spaced(side_by_side(row)) for row in cells])
+            files = (run.step_dir(step) / f"predictions/{name}.png" for step in steps)
+            masks = [truth, *(np.array(open_picture(file)) for file in files)]
+            pictures = [image, *(colourise(mask, palette) for mask in masks)]
+            cells.append([caption(run.name), *map(_enlarged, pictures)])
+    widths = [max(cell.shape[1] for cell in column) for column in zip(*cells)]
+    lines = [
+        side_by_side([_padded(cell, width) for cell, width in zip(row, widths)]) for row in cells
+    ]
+    table = stacked([part for line in lines for part in (line, _GAP)])
     picture = stacked([table, legend(first.classes, palette, table.shape[1])])
     atomic_write_image(Path(path), Image.fromarray(picture))
     return Path(path)
 
 
-def _enlarged(picture: np.ndarray, height: int) -> np.ndarray:
-    size = (round(picture.shape[1] * height / picture.shape[0]), height)
+def _enlarged(picture: np.ndarray) -> np.ndarray:
+    size = (round(picture.shape[1] * _HEIGHT / picture.shape[0]), _HEIGHT)
     return np.array(Image.fromarray(picture).resize(size, Image.Resampling.NEAREST))
 
 
 def _padded(picture: np.ndarray, width: int) -> np.ndarray:
-    missing = max(0, width - picture.shape[1])
+    missing = width - picture.shape[1]
     return np.pad(picture, ((0, 0), (0, missing), (0, 0)), constant_values=255)
-
-
-def _spaced(picture: np.ndarray) -> np.ndarray:
-    return np.pad(picture, ((0, 8), (0, 0), (0, 0)), constant_values=255)

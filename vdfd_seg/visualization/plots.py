@@ -1,204 +1,176 @@
-"""Plots of continual learning as SVG: curves over steps, values of classes, spread over orders.
+"""Plots of continual learning: matrices, curves over steps, values side by side.
 
-Every function takes ``title`` (default none) and ``path``, a file to write as well (PNG or SVG by
-its suffix, default none), and returns the SVG element as text. Values are in percent.
+Values are in percent; those over seeds are pairs of mean and standard deviation, None where
+unknown. Every function gives a Matplotlib figure, to be drawn by
+:func:`~vdfd_seg.visualization.style.to_svg` or :func:`~vdfd_seg.visualization.style.save_figure`.
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from vdfd_seg.visualization.style import (
-    CYCLE,
-    canvas,
-    label,
-    legend_rows,
-    render,
-    run_style,
-    set_legend,
-)
+from vdfd_seg.evaluation.groups import Pair
+from vdfd_seg.visualization.style import CYCLE, add_legend, readable_on, run_style, shortened
+from vdfd_seg.visualization.tables import Table
 
-Values = Sequence[float | None]
-ClassValues = Mapping[str, float | None]
-
-# More runs than colours: bars would be a forest, a class then has one line with a mark a run.
-MOST_BARS = len(CYCLE)
-# Inches. A part fits a page of A4 or letter under the legend.
+# From here on cells are small and numbers without decimals, so that 20 tasks fit half a page.
+_MANY = 11
+# From here on there is no room for numbers and names.
+_TOO_MANY = 41
+# Inches. A column of marks fits a page of A4 or letter.
 _TALLEST = 7.6
+COLUMNS = 3
+"""How many columns of marks stand side by side on a page."""
 
 
-def step_curves(
-    curves: Mapping[str, Values],
-    metric: str = "mIoU",
-    title: str | None = None,
-    path: str | Path | None = None,
-    deviations: Mapping[str, Values] | None = None,
-) -> str:
-    """Curves over the steps, for instance old, new and all of one run or one of them of several.
+def heatmap(
+    values: np.ndarray,
+    columns: Sequence[str],
+    rows: Sequence[str],
+    axis_names: tuple[str, str],
+    smallest: float = 0.0,
+    blocks: Mapping[str, int] | None = None,
+) -> Figure:
+    """A square matrix in percent, the numbers written in its cells.
+
+    The colour scale is viridis (van der Walt and Smith, SciPy 2015) over 0..100 in every plot.
+    With more than ten rows the numbers are rounded to whole percents; with more than 40 names and
+    numbers are left out, and a scale stands beside the matrix instead.
 
     Args:
-        curves: Values after step 0, 1, ... by name; None leaves a gap.
-        metric: Name of the metric for the axis. Default ``"mIoU"``.
-        title, path: See above.
-        deviations: For names in ``curves`` the standard deviations of their values: a band of one
-            deviation to both sides. Default none.
+        values: ``(N, N)``, NaN where a cell is empty.
+        columns, rows: The ``N`` names of either.
+        axis_names: What the columns and the rows are.
+        smallest: Numbers below it are not written. Default 0.
+        blocks: Names of blocks of rows and how many rows each has: where the rows have no room
+            for names, these are named and divided by lines. Default none.
     """
-    names = list(curves)
-    last = max(map(len, curves.values()), default=1) - 1
-    width = 3.6 if last < 10 else 5.2
+    count = len(values)
+    numbered = count < _TOO_MANY
+    side, size, digits = (0.44, 9, 1) if count < _MANY else (0.22, 7.5, 0)
+    side = side if numbered else 5 / count
+    figure = Figure(figsize=(side * count, side * count))
+    axes = figure.add_axes((0, 0, 1, 1))
+    picture = axes.imshow(
+        np.ma.masked_invalid(values), "viridis", vmin=0, vmax=100, interpolation="none"
+    )
+    for row, column in zip(*np.nonzero(values >= smallest)) if numbered else ():
+        value = values[row, column]
+        axes.text(
+            column, row, f"{value:.{digits}f}", ha="center", va="center", fontsize=size,
+            color=readable_on(value),
+        )  # fmt: skip
+    if numbered:
+        axes.set_xticks(range(count), [shortened(name, 20) for name in columns])
+        axes.set_yticks(range(count), [shortened(name, 20) for name in rows])
+    elif blocks:
+        edges = np.cumsum([0, *blocks.values()]) - 0.5
+        for tick in (axes.set_xticks, axes.set_yticks):
+            tick((edges[:-1] + edges[1:]) / 2, [shortened(name, 20) for name in blocks])
+        for line in (axes.axhline, axes.axvline):
+            for edge in edges[1:-1]:
+                line(edge, color="white", linewidth=0.6)
+    axes.tick_params(length=0, labelsize=8)
+    axes.tick_params(axis="x", labelrotation=45)
+    for name in axes.get_xticklabels():
+        name.set(ha="right", rotation_mode="anchor")
+    axes.set(xlabel=axis_names[0], ylabel=axis_names[1])
+    axes.spines[:].set_visible(False)
+    if not numbered:
+        scale = figure.colorbar(picture, ax=axes, label="%", fraction=0.03, pad=0.02)
+        scale.outline.set_visible(False)
+    return figure
 
-    # The legend stands below, a line for each row of names: room for all but the first two.
-    height = 2.8 + 0.2 * max(legend_rows(width, names) - 2, 0)
 
-    def draw() -> Figure:
-        figure, axes = canvas(width, height, title)
-        for index, (name, values) in enumerate(curves.items()):
-            middle = np.array(values, dtype=np.float64)
+def step_curves(panels: Mapping[str, Mapping[str, Sequence[Pair]]], metric: str) -> Figure:
+    """Curves over the steps, in panels side by side that share their axes and one legend.
+
+    Where there are deviations, a band reaches one of them to both sides of the curve.
+
+    Args:
+        panels: For each title the values after step 0, 1, ... by the curve's name.
+        metric: Name of the metric for the axis.
+    """
+    names = list(dict.fromkeys(name for curves in panels.values() for name in curves))
+    handles = {}
+    last = max(len(pairs) for curves in panels.values() for pairs in curves.values()) - 1
+    width = 2.7 * len(panels) + 0.5 if len(panels) > 1 else 5.2
+    figure = Figure(figsize=(width, 2.7), layout="constrained")
+    every = figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
+    for axes, (title, curves) in zip(every, panels.items()):
+        for name, pairs in curves.items():
+            middle, spread = np.array(pairs, dtype=np.float64).T
+            index = names.index(name)
             style = run_style(index)
-            spread = np.array((deviations or {}).get(name) or [None], dtype=np.float64)
             if not np.isnan(spread).all():
                 axes.fill_between(
                     np.arange(len(middle)), np.maximum(middle - spread, 0), middle + spread,
                     color=style["color"], alpha=0.18, linewidth=0,
                 )  # fmt: skip
-            axes.plot(
-                middle, label=label(name), markersize=5, linewidth=1.8, clip_on=False, zorder=3,
+            (handles[name],) = axes.plot(
+                middle, markersize=5, linewidth=1.8, clip_on=False, zorder=3,
                 # Marks of several curves with many steps would hide the lines.
                 markevery=1 if last < 10 else (index % 3, 3),
                 **style,
             )  # fmt: skip
-        axes.set(xlabel="step", ylabel=f"{metric} (%)")
-        # The bands included; never beyond what percents can be.
-        top = axes.dataLim.y1
-        axes.set_ylim(0, min(1.06 * top, 102) if top > 0 else 1)
-        # A curve that begins late must not move the axis.
-        axes.set_xlim(-0.04 * last - 0.02, 1.04 * last + 0.02)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        axes.set_title(title, loc="left")
+        axes.set_xlabel("after step")
         axes.grid(axis="y")
-        set_legend(figure, names)
-        return figure
-
-    return render(draw, path, f"{title or 'Curves'}: {metric} over steps")
-
-
-def class_height(runs: int) -> float:
-    """Inches that one class takes in :func:`class_bars`."""
-    return 0.12 + 0.14 * runs if runs <= MOST_BARS else 0.3
-
-
-def class_parts(classes: Sequence[str], runs: int) -> list[list[str]]:
-    """Classes in parts of about the same number, such that each part's plot fits a printed page."""
-    count = -(-len(classes) // int(_TALLEST / class_height(runs)))
-    bounds = [len(classes) * part // count for part in range(count + 1)] if count else []
-    return [list(classes[start:end]) for start, end in pairwise(bounds)]
+    every[0].set_ylabel(f"{metric} (%)")
+    # The bands included; never beyond what percents can be.
+    top = max(axes.dataLim.y1 for axes in every)
+    every[0].set_ylim(0, min(1.06 * top, 102) if top > 0 else 1)
+    # A curve that begins late must not move the axis.
+    every[0].set_xlim(-0.04 * last - 0.02, 1.04 * last + 0.02)
+    every[0].xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    add_legend(figure, handles)
+    return figure
 
 
-def class_bars(
-    values: Mapping[str, ClassValues],
-    metric: str = "IoU",
-    title: str | None = None,
-    path: str | Path | None = None,
-    deviations: Mapping[str, ClassValues] | None = None,
-) -> str:
-    """Horizontal bars per class, one bar per run; of more than six runs, one mark per run.
+def marks(table: Table, metric: str) -> Figure:
+    """A line for each row with a mark for every run, in columns that share axis and legend.
+
+    A thin line reaches from 0 to each mark; a deviation to both sides of it where there is one.
 
     Args:
-        values: For each run its values by class name; None or a missing class draws nothing.
-        metric: Name of the metric for the axis. Default ``"IoU"``.
-        title, path: See above.
-        deviations: For runs in ``values`` the standard deviations, drawn as a line of one
-            deviation to both sides of the bars' ends (not of marks). Default none.
+        table: A row for each line, usually a class; a column for each run.
+        metric: Name of the metric for the axis.
     """
-    classes = list(dict.fromkeys(name for run in values.values() for name in run))
-    bars = len(values) <= MOST_BARS
-    thickness = 0.8 / max(len(values), 1)
-    names = list(values)
-    # Three parts with short names stand side by side on a page.
-    width = min(2.85 + 0.07 * max(map(len, classes), default=0), 4.6)
-    lines = legend_rows(width, names) if len(values) > 1 else 0
-    height = 0.8 + 0.22 * lines + len(classes) * class_height(len(values))
-
-    def draw() -> Figure:
-        figure, axes = canvas(width, height, title)
-        positions = np.arange(len(classes))
-        for index, (name, run) in enumerate(values.items()):
-            lengths = np.array([run.get(item) for item in classes], dtype=np.float64)
+    runs, names = len(table.columns), [shortened(name) for name in table.rows]
+    count = -(-len(names) // most_rows(runs))
+    rows = -(-len(names) // count)
+    width = count * ((2.2 if count > 1 else 4) + 0.075 * max(map(len, names)))
+    figure = Figure(figsize=(width, 0.6 + rows * _TALLEST / most_rows(runs)), layout="constrained")
+    every = figure.subplots(1, count, sharex=True, squeeze=False)[0]
+    handles = {}
+    for column, axes in enumerate(every):
+        part = slice(column * rows, (column + 1) * rows)
+        lines = np.arange(len(names[part]))
+        for index, (name, pairs) in enumerate(table.columns.items()):
+            middle, spread = np.array(pairs[part], dtype=np.float64).T
+            places = lines + 0.7 * ((index + 0.5) / runs - 0.5)
             style = run_style(index)
-            if not bars:
-                axes.plot(
-                    lengths, positions, linestyle="", marker=style["marker"], color=style["color"],
-                    fillstyle="none" if index >= len(CYCLE) else "full", markersize=6,
-                    label=label(name), clip_on=False, zorder=3,
-                )  # fmt: skip
-                continue
-            places = positions - 0.4 + thickness * (index + 0.5)
-            axes.barh(
-                places, np.nan_to_num(lengths), height=thickness * 0.9, color=style["color"],
-                label=label(name),
+            axes.hlines(places, 0, middle, color=style["color"], linewidth=1, alpha=0.5)
+            handles[name] = axes.errorbar(
+                middle, places, xerr=None if np.isnan(spread).all() else spread,
+                linestyle="", marker=style["marker"], color=style["color"], markersize=4.5,
+                fillstyle="none" if index >= len(CYCLE) else "full", elinewidth=1, capsize=1.5,
+                clip_on=False, zorder=3,
             )  # fmt: skip
-            spread = (deviations or {}).get(name, {})
-            errors = np.array([spread.get(item) for item in classes], dtype=np.float64)
-            if not np.isnan(errors).all():
-                axes.errorbar(
-                    lengths, places, xerr=errors, fmt="none", elinewidth=1, capsize=1.5,
-                    ecolor=axes.xaxis.label.get_color(),
-                )  # fmt: skip
-        # There is no room for more next to the bars.
-        shown = [each if len(each) <= 40 else f"{each[:37]}..." for each in classes]
-        axes.set(xlabel=f"{metric} (%)", xlim=(0, 100), yticks=positions, yticklabels=shown)
-        axes.set_ylim(len(classes) - 0.5, -0.5)
+        axes.set(
+            xlabel=f"{metric} (%)", xlim=(0, 101), ylim=(rows - 0.5, -0.5), yticks=lines,
+            yticklabels=names[part],
+        )  # fmt: skip
         # A mark at zero must not touch the name.
-        axes.tick_params(axis="y", length=0, pad=4 if bars else 8)
-        axes.grid(axis="x" if bars else "both")
-        axes.set_axisbelow(True)
-        if len(values) > 1:
-            set_legend(figure, names)
-        return figure
-
-    return render(draw, path, f"{title or 'Classes'}: {metric} per class")
-
-
-def order_spread(
-    values: Mapping[str, Values],
-    metric: str = "mIoU",
-    title: str | None = None,
-    path: str | Path | None = None,
-) -> str:
-    """A line per method: a mark for every order of the classes, their mean, and one deviation.
-
-    The deviation is the sample standard deviation over the orders, to both sides of the mean.
-
-    Args:
-        values: For each method its values, one an order.
-        metric: Name of the metric for the axis. Default ``"mIoU"``.
-        title, path: See above.
-    """
-    names = list(values)
-    width = 3.6 + 0.07 * max(map(len, names), default=0)
-
-    def draw() -> Figure:
-        figure, axes = canvas(width, 0.8 + 0.4 * len(names), title)
-        ink = axes.xaxis.label.get_color()
-        for index, run in enumerate(values.values()):
-            found, style = np.array(run, dtype=np.float64), run_style(index)
-            axes.plot(
-                found, np.full(len(found), index), linestyle="", marker=style["marker"],
-                color=style["color"], markersize=5, alpha=0.7, clip_on=False,
-            )  # fmt: skip
-            deviation = found.std(ddof=1) if len(found) > 1 else 0.0
-            axes.errorbar(
-                found.mean(), index + 0.25, xerr=deviation, fmt="|", color=ink, elinewidth=1,
-                capsize=2.5, markersize=8,
-            )  # fmt: skip
-        axes.set(xlabel=f"{metric} (%)", yticks=range(len(names)), yticklabels=names)
-        axes.set_ylim(len(names) - 0.4, -0.4)
         axes.tick_params(axis="y", length=0, pad=8)
         axes.grid(axis="x")
-        axes.set_axisbelow(True)
-        return figure
+    if runs > 1:
+        add_legend(figure, handles)
+    return figure
 
-    return render(draw, path, f"{title or 'Orders'}: {metric} of every order")
+
+def most_rows(runs: int) -> int:
+    """How many rows of a table one column of :func:`marks` takes."""
+    return max(1, int(_TALLEST / (0.14 + 0.06 * runs)))

@@ -63,6 +63,7 @@ def _context(runs: list[RunFiles], title: str | None, max_images: int) -> dict[s
     # Across protocols, or after different steps, no value is "the best".
     compare = len(groups) > 1 and not any(marks)
     metric = figures.metric_of(runs)
+    longest = max(runs, key=lambda run: len(run.matrix))
     samples = collect_samples([group.first for group in groups], max_images)
     single = [Group(run.name, (run,), mark) for run, mark in zip(runs, marks, strict=True)]
     names = ", ".join(group.name for group in groups)
@@ -74,23 +75,26 @@ def _context(runs: list[RunFiles], title: str | None, max_images: int) -> dict[s
         "version": __version__,
         "describe_protocol": describe_protocol,
         "metric": metric,
-        "metric_per_class": figures.per_class_metric(runs),
+        "metric_per_class": metric.replace("mIoU", "IoU"),
         "notes": notes,
         "several_seeds": several,
         "headline": tables.headline(groups, compare),
         "single_runs": tables.headline(single, compare=False) if several else None,
         "groups": groups,
         "scale_rules": tables.scale_rules(),
-        "heatmaps": _drawn(figures.heatmaps(groups)),
-        "run_heatmaps": _drawn(figures.run_heatmaps(groups)),
+        "heatmaps": figures.heatmaps(groups),
+        "run_heatmaps": figures.run_heatmaps(groups),
         "matrix_tables": [tables.matrix_table(group) for group in groups],
-        "curves": _drawn(figures.curves(groups)),
-        "orders": _drawn(figures.orders(runs)),
-        "bars": _drawn(figures.bars(groups)),
-        "class_table": tables.class_table(groups),
+        "curves": figures.curves(groups),
+        "orders": figures.orders(runs),
+        "class_values": figures.class_values(groups),
+        "class_table": tables.class_table(groups) if len(runs) > 1 else None,
         "step_tables": tables.step_tables(runs),
+        "confusions": figures.confusions(groups),
+        "confusion_tables": list(filter(None, map(tables.confusion_table, groups))),
         "samples": samples,
-        "steps": max(len(run.matrix) for run in runs),
+        # Of several protocols a step has no one task.
+        "steps": [""] * len(longest.matrix) if notes else longest.task_names[: len(longest.matrix)],
         "legend": _legend(runs),
         "show_images": bool(samples) or "mIoU" in metric,
         "details": _details(single),
@@ -99,10 +103,6 @@ def _context(runs: list[RunFiles], title: str | None, max_images: int) -> dict[s
         "peak_of": lambda step: human_peak(peak_of_step(step)),
         "duration": human_seconds,
     }
-
-
-def _drawn(plots: list[figures.Drawn]) -> list[tuple[str, str]]:
-    return [(plot.title, plot.draw()) for plot in plots]
 
 
 def _legend(runs: list[RunFiles]) -> list[tuple[str, str]]:

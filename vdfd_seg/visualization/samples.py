@@ -14,7 +14,7 @@ from vdfd_seg.errors import InputError
 from vdfd_seg.evaluation.runs import RunFiles
 from vdfd_seg.visualization.overlay import VOID_COLOUR, default_palette
 
-_SIZE = (256, 256)
+_SIZE = (400, 400)
 """The most that an embedded picture has, in pixels."""
 
 

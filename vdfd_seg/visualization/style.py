@@ -1,16 +1,14 @@
-"""What the plots have in common: runs' colours and marks, legends, titles, SVG for a page."""
+"""What the plots have in common: colours and marks of runs, legend, SVG for a page, files."""
 
 import html
 import io
 import re
 import warnings
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import matplotlib
-from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
@@ -40,31 +38,28 @@ _STYLE = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "legend.frameon": False,
+    "axes.titlesize": 10,
+    "axes.axisbelow": True,
     "grid.alpha": 0.15,
     "grid.linewidth": 0.8,
 }
 
 
-def render(
-    draw: Callable[[], Figure], path: str | Path | None = None, description: str = ""
-) -> str:
+def to_svg(draw: Callable[[], Figure], description: str, title: str = "") -> str:
     """Draw a figure as an SVG element that can stand inside a page.
 
     Text and axes are written in ``currentColor``: inside a page they follow its light or dark
     scheme; alone they are black. The same figure gives the same text.
 
     Args:
-        draw: Builds the figure; called once for each file format, under this module's style.
-        path: File to write as well, PNG (200 dpi, on white) or SVG by its suffix. Default None.
-        description: For screen readers. Default "".
+        draw: Builds the figure; called under this module's style.
+        description: For screen readers.
+        title: Written above the figure. Default none.
     """
-    with _style(_INK), warnings.catch_warnings():
-        # Text stays text: who reads the page has the fonts, not Matplotlib.
-        warnings.filterwarnings("ignore", "Glyph .* missing from font")
-        buffer = io.StringIO()
-        # Date and creator would make every writing differ; the rest names outside addresses.
-        metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        draw().savefig(buffer, format="svg", transparent=True, metadata=metadata)
+    buffer = io.StringIO()
+    # Date and creator would make every writing differ; the rest names outside addresses.
+    metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    _write(draw, title, _INK, buffer, format="svg", transparent=True, metadata=metadata)
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :].replace(_INK, "currentColor").strip()
     # Inside a page a style sheet and ids would reach beyond this drawing: the style goes to the
@@ -72,26 +67,38 @@ def render(
     svg = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", svg, count=1, flags=re.DOTALL)
     svg = re.sub(r' id="[\w.]*_\d{1,4}"', "", svg)
     root = f'role="img" aria-label="{html.escape(description)}" style="stroke-linejoin: round"'
-    svg = svg.replace("<svg ", f"<svg {root} ", 1)
-    if path is not None:
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.suffix.lower() == ".svg":
-            atomic_write_text(path, svg + "\n")
-        else:
-            # A picture of pixels has no page to take its colours from: drawn again, in black.
-            with _style("black"):
-                figure = draw()
-            kind = path.suffix[1:].lower() or None
-            atomic_write(
-                path, lambda file: figure.savefig(file, dpi=200, facecolor="white", format=kind)
-            )
-    return svg
+    return svg.replace("<svg ", f"<svg {root} ", 1)
 
 
-def _style(ink: str) -> AbstractContextManager[None]:
+def save_figure(
+    draw: Callable[[], Figure], path: str | Path, description: str, title: str = ""
+) -> None:
+    """Write a figure to a file, SVG or an image (200 dpi, on white) by its suffix.
+
+    Args:
+        draw, description, title: As for :func:`to_svg`.
+        path: The file.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kind = path.suffix[1:].lower() or "png"
+    if kind == "svg":
+        atomic_write_text(path, to_svg(draw, description, title) + "\n")
+    else:
+        options: dict = {"dpi": 200, "facecolor": "white", "format": kind}
+        # A picture of pixels has no page to take its colours from.
+        atomic_write(path, lambda file: _write(draw, title, "black", file, **options))
+
+
+def _write(draw: Callable[[], Figure], title: str, ink: str, file: IO, **options: Any) -> None:
     style: dict = {**_STYLE, **dict.fromkeys(_INKED, ink)}
-    return matplotlib.rc_context(style)
+    with matplotlib.rc_context(style), warnings.catch_warnings():
+        # Text stays text: who reads the page has the fonts, not Matplotlib.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        figure = draw()
+        figure.text(0, 1.03, title, fontsize=11, fontweight="bold")
+        # Names of any length have room: a figure's size is that of what it shows without them.
+        figure.savefig(file, bbox_inches="tight", pad_inches=0.05, **options)
 
 
 def run_style(index: int) -> dict[str, Any]:
@@ -114,32 +121,13 @@ def readable_on(value: float) -> str:
     return "#000000" if value > 43 else "#ffffff"
 
 
-def canvas(width: float, height: float, title: str | None) -> tuple[Figure, Axes]:
-    """A figure of this size in inches with axes, and a title at the left; none for None."""
-    figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.add_subplot()
-    if title:
-        axes.set_title(title, fontsize=11, loc="left", fontweight="bold")
-    return figure, axes
+def add_legend(figure: Figure, handles: Mapping[str, Any]) -> None:
+    """One legend for all axes of a figure, above them; what stands for each name is given."""
+    # It is read before the first panel, also where the screen shows no more than that.
+    figure.legend(handles.values(), handles, loc="outside upper left", ncols=3, handlelength=2.6)
+    figure.set_figheight(figure.get_figheight() + 0.22 * -(-len(handles) // 3))
 
 
-def label(name: str) -> str:
-    """A name that Matplotlib shows in a legend, where it leaves out those that begin with "_"."""
-    return f"\u200b{name}" if name.startswith("_") else name
-
-
-def set_legend(figure: Figure, names: list[str]) -> None:
-    """A legend below the axes, in as many columns as fit."""
-    columns = legend_columns(figure.get_figwidth(), names)
-    figure.legend(loc="outside lower center", ncols=columns, handlelength=2.6)
-
-
-def legend_rows(width: float, names: list[str]) -> int:
-    """How many lines the legend takes in a figure of this width in inches."""
-    return -(-len(names) // legend_columns(width, names))
-
-
-def legend_columns(width: float, names: list[str]) -> int:
-    """How many of the names stand side by side in a figure of this width in inches."""
-    columns = int(width * 11 // (max(map(len, names), default=0) + 7))
-    return max(1, min(columns, len(names)))
+def shortened(name: str, most: int = 40) -> str:
+    """A name for which a plot has room."""
+    return name if len(name) <= most else f"{name[: most - 3]}..."

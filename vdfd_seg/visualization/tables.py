@@ -1,12 +1,63 @@
-"""Tables of a report: measures, costs, matrices and classes, as text ready for the page."""
+"""Tables of a report: measures, matrices and classes, for the page and as CSV."""
 
-from collections.abc import Sequence
-from typing import Any
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from itertools import pairwise, zip_longest
+from typing import Any, NamedTuple
 
-from vdfd_seg.evaluation.groups import MEASURES, Group
+import numpy as np
+
+from vdfd_seg.evaluation.groups import MEASURES, Group, Pair
 from vdfd_seg.evaluation.readable import with_deviation
 from vdfd_seg.evaluation.runs import RunFiles, Value
 from vdfd_seg.visualization.style import cell_colours
+
+
+class Table(NamedTuple):
+    """Values in percent with their deviations, for the page and as CSV.
+
+    Attributes:
+        title: What stands above it.
+        corner: What the rows are.
+        rows: Their names.
+        columns: By name a pair of mean and deviation for each row.
+    """
+
+    title: str
+    corner: str
+    rows: Sequence[str]
+    columns: Mapping[str, Sequence[Pair]]
+
+    def cells(self) -> list[tuple[str, list[tuple[str, str]]]]:
+        """For each row its name, and of each cell the text and the class of its colour."""
+        lines = zip(self.rows, *self.columns.values(), strict=True)
+        return [(name, [_cell(*pair) for pair in pairs]) for name, *pairs in lines]
+
+    def parts(self, most: int) -> list["Table"]:
+        """Tables of about the same number of rows, ``most`` or fewer; titles where several."""
+        count = -(-len(self.rows) // most)
+        bounds = [len(self.rows) * part // count for part in range(count + 1)] if count else []
+        return [
+            self._replace(
+                title=f"{start + 1} to {end} of {len(self.rows)}" if count > 1 else "",
+                rows=self.rows[start:end],
+                columns={name: pairs[start:end] for name, pairs in self.columns.items()},
+            )
+            for start, end in pairwise(bounds)
+        ]
+
+    def csv(self) -> str:
+        """All digits, None as nothing; deviations in columns of their own where there are any."""
+        columns: dict[str, Sequence[object]] = {self.corner: self.rows}
+        for name, pairs in self.columns.items():
+            columns[name], deviations = zip(*pairs, strict=True)
+            if any(value is not None for value in deviations):
+                columns[f"{name}, standard deviation"] = deviations
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerows([columns, *zip_longest(*columns.values())])
+        return text.getvalue()
 
 
 def headline(groups: Sequence[Group], compare: bool) -> dict[str, Any]:
@@ -33,37 +84,63 @@ def headline(groups: Sequence[Group], compare: bool) -> dict[str, Any]:
     return {"measures": measures, "rows": rows, "compare": compare}
 
 
-def matrix_table(group: Group) -> dict[str, Any]:
-    """The result matrix in numbers, a row for each step."""
-    tasks = range(len(group.first.matrix))
-    rows = [
-        (f"step {step}", [_cell(*pair) for _, *pair in zip(tasks, means, deviations)])
-        for step, (means, deviations) in enumerate(zip(*group.matrix()))
-    ]
-    return _table(group.label, [f"task {task}" for task in tasks], rows, "after")
+def matrix_table(group: Group) -> Table:
+    """The result matrix, a row for each step and a column for each task."""
+    steps = range(len(group.first.matrix))
+    tasks = zip(steps, task_labels(group.first), zip(*group.matrix()))
+    columns = {label: list(pairs) for _, label, pairs in tasks}
+    return Table(group.label, "after step", [str(step) for step in steps], columns)
 
 
-def class_table(groups: Sequence[Group]) -> dict[str, Any] | None:
-    """Values per class of every method after its last step; None for a single run."""
-    if len(groups) == 1 and len(groups[0].runs) == 1:
-        return None
-    pairs = {group.label: group.per_class() for group in groups}
-    rows = [
-        (name, [_cell(means.get(name), spread.get(name)) for means, spread in pairs.values()])
-        for name in dict.fromkeys(name for means, _ in pairs.values() for name in means)
-    ]
-    return _table("After the last step", list(pairs), rows)
+def task_labels(run: RunFiles) -> list[str]:
+    """Number and name of each task, as far as it has a name."""
+    names = enumerate(run.task_names)
+    return [name if name == str(task) else f"{task} {name}" for task, name in names]
 
 
-def step_tables(runs: Sequence[RunFiles]) -> list[dict[str, Any]]:
+def class_table(groups: Sequence[Group]) -> Table:
+    """Values per class of every method after its last step."""
+    found = {group.label: group.per_class() for group in groups}
+    classes = list(dict.fromkeys(name for values in found.values() for name in values))
+    columns = {
+        label: [values.get(name, (None, None)) for name in classes]
+        for label, values in found.items()
+    }
+    return Table("After the last step", "class", classes, columns)
+
+
+def step_tables(runs: Sequence[RunFiles]) -> list[Table]:
     """Values per class of each run after every step."""
     tables = []
     for run in runs:
-        columns = {f"step {step['step']}": step["per_class"] for step in run.results["steps"]}
-        names = dict.fromkeys(name for column in columns.values() for name in column)
-        rows = [(name, [_cell(column.get(name)) for column in columns.values()]) for name in names]
-        tables.append(_table(run.name, list(columns), rows))
+        steps = {f"step {step['step']}": step["per_class"] for step in run.results["steps"]}
+        classes = list(dict.fromkeys(name for values in steps.values() for name in values))
+        columns = {
+            step: [(values.get(name), None) for name in classes] for step, values in steps.items()
+        }
+        tables.append(Table(run.name, "class", classes, columns))
     return tables
+
+
+def row_shares(counts: np.ndarray) -> np.ndarray:
+    """A confusion matrix in percent of its rows; NaN where a row has none."""
+    counts = np.asarray(counts, dtype=np.float64)
+    total = counts.sum(axis=1, keepdims=True)
+    return 100 * np.divide(counts, total, out=np.full_like(counts, np.nan), where=total > 0)
+
+
+def confusion_table(group: Group, most: int = 10) -> Table | None:
+    """The largest shares of a class predicted as another one; None without a confusion matrix."""
+    counts, classes = group.confusion(), list(group.first.last["per_class"])
+    if counts is None:
+        return None
+    shares = np.nan_to_num(row_shares(counts))
+    np.fill_diagonal(shares, 0)
+    cells = [divmod(cell, len(classes)) for cell in np.argsort(-shares, axis=None)[:most]]
+    cells = [cell for cell in cells if shares[cell] > 0]
+    rows = [f"{classes[true]} as {classes[predicted]}" for true, predicted in cells]
+    columns = {"share": [(shares[cell], None) for cell in cells]}
+    return Table(group.label, "true class as predicted", rows, columns)
 
 
 def scale_rules() -> str:
@@ -74,11 +151,7 @@ def scale_rules() -> str:
     )
 
 
-def _table(title, columns, rows, corner="class"):
-    return {"title": title, "corner": corner, "columns": columns, "rows": rows}
-
-
-def _cell(value: Value, deviation: Value = None) -> tuple[str, str]:
+def _cell(value: Value, deviation: Value) -> tuple[str, str]:
     """Text of a cell and the class of its colour; "" for none."""
     colour = "" if value is None else f"v{round(min(max(value, 0), 100))}"
     return with_deviation(value, deviation, 1), colour

@@ -1,0 +1,65 @@
+"""Tables hold what the plots show."""
+
+import csv
+
+import numpy as np
+import pytest
+
+from vdfd_seg.evaluation import group_runs, read_runs
+from vdfd_seg.visualization.tables import Table, confusion_table, matrix_table, row_shares
+
+
+@pytest.fixture(scope="module")
+def group(tmp_path_factory, fake_runs):
+    (found,) = group_runs(read_runs([fake_runs.make_run(tmp_path_factory.mktemp("r"), "mib", 0.5)]))
+    return found
+
+
+def test_csv_reads_back_with_all_digits():
+    third = 100 / 3
+    table = Table(
+        "", "class", ["a, b", "c"], {"x": [(third, 0.5), (None, None)], "y": [(1.0, None)]}
+    )
+    header, first, second = csv.reader(table.csv().splitlines())
+    assert header == ["class", "x", "x, standard deviation", "y"]
+    assert first == ["a, b", repr(third), "0.5", "1.0"]
+    assert second == ["c", "", "", ""]
+
+
+@pytest.mark.parametrize("count", [0, 1, 7, 21, 100, 171])
+@pytest.mark.parametrize("most", [1, 7, 40])
+def test_parts_hold_every_row_once_and_are_of_a_size(count, most):
+    rows = [f"c{index}" for index in range(count)]
+    parts = Table("all", "class", rows, {"x": [(float(i), None) for i in range(count)]}).parts(most)
+    assert [name for part in parts for name in part.rows] == rows
+    assert [mean for part in parts for mean, _ in part.columns["x"]] == [*range(count)]
+    sizes = {len(part.rows) for part in parts}
+    assert not sizes or (max(sizes) <= most and max(sizes) - min(sizes) <= 1)
+    assert len(parts) < 2 or parts[0].title == f"1 to {len(parts[0].rows)} of {count}"
+
+
+def test_a_matrix_has_the_tasks_names_and_its_steps(group):
+    table = matrix_table(group)
+    assert list(table.columns) == ["0 base", "1 chair+dog & wolf", "2 horse+sofa"]
+    assert [[mean for mean, _ in pairs] for pairs in zip(*table.columns.values())] == (
+        group.first.matrix
+    )
+
+
+def test_shares_are_of_the_true_class():
+    shares = row_shares(np.array([[3, 1], [0, 0]]))
+    assert shares[0].tolist() == [75.0, 25.0] and np.isnan(shares[1]).all()
+
+
+def test_the_largest_confusions_come_first_and_right_ones_are_none(group):
+    counts = np.diag([10] * 7)
+    # Of cats 20 in 30 as boats, of sofas 5 in 15 as background.
+    counts[2, 1], counts[6, 0] = 20, 5
+    group.first.last["confusions"] = {"0": counts.tolist()}
+    table = confusion_table(group)
+    assert list(table.rows) == ["cat as boat", "sofa as background"]
+    assert table.columns["share"] == [
+        (pytest.approx(200 / 3), None), (pytest.approx(100 / 3), None),
+    ]  # fmt: skip
+    del group.first.last["confusions"]
+    assert confusion_table(group) is None
