@@ -52,7 +52,8 @@ test-all: system $(DOCS_STAMP) ## run the slow tests as well
 	$(AVX2_LAP)
 	$(PYTEST) -m "slow or not slow" $(TEST_ARGS)
 
-docs: system $(DOCS_STAMP) ## build the documentation; a warning is an error
+docs: system $(DOCS_STAMP) ## check the prose and build the documentation; a warning is an error
+	"$(VENV_PYTHON)" -m proselint check --config docs/proselint.json README.md docs/en configs tools/studies
 	"$(VENV_PYTHON)" -m sphinx -W --keep-going -n -q -b html -c docs . build/docs
 	@echo "documentation: build/docs/index.html"
 

@@ -80,6 +80,19 @@ def commands(page: Path, folder: Path) -> list[list[str]]:
     return [call.split("\037")[:-1] for call in calls]
 
 
+def sentences(page: Path) -> list[str]:
+    """The sentences of a page, without code blocks, tables, headings and formulas."""
+    text = re.sub(
+        r"^```.*?^```$|\$\$.*?\$\$|<!--.*?-->|<[^>]+>", "", page.read_text(), flags=re.M | re.S
+    )
+    text = re.sub(r"^(?:\||#|!\[| {4}).*$", "", text, flags=re.M)
+    text = re.sub(r"`[^`]*`|\$[^$]*\$", "code", re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text))
+    found = []
+    for paragraph in re.split(r"\n\s*\n|\n(?=\s*(?:[-*]|\d+\.) )", text):
+        found += re.split(r"(?<=[.!?:])\s+(?=[A-Z(“\"\d])", " ".join(paragraph.split()))
+    return [sentence for sentence in found if len(sentence.split()) > 2]
+
+
 def tool_of(command: Sequence[str]) -> tuple[str, list[str]] | None:
     """The tool that a command starts, directly, as ``vdfd_seg NAME`` or by a launcher.
 

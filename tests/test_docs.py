@@ -9,10 +9,11 @@ tiny data set, and by which test.
 import re
 from functools import cache
 from pathlib import Path
+from statistics import median
 
 import pytest
 
-from tests.documented import PAGES, ROOT, blocks, commands, name_of, parsed, tool_of
+from tests.documented import PAGES, ROOT, blocks, commands, name_of, parsed, sentences, tool_of
 from vdfd_seg.engine import load_run
 from vdfd_seg.utils.paths import resolve_run
 
@@ -53,6 +54,18 @@ def shown_files(page):
 @cache
 def settings_of(config, method, options):
     return load_run(config, method, dict(options))
+
+
+DIALECT = r"\b(by class|by domain|goes on|besides?|anew|begins? from|is worth|rooms)\b"
+"""Words that only this project's authors understand at once."""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_prose_is_short_and_plain(page):
+    found = sentences(page)
+    assert [s for s in found if re.search(DIALECT, s, re.I)] == []
+    if found:
+        assert median(len(sentence.split()) for sentence in found) < 20
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
