@@ -16,12 +16,12 @@ class VariationalBound(nn.Module):
         L = \sum_i \frac{1}{|P|} \sum_p (t_{i,p} - s_{i,p})^\top P_i\, (t_{i,p} - s_{i,p})
             - \log\det(P_i + \varepsilon I)
 
-    over positions p (images, or pixels) and old tasks i, where t are the outputs of the earlier
-    network for the classes of task i and s those of the network that trains: the negative of the
+    over positions p (images, or pixels) and old tasks i. t are the outputs of the earlier network
+    for the classes of task i, and s those of the network that trains. This is the negative of the
     variational lower bound of their mutual information under a Gaussian (formula 1 of Li et al.,
-    TPAMI 2023; Barber and Agakov, NeurIPS 2003), up to constants. The paper replaces t - s by its
-    first-order change over the old inputs, which it does not have
-    (:class:`VariationalDistillationLoss`); here it is taken as it is, over inputs that one has.
+    TPAMI 2023; Barber and Agakov, NeurIPS 2003), up to constants. The paper has no old inputs and
+    replaces t - s by its first-order change (:class:`VariationalDistillationLoss`). Here t - s is
+    exact, over inputs that are there.
 
     Args:
         prototypes: For each old task the classifier rows ``(C_i, d)`` that its graph is made of.

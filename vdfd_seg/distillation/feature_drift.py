@@ -42,8 +42,8 @@ def linear_drift(
             + \gamma \| A - I \|_F^2, \qquad \gamma = \mathrm{ridge} \cdot
             \frac{1}{d} \sum_x w_x \| h(x) - \bar h \|^2,
 
-    over images that both networks have seen, with means weighted alike; where these say nothing
-    of a direction, features are taken to stay. A learned linear map in its place is the drift
+    over images that both networks have seen, with equally weighted means. In directions without
+    variance features are taken to stay. A learned linear map in its place is the drift
     compensation of Gomez-Villa et al., ECCV 2024.
 
     Args:
@@ -69,7 +69,7 @@ def linear_drift(
 
 
 def nearness(features: Tensor, points: Tensor, spread: Tensor, near: float = NEAR) -> Tensor:
-    r"""How much each image says of what happens to points of feature space.
+    r"""How much each image tells about the drift of points of feature space.
 
     .. math::
         w_{p,x} = \exp \Big( - \frac{D_{p,x} - \min_x D_{p,x}}

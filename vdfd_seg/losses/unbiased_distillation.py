@@ -8,11 +8,11 @@ from vdfd_seg.losses.wide import wide
 
 
 def new_classes_as_background(logits: Tensor, num_old: int) -> Tensor:
-    r"""Logits in which what is new is background, as the old network would say it.
+    r"""Logits of the old classes, with the new classes counted as background.
 
     :math:`r_0 = \log(e^{z_0} + \sum_{c \ge K} e^{z_c})`, :math:`r_c = z_c` for
-    :math:`1 \le c < K`: the softmax over the K classes is that over all, with the new ones' share
-    in the background's.
+    :math:`1 \le c < K`. The softmax over these K is that over all classes, with the share of the
+    new ones added to the background's.
 
     Args:
         logits: ``(N, C, ...)``, C >= K; or logarithms of probabilities.

@@ -17,15 +17,15 @@ from vdfd_seg.registry import METHODS
 class DFT(FrozenTrunkMethod):
     r"""DFT*: trunk and old rows frozen, all rows allocated in advance, plain cross-entropy.
 
-    After the first task nothing but the rows of the step's classes trains, by the network's own
-    cross-entropy, old and later classes labelled background. Rows of all later classes exist from
-    the first task on, where they are trained as negatives: a new row starts far below the others
-    wherever an old class is, instead of anywhere.
+    After the first task only the rows of the step's classes train, by the network's own
+    cross-entropy, with old and later classes labelled background. Rows of all later classes exist
+    from the first task on, which trains them as negatives. So a new row starts far below the
+    others on old classes.
 
     "Revisiting continual semantic segmentation with pre-trained vision models",
-    arXiv 2508.04267. There the rows train along with the first task. Here they do so after it,
-    on its features and with all else as the task left it, so that a first step of any method will
-    do; rows of tasks that are still to come wait outside of the softmax.
+    arXiv 2508.04267. There the rows train along with the first task. Here they train after it, on
+    its features, with everything else frozen, so that any method can train the first step. Rows
+    of later tasks wait outside of the softmax.
 
     Args:
         iterations: Updates of the rows in advance, of 8 views each.

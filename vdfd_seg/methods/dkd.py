@@ -1,4 +1,4 @@
-"""DKD: distillation of what speaks for a class and of what speaks against it."""
+"""DKD: distillation of the evidence for a class and of the evidence against it."""
 
 import torch
 import torch.nn.functional as F
@@ -26,15 +26,16 @@ class DKD(SigmoidRows):
 
     Baek et al., "Decomposed Knowledge Distillation for Class-Incremental Semantic Segmentation",
     NeurIPS 2022. :math:`\ell` is the mean loss of the step's classes over labelled pixels
-    (:class:`~vdfd_seg.methods.common.sigmoid_rows.SigmoidRows`). Of an old class's logit
-    :math:`o = x^\top w + b`, :math:`o^+ = x^\top \max(w, 0)` and :math:`o^- = x^\top \min(w, 0)`
-    are kept near what they were at the start of the step, each apart, at the features' positions.
+    (:class:`~vdfd_seg.methods.common.sigmoid_rows.SigmoidRows`). An old class's logit
+    :math:`o = x^\top w + b` has the parts :math:`o^+ = x^\top \max(w, 0)` and
+    :math:`o^- = x^\top \min(w, 0)`. Each is kept near its value at the start of the step, at the
+    features' positions.
 
-    An auxiliary row learns next to the classes that no pixel is an example of it: :math:`\ell_{ac}`
-    is the mean over labelled pixels of :math:`-\log(1 - \sigma(z))` for its logit z of the
-    features, which get no gradient from it. It is carried, and the rows of new classes begin as
-    copies: they have seen the negative examples of all steps before. In the first step, and with a
-    step 0 that another method trained, it begins at zero.
+    An auxiliary row learns that no pixel is an example of it: :math:`\ell_{ac}` is the mean over
+    labelled pixels of :math:`-\log(1 - \sigma(z))` for its logit z of the features. The features
+    get no gradient from it. The row is carried, and the rows of new classes start as copies, which
+    have seen the negative examples of all earlier steps. In the first step, and after a step 0
+    that another method trained, it starts at zero.
 
     Args:
         pos_weight: Weight of a new class's own pixels.

@@ -34,22 +34,21 @@ class PLOP(TeacherMethod):
     CVPR 2021. The maps are those of the backbone's stages, the input of the classifier and the
     low-resolution logits, see :func:`~vdfd_seg.losses.local_pod_distance`;
     :math:`C` counts all classes, :math:`C_{new}` the step's. Labels :math:`\hat y` and factors
-    :math:`\nu`: :func:`~vdfd_seg.methods.common.pseudo_labels.pseudo_labels`. Domain-incremental,
-    or
-    where no background hides old classes, labels stay as they are and :math:`\nu = 1`; with the
-    same classes in every domain the root is 1 too (11-5, 11-1 and 1-1 on Cityscapes were
-    published with 1e-4 for the features and 1e-4 or 1e-3 for the logits).
+    :math:`\nu`: :func:`~vdfd_seg.methods.common.pseudo_labels.pseudo_labels`. In
+    domain-incremental protocols, or where no background hides old classes, labels do not change
+    and :math:`\nu = 1`. With the same classes in every domain the root is 1, too. (Cityscapes was
+    published with 1e-4 for the features and 1e-4 or 1e-3 for the logits.)
 
-    :math:`\ell_{CE}` is the loss of the network's heads, called image by image: whatever a config
-    sets there, and every auxiliary head, is weighted in the same way, which a loss module that is
-    told the factors could not promise. The published loss is a mean over all pixels of an image,
-    those ignored included: ``CrossEntropyLoss`` with ``avg_non_ignore=False``.
+    :math:`\ell_{CE}` is the loss of the network's heads, called image by image. So any loss of a
+    config, and every auxiliary head, is weighted in the same way. The published loss is a mean over
+    all pixels of an image, ignored ones included: ``CrossEntropyLoss`` with
+    ``avg_non_ignore=False``.
 
-    Where it differs from the released code: maps are as the backbone returns them, after the
-    stage's activation (the code takes them before it); medians are taken over the images as in
-    evaluation, without augmentation, so that a resumed step finds the same; maps that Local POD
-    compares are without dropout, which the published network does not have. The old network
-    computes in full precision under autocast, as when its medians were taken.
+    Differences from the released code: maps are those that the backbone returns, after the
+    stage's activation; the code takes them before it. Medians are over images without
+    augmentation, as in evaluation, so that a resumed step finds the same. Maps that Local POD
+    compares have no dropout, as the published network. The old network computes in full precision
+    under autocast, as it does for its medians.
 
     Args:
         feature_weight: :math:`\lambda_l` of all maps but the logits.

@@ -36,20 +36,20 @@ class SSUL(FrozenTrunkMethod):
 
     Cha et al., "SSUL: Semantic Segmentation with Unknown Label for Exemplar-based
     Class-Incremental Learning", NeurIPS 2021, without its memory of images. After the first task
-    the trunk and the rows of old classes are frozen: what trains are the rows of new classes, of
-    the background (``background``) and of the unknown class u, on features computed once.
+    the trunk and the rows of old classes are frozen. The rows of new classes, of the background
+    (``background``) and of the unknown class u train, on features computed once.
 
-    **Labels.** A pixel labelled background becomes the old class with the greatest score, where
-    this is the greatest of all and its sigmoid at least ``threshold`` (computed once, when the
-    step begins). Else, where a saliency map marks an object, it is unknown: an object that is no
-    class so far. The background's row learns such pixels too, since the network's greatest logit
-    is its prediction, and what is unknown counts as background; the released code adds the two
-    sigmoids.
+    **Labels.** Pseudo-labels are computed once, at the start of the step. A pixel labelled
+    background becomes the old class with the greatest score, if this is the greatest of all and
+    its sigmoid at least ``threshold``. Else, if a saliency map marks an object, it is unknown: an
+    object of no class so far. The background's row learns such pixels too, because the network
+    predicts its greatest logit and the unknown counts as background. The released code adds the
+    two sigmoids.
 
     **Weights.** The row u is no row of the network. It is carried, and the rows of new classes
-    begin as copies: they know objects from background where there are saliency maps. Without
-    maps no pixel is an example of u, and new rows begin low everywhere. With a step 0 that
-    another method trained, u begins at zero and the background's row as a row of zeros
+    start as copies, which separate objects from background if there are saliency maps. Without
+    maps no pixel is an example of u, and new rows start low everywhere. After a step 0 that
+    another method trained, u starts at zero and the background's row as a row of zeros
     (:func:`~vdfd_seg.methods.common.sigmoid_rows.subtract_background`).
 
     Args:

@@ -1,4 +1,4 @@
-"""VDFD's bound over the inputs that a step has, and over features that stand for old ones."""
+"""VDFD's bound on the images of a step, and replay of features of old classes."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -29,10 +29,10 @@ class VDFDPlus(Method):
         L = L_{task} + \lambda D(t, s) + \frac{1}{n} \sum_{i=1}^n -\log s_{y_i}(x_i)
 
     for outputs t of the weights at the start of the step and s of those that train. **Not the
-    paper's VDFD** (:class:`~vdfd_seg.methods.VDFD`), which takes such a bound over the old inputs
-    to first order, from gradients that it carries: here the inputs are the new task's, and nothing
-    is carried. t is computed once, before training, for ``num_views`` augmented views of each
-    image, from which training then draws. No second network is kept or run while the step trains.
+    paper's VDFD** (:class:`~vdfd_seg.methods.VDFD`): that bounds the outputs at the old inputs, to
+    first order, from carried gradients. Here the inputs are the new task's, and nothing is
+    carried. t is computed once, before training, for ``num_views`` augmented views of each image.
+    Training draws from the same views. No second network is kept or run while the step trains.
 
     Outputs are logits of the old classes, at the head's resolution (pixels). Where the background
     hides old classes, the new classes' logits belong to it, as in MiB:
@@ -40,24 +40,23 @@ class VDFDPlus(Method):
     initialisation both are the outputs of the network of the step before when the step starts.
     Under label augmentation the rows of unrotated images count.
 
-    The last term is there with ``replay``, for sequences of many steps. The trunk then stays as
-    the first task left it, and only the classifier trains, on features computed once. A class
-    that was learned is carried as the mean and the covariance of the classifier's input over its
-    pixels, and so is the background, over all steps. In each iteration x is drawn from these
-    Gaussians, with their classes y, as often as the class had pixels
-    (:class:`~vdfd_seg.distillation.FeatureGaussians`): as the trunk does not move, they stand for
-    the old images exactly as well as on the day they were found. It is the cross-entropy over all
-    classes, so that a new row learns what it must not take from the old ones.
+    The last term comes with ``replay``, for sequences of many steps. The trunk is then frozen
+    after the first task, and only the classifier trains, on features computed once. A learned
+    class is carried as the mean and the covariance of the classifier's input over its pixels, and
+    so is the background, over all steps. In each iteration x is drawn from these Gaussians, with
+    their classes y, as often as the class had pixels
+    (:class:`~vdfd_seg.distillation.FeatureGaussians`). They stay valid, since the trunk does not
+    move. The term is a cross-entropy over all classes, so new rows learn to reject the old ones.
 
     Args:
         weight: :math:`\lambda`.
         divergence: D, a dict with its options: ``dict(type='Softmax', temperature=2.0)`` (default),
             the bound of a categorical distribution, or ``dict(type='GaussianBound')``, the
-            paper's; see :mod:`~vdfd_seg.methods.common.divergences`. Or the type alone.
+            paper's; see :mod:`~vdfd_seg.methods.common.divergences`. Or only the type.
         replay: Draws an iteration; 0 for a trunk that trains, and no memory of features.
-        num_views: Augmented views of an image. As many as the step has passes are as good as a
-            network that is run along; the cache takes 2 bytes for each view, class and position,
-            with ``replay`` for each view, feature and position.
+        num_views: Augmented views of an image. With as many views as the step has passes the cache
+            is as good as running the old network. It takes 2 bytes for each view, class and
+            position, with ``replay`` for each view, feature and position.
         reconstruct: With ``replay``, iterations after the first task in which the head learns to
             keep what the backbone knows and the first task did not need
             (:func:`~vdfd_seg.methods.common.reconstruction.reconstruct_backbone`); 0 for none.

@@ -1,4 +1,4 @@
-"""Predicting classes from where their features lie, and following these as they drift."""
+"""Predicting classes by Gaussians of their features, which follow the features as they drift."""
 
 from collections.abc import Sequence
 
@@ -20,17 +20,17 @@ class GaussianClassifier(Method):
 
     Each class is carried as the mean :math:`\mu_c` of its features, with one covariance
     :math:`\Sigma` for all (:class:`~vdfd_seg.distillation.ClassGaussians`), in single precision.
-    What a step does to the features of its own images, as they are and rotated by multiples of 90
-    degrees, gives linear maps that move the Gaussians of old classes: what is unlike the new
-    classes says more of the old ones' drift. An image then scores, of a task's classes g,
+    Linear maps move the Gaussians of old classes as the step moved the features of its own images,
+    unrotated and rotated by multiples of 90 degrees: images unlike the new classes tell more about
+    the drift of the old ones. An image then scores, of a task's classes g,
 
     .. math::
         \log \mathrm{softmax}(s_g) + a \log \mathrm{softmax}(r_g), \qquad
         r_c = \log N(h; \mu_c, S), \qquad S = \Sigma + \frac{\mathrm{tr} \Sigma}{d} I,
 
-    with the heads' logits s, where its task is known; else :math:`r_c` alone, for heads of
+    with the heads' logits s, where its task is known; else only :math:`r_c`, since heads of
     different tasks were never trained against each other. Under label augmentation predictions
-    are of the image as it is.
+    are of the unrotated image.
 
     A mixin: :func:`with_gaussians` puts it before a method's class.
 

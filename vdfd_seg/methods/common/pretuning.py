@@ -19,15 +19,15 @@ LEARNING_RATE = 0.01
 
 
 def pretune(context: TaskContext) -> None:
-    r"""Let the new rows of the main head begin as what best becomes of the old ones, in place.
+    r"""Start the new rows of the main head as learned combinations of the old ones, in place.
 
     .. math::
         w_c = \sum_{k<K} a_{ck}\, (M_{ck} \odot w_k), \qquad
         w_0 \leftarrow \lVert w_0 \rVert \frac{m \odot w_0}{\lVert m \odot w_0 \rVert}
 
     The shares a, the masks M and m, and the new biases are learned by the unbiased cross-entropy
-    on the step's labels; all else stays as it is. M begins as :func:`importances`,
-    a as the softmax over old classes of its sums, m as ones, the biases as the background's.
+    on the step's labels; nothing else changes. M starts as :func:`importances`, a as the softmax
+    over old classes of its sums, m as ones, the biases as the background's.
 
     Xie et al., "Early Preparation Pays Off: New Classifier Pre-tuning for Class Incremental
     Semantic Segmentation" (NeST), ECCV 2024.

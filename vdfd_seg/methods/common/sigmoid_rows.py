@@ -1,4 +1,4 @@
-"""What methods share whose classes have a sigmoid each, and whose background has none."""
+"""The base of methods whose classes have a sigmoid each, and whose background has none."""
 
 from typing import Any
 
@@ -96,18 +96,18 @@ def mean_where(values: Tensor, mask: Tensor) -> Tensor:
 
 
 class SigmoidRows(Method):
-    r"""Trains a sigmoid for each foreground class; what is none of them is background.
+    r"""Trains a sigmoid for each foreground class; a pixel of none of them is background.
 
-    Row 0 of the classifier, the background's, is zero: its logit is 0, that of probability 1/2, so
-    that the network's own prediction, the greatest logit, is background where no sigmoid exceeds
-    1/2. No loss reads this row, so it stays zero. When a step begins, the rows that have been
-    trained lose what row 0 holds (:func:`subtract_background`): a step 0 that another method
-    trained with a softmax continues with the predictions it had.
+    Row 0 of the classifier, the background's, is zero: its logit is 0, that of probability 1/2. So
+    the network's own prediction, the greatest logit, is background where no sigmoid exceeds 1/2.
+    No loss reads this row, so it stays zero. At the start of a step row 0 is subtracted from the
+    trained rows (:func:`subtract_background`), so a step 0 that another method trained with a
+    softmax keeps its predictions.
 
-    The loss of the main head, whatever the config says, is :func:`foreground_loss` over the step's
-    classes, a mean over labelled pixels; auxiliary heads keep theirs. After the first step, batch
-    norms and dropouts are in evaluation mode, and the outputs of the network that the step began
-    with are cached, for ``num_views`` augmented views of each image, from which training draws.
+    :func:`foreground_loss` over the step's classes, a mean over labelled pixels, replaces the
+    config's loss of the main head; auxiliary heads keep theirs. After the first step, batch norms
+    and dropouts are in evaluation mode. The outputs of the network at the start of the step are
+    cached for ``num_views`` augmented views of each image, and training draws from these views.
 
     Args:
         pos_weight: :math:`\beta`.
