@@ -139,14 +139,16 @@ def rows_of(page: Path, found: list, metrics: list[str], costs: dict, where: boo
 def reproduction(page: Path, *names: str) -> str:
     """How the results of some benchmarks were measured, folded."""
     about = recipe(names[0])
-    lines = [f"- {key}: {about[key]}" for key in ("Processor", "Threads", "First Step")]
+    lines = [
+        f"- {key.capitalize()}: {about[key]}" for key in ("Processor", "Threads", "First Step")
+    ]
     options = dict.fromkeys(
         f"  - {result.get('Reported As', meta['Collections'][0]['Name'])}: `{result['Options']}`"
         for meta, _, result in results(*names)
         if "Options" in result
     )
     if options:
-        lines += ["- Options of rows that are not the config's:", *options]
+        lines += ["- Options of rows that differ from the config, for `--cfg-options`:", *options]
     text = "\n".join(lines)
     return (
         f"<details>\n<summary>Processor, options and commands</summary>\n\n{text}\n\n"
