@@ -1,7 +1,7 @@
 """First-order displacement of the old tasks' outputs (the paper's formula 2).
 
 The Taylor expansion ``s_i - t_i ~ G_i.T (w - w_i*)`` of all old tasks i at once. With the
-gradients averaged over the kernel, the weights enter through their kernel sums z(w) alone.
+gradients averaged over the kernel, the weights enter only through their kernel sums z(w).
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,9 +30,9 @@ class GradientDisplacement(nn.Module):
     is computed once, in float64: the plain difference of two projections would cancel in float32.
 
     Shapes: T tasks, r ranks, C the largest number of classes (tasks with fewer are padded with
-    zeros), L covered parameters. The filters of all parameters stand one after another, each
-    parameter padded to whole blocks of ``BLOCK`` filters, n blocks in all: ``left`` is
-    ``(n, BLOCK, T r)``, ``right`` ``(T, L r, C)``.
+    zeros), L covered parameters. The filters of all parameters are concatenated, each parameter
+    padded to whole blocks of ``BLOCK`` filters, n blocks in all. ``left`` is ``(n, BLOCK, T r)``
+    and ``right`` ``(T, L r, C)``.
 
     Args:
         memories: One per old task.

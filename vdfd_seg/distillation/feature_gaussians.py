@@ -14,9 +14,8 @@ from torch import Tensor
 class FeatureGaussians:
     r"""One Gaussian :math:`N(\mu_c, \Sigma_c)` a class, each with a covariance of its own.
 
-    They stand for the images of old tasks where a classifier learns new classes on features that
-    do not move: draws of them, labelled with their class, are replayed. Nothing of an image is
-    kept.
+    They replace the images of old tasks while a classifier learns new classes on fixed features:
+    draws of them, labelled with their class, are replayed. Nothing of an image is kept.
 
     Attributes:
         labels: ``(G,)`` int64, the class of each Gaussian; a class may have several.

@@ -22,7 +22,7 @@ class VariationalDistillationLoss(nn.Module):
     ``delta_i`` is the first-order displacement of the task's outputs
     (:mod:`~vdfd_seg.distillation.displacement`), ``P_i`` the precision that the graph
     convolutional network gives (:mod:`~vdfd_seg.distillation.precision`). As in the released code
-    eps enters the determinant alone. Its gradient reaches the network and the GCN.
+    eps enters only the determinant. Its gradient reaches the network and the GCN.
 
     The network's parameters are held, not registered: ``parameters()`` are the GCN's. Everything
     is computed in float32 (float64 for a network in float64), outside autocast. The reference
@@ -36,7 +36,7 @@ class VariationalDistillationLoss(nn.Module):
             options, or ``'identity'``: DFD, without GCN and without the constant log-determinant.
         eps: Default 1e-3, as in the released code.
         accumulation: ``'sum'`` over the old tasks (default), or ``'last'``: the behaviour of the
-            released class-incremental code, which regularises the most recent task alone and
+            released class-incremental code, which regularises only the most recent task and
             multiplies its quadratic term by the square of the number of old tasks.
 
     Attributes:

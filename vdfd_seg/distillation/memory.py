@@ -44,9 +44,9 @@ class MemoryMismatchError(InputError):
 class GradientMemory:
     """Compressed mean gradients of the C outputs of one task, and where they were taken.
 
-    With ``g_l`` the ``(d_l, C)`` mean gradient of parameter l, averaged over the kernel, and
-    ``z_l(w)`` the parameter's ``(d_l,)`` kernel sums, what is kept is the truncated singular value
-    decomposition ``g_l ~ left_l @ right_l`` and the projection
+    ``g_l`` is the ``(d_l, C)`` mean gradient of parameter l, averaged over the kernel, and
+    ``z_l(w)`` are the parameter's ``(d_l,)`` kernel sums. The memory keeps the truncated singular
+    value decomposition ``g_l ~ left_l @ right_l`` and the projection
     ``projection_star = sum_l right_l.T @ left_l.T @ z_l(w*)`` at the task's final weights ``w*``.
 
     Attributes:

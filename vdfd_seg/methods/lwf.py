@@ -68,8 +68,8 @@ class LwF(TeacherMethod):
         temperature: 2 for classification; MiB's code has 1.
         average_classes: Divide by the number of old classes, as MiB's code does.
         variant: For classification. ``"facil"``, the default, as FACIL: one softmax over all old
-            classes; old heads stay as they are. ``"paper"``, as Li and Hoiem: where the task is
-            known a softmax for each old task, and their losses summed; old heads train, too.
+            classes; old heads do not train. ``"paper"``, as Li and Hoiem: where the task is known
+            a softmax for each old task, with their losses summed; old heads train, too.
 
     Raises:
         InputError: For a negative weight, a temperature that is not positive, or an unknown

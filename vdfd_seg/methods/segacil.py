@@ -22,8 +22,8 @@ class SegACIL(Method):
         W = (G + \gamma I)^{-1} H, \qquad G = \sum_p x_p x_p^\top, \qquad H = \sum_p x_p y_p^\top
 
     over all pixels p of all steps so far, with x the classifier's input and a one, y the one-hot
-    label. G and H are sums, so that a step adds its own and needs no earlier image: the result is
-    that of one regression over all steps' images with the labels that each step had. From the
+    label. G and H are sums, so a step adds its own and needs no earlier image. The result is that
+    of one regression over all steps' images, with the labels that each step had. From the
     second step on nothing is trained; the pass over the images replaces training.
 
     Where the labels hide old classes, a background pixel that the classifier before takes for an

@@ -20,7 +20,7 @@ REQUIREMENTS = {
     "labels": "remembers a task by its images' labels, not by the images alone",
     "own_training": "remembers a task while it trains, so that no step 0 of another method will do",
 }
-"""What a method may keep or need besides the network that trains."""
+"""What a method may keep or need next to the network that trains."""
 
 
 class Method(nn.Module):
@@ -39,13 +39,13 @@ class Method(nn.Module):
             (halved when that is halved); set by :meth:`before_task`, None without such
             parameters. They are kept apart so that clipping of the network's gradients
             does not depend on them.
-        requires: What it keeps or needs besides the network that trains, of :data:`REQUIREMENTS`;
+        requires: What it keeps or needs next to the network that trains, of :data:`REQUIREMENTS`;
             an instance may have others than its class, by its options.
         unbiased_loss: Whether the main head's cross-entropy is MiB's unbiased one wherever the
             background hides old classes
             (:class:`~vdfd_seg.losses.UnbiasedCrossEntropyLoss`). Every method takes it
             as an option.
-        new_rows: How the classifier's rows of new classes begin there, see
+        new_rows: How the classifier's rows of new classes start there, see
             :func:`vdfd_seg.models.grow`, and with ``"pretuned"``
             :func:`~vdfd_seg.methods.common.pretuning.pretune`. An option of every method, too.
         fuse: Whether the weights at the end of a step are fused with those before it, with the
@@ -56,8 +56,8 @@ class Method(nn.Module):
         training_features: What training draws from in place of images, with ``num_views``; set
             by :meth:`before_task`, None for images. The adapter is then a
             :class:`~vdfd_seg.models.adapters.features.FeatureAdapter`.
-        closed_form: Whether :meth:`after_task` alone learns the later steps: these have no
-            iterations, whatever the config says.
+        closed_form: Whether only :meth:`after_task` learns the later steps: these have no
+            iterations, whatever the config has.
         without_background: What it is in a class-incremental protocol without a background, for
             methods that are defined by one; "" for others.
         problems: What it is for: ``"segmentation"``, ``"classification"``, or both.
@@ -145,7 +145,7 @@ class Method(nn.Module):
         return {}
 
     def stored_data_bytes(self, data, step: int) -> int:
-        """Bytes of earlier images kept besides the carried state; 0 unless it keeps such."""
+        """Bytes of earlier images kept next to the carried state; 0 unless it keeps any."""
         return 0
 
     def restore(self, state: dict) -> None:

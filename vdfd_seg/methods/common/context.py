@@ -1,4 +1,4 @@
-"""What a method is told when a task begins and ends."""
+"""What a method gets at the start and at the end of a task."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field

@@ -17,7 +17,7 @@ def features_of(
     Args:
         context: The step.
         samples: Training images.
-        turns: By how many times 90 degrees they are turned. Default 0, as they are.
+        turns: By how many times 90 degrees they are rotated; default 0.
 
     Returns:
         Features ``(N, d)`` float64 and labels ``(N,)`` int64, in the order of the samples and on

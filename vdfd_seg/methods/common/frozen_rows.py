@@ -1,4 +1,4 @@
-"""Keeping the classifier's rows of old classes as they are while a step trains."""
+"""Freezing the classifier's rows of old classes while a step trains."""
 
 from torch import Tensor
 

@@ -1,4 +1,4 @@
-"""What methods share that train the classifier alone, on features computed once."""
+"""The base of methods that train only the classifier, on features computed once."""
 
 from vdfd_seg.methods.common.base import Method
 from vdfd_seg.methods.common.context import TaskContext
@@ -18,15 +18,15 @@ def freeze_trunk(adapter: SegmentationAdapter) -> None:
 class FrozenTrunkMethod(Method):
     """Freezes everything before the classifier after the first task.
 
-    From the second step on, what the classifier takes of ``num_views`` augmented views of each
-    image is computed once, and training draws from these features in place of images: a step
-    takes seconds. The network of the step before is contained in the one that trains.
+    From the second step on, the classifier's input is computed once for ``num_views`` augmented
+    views of each image. Training draws from these features in place of images, so a step takes
+    seconds. The network of the step before is contained in the one that trains.
 
     Args:
         num_views: Augmented views of an image. The cache takes 2 bytes for each view, feature and
             position.
-        old_rows: Whether the classifier's rows of old classes train on (``"free"``) or stay as
-            they are (``"frozen"``; the background's with them).
+        old_rows: Whether the classifier's rows of old classes train (``"free"``) or do not
+            (``"frozen"``; nor does the background's).
 
     Attributes:
         training_features: The cache; None at the first step.

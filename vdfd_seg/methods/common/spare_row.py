@@ -7,7 +7,7 @@ from vdfd_seg.models import SegmentationAdapter
 
 
 class SpareRow(nn.Linear):
-    """Learns next to the classifier, is carried, and is what the rows of new classes begin as.
+    """Learns next to the classifier and is carried; the rows of new classes start as copies.
 
     Args:
         adapter: Of the network, for the size of its classifier.

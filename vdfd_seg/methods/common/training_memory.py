@@ -16,14 +16,14 @@ Memory = dict[tuple[str, int], int]
 def held_bytes(method: Any, network: nn.Module) -> int:
     """Bytes of all tensors and arrays that can be reached from a method.
 
-    The old network with its buffers, copies of weights, importances, gradient memories, the
-    method's own parameters and the state of their optimiser: whatever hangs on the method, in
-    buffers, lists, dicts, objects or closures, whether declared or not. A block of memory counts
-    once and whole, however many tensors look at it. What the trained network holds itself does
-    not count, nor do gradients, nor the context of the step. Numbers and strings are not counted.
+    These are the old network with its buffers, copies of weights, importances, gradient memories,
+    the method's own parameters and the state of their optimiser. Everything counts that the method
+    reaches in buffers, lists, dicts, objects or closures, declared or not. A block of memory counts
+    once and whole, however many tensors share it. The trained network does not count, nor do
+    gradients, the context of the step, numbers and strings.
 
     Args:
-        method: A :class:`~vdfd_seg.methods.Method`, as it is while a step trains.
+        method: A :class:`~vdfd_seg.methods.Method` while a step trains.
         network: The network that trains.
     """
     trained, held = _memory(network), _memory(method)

@@ -40,18 +40,18 @@ class CompensatedConv(nn.Module):
         \eta_c \sim \mathcal{U}\{0, \tfrac12, 1\} \text{ per channel and batch (training)},
         \quad \eta_c = \tfrac12 \text{ (evaluation)},
 
-    with a and b the outputs of (convolution, batch norm) of the first and of the second branch;
-    whatever followed the batch norm now follows y. Zhang et al., "Representation Compensation
-    Networks for Continual Semantic Segmentation", CVPR 2022, section 3.2. Both branches begin with
-    the same weights, or, where both train and the batch norm has seen no batch, each with weights
-    of its own, drawn as ``ConvModule`` draws them. Every parameter takes part in every iteration,
-    with a gradient of zero where its branch was not drawn.
+    with a and b the outputs of (convolution, batch norm) of the first and of the second branch.
+    Layers after the batch norm now follow y. Zhang et al., "Representation Compensation Networks
+    for Continual Semantic Segmentation", CVPR 2022, section 3.2. Both branches start with the same
+    weights. If both train and the batch norm has seen no batch, each has its own weights, drawn as
+    ``ConvModule`` draws them. Every parameter takes part in every iteration, with a gradient of
+    zero where its branch was not drawn.
 
     Args:
         conv: The convolution; groups, strides, dilation and bias are kept.
         norm: Its batch norm.
         norm_name: The attribute of the owner of both that holds ``norm``.
-        frozen: Keep the first branch as it is, its batch statistics included.
+        frozen: Freeze the first branch, its batch statistics included.
     """
 
     mean: Tensor

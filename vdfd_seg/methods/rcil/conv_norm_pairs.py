@@ -25,13 +25,13 @@ Pair = tuple[str, nn.Module, str, str]
 def conv_norm_pairs(network: EncoderDecoder) -> Iterator[Pair]:
     """The pairs that RCIL compensates.
 
-    As in the paper those are the 3x3 convolutions of the backbone's blocks, and all convolutions
-    of the main head's ASPP but that of the pooled image (which mmsegmentation keeps apart), where
-    a batch norm follows and the weights train. For networks that the paper did not have:
+    As in the paper these are the 3x3 convolutions of the backbone's blocks, and all convolutions
+    of the main head's ASPP except that of the pooled image, which mmsegmentation keeps apart. A
+    batch norm must follow, and the weights must train. For networks that the paper did not have:
 
-    - A block is whatever the backbone does not hold itself; its own layers are its stem.
-    - Depthwise, grouped, strided and dilated convolutions count as they are. Of a separable one
-      the depthwise part is the 3x3; in an ASPP its 1x1 part counts as well.
+    - The backbone's own layers are its stem; everything else in it is a block.
+    - Depthwise, grouped, strided and dilated convolutions count. Of a separable one the depthwise
+      part is the 3x3; in an ASPP its 1x1 part counts as well.
     - Other heads, auxiliary ones, and what follows an ASPP have no pair.
     - A pair is a ``ConvModule``, or two attributes of a module, ``convX`` with ``bnX`` or
       ``normX``. Those in a plain ``Sequential`` (ResNetV1c's stem, shortcuts) are left alone.

@@ -27,19 +27,17 @@ class RCIL(TeacherMethod):
     Zhang et al., "Representation Compensation Networks for Continual Semantic Segmentation",
     CVPR 2022.
 
-    **Representation compensation.** While a step trains, convolutions with batch norm have two
-    branches, combined at random per channel, see
-    :class:`~vdfd_seg.methods.rcil.compensation.CompensatedConv`;
-    :func:`~vdfd_seg.methods.rcil.conv_norm_pairs.conv_norm_pairs` says which. After the step both
-    are
-    folded into one, so that its checkpoint holds the plain network of the config, and prediction
-    costs what it costs with any method. In the next step the folded branch is frozen, and the other
-    continues from its own weights, as in the released code. These weights are the state that is
-    carried: as many bytes as the trainable second branches have. Where there are none (a step 0
-    that another method trained) it begins as a copy of the frozen branch. In the first step both
-    train, from the same weights; where no batch has trained those yet (an ASPP's, next to a
-    backbone's from ImageNet), each from its own. A network without ASPP is compensated in its
-    backbone alone, one without 3x3 convolutions and batch norms is refused.
+    **Representation compensation.** While a step trains, the convolutions with batch norm of
+    :func:`~vdfd_seg.methods.rcil.conv_norm_pairs.conv_norm_pairs` have two branches, combined at
+    random per channel, see :class:`~vdfd_seg.methods.rcil.compensation.CompensatedConv`. After the
+    step both are folded into one. So the checkpoint holds the plain network of the config, and
+    prediction has no extra cost. In the next step the folded branch is frozen, and the other
+    continues from its own weights, as in the released code. These weights are carried. If there are
+    none, after a step 0 that another method trained, it starts as a copy of the frozen branch.
+
+    In the first step both train from the same weights. Where no batch has trained those yet (an
+    ASPP's, next to a backbone's from ImageNet), each has its own. A network without ASPP is
+    compensated only in its backbone. One without 3x3 convolutions and batch norms is refused.
 
     **Losses.** :math:`\ell_{spatial}, \ell_{channel}`:
     :func:`~vdfd_seg.losses.pooled_cube_loss` of the maps of the backbone's stages, the input
@@ -55,7 +53,7 @@ class RCIL(TeacherMethod):
     spatial_weight=5e-4, spatial_logits_weight=1e-4, channel_weight=1e-4,
     channel_last_weight=0``.
 
-    Where it differs from that code: maps are as the backbone returns them, after the stage's
+    Differences from that code: maps are those that the backbone returns, after the stage's
     activation, and without the head's dropout, which its network does not have. The old network
     computes in full precision under autocast.
 
