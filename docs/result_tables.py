@@ -95,7 +95,7 @@ def of_protocol(name: str, *protocol: str) -> list[tuple[dict, str, dict]]:
 
 
 def ranked(page: Path, found: list, *protocol: str) -> str:
-    """What a reader compares: our method first, then the others by what they end at."""
+    """A table a processor, in each our method first, then the others by what they end at."""
     given = {key for *_, result in found for key in result["Metrics"]}
     metrics = [key for key in SUMMARY if key in given and INSTEAD.get(key) not in given]
     last = "all" if "all" in given else "ACC"
@@ -106,10 +106,17 @@ def ranked(page: Path, found: list, *protocol: str) -> str:
         ours = meta["folder"].name == "vdfd-plus" and set(protocol) == {
             option for option in options if not option.startswith("method.weight")
         }
-        return processor(name, result), not ours, -result["Metrics"][last]
+        return not ours, -result["Metrics"][last]
 
     costs = {key: text for key, text in COSTS.items() if key != "Held"}
-    return rows_of(page, sorted(found, key=rank), metrics, costs)
+    tables: dict[str, list] = {}
+    for row in sorted(found, key=rank):
+        tables.setdefault(processor(*row[1:]), []).append(row)
+    if len(tables) == 1:
+        return rows_of(page, *tables.values(), metrics, costs)
+    # Rows of two processors do not compare.
+    texts = {name: rows_of(page, tables[name], metrics, costs) for name in sorted(tables)}
+    return "\n".join(f"{name}:\n\n{text}" for name, text in texts.items())
 
 
 def processor(name: str, result: dict) -> str:
