@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from mmengine.config import Config
 
 from vdfd_seg.cli import train
@@ -114,6 +115,33 @@ def test_every_pair_composes():
     assert count > 400
 
 
+def test_what_is_published_has_a_benchmark_that_composes():
+    """For every figure of the metafiles, the split as the literature names it."""
+    prefixes = {"Pascal VOC 2012": "voc_{}", "ADE20K": "ade20k_{}", "Cityscapes": "cityscapes_{}"}
+    missing, count = set(), 0
+    for path in sorted(ROOT.glob("methods/*/metafile.yml")):
+        (collection,) = yaml.safe_load(path.read_text())["Collections"]
+        for entry in collection["Metadata"].get("Published Results (not run here)", []):
+            split, _, kind = entry["Protocol"].partition(", ")
+            if entry["Dataset"] not in prefixes:
+                continue
+            try:
+                benchmark, fragment = resolve_run(
+                    prefixes[entry["Dataset"]].format(split), path.parent.name
+                )
+            except InputError:
+                missing.add(f"{entry['Dataset']} {split}")
+                continue
+            settings = load_run(benchmark, fragment and path.parent.name)
+            assert settings.config.method.type == collection["Metadata"]["Method"]
+            settings.method().check(settings.protocol)
+            assert kind in ("disjoint", settings.protocol.setting, "domain-incremental")
+            count += 1
+    # Sequences of SSUL's alone.
+    assert missing == {"Pascal VOC 2012 5-1", "Pascal VOC 2012 2-1"}
+    assert count > 100
+
+
 @pytest.mark.parametrize("fragment", FRAGMENTS, ids=lambda p: f"{p.parent.name}/{p.stem}")
 def test_mmengine_s_own_inheritance_composes_the_same(fragment, tmp_path):
     """A fragment, with the first benchmark that it is for."""
@@ -171,6 +199,9 @@ def test_what_is_published_of_recipes():
         assert plain.protocol.domain_split == "clean"
         weight = load_run(f"cityscapes_{split}", "plop").config.method.logits_weight
         assert weight == (1e-3 if split == "1-1" else 1e-4)
+    for method, weight in (("dkd", 35), ("star", 30), ("plop", 1e-3)):
+        cfg = load_run("ade20k_100-5", method).config.method
+        assert cfg.get("pos_weight", cfg.get("feature_weight")) == weight
     settings = load_run("voc_11-1", "plop")
     assert [settings.for_step(s).train_cfg.max_epochs for s in (0, 1)] == [30, 10]
     settings = load_run("voc_15-5", "rcil")

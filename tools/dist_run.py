@@ -11,15 +11,15 @@ exits with that process's status (128 + N where signal N ended it, as a shell do
 import signal
 import sys
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from torch.distributed.elastic.multiprocessing import SignalException
-from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
-from torch.distributed.run import parse_args, run
+if TYPE_CHECKING:
+    from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
 
 EXIT_BAD_INPUT = 2
 
 
-def cause(failures: Mapping[int, ProcessFailure]) -> int:
+def cause(failures: "Mapping[int, ProcessFailure]") -> int:
     """Rank of the process that failed first.
 
     torchrun looks a few times a second and may find that all have failed. One that a signal ended
@@ -34,7 +34,7 @@ def cause(failures: Mapping[int, ProcessFailure]) -> int:
     return min(failures, key=order)
 
 
-def explanation(failures: Mapping[int, ProcessFailure]) -> tuple[int, str]:
+def explanation(failures: "Mapping[int, ProcessFailure]") -> tuple[int, str]:
     """Exit status and message, empty for bad input: each process has said what it was."""
     rank = cause(failures)
     failure = failures[rank]
@@ -57,6 +57,15 @@ def explanation(failures: Mapping[int, ProcessFailure]) -> tuple[int, str]:
 
 
 def main(argv: list[str] | None = None) -> int:
+    argv = sys.argv[1:] if argv is None else argv
+    if argv[:1] in (["-h"], ["--help"]):
+        print(f"{__doc__}\nThe arguments of torchrun: torchrun --help")
+        return 0
+    # The usage text does not wait for torch.
+    from torch.distributed.elastic.multiprocessing import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.run import parse_args, run
+
     try:
         run(parse_args(argv))
     except ChildFailedError as error:

@@ -21,8 +21,10 @@ def test_table(tool, tmp_path, capsys):
 
 
 def test_it_is_the_second_step_with_what_the_first_left(tool, tmp_path):
+    from contenders import prepared
+
     options = {"data_root": str(tmp_path), "data_preparation.root": str(tmp_path)}
-    contender = tool.prepared(f"vdfd_{BENCHMARK}", options, None, tmp_path)
+    contender = prepared(f"vdfd_{BENCHMARK}", options, None, tmp_path)
     assert len(contender.learner.method.penalty.sizes) == 1
     before = [p.clone() for p in contender.learner.network.parameters()]
     contender.iterate(1)

@@ -68,22 +68,32 @@ def test_checkpoint(refused, copied, command, damage):
     assert_says(message, str(path), *{**CHECKPOINTS, **DAMAGES}[damage])
 
 
-def test_protocol_of_the_config_is_another(refused, copied, config_file):
-    """The same classes in another order."""
-    run, _ = copied
-    tasks = [["background", "red", "green"], ["gold", "blue"], ["pink", "cyan"]]
-    file = config_file({"method": {"type": "FineTune"}, "protocol.tasks": tasks})
-    for arguments in (("train", file, "--work-dir", run, "--resume"), ("test", file, run)):
-        assert_says(refused(*arguments), "fingerprint")
+OTHER = {
+    "protocol.tasks": (
+        [["background", "red", "green"], ["gold", "blue"], ["pink", "cyan"]],
+        "fingerprint", "tasks[0].classes[1] was 'green', now 'red'",
+    ),
+    "protocol.setting": ("disjoint", "fingerprint", "setting was 'overlap', now 'disjoint'"),
+    "method": ({"type": "LwF"}, "method FineTune", "LwF"),
+    "model.decode_head.channels": (16, "model.decode_head.channels was 32, now 16"),
+    "optim_wrapper.optimizer.lr": (0.5, "optim_wrapper.optimizer.lr was 0.01, now 0.5"),
+    "train_dataloader.batch_size": (2, "train_dataloader.batch_size was 4, now 2"),
+    "seed": (7, "seed was 3, now 7"),
+}  # fmt: skip
+"""A key of the config that another run of it has otherwise, and the words that say so."""
+EVALUATION = ("protocol.tasks", "protocol.setting", "method", "model.decode_head.channels")
 
 
-def test_network_of_the_config_is_another(refused, copied, config_file):
+@pytest.mark.parametrize(
+    ("command", "key"),
+    [*(("train", key) for key in OTHER), *(("test", key) for key in EVALUATION)],
+)
+def test_what_differs_is_named_with_both_values(refused, copied, config_file, command, key):
     run, _ = copied
-    file = config_file({"method": {"type": "FineTune"}, "model.decode_head.channels": 16})
-    assert_says(refused("test", file, run), "'decode_head.conv_seg.weight'", "(7, 32, 1, 1)")
-    shutil.rmtree(run / "step_02")
-    message = refused("train", file, "--work-dir", run, "--resume")
-    assert_says(message, "step_00", "model.decode_head.channels was 32, now 16")
+    value, *words = OTHER[key]
+    file = config_file({"method": {"type": "FineTune"}, key: value})
+    arguments = ["--work-dir", run, "--resume"] if command == "train" else [run]
+    assert_says(refused(command, file, *arguments), *words)
 
 
 def test_results_damaged(refused, copied):
@@ -106,7 +116,9 @@ STARTS = {
     "of other classes": (
         {"protocol.tasks": [["background", "red"], ["green"]]}, 0, "knows the classes",
     ),
-    "of another network": ({"model.decode_head.channels": 16}, 0, "decode_head.conv_seg.weight"),
+    "of another network": (
+        {"model.decode_head.channels": 16}, 0, "model.decode_head.channels was 32, now 16",
+    ),
 }  # fmt: skip
 
 

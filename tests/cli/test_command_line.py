@@ -132,7 +132,8 @@ class TestCommandLine:
         code = """
 import contextlib, glob, runpy, sys
 from vdfd_seg.cli import COMMANDS, main
-tools = [runpy.run_path(path)["main"] for path in glob.glob("tools/dataset_converters/*.py")]
+paths = [path for path in glob.glob("tools/[!s]*/*.py") if "__main__" in open(path).read()]
+tools = [runpy.run_path(path)["main"] for path in ["tools/dist_run.py", *paths]]
 for call in [*tools, *(lambda argv, name=name: main([name, *argv]) for name in COMMANDS)]:
     with contextlib.suppress(SystemExit):
         call(["--help"])

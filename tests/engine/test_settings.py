@@ -5,10 +5,10 @@ import sys
 import pytest
 
 from vdfd_seg.cli.arguments import command_line
-from vdfd_seg.engine.input.differences import told
 from vdfd_seg.engine.input.overrides import parse_steps
 from vdfd_seg.engine.input.settings import load_run
 from vdfd_seg.errors import InputError
+from vdfd_seg.utils.differences import told
 
 CONFIG = """
 data_root = 'data/x'
@@ -246,7 +246,8 @@ class TestCustomImports:
     @pytest.mark.parametrize("name", ["not_there", "not_there.sub"])
     def test_that_is_not_found(self, refused, name):
         refused(
-            f"there is no module '{name}'.*PYTHONPATH", f"custom_imports = dict(imports='{name}')"
+            f"there is no module '{name}'; install not_there, or name .*PYTHONPATH",
+            f"custom_imports = dict(imports='{name}')",
         )
 
     def test_that_may_fail(self, settings, module):

@@ -101,10 +101,10 @@ def test_intransigence_against_joint_training(results):
     joint = {**results, "matrix": [[60.0, None], [55.0, 42.0]]}
     (run,) = with_intransigence([results], joint)
     assert run["summary"] == {**results["summary"], "intransigence": 12.0}
-    other = {**joint, "protocol": {**joint["protocol"], "fingerprint": "f"}}
+    other = {**joint, "protocol": {**joint["protocol"], "fingerprint": "f", "setting": "disjoint"}}
     short = {**joint, "matrix": [[60.0, None]]}
     for wrong, message in (
-        (other, "its protocol is f"),
+        (other, "its protocol has fingerprint f, .* setting was 'disjoint', now 'overlap'"),
         ({**joint, "metric": "accuracy"}, "its metric is accuracy"),
         (short, "1 steps, vdfd has 2"),
     ):

@@ -1,14 +1,17 @@
 """What docs/en/user_guides/networks.md says of each network of MMSegmentation."""
 
 import re
+from contextlib import nullcontext
 
 import pytest
 import torch
 from mmengine.config import Config
+from mmseg.models import backbones, decode_heads
 from torch import nn
 
 from tests.documented import ROOT
-from tests.narrow_networks import FOLDER, SIZES, narrow_network
+from tests.narrow_networks import FOLDER, FURTHER, SIZES, narrow_network
+from vdfd_seg.engine.input.config_file import read_config
 from vdfd_seg.engine.networks import build_network, model_config
 from vdfd_seg.errors import InputError
 from vdfd_seg.models.growth import UNSUITED
@@ -27,7 +30,7 @@ def rows_below(heading):
 
 WORKING = {row[0]: row[1:] for row in rows_below("# Networks")}
 REFUSED = rows_below("## Refused")
-UNTRIED = [row[0] for row in rows_below("## Not tried")]
+MISSING = rows_below("## Needs more")
 
 
 FAST = {
@@ -35,7 +38,8 @@ FAST = {
     "deeplabv3plus_r50-d8": "VDFD", "fpn_r50": "FineTune", "upernet_swin": "VDFD",
     "ocrnet_r50-d8": "MiB", "segformer_mit-b0": "VDFDPlus", "segmenter_vit-b16_mask": "VDFD",
     "setr_pup": "FineTune", "dpt_vit-b16": "MiB", "stdc": "VDFDPlus", "bisenetv1_r18-d32": "MiB",
-    "fast_scnn": "VDFD",
+    "fast_scnn": "VDFD", "ocrnet_hr18": "FineTune", "segnext_mscan-t": "VDFD",
+    "resnest_s101-d8_fcn": "MiB", "fcn_resnext50": "VDFDPlus", "twins_svt-s_fpn": "VDFD",
 }  # fmt: skip
 """The method of each network that the test command tries; `make test-all` tries all with all."""
 
@@ -171,7 +175,26 @@ def test_is_refused_by_name(registered_modules, head, file, why):
         model_config(model, 3)
 
 
+@pytest.mark.parametrize(("part", "file", "needs"), MISSING)
+def test_what_is_not_installed_is_refused_by_name(registered_modules, part, file, needs):
+    if file == "–":
+        model = narrow_network("fcn_r50-d8") | {"backbone": {"type": part, "model_name": "any"}}
+    else:
+        path = FOLDER / f"{file}.py"
+        model = Config.fromfile(path, import_custom_modules=False).model
+        with pytest.raises(InputError, match=needs) if needs == "mmpretrain" else nullcontext():
+            read_config(path)
+    with pytest.raises(InputError, match=f"cannot be built: .*{needs}"):
+        build_network(model, 3)
+
+
 def test_every_network_is_on_the_page():
-    files = [*WORKING, *(row[1] for row in REFUSED if row[1] != "–"), *UNTRIED]
-    assert sorted(files) == sorted(path.stem for path in FOLDER.glob("*.py"))
+    others = [row[1] for row in REFUSED + MISSING if row[1] != "–"]
+    known = [*(path.stem for path in FOLDER.glob("*.py")), *FURTHER]
+    assert sorted([*WORKING, *others]) == sorted(known)
     assert {row[0] for row in REFUSED} == set(UNSUITED)
+
+
+@pytest.mark.parametrize("parts", [backbones, decode_heads], ids=["backbones", "decode_heads"])
+def test_every_head_and_backbone_is_on_the_page(parts):
+    assert [name for name in parts.__all__ if f"`{name}`" not in PAGE] == []

@@ -14,105 +14,18 @@ Prints a Markdown table.
 
 import argparse
 import json
-import resource
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import cycle, islice
 from pathlib import Path
-from types import SimpleNamespace
 
-import torch
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
 from mmengine.config import DictAction
-from mmengine.optim import OptimWrapper, build_optim_wrapper
-from mmengine.runner import Runner
 
 from vdfd_seg.cli import run_guarded
-from vdfd_seg.engine import load_run
-from vdfd_seg.engine.input.data import open_data
-from vdfd_seg.engine.run.environment import set_up
-from vdfd_seg.engine.run.passes import without_workers
-from vdfd_seg.engine.run.step import StepTrainer
-from vdfd_seg.evaluation import human_bytes
-from vdfd_seg.hooks import MethodHook
-from vdfd_seg.methods.common.training_memory import held_bytes
-from vdfd_seg.models import ContinualLearner
-from vdfd_seg.utils.checkpoint import load_step, to_plain
-
-
-@dataclass
-class Contender:
-    """One method in its second step, ready to be timed."""
-
-    name: str
-    learner: ContinualLearner
-    wrapper: OptimWrapper
-    batches: cycle
-
-    def iterate(self, count: int) -> float:
-        """Seconds an iteration takes, over ``count``."""
-        _wait()
-        begun = time.perf_counter()
-        for batch in islice(self.batches, count):
-            self.learner.train_step(batch, self.wrapper)
-        _wait()
-        return (time.perf_counter() - begun) / count
-
-
-def prepared(path: str, options: dict, start: dict | None, folder: Path) -> Contender:
-    """A config's step 1, begun from a step 0 that was not trained.
-
-    Args:
-        path: The config.
-        options: ``--cfg-options``.
-        start: A finished step 0 whose weights to begin with; None for initial weights.
-        folder: Where nothing is written, but a trainer wants to know.
-    """
-    settings = load_run(path, options=options)
-    data = open_data(settings)
-    learner, context = StepTrainer(settings, data, 0, None, folder).prepare(
-        start["state_dict"] if start else None
-    )
-    carried = to_plain(learner.method.after_task(context))
-    previous = {"state_dict": learner.network.state_dict(), "method": {"state": carried}}
-    trainer = StepTrainer(settings, data, 1, previous, folder)
-    learner, context = trainer.prepare()
-    config = trainer.config
-    samples = learner.method.select(data, 1, carried)
-    loader = trainer.train_loader(learner, samples, 0)
-    loader = without_workers(loader) if isinstance(loader, dict) else loader
-    batches = list(islice(Runner.build_dataloader(loader), 4))
-    wrapper = build_optim_wrapper(learner.network, config.optim_wrapper)
-    MethodHook().before_train(SimpleNamespace(model=learner, optim_wrapper=wrapper))
-    name = config.get("method_name", config.method.type)
-    return Contender(name, learner.train(), wrapper, cycle(batches))
-
-
-def _wait():
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-
-
-def measured(contenders: Sequence[Contender], rounds: int, iterations: int) -> list[float]:
-    """Median seconds an iteration of each takes, over rounds in which they take turns."""
-    for each in contenders:
-        each.iterate(2)
-    taken = [[each.iterate(iterations) for each in contenders] for _ in range(rounds)]
-    return [statistics.median(column) for column in zip(*taken, strict=True)]
-
-
-def peak_of(contender: Contender, iterations: int) -> int:
-    """Greatest memory, in bytes, of this process (CPU) or of its tensors (GPU)."""
-    if torch.cuda.is_available():
-        torch.cuda.reset_peak_memory_stats()
-    contender.iterate(iterations)
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+from vdfd_seg.utils.environment import quiet_imports
 
 
 def parser() -> argparse.ArgumentParser:
@@ -132,6 +45,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     argv = list(sys.argv[1:] if argv is None else argv)
     args = parser().parse_args(argv)
+
+    with quiet_imports():
+        from contenders import measured, peak_of, prepared
+
+        from vdfd_seg.engine.run.environment import set_up
+        from vdfd_seg.evaluation import human_bytes
+        from vdfd_seg.methods.common.training_memory import held_bytes
+        from vdfd_seg.utils.checkpoint import load_step
+
     set_up()
     start = load_step(args.init_from) if args.init_from else None
     with tempfile.TemporaryDirectory() as folder:

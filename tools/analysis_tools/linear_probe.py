@@ -12,22 +12,22 @@ Usage: python tools/analysis_tools/linear_probe.py CONFIG CHECKPOINT [--method N
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 from vdfd_seg.cli import run_guarded
 from vdfd_seg.cli.arguments import add_config_arguments, settings_of
 from vdfd_seg.errors import InputError
 from vdfd_seg.utils.environment import quiet_imports
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 
 def fitted(
-    features: Tensor, labels: Tensor, num_classes: int, iterations: int, seed: int = 0
-) -> tuple[Tensor, Tensor]:
+    features: "Tensor", labels: "Tensor", num_classes: int, iterations: int, seed: int = 0
+) -> "tuple[Tensor, Tensor]":
     """Rows ``(C, d)`` and biases ``(C,)`` of a softmax regression, trained with Adam.
 
     Args:
@@ -37,6 +37,9 @@ def fitted(
         iterations: Updates, of 4096 features each; the learning rate falls from 0.01 to 0.
         seed: Of the draws.
     """
+    import torch
+    import torch.nn.functional as F
+
     generator = torch.Generator().manual_seed(seed)
     # Of one scale, so that one learning rate suits every feature.
     scale = features.std(0).clamp_min(1e-6)
@@ -56,6 +59,8 @@ def fitted(
 
 def probe(settings, checkpoint: Path, iterations: int) -> list[tuple[str, dict]]:
     """The metrics of a step with its own classifier, and with one trained on all classes."""
+    import torch
+
     from vdfd_seg.engine.input.data import open_data
     from vdfd_seg.engine.run.environment import set_up
     from vdfd_seg.engine.run.evaluation import confusions_of_step, step_metrics

@@ -1,9 +1,10 @@
 """Building, growing and initialising the network of a step."""
 
 import copy
+import io
 import logging
 from collections.abc import Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 
 import torch
 from mmengine.config import ConfigDict
@@ -141,12 +142,16 @@ def _backbone_file(cfg: ConfigDict) -> dict | None:
 
 @contextmanager
 def unlogged():
-    """Inside, MMEngine's logger keeps to warnings: it has a paragraph for every parameter."""
+    """Inside, MMEngine's logger, with its paragraph for every parameter, keeps to warnings.
+
+    What a network prints is not shown (MSCAN prints its ``init_cfg``).
+    """
     logger = MMLogger.get_current_instance()
     level = logger.level
     logger.setLevel(logging.WARNING)
     try:
-        yield
+        with redirect_stdout(io.StringIO()):
+            yield
     finally:
         logger.setLevel(level)
 

@@ -20,6 +20,7 @@ from vdfd_seg.evaluation.measures import (
     forgetting,
     intransigence,
 )
+from vdfd_seg.evaluation.runs import differing
 
 Row = list[float | None]
 
@@ -190,14 +191,16 @@ def with_intransigence(
     """
     found = []
     for run in results:
-        for what, mine, theirs in (
-            ("protocol", run["protocol"]["fingerprint"], joint["protocol"]["fingerprint"]),
-            ("metric", run["metric"], joint["metric"]),
-        ):
-            if mine != theirs:
-                raise InputError(
-                    f"--joint: its {what} is {theirs}, that of {run['method']} {mine}."
-                )
+        method, mine, theirs = run["method"], run["protocol"], joint["protocol"]
+        if mine["fingerprint"] != theirs["fingerprint"]:
+            raise InputError(
+                f"--joint: its protocol has fingerprint {theirs['fingerprint']}, that of {method} "
+                f"{mine['fingerprint']}; from the one to the other: {differing(theirs, mine)}."
+            )
+        if run["metric"] != joint["metric"]:
+            raise InputError(
+                f"--joint: its metric is {joint['metric']}, that of {method} {run['metric']}."
+            )
         if len(joint["matrix"]) < len(run["matrix"]):
             raise InputError(
                 f"--joint: it has {len(joint['matrix'])} steps, {run['method']} has "

@@ -10,6 +10,7 @@ from typing import Any
 from vdfd_seg.errors import InputError
 from vdfd_seg.evaluation.files import load_results
 from vdfd_seg.evaluation.measures import new_task_metric
+from vdfd_seg.utils.differences import told
 from vdfd_seg.utils.paths import step_name
 
 Value = float | None
@@ -149,8 +150,17 @@ def protocol_marks(results: Sequence[dict[str, Any]]) -> tuple[list[str], dict[s
         text = f"{metric} on {protocol['name']} ({describe_protocol(protocol)}), "
         text += f"fingerprint {fingerprint}, after step {done[-1]}"
         whole = done == tuple(range(done[-1] + 1))
-        notes[letter] = text if whole else f"{text} (evaluated: {list(done)})"
+        text = text if whole else f"{text} (evaluated: {list(done)})"
+        first = results[0]["protocol"]
+        notes[letter] = text + (f"; from [a] to [{letter}]: {differing(first, protocol)}"
+                                if fingerprint != found[0][0] else "")  # fmt: skip
     return [letters[found.index(kind)] for kind in kinds], notes
+
+
+def differing(first: dict[str, Any], second: dict[str, Any]) -> str:
+    """What two protocols of results of other fingerprints differ in, each key with both values."""
+    rules = [{k: v for k, v in each.items() if k != "fingerprint"} for each in (first, second)]
+    return told(*rules) or "other images, masks or crops"
 
 
 def comparable(run: dict[str, Any]) -> tuple[str, str, tuple[int, ...]]:

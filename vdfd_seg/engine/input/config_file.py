@@ -85,8 +85,8 @@ def _reason(name, error):
     missing = isinstance(error, ModuleNotFoundError) and error.name
     if missing and f"{name}.".startswith(f"{missing}."):
         return (
-            f"there is no module '{name}'; name its folder in PYTHONPATH (PYTHONPATH=. for the "
-            f"current one)."
+            f"there is no module '{name}'; install {missing}, or name its folder in PYTHONPATH "
+            f"(PYTHONPATH=. for the current one)."
         )
     told = traceback.TracebackException.from_exception(error)
     # Its own code alone, not the import machinery that leads there.

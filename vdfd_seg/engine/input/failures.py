@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from traceback import walk_tb
 
@@ -35,6 +36,8 @@ ADVICE = {
     "does not take pixel weights": "take out model.decode_head.sampler",
     "prediction has shape": "predictions are of the image's size, and so must be the labels: in "
     "test_dataloader.dataset.pipeline put LoadAnnotations behind Resize, and no Pad",
+    r"install onedl-mmcv for \w+ ops": "the installed mmcv has no compiled operators: install one "
+    "that has them, for this PyTorch",
     "out of memory": "lower train_dataloader.batch_size, or the size of crops and test images",
 }
 """What to do about what is raised for a known reason: regular expressions of the text
@@ -72,10 +75,12 @@ def failing(what: str, keys: str = "", network: nn.Module | None = None) -> Iter
 
 def _unregistered(error: Exception) -> str | None:
     """What MMEngine says of a name that it does not know, short and with the nearest it knows."""
-    found = re.search(r"(\w+) is not in the \w+::(\w[\w ]*) registry", str(error))
+    found = re.search(r"(?:(\w+)\.)?(\w+) is not in the \w+::(\w[\w ]*) registry", str(error))
     if found is None:
         return None
-    name, kind = found.groups()
+    package, name, kind = found.groups()
+    if package and find_spec(package) is None:
+        return f"'{package}.{name}' needs {package}, which is not installed"
     known = {
         each
         for root in vars(registry).values()

@@ -74,7 +74,8 @@ def adopt(
         check_image_size(path)
     data = open_data(settings)
     trainer = StepTrainer(settings, data, 0, None, run.step(0))
-    learner, context = trainer.prepare(state=state)
+    start = {"state_dict": state, "meta": {"model": trainer.config.model}}
+    learner, context = trainer.prepare(start)
     context.batches = _batches(paths, learner.adapter, trainer)
     run.open(resume=False, overwrite=False)
     finish_step(TrainedStep(learner, context, len(paths)), trainer, run)

@@ -68,7 +68,7 @@ def rehearse(
         # A warning that is given here would not be given again where it counts.
         warnings.simplefilter("ignore")
         for step in [s for s in steps if new and s <= new[-1]]:
-            taken = start["state_dict"] if start and step == 0 else None
+            taken = start if step == 0 else None
             rehearsal = _Rehearsal(settings, data, step, previous)
             previous = rehearsal.run(step in new, taken)
     forget_runner()
@@ -88,7 +88,7 @@ class _Rehearsal:
             self.trainer.config[part] = without_workers(self.trainer.config[part])
 
     def run(self, whole: bool, taken: dict | None) -> dict:
-        """What the step's checkpoint would hold; ``taken`` are weights that are not trained."""
+        """What the step's checkpoint would hold; ``taken`` is of weights that are not trained."""
         with failing(f"{self.of} cannot begin", "model and method"):
             learner, context = self.trainer.prepare(taken)
         network = learner.network

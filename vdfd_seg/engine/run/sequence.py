@@ -130,9 +130,7 @@ def _run_step(
         learner = load_learner(settings, data, step, saved)
     else:
         if start is not None:
-            trained = TrainedStep(
-                *trainer.prepare(start["state_dict"]), start["meta"]["train_images"]
-            )
+            trained = TrainedStep(*trainer.prepare(start), start["meta"]["train_images"])
         else:
             trained = trainer.train(run.resume(step), _tag(trainer))
         learner, saved = trained.learner, finish_step(trained, trainer, run)

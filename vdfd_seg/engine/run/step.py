@@ -24,6 +24,7 @@ from vdfd_seg.engine.run.optimisation import iterations_of, optimisation, total_
 from vdfd_seg.engine.run.passes import preprocessed, without_workers
 from vdfd_seg.engine.run.peak_memory import PeakMemory
 from vdfd_seg.engine.run.step_runner import StepRunner, model_wrapper, step_hooks
+from vdfd_seg.engine.state.checkpoints import fitting
 from vdfd_seg.engine.state.recovery import checked_state
 from vdfd_seg.methods import TaskContext
 from vdfd_seg.methods.common.pretuning import pretune
@@ -99,22 +100,24 @@ class StepTrainer:
         # What is said before the step's logger is there.
         self._said: list[str] = []
 
-    def prepare(self, state: dict | None = None) -> tuple[ContinualLearner, TaskContext]:
+    def prepare(self, start: dict | None = None) -> tuple[ContinualLearner, TaskContext]:
         """The learner of this step, ready to train.
 
         Args:
-            state: Weights to set instead of those the step begins with (``--init-from``).
+            start: A checkpoint whose weights to set instead of those the step begins with
+                (``--init-from``).
         """
         protocol = self.data.protocol
         method = self.settings.method().to(get_device())
         rows = method.new_rows if protocol.hides else "random"
         old, model = self.previous["state_dict"] if self.previous else None, self.config.model
         seed = self.settings.seed
-        adapter = network_of_step(model, protocol, self.step, old, rows, seed, state is None)
+        adapter = network_of_step(model, protocol, self.step, old, rows, seed, start is None)
         if method.unbiased_loss and protocol.hides and isinstance(adapter, SegmentationAdapter):
             adapter.use_unbiased_loss()
-        if state is not None:
-            adapter.load(state, protocol.num_classes(self.step))
+        if start is not None:
+            with fitting(start, self.settings, self.step):
+                adapter.load(start["state_dict"], protocol.num_classes(self.step))
         context = TaskContext(
             protocol=protocol,
             step=self.step,

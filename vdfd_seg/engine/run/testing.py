@@ -14,7 +14,7 @@ from vdfd_seg.engine.run.environment import describe, forget_runner, set_up
 from vdfd_seg.engine.run.evaluation import confusions_of_step, step_metrics
 from vdfd_seg.engine.run.transfer import transfer_metrics
 from vdfd_seg.engine.run.tta import augmented, averaging
-from vdfd_seg.engine.state.checkpoints import check_origin
+from vdfd_seg.engine.state.checkpoints import check_origin, fitting
 from vdfd_seg.engine.state.results_writer import ResultsWriter
 from vdfd_seg.errors import InputError
 from vdfd_seg.models import ContinualLearner
@@ -89,7 +89,8 @@ def load_learner(settings: Settings, data: ContinualData, step: int, saved: dict
         saved: Its checkpoint.
     """
     model = settings.for_step(step).model
-    network = finished_network(model, data.protocol.task_sizes(step), saved["state_dict"])
+    with fitting(saved, settings, step):
+        network = finished_network(model, data.protocol.task_sizes(step), saved["state_dict"])
     method = settings.method()
     method.restore(saved["method"]["state"])
     learner = ContinualLearner(network, method, checked_adapter(network, data.protocol))

@@ -1,14 +1,17 @@
 """What a step's checkpoint says of its origin; one of another origin is refused."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
 from vdfd_seg.datasets.data import ContinualData
-from vdfd_seg.engine.input.differences import told
 from vdfd_seg.engine.input.settings import Settings
 from vdfd_seg.engine.state.work_dir import WorkDir
 from vdfd_seg.errors import InputError
-from vdfd_seg.utils.checkpoint import load_step
+from vdfd_seg.utils.checkpoint import load_step, to_plain
+from vdfd_seg.utils.differences import told
+from vdfd_seg.utils.nested import without_keys
 
 # What only the evaluation depends on, and what may grow.
 _NO_HISTORY = ("name", "palette", "classes", "tasks", "unseen", "average")
@@ -65,6 +68,26 @@ def checked_start(path: str | Path, settings: Settings) -> dict:
             f"--init-from '{path}' knows the classes {found}, the protocol's first task is {names}."
         )
     return start
+
+
+@contextmanager
+def fitting(saved: dict, settings: Settings, step: int) -> Iterator[None]:
+    """Inside, weights that do not fit the config's model are refused with what differs in it.
+
+    Args:
+        saved: The checkpoint they are of.
+        settings: What runs.
+        step: Whose model they are loaded into.
+
+    Raises:
+        InputError: After what it was, with the keys of the two models' configs that differ.
+    """
+    try:
+        yield
+    except InputError as error:
+        model = without_keys(to_plain(saved["meta"]["model"], "model"), "init_cfg", "pretrained")
+        other = told({"model": model}, {"model": settings.trained_with(step)["model"]})
+        raise InputError(f"{error} {other}." if other else str(error)) from error
 
 
 def check_checkpoints(run: WorkDir, data: ContinualData, settings: Settings, steps: range) -> None:
@@ -143,8 +166,9 @@ def _check_protocol(meta, data, path):
         f"checkpoint '{path}' belongs to protocol '{meta['protocol']}' with fingerprint "
         f"{meta['fingerprint']}; the config's is '{name}' with {data.fingerprint}"
     )
-    if meta["step"] >= len(data.protocol.tasks):
-        raise InputError(f"{message} (other classes, order, rules or images).")
+    step, tasks = meta["step"], len(data.protocol.tasks)
+    if step >= tasks:
+        raise InputError(f"{message}: it is of step {step}, and the protocol has {tasks} tasks.")
     then, now = meta["history"], history(data, meta["step"])
     images = {"count": None, "images": None}
     other = told(then | images, now | images)

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from mmengine.dist import barrier, is_main_process
 
-from vdfd_seg.engine.input.differences import told
 from vdfd_seg.engine.state.work_dir import WorkDir
 from vdfd_seg.errors import DamagedError, InputError, warn
 from vdfd_seg.evaluation import load_results
 from vdfd_seg.utils.checkpoint import load_plain, load_step
+from vdfd_seg.utils.differences import told
 from vdfd_seg.utils.files import previous_state
 
 SUFFIX = ".damaged"

@@ -3,7 +3,6 @@
 from mmengine.dist import barrier, is_main_process
 
 from vdfd_seg.datasets.data import ContinualData
-from vdfd_seg.engine.input.differences import told
 from vdfd_seg.engine.input.settings import Settings
 from vdfd_seg.engine.state.work_dir import WorkDir
 from vdfd_seg.errors import InputError
@@ -16,6 +15,7 @@ from vdfd_seg.evaluation import (
 )
 from vdfd_seg.evaluation.files import SCHEMA, SUMMARY
 from vdfd_seg.utils.checkpoint import to_plain
+from vdfd_seg.utils.differences import told
 
 _MAY_GROW = ("name", "fingerprint", "tasks", "classes", "palette")
 _OF_LAST = ("old", "new", "all", "hiou", "mean_accuracy", "pixel_accuracy")
@@ -193,7 +193,9 @@ class ResultsWriter:
 def _lasting(protocol: dict, known: int | None) -> dict:
     """What may not differ from the results that are there, which have fewer tasks: ``known``."""
     kept = {key: value for key, value in protocol.items() if key not in _MAY_GROW}
-    kept["tasks"] = [[task["classes"], task["domains"]] for task in protocol["tasks"][:known]]
+    kept["tasks"] = [
+        {key: task[key] for key in ("classes", "domains")} for task in protocol["tasks"][:known]
+    ]
     if known is None:
         kept["fingerprint (of rules, images and masks)"] = protocol["fingerprint"]
     return to_plain(kept)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from vdfd_seg.engine.input.differences import told
+from vdfd_seg.utils.differences import told
 
 OLD = {"optimizer": {"type": "SGD", "lr": 0.1}, "steps": [{"at": 1}, {"at": 2}], "name": None}
 
