@@ -74,10 +74,9 @@ OTHER = {
         "fingerprint", "tasks[0].classes[1] was 'green', now 'red'",
     ),
     "protocol.setting": ("disjoint", "fingerprint", "setting was 'overlap', now 'disjoint'"),
-    "method": ({"type": "LwF"}, "method FineTune", "LwF"),
+    "method": ({"type": "LwF"}, "method", "FineTune", "LwF"),
     "model.decode_head.channels": (16, "model.decode_head.channels was 32, now 16"),
     "optim_wrapper.optimizer.lr": (0.5, "optim_wrapper.optimizer.lr was 0.01, now 0.5"),
-    "train_dataloader.batch_size": (2, "train_dataloader.batch_size was 4, now 2"),
     "seed": (7, "seed was 3, now 7"),
 }  # fmt: skip
 """A key of the config that another run of it has otherwise, and the words that say so."""
