@@ -7,16 +7,17 @@ convolutional network gives the nodes, one node per class.
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch_geometric.data import Batch, Data
-from torch_geometric.nn import GCNConv
-from torch_geometric.utils import to_dense_batch
 
 from vdfd_seg.errors import InputError, unknown_name
+
+if TYPE_CHECKING:
+    # Elsewhere it is imported where it is used: it takes long, and only the GCN needs it.
+    from torch_geometric.data import Data
 
 PRECISIONS = ("gcn", "identity")
 """The GCN's, and the identity matrix: DFD."""
@@ -36,7 +37,7 @@ def normalised_adjacency(features: Tensor) -> Tensor:
     return root[:, None] * loops * root
 
 
-def class_graph(prototypes: Tensor) -> Data:
+def class_graph(prototypes: Tensor) -> "Data":
     """The complete graph of a task's classes.
 
     Args:
@@ -47,6 +48,8 @@ def class_graph(prototypes: Tensor) -> Data:
         ``(2, C C)``, all pairs with self loops, and ``edge_attr`` ``(C C,)``, the normalised
         adjacency; float32, detached.
     """
+    from torch_geometric.data import Data
+
     rows = prototypes.detach().double().cpu().flatten(1)
     features = F.normalize(rows, dim=1)
     adjacency = normalised_adjacency(features)
@@ -76,6 +79,8 @@ class PrecisionGCN(nn.Module):
         out_channels: int | None = None,
         residual: bool = False,
     ) -> None:
+        from torch_geometric.nn import GCNConv
+
         super().__init__()
         default = (in_channels, in_channels) if residual else (in_channels // 16, in_channels // 8)
         hidden_channels = hidden_channels or max(1, default[0])
@@ -95,7 +100,7 @@ class PrecisionGCN(nn.Module):
             nn.init.uniform_(convolution.lin.weight, -bound, bound)
             nn.init.uniform_(convolution.bias, -bound, bound)
 
-    def latents(self, graph: Data) -> Tensor:
+    def latents(self, graph: "Data") -> Tensor:
         """Unit latent vectors of all nodes: ``(nodes, out_channels)``."""
         hidden = self.conv1(graph.x, graph.edge_index, graph.edge_attr).relu()
         output = self.conv2(hidden, graph.edge_index, graph.edge_attr)
@@ -104,8 +109,10 @@ class PrecisionGCN(nn.Module):
         # Not F.normalize: at a zero row its gradient is of the order of 1e12.
         return output * output.square().sum(1, keepdim=True).clamp_min(_TINY).rsqrt()
 
-    def forward(self, graph: Data) -> Tensor:
+    def forward(self, graph: "Data") -> Tensor:
         """``P^M`` of every task in a (batched) graph: ``(T, C, out_channels)``, zero-padded."""
+        from torch_geometric.utils import to_dense_batch
+
         return to_dense_batch(self.latents(graph), graph.get("batch"))[0]
 
 
@@ -136,6 +143,8 @@ class TaskPrecisions(PrecisionGCN):
                 f"the GCN precision needs prototypes of one length for every task; found lengths "
                 f"{sorted(widths)}."
             )
+        from torch_geometric.data import Batch
+
         super().__init__(widths.pop(), **options)
         self.sizes = [len(rows) for rows in prototypes]
         graph = Batch.from_data_list([class_graph(rows) for rows in prototypes])
@@ -149,6 +158,8 @@ class TaskPrecisions(PrecisionGCN):
 
     def forward(self) -> Tensor:  # type: ignore[override]
         """``P^M`` of the tasks ``(T, C, out_channels)``, zero-padded."""
+        from torch_geometric.data import Data
+
         graph = Data(
             x=self.graph_x, edge_index=self.graph_edge_index, edge_attr=self.graph_edge_attr
         )

@@ -2,7 +2,7 @@
 
 import ctypes
 import gc
-import importlib
+import importlib.metadata
 import os
 import platform
 import sys
@@ -97,12 +97,14 @@ def release_memory() -> None:
 def describe() -> dict[str, str]:
     """Versions and hardware, for results and reports."""
     device = get_device()
-    modules = {name: name for name in ("torch", "torch_geometric", "mmengine", "mmcv")}
+    modules = {name: name for name in ("torch", "mmengine", "mmcv")}
     modules |= {"mmsegmentation": "mmseg", "opencv": "cv2"}
     return {
         "vdfd_seg": __version__,
         "python": platform.python_version(),
         **{name: importlib.import_module(of).__version__ for name, of in modules.items()},
+        # Which takes long to import.
+        "torch_geometric": importlib.metadata.version("torch_geometric"),
         "device": torch.cuda.get_device_name() if device == "cuda" else device,
         "cpu_threads": str(torch.get_num_threads()),
         "processes": os.environ.get("WORLD_SIZE", "1"),
