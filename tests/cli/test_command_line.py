@@ -144,8 +144,16 @@ sys.exit("torch" in sys.modules)
 
     @pytest.mark.parametrize("first", ["vdfd_seg.losses", "vdfd_seg.datasets"])
     def test_importing_says_nothing(self, first):
-        """MMSegmentation has notices of optional parts that are absent."""
-        done = run_python("-c", f"import {first}, vdfd_seg.engine, vdfd_seg.inference")
+        """MMSegmentation has notices of optional parts that are absent, and of a loss's option."""
+        code = f"""
+import {first}, vdfd_seg.engine, vdfd_seg.inference
+from vdfd_seg.engine.networks import build_network
+from vdfd_seg.engine.run.environment import set_up
+set_up()
+run = vdfd_seg.engine.load_run("ade20k_100-50", "mib", {{"model.backbone.depth": 18}})
+build_network(run.config.model, 3)
+"""
+        done = run_python("-c", code)
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
     @pytest.mark.parametrize("name", ["train", "test", "infer", "export", "multi_run", "demo"])
