@@ -123,10 +123,10 @@ def test_a_cache_is_in_the_order_of_its_views(second):
 def test_outputs_fetched_ahead_are_found_for_two_batches(second):
     step, _ = second("task")
     (_, first), (_, next_one), (_, last), *_ = batches = list(step.context.views(3))
-    cache = OutputCache(batches, lambda inputs: inputs.mean((1, 2, 3)))
+    step.method.cache = cache = OutputCache(batches, lambda inputs: inputs.mean((1, 2, 3)))
     expected = cache.lookup(next_one, "cpu")
     for samples in (first, next_one, last):
-        cache.fetch(samples, "cpu")
+        step.method.fetch(samples)
     cache.values.zero_()
     assert torch.equal(cache.lookup(next_one, "cpu"), expected)
     assert cache.lookup(last, "cpu").any()
