@@ -6,7 +6,10 @@ from torch import Tensor
 from torch import bool as boolean
 from torch.utils._python_dispatch import TorchDispatchMode
 
-READS = {"_local_scalar_dense", "nonzero", "masked_select", "_unique2", "unique_dim", "bincount"}
+READS = {
+    "_local_scalar_dense", "nonzero", "masked_select", "_unique2", "unique_dim", "bincount",
+    "unique_consecutive", "equal", "_linalg_check_errors",
+}  # fmt: skip
 
 
 class Waits(TorchDispatchMode):
@@ -24,7 +27,9 @@ class Waits(TorchDispatchMode):
         name = function._schema.name.split("::")[1]
         indices = args[1] if name in ("index", "index_put_", "index_put") else ()
         masks = any(isinstance(i, Tensor) and i.dtype == boolean for i in indices)
-        if name in READS or masks:
+        # Without it the length of the result is read.
+        unsized = name == "repeat_interleave" and not (kwargs or {}).get("output_size")
+        if name in READS or masks or unsized:
             frames = traceback.extract_stack()[:-1]
             outside = [frame for frame in frames if "/torch/" not in frame.filename]
             # An optimiser counts its steps in tensors of the CPU.

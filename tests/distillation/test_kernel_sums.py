@@ -7,35 +7,15 @@ import pytest
 import torch
 from mmengine.optim import OptimWrapper
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.distillation.test_loss import problem
+from tests.kernels import Kernels
 from vdfd_seg.distillation import GradientMemory, VariationalDistillationLoss
 from vdfd_seg.distillation.kernel_sums import KernelSums
 from vdfd_seg.distillation.kernels import layouts_of
 from vdfd_seg.engine.run.optim_wrapper import DeviceAmpOptimWrapper
 from vdfd_seg.hooks import MethodHook
 from vdfd_seg.methods import VDFD
-
-NO_KERNEL = {
-    "view", "_unsafe_view", "detach", "expand", "split", "split_with_sizes", "t", "transpose",
-    "unsqueeze", "squeeze", "permute", "empty", "new_empty", "as_strided", "alias", "slice",
-}  # fmt: skip
-"""Operations that start no kernel."""
-
-
-class Kernels(TorchDispatchMode):
-    """Names of the operations that start a kernel on a GPU."""
-
-    def __init__(self):
-        super().__init__()
-        self.names: list[str] = []
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        name = function._schema.name.split("::")[1]
-        if name not in NO_KERNEL:
-            self.names.append(name)
-        return function(*args, **(kwargs or {}))
 
 
 def kinds() -> nn.Module:
@@ -47,6 +27,8 @@ def kinds() -> nn.Module:
             "last": nn.Conv2d(4, 5, 3).to(memory_format=torch.channels_last),
             "depthwise": nn.Conv2d(4, 4, 3, groups=4),
             "up": nn.ConvTranspose2d(6, 4, 2, groups=2),
+            "pieces": nn.Conv2d(16, 3, 1),
+            "pieces_up": nn.ConvTranspose2d(4, 6, 4, groups=2),
             "linear": nn.Linear(7, 3),
             "norm": nn.LayerNorm((2, 3)),
             "same": nn.Conv2d(4, 6, 3),
@@ -56,19 +38,40 @@ def kinds() -> nn.Module:
     return net.double()
 
 
-def sums_of(net: nn.Module) -> tuple[KernelSums, dict]:
+def sums_of(net: nn.Module, together: bool) -> tuple[KernelSums, dict]:
     params = dict(net.named_parameters())
-    return KernelSums(layouts_of(net, params), torch.float64), params
+    layouts = layouts_of(net, params)
+    return KernelSums(layouts, torch.float64, block=4, together=together), params
 
 
-def test_sums_are_those_of_each_parameter():
-    sums, params = sums_of(kinds())
-    alone = [layout.sums(params[name], torch.float64) for name, layout in sums.layouts.items()]
-    torch.testing.assert_close(sums(params), torch.cat(alone))
+@pytest.fixture
+def as_on_a_gpu(monkeypatch):
+    """All parameters are taken together."""
+
+    def together(layouts, dtype, block, together):
+        return KernelSums(layouts, dtype, block, together=True)
+
+    monkeypatch.setattr("vdfd_seg.distillation.displacement.KernelSums", together)
 
 
-def test_finite_differences():
-    sums, params = sums_of(kinds())
+both = pytest.mark.parametrize("together", [False, True], ids=["one by one", "together"])
+
+
+@both
+def test_sums_are_those_of_each_parameter(together):
+    sums, params = sums_of(kinds(), together)
+    found = sums(params)
+    layouts = sums.layouts.items()
+    for part, (name, layout) in zip(sums.by_parameter(found), layouts, strict=True):
+        torch.testing.assert_close(part, layout.sums(params[name], torch.float64))
+        part.data.zero_()
+    assert not found.any()
+    assert len(found) % 4 == 0
+
+
+@both
+def test_finite_differences(together):
+    sums, params = sums_of(kinds(), together)
     names = list(params)
 
     def function(*tensors):
@@ -77,13 +80,14 @@ def test_finite_differences():
     assert torch.autograd.gradcheck(function, tuple(params.values()))
 
 
-def test_the_deferred_gradient_is_that_of_autograd_and_accumulates():
+@both
+def test_the_deferred_gradient_is_that_of_autograd_and_accumulates(together):
     """Twice, next to another gradient; a frozen parameter has none."""
     found = []
     for deferred in (False, True):
         net = kinds()
         net["linear"].weight.requires_grad_(False)
-        sums, params = sums_of(net)
+        sums, params = sums_of(net, together)
         for _ in range(2):
             values = sums(params)
             other = sum(p.square().sum() for p in params.values() if p.ndim > 1)
@@ -99,7 +103,7 @@ def test_the_deferred_gradient_is_that_of_autograd_and_accumulates():
 
 
 def test_a_gradient_of_an_aborted_backward_pass_is_not_added_later():
-    sums, params = sums_of(kinds())
+    sums, params = sums_of(kinds(), together=False)
 
     class Boom(torch.autograd.Function):
         @staticmethod
@@ -127,12 +131,15 @@ def test_a_gradient_of_an_aborted_backward_pass_is_not_added_later():
     ],
     ids=["plain", "clipped", "accumulated", "amp"],
 )
-def test_trained_weights_are_those_of_autograd(options):
+@pytest.mark.parametrize("taken", ["one by one", "together"])
+def test_trained_weights_are_those_of_autograd(options, taken, request):
     """Six iterations of the loss next to the network's own, through MMEngine's wrappers."""
     options = dict(options)
     wrapper = DeviceAmpOptimWrapper if options.pop("type", "") == "amp" else OptimWrapper
     weights = []
     for deferred in (False, True):
+        if deferred and taken == "together":
+            request.getfixturevalue("as_on_a_gpu")
         module, params, memories = problem()
         penalty = VariationalDistillationLoss(memories, params)
         optimizer = torch.optim.SGD(module.parameters(), lr=0.01, momentum=0.9)
@@ -152,27 +159,36 @@ def test_trained_weights_are_those_of_autograd(options):
     torch.testing.assert_close(weights[1], weights[0], rtol=1e-6, atol=1e-7)
 
 
-@pytest.mark.parametrize("tasks", [2, 20])
-def test_kernels_do_not_grow_with_layers_or_tasks(tasks):
-    """60 for the displacement and its gradient, and as many for the GCN, forward and backward."""
-    torch.manual_seed(0)
+def many_shapes() -> nn.Module:
     widths = (8, 12, 16, 20)
-    layers = [nn.Conv2d(a, b, k) for a in widths for b in widths for k in (1, 3)]
-    module = nn.ModuleList(layers)
+    return nn.ModuleList([nn.Conv2d(a, b, k) for a in widths for b in widths for k in (1, 3)])
+
+
+@pytest.mark.parametrize("tasks", [2, 5, 20])
+@pytest.mark.parametrize("network", [many_shapes, kinds])
+def test_at_most_60_operations_whatever_the_network_and_however_many_tasks(
+    network, tasks, as_on_a_gpu
+):
+    """Of the method's penalty forward and backward; two more train the graph network."""
+    torch.manual_seed(0)
+    module = network().float()
     params = dict(module.named_parameters())
     layouts = layouts_of(module, params)
-    memories = [memory_of(params, layouts, classes=3) for _ in range(tasks)]
-    counted = []
-    for precision in ("identity", "gcn"):
-        penalty = VariationalDistillationLoss(memories, params, precision=precision)
-        for parameter in params.values():
-            parameter.grad = torch.zeros_like(parameter)
-        with Kernels() as kernels, penalty.deferred_gradient():
-            penalty().backward()
-        assert "_local_scalar_dense" not in kernels.names  # nothing waits for the device
-        counted.append(len(kernels.names))
-    assert counted[0] <= 60
-    assert counted[1] - counted[0] <= 80
+    method = VDFD(weight=0.5)
+    memories = [memory_of(params, layouts, classes=2 + i % 3) for i in range(tasks)]
+    method.penalty = VariationalDistillationLoss(memories, params)
+    optimizer = method.penalty.precision.optimizer(method.penalty.parameters())
+    for parameter in params.values():
+        parameter.grad = torch.zeros_like(parameter)
+    for _ in range(2):
+        optimizer.zero_grad()
+        with Kernels() as kernels, method.around_backward():
+            method.extra_losses(None, None, None)["loss_vdfd"].backward()
+        with Kernels() as training:
+            optimizer.step()
+    assert len(kernels.names) <= 60, kernels.names
+    assert "_local_scalar_dense" not in kernels.names  # nothing waits for the device
+    assert training.names == ["_foreach_add_", "_fused_adam_"]
 
 
 def memory_of(params, layouts, classes: int) -> GradientMemory:

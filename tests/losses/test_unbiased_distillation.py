@@ -63,6 +63,26 @@ def test_is_the_plain_reference(num_old, alpha):
         assert found == pytest.approx(expected.item(), rel=1e-6)
 
 
+@pytest.mark.parametrize("num_old", [1, 2, 5])
+def test_the_gradient_is_that_of_autograd(num_old):
+    """Of the formula as it is written, to the last digits; and of finite differences."""
+    new, old = data(5, num_old, torch.float64)
+    new.requires_grad_()
+
+    def written_out(scores):
+        q = scores.softmax(1)
+        background = q[:, :1] + q[:, num_old:].sum(1, keepdim=True)
+        r = torch.cat([background, q[:, 1:num_old]], 1)
+        return -(old.softmax(1) * r.log()).mean()
+
+    (found,) = torch.autograd.grad(3 * unbiased_distillation(new, old), new)
+    (expected,) = torch.autograd.grad(3 * written_out(new), new)
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12)
+    (single,) = torch.autograd.grad(3 * unbiased_distillation(new.float(), old.float()), new)
+    torch.testing.assert_close(single, expected, rtol=1e-6, atol=1e-7)
+    assert torch.autograd.gradcheck(lambda scores: unbiased_distillation(scores, old), (new,))
+
+
 @pytest.mark.parametrize("added", [0, 1, 2, 5])
 def test_is_least_where_new_classes_share_the_old_background(added):
     _, old = data(dtype=torch.float64)

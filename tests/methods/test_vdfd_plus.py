@@ -120,6 +120,19 @@ def test_a_cache_is_in_the_order_of_its_views(second):
     assert torch.allclose(turned.lookup(samples, "cpu"), inputs.mean((1, 2, 3)), atol=1e-3)
 
 
+def test_outputs_fetched_ahead_are_found_for_two_batches(second):
+    step, _ = second("task")
+    (_, first), (_, next_one), (_, last), *_ = batches = list(step.context.views(3))
+    step.method.cache = cache = OutputCache(batches, lambda inputs: inputs.mean((1, 2, 3)))
+    expected = cache.lookup(next_one, "cpu")
+    for samples in (first, next_one, last):
+        step.method.fetch(samples)
+    cache.values.zero_()
+    assert torch.equal(cache.lookup(next_one, "cpu"), expected)
+    assert cache.lookup(last, "cpu").any()
+    assert not cache.lookup(first, "cpu").any()
+
+
 class TestReplay:
     """Features of old classes, drawn from Gaussians, with a trunk that stays."""
 

@@ -176,6 +176,7 @@ COSTS = {
     "benchmark_index": ["--masks", "7", "--distinct", "3", "--size", "30", "40", "--starts", "2"],
     "benchmark_input_pipeline": [
         "--images", "64", "--batches", "2", "--width", "4", "--repeats", "1"],
+    "benchmark_losses": ["--batch", "1", "--image-size", "32", "--repeats", "1"],
     "measure_convergence": [],
 }  # fmt: skip
 

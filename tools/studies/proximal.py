@@ -88,27 +88,27 @@ def _gram_body(term: GradientDisplacement, step_size: StepSizes, params: Mapping
         else:
             total = torch.tensor(layout.entries * float(step), dtype=torch.float64)
             weights.append(total.expand(layout.filters))
-    left = term.left.double()
-    weight = term._in_blocks(torch.cat([each.to(left.device) for each in weights]))
-    inner = term._by_layer(torch.bmm(left.transpose(1, 2), left * weight.unsqueeze(-1)))
+    jacobian = _jacobian(term)
+    step = jacobian.new_zeros(jacobian.shape[1])
+    for part, values in zip(term.kernel_sums.by_parameter(step), weights, strict=True):
+        part.copy_(values)
+    return (jacobian * step) @ jacobian.t()
+
+
+def _jacobian(term: GradientDisplacement) -> Tensor:
+    """A of the kernel sums, ``(T C, places of the sums)``."""
     tasks, _, classes = term.right.shape
-    right = term.right.double().view(tasks, len(term.layouts), -1, classes)
-    inner = inner.view(len(term.layouts), tasks, -1, tasks, right.shape[2])
-    half = torch.einsum("lasbt,blti->lasbi", inner, right)
-    return torch.einsum("alsj,lasbi->ajbi", right, half).reshape(tasks * classes, -1)
+    left = term.left.double().unflatten(0, (tasks, -1))
+    right = term.right.double().view(*left.shape[:3], classes)
+    return torch.einsum("trnb,trnc->tcnb", left, right).reshape(tasks * classes, -1)
 
 
 def _move_body(
     term: GradientDisplacement, amounts: Tensor, step_size: StepSizes, params: Mapping
 ) -> None:
     """``w <- w - diag(step) A.T amounts``, in place, for ``(T, C)`` amounts."""
-    tasks, _, classes = term.right.shape
-    scores = torch.bmm(term.right.double(), amounts.double().view(tasks, classes, 1))
-    by_layer = scores.view(tasks, len(term.layouts), -1).transpose(0, 1).flatten(1)
-    in_blocks = torch.bmm(term.left.double(), by_layer[term.layer].unsqueeze(-1))
-    per_filter = in_blocks.flatten()[term.position]
-    sizes = [layout.filters for layout in term.layouts.values()]
-    for (name, layout), values in zip(term.layouts.items(), per_filter.split(sizes), strict=True):
+    parts = term.kernel_sums.by_parameter(amounts.double().flatten() @ _jacobian(term))
+    for (name, layout), values in zip(term.layouts.items(), parts, strict=True):
         step = step_size if isinstance(step_size, (int, float)) else step_size[name]
         change = layout.spread(values.to(params[name].device)) * step
         params[name].sub_(change.to(params[name].dtype))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
 from vdfd_seg.distillation.precision import Precision, precision_of
 from vdfd_seg.errors import InputError
@@ -38,6 +39,8 @@ class VariationalBound(nn.Module):
             unknown precision.
     """
 
+    rows: Tensor
+
     def __init__(
         self,
         prototypes: Sequence[Tensor],
@@ -52,6 +55,9 @@ class VariationalBound(nn.Module):
             raise InputError(f"eps must be positive, not {eps}.")
         self.eps = float(eps)
         self.sizes = [len(rows) for rows in prototypes]
+        # What stands in the place of a class that a task lacks does not count.
+        rows = pad_sequence(torch.arange(sum(self.sizes)).split(self.sizes), batch_first=True)
+        self.register_buffer("rows", rows.flatten().to(prototypes[0].device), persistent=False)
         self.precision_model = None
         if self.precision is not None:
             self.precision_model = self.precision.build(prototypes).to(prototypes[0].device)
@@ -69,12 +75,9 @@ class VariationalBound(nn.Module):
             positions = max(moved.shape[1], 1)
             if self.precision_model is None:
                 return moved.square().sum() / positions, moved.new_zeros(())
-            latents = self.precision_model()
-            parts = zip(moved.split(self.sizes), latents, strict=True)
-            # delta.T P delta = |P^M.T delta|^2, without forming P.
-            total = sum((z[: len(d)].t() @ d).square().sum() for d, z in parts)
-            log_det = self.precision_model.log_det(latents, self.eps)
-            return total / positions, log_det.to(total.dtype)
+            stacked = moved[self.rows].view(len(self.sizes), -1, moved.shape[1])
+            quadratic, log_det = self.precision_model.terms(stacked, self.eps)
+            return quadratic / positions, log_det
 
     def forward(self, new: Tensor, old: Tensor) -> Tensor:
         """The loss: quadratic term minus log-determinant."""

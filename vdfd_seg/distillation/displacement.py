@@ -30,9 +30,9 @@ class GradientDisplacement(nn.Module):
     is computed once, in float64: the plain difference of two projections would cancel in float32.
 
     Shapes: T tasks, r ranks, C the largest number of classes (tasks with fewer are padded with
-    zeros), L covered parameters. The filters of all parameters are concatenated, each parameter
-    padded to whole blocks of ``BLOCK`` filters, n blocks in all. ``left`` is ``(n, BLOCK, T r)``
-    and ``right`` ``(T, L r, C)``.
+    zeros). The filters of all parameters are concatenated, each parameter padded to whole blocks
+    of ``BLOCK`` filters, n blocks in all. ``left`` is ``(T r, n, BLOCK)`` and ``right``
+    ``(T, r n, C)``, the same for all blocks of a parameter.
 
     Args:
         memories: One per old task.
@@ -43,81 +43,59 @@ class GradientDisplacement(nn.Module):
     right: Tensor
     offset: Tensor
     start: Tensor
-    position: Tensor
-    layer: Tensor
 
     def __init__(self, memories: Sequence[GradientMemory], params: Mapping[str, Tensor]) -> None:
         super().__init__()
         params = {name: parameter.detach() for name, parameter in params.items()}
-        dtype = stacking_dtype(params)
-        self.kernel_sums = KernelSums(_common_layouts(memories, params), dtype)
-        self.layouts = self.kernel_sums.layouts
         device = next(iter(params.values())).device
-        filters = torch.tensor([layout.filters for layout in self.layouts.values()])
-        blocks = (filters + BLOCK - 1) // BLOCK
-        first = (blocks.cumsum(0) - blocks) * BLOCK
-        position = [torch.arange(size) + start for size, start in zip(filters, first, strict=True)]
-        start_sums = torch.cat(
-            [layout.sums(params[name], torch.float64) for name, layout in self.layouts.items()]
-        ).cpu()
-        left, right, offset = _stack(memories, self.layouts, start_sums)
-        padded = torch.zeros(int(blocks.sum()) * BLOCK, left.shape[1], dtype=torch.float64)
-        padded[torch.cat(position)] = left
+        dtype = stacking_dtype(params)
+        layouts = _common_layouts(memories, params)
+        sums = KernelSums(layouts, dtype, BLOCK, together=device.type != "cpu").to(device)
+        self.kernel_sums = sums
+        self.layouts = sums.layouts
+        left, right, offset = _stack(memories, sums, params)
         buffers = {
-            "left": padded.view(-1, BLOCK, left.shape[1]).to(dtype),
+            "left": left.flatten(0, 1).unflatten(1, (-1, BLOCK)).to(dtype),
             "right": right.flatten(1, 2).to(dtype),
             "offset": offset.to(dtype),
-            "start": self.kernel_sums.sums([params[name] for name in self.layouts]),
-            "position": torch.cat(position),
-            "layer": torch.repeat_interleave(torch.arange(len(filters)), blocks),
+            "start": sums.sums([params[name] for name in self.layouts]),
         }
         for name, value in buffers.items():
             # The anchor is saved: built again at other weights it would differ by rounding, and a
             # resumed run from the one that was not interrupted.
             self.register_buffer(name, value.to(device), persistent=name in ("start", "offset"))
 
-    def _in_blocks(self, values: Tensor) -> Tensor:
-        """``(D,)`` values of all filters, padded: ``(n, BLOCK)``."""
-        padded = values.new_zeros(self.left.shape[:2].numel())
-        return padded.index_copy(0, self.position, values).view(-1, BLOCK)
-
-    def _by_layer(self, values: Tensor) -> Tensor:
-        """Sum ``(n, ...)`` over the blocks of each parameter: ``(L, ...)``."""
-        out = values.new_zeros(len(self.layouts), *values.shape[1:])
-        return out.index_add(0, self.layer, values)
-
     def forward(self, params: Mapping[str, Tensor]) -> Tensor:
         """Displacements ``(T, C)`` at the given parameters."""
-        moved = self._in_blocks(self.kernel_sums(params) - self.start)
-        tasks, _, classes = self.right.shape
-        scores = self._by_layer(torch.bmm(moved.unsqueeze(1), self.left).squeeze(1))
-        by_task = scores.view(len(self.layouts), tasks, -1).transpose(0, 1).reshape(tasks, 1, -1)
-        return torch.bmm(by_task, self.right).view(tasks, classes) + self.offset
+        moved = self.kernel_sums(params) - self.start
+        scores = (self.left * moved.view(-1, BLOCK)).sum(2)
+        by_task = scores.view(len(self.right), 1, -1)
+        return torch.baddbmm(self.offset.unsqueeze(1), by_task, self.right).squeeze(1)
 
 
 def _stack(
-    memories: Sequence[GradientMemory], layouts: Mapping[str, KernelLayout], start_sums: Tensor
+    memories: Sequence[GradientMemory], sums: KernelSums, params: Mapping[str, Tensor]
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Factors of all tasks, ``(D, T r)`` and ``(T, L, r, C)``, and the offsets o_i ``(T, C)``."""
-    filters = [layout.filters for layout in layouts.values()]
+    """Factors of all tasks, ``(T, r, n BLOCK)`` and ``(T, r, n, C)``, and the offsets o_i."""
     rank = max(memory.rank for memory in memories)
     classes = max(memory.num_classes for memory in memories)
-    left = torch.zeros(sum(filters), len(memories), rank, dtype=torch.float64)
-    right = torch.zeros(len(memories), len(filters), rank, classes, dtype=torch.float64)
+    left = torch.zeros(len(memories), rank, sums.numbers, dtype=torch.float64)
+    right = torch.zeros(len(memories), rank, sums.numbers // BLOCK, classes, dtype=torch.float64)
     offset = torch.zeros(len(memories), classes, dtype=torch.float64)
     for task, memory in enumerate(memories):
         offset[task, : memory.num_classes] -= memory.projection_star.cpu()
-        start = 0
-        for index, (name, size) in enumerate(zip(layouts, filters, strict=True)):
-            rows = slice(start, start + size)
-            start += size
+    for start, (name, layout) in zip(sums.starts, sums.layouts.items(), strict=True):
+        start_sums = layout.sums(params[name], torch.float64).cpu()
+        filters = slice(start, start + layout.filters)
+        blocks = slice(start // BLOCK, -(-filters.stop // BLOCK))
+        for task, memory in enumerate(memories):
             if name not in memory.left:
                 continue
-            kept = memory.left[name].shape[1]
-            left[rows, task, :kept] = memory.left[name].detach().double().cpu()
-            right[task, index, :kept, : memory.num_classes] = memory.right[name].double().cpu()
-            offset[task] += right[task, index].t() @ (left[rows, task].t() @ start_sums[rows])
-    return left.flatten(1), right, offset
+            factor, other = memory.left[name].double().cpu(), memory.right[name].double().cpu()
+            left[task, : len(other), filters] = factor.t()
+            right[task, : len(other), blocks, : memory.num_classes] = other.unsqueeze(1)
+            offset[task, : memory.num_classes] += other.t() @ (factor.t() @ start_sums)
+    return left, right, offset
 
 
 def _common_layouts(

@@ -134,12 +134,13 @@ class FeatureGaussians:
         Returns:
             Features ``(P, d)`` float32 and their classes ``(P,)``, in the order of the Gaussians.
         """
-        shares = self.shares(total)
-        which = torch.arange(len(shares)).repeat_interleave(shares)
-        noise = torch.randn(len(which), self.means.shape[1], device=self.means.device)
-        parts = noise.split(shares.tolist())
-        spread = [own @ factor.T for factor, own in zip(self.factors, parts, strict=True)]
-        return self.means[which] + torch.cat(spread), self.labels[which]
+        # Without an index, which a GPU would have to wait for.
+        shares = self.shares(total).tolist()
+        noise = torch.randn(sum(shares), self.means.shape[1], device=self.means.device)
+        parts = zip(self.means, self.factors, noise.split(shares), strict=True)
+        features = [mean + own @ factor.T for mean, factor, own in parts]
+        labels = [label.expand(n) for label, n in zip(self.labels, shares, strict=True)]
+        return torch.cat(features), torch.cat(labels)
 
     def to(self, device) -> "FeatureGaussians":
         """The same with what draws need on a device; counts stay where they are."""

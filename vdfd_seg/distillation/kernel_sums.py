@@ -1,47 +1,82 @@
 """Kernel sums of many parameters at once, and their gradient, in a few large operations.
 
 On a GPU the cost of the penalty is the number of kernels launched, not their arithmetic. One
-reduction a parameter, and one addition in the backward pass, are hundreds in a deep network.
+reduction a parameter, and one addition in the backward pass, are hundreds in a deep network. On a
+CPU a launch is free, and a copy of all parameters is what costs.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from vdfd_seg.distillation.kernels import KernelLayout
 
+PIECE = 16
+"""Numbers that are summed first, where a kernel's can be divided so; else each is a piece."""
 
-class KernelSums:
-    """``z[o] = sum_k w[o, k]`` of the filters of all parameters, ``(D,)``, differentiable.
 
-    Parameters are put side by side, ordered by the number K of their kernel entries: the filters of
-    one K are then the rows of one matrix, and there is one reduction for each different K. The
-    gradient, one number a filter, is spread over such matrices.
+class KernelSums(nn.Module):
+    """``z[o] = sum_k w[o, k]`` of the filters of all parameters, differentiable.
 
     Args:
         layouts: Layout of each parameter, by name.
         dtype: Of the sums.
+        block: The sums of each parameter are padded with zeros to a multiple of this number.
+        together: Whether all parameters are put side by side, as a GPU needs it: the number of
+            operations depends neither on how many there are nor on their shapes. Else they are
+            summed, and their gradients added, one by one.
 
     Attributes:
         layouts: The parameters in the order of their filters in the sums.
+        starts: Where the sums of each begin.
+        numbers: Length of the sums.
     """
 
-    def __init__(self, layouts: Mapping[str, KernelLayout], dtype: torch.dtype) -> None:
-        self.layouts = dict(sorted(layouts.items(), key=lambda item: item[1].entries))
+    lengths: Tensor
+    order: Tensor | None
+    inverse: Tensor | None
+
+    def __init__(
+        self,
+        layouts: Mapping[str, KernelLayout],
+        dtype: torch.dtype,
+        block: int = 1,
+        together: bool = False,
+    ) -> None:
+        super().__init__()
+        # Those that are divided into pieces come first.
+        self.layouts = dict(sorted(layouts.items(), key=lambda item: _piece(item[1]) == 1))
         self.dtype = dtype
-        # Filters of each K, and numbers of each parameter.
-        self._filters: dict[int, int] = {}
+        self.together = together
+        self.starts: list[int] = []
+        self.numbers = 0
         for layout in self.layouts.values():
-            known = self._filters.get(layout.entries, 0)
-            self._filters[layout.entries] = known + layout.filters
-        self._sizes = [layout.filters * layout.entries for layout in self.layouts.values()]
+            self.starts.append(self.numbers)
+            self.numbers += math.ceil(layout.filters / block) * block
+        self._sizes = [math.prod(layout.shape) for layout in self.layouts.values()]
+        self._divided = sum(math.prod(e.shape) for e in self.layouts.values() if _piece(e) > 1)
+        if together:
+            self._lay_out()
         self._deferred = False
         self._pending: Tensor | None = None
 
-    def __call__(self, params: Mapping[str, Tensor]) -> Tensor:
+    def _lay_out(self) -> None:
+        layouts = zip(self.starts, self.layouts.values(), strict=True)
+        filters = torch.cat([start + _filter_of_piece(layout) for start, layout in layouts])
+        lengths = torch.bincount(filters, minlength=self.numbers).int()
+        self.register_buffer("lengths", lengths, persistent=False)
+        # Where a filter's pieces do not stand together (transposed convolutions): how they would.
+        order = filters.argsort(stable=True)
+        apart = bool((filters.diff() < 0).any())
+        self.register_buffer("order", order if apart else None, persistent=False)
+        self.register_buffer("inverse", order.argsort() if apart else None, persistent=False)
+        self._pieces = len(filters)
+
+    def forward(self, params: Mapping[str, Tensor]) -> Tensor:
         """The sums at the given parameters."""
         return _Sums.apply(self, *(params[name] for name in self.layouts))
 
@@ -61,46 +96,98 @@ class KernelSums:
         if pending is not None:
             self._add(params, pending)
 
-    def matrices(self, flat: Tensor) -> list[Tensor]:
-        """Of the numbers of all parameters side by side, the filters of each K: ``(d, K)``."""
-        parts = flat.split([entries * count for entries, count in self._filters.items()])
-        return [part.view(-1, k) for part, k in zip(parts, self._filters, strict=True)]
+    def by_parameter(self, values: Tensor) -> list[Tensor]:
+        """Of values in the places of the sums, those of each parameter's filters: views."""
+        layouts = zip(self.starts, self.layouts.values(), strict=True)
+        return [values[start : start + layout.filters] for start, layout in layouts]
 
     def sums(self, tensors: Sequence[Tensor]) -> Tensor:
         """The sums of tensors in the order of :attr:`layouts`, without a graph."""
-        pairs = zip(tensors, self.layouts.values(), strict=True)
+        layouts = self.layouts.values()
+        if not self.together:
+            found = tensors[0].new_zeros(self.numbers, dtype=self.dtype)
+            places = self.by_parameter(found)
+            for place, tensor, layout in zip(places, tensors, layouts, strict=True):
+                place.copy_(layout.sums(tensor, self.dtype))
+            return found
+        pairs = zip(tensors, layouts, strict=True)
         flat = torch.cat([_filter_by_filter(*pair).reshape(-1) for pair in pairs])
-        return torch.cat([matrix.sum(1, dtype=self.dtype) for matrix in self.matrices(flat)])
+        pieces = flat.new_empty(self._pieces, dtype=self.dtype)
+        for numbers, found in zip(self._numbers(flat), self._summed(pieces), strict=True):
+            torch.sum(numbers, 1, dtype=self.dtype, out=found)
+        if self.order is not None:
+            pieces = pieces.index_select(0, self.order)
+        return torch.segment_reduce(pieces, "sum", lengths=self.lengths, unsafe=True)
+
+    def _numbers(self, flat: Tensor) -> tuple[Tensor, Tensor]:
+        """The numbers of all parameters side by side, a row for each piece of either length."""
+        return flat[: self._divided].view(-1, PIECE), flat[self._divided :].view(-1, 1)
+
+    def _summed(self, pieces: Tensor) -> tuple[Tensor, Tensor]:
+        """The pieces of either length."""
+        return pieces[: self._divided // PIECE], pieces[self._divided // PIECE :]
 
     @torch.no_grad()
     def _add(self, params: Mapping[str, Tensor], gradient: Tensor) -> None:
-        flat = gradient.new_empty(sum(self._sizes))
-        parts = gradient.split(list(self._filters.values()))
-        for matrix, part in zip(self.matrices(flat), parts, strict=True):
-            matrix.copy_(part.unsqueeze(1))
         present, added = [], []
-        for part, (name, layout) in zip(flat.split(self._sizes), self.layouts.items(), strict=True):
+        layouts = self.layouts.items()
+        for part, (name, layout) in zip(self._spread(gradient), layouts, strict=True):
             parameter = params[name]
             if not parameter.requires_grad:
                 continue
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
+            if not self.together:
+                parameter.grad.add_(part)
+                continue
             rows = _filter_by_filter(parameter.grad, layout)
             if rows.is_contiguous():
                 present.append(rows.view(-1))
                 added.append(part)
             else:
                 rows.add_(part.view(rows.shape))
-        torch._foreach_add_(present, added)
+        if present:
+            torch._foreach_add_(present, added)
+
+    def _one_by_one(self, gradient: Tensor) -> list[Tensor]:
+        """The gradient of each parameter, in its shape."""
+        parts = zip(self.by_parameter(gradient), self.layouts.values(), strict=True)
+        return [layout.spread(part) for part, layout in parts]
+
+    def _spread(self, gradient: Tensor) -> Sequence[Tensor]:
+        """The gradient of every number of each parameter."""
+        if not self.together:
+            return self._one_by_one(gradient)
+        filters = torch.repeat_interleave(self.lengths, output_size=self._pieces)
+        pieces = gradient.index_select(0, filters)
+        if self.inverse is not None:
+            pieces = pieces.index_select(0, self.inverse)
+        flat = gradient.new_empty(sum(self._sizes))
+        for numbers, found in zip(self._numbers(flat), self._summed(pieces), strict=True):
+            numbers.copy_(found.unsqueeze(1))
+        return flat.split(self._sizes)
+
+
+def _piece(layout: KernelLayout) -> int:
+    """Into pieces of which length the numbers of a filter that stand together are divided."""
+    together = math.prod(layout.shape[2:]) if layout.groups else layout.entries
+    return 1 if together % PIECE else PIECE
+
+
+def _filter_of_piece(layout: KernelLayout) -> Tensor:
+    """The filter that each piece of a parameter belongs to, in the order of its numbers."""
+    filters, pieces = torch.arange(layout.filters), layout.entries // _piece(layout)
+    if not layout.groups:
+        return filters.repeat_interleave(pieces)
+    inputs = layout.shape[0] // layout.groups
+    by_group = filters.view(layout.groups, 1, -1, 1)
+    return by_group.expand(-1, inputs, -1, pieces // inputs).flatten()
 
 
 def _filter_by_filter(tensor: Tensor, layout: KernelLayout) -> Tensor:
-    """A view in which one filter's numbers stand behind another's, in whatever order of theirs."""
-    if layout.groups:
-        return tensor.unflatten(0, (layout.groups, -1)).transpose(1, 2)
-    if tensor.ndim == 4 and tensor.is_contiguous(memory_format=torch.channels_last):
-        return tensor.permute(0, 2, 3, 1)
-    return tensor
+    """A view in which the numbers of a piece stand together, in whatever order of theirs."""
+    last = tensor.ndim == 4 and tensor.is_contiguous(memory_format=torch.channels_last)
+    return tensor.permute(0, 2, 3, 1) if last and not layout.groups else tensor
 
 
 class _Sums(torch.autograd.Function):
@@ -117,7 +204,5 @@ class _Sums(torch.autograd.Function):
             pending = sums._pending
             sums._pending = gradient if pending is None else pending + gradient
             return (None,) * (1 + len(ctx.dtypes))
-        layouts = sums.layouts.values()
-        parts = gradient.split([layout.filters for layout in layouts])
-        spread = zip(parts, layouts, ctx.dtypes, strict=True)
-        return (None, *(layout.spread(part).to(dtype) for part, layout, dtype in spread))
+        parts = zip(sums._one_by_one(gradient), ctx.dtypes, strict=True)
+        return (None, *(part.to(dtype) for part, dtype in parts))

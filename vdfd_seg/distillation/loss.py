@@ -113,7 +113,8 @@ class VariationalDistillationLoss(nn.Module):
         """Displacements of all old tasks ``(T, C)``, zero-padded."""
         device = next(iter(self._params.values())).device
         with torch.autocast(device.type, enabled=False):
-            return sum(term(self._params) for term in self.displacement_terms)
+            first, *others = (term(self._params) for term in self.displacement_terms)
+            return sum(others, start=first)
 
     def displacements(self) -> list[Tensor]:
         """Displacement ``(C_i,)`` of the outputs of each old task."""
@@ -129,17 +130,15 @@ class VariationalDistillationLoss(nn.Module):
         if displacement is None:
             displacement = self.stacked_displacements()
         with torch.autocast(displacement.device.type, enabled=False):
-            latents = self.latents()
-            if latents is None:
-                quadratic = self.quadratic_factor * displacement.square().sum()
-                return quadratic, displacement.new_zeros(())
-            assert self.precision_model is not None  # what the latents are of
-            latents = latents.to(displacement.dtype)
-            # delta.T P delta = |P^M.T delta|^2, without forming P.
-            projected = torch.bmm(displacement.unsqueeze(1), latents)
-            quadratic = self.quadratic_factor * projected.square().sum()
-            log_det = self.precision_model.log_det(latents, self.eps)
-            return quadratic, log_det.to(quadratic.dtype)
+            if self.precision_model is None:
+                quadratic = displacement.square().sum()
+                log_det = displacement.new_zeros(())
+            else:
+                moved = displacement.unsqueeze(2)
+                quadratic, log_det = self.precision_model.terms(moved, self.eps)
+            if self.quadratic_factor != 1:
+                quadratic = self.quadratic_factor * quadratic
+            return quadratic, log_det
 
     def deferred_gradient(self) -> AbstractContextManager[None]:
         """Around a backward pass: add the parameters' gradient at its end, in one operation.

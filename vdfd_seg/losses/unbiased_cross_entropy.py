@@ -3,6 +3,7 @@
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from vdfd_seg.losses.wide import wide
 from vdfd_seg.registry import MODELS
@@ -39,15 +40,48 @@ def unbiased_cross_entropy(
     Returns:
         Scalar mean; 0 when no pixel counts.
     """
-    log_q = F.log_softmax(wide(logits), dim=1)
     if num_hidden > 1:
-        background = torch.logsumexp(log_q[:, :num_hidden], dim=1, keepdim=True)
-        log_q = torch.cat([background, log_q[:, 1:]], dim=1)
         labels = labels.masked_fill(labels < num_hidden, 0)
-    total = F.nll_loss(log_q, labels, ignore_index=ignore_index, reduction="sum")
+        total = _Sum.apply(logits, labels, num_hidden, ignore_index)
+    else:
+        total = F.cross_entropy(wide(logits), labels, ignore_index=ignore_index, reduction="sum")
     if not avg_non_ignore:
         return total / labels.numel()
     return total / (labels != ignore_index).sum().clamp(min=1)
+
+
+class _Sum(torch.autograd.Function):
+    r"""The sum over pixels, in memory for one map of all classes besides the logits.
+
+    Autograd would keep the map of logarithms and copy it for the background. The gradient of a
+    pixel is :math:`q_c - [c = y]`, and of one in the background
+    :math:`q_c - [c < K] \, q_c / \sum_{k<K} q_k`.
+    """
+
+    @staticmethod
+    def forward(ctx, logits, labels, num_hidden: int, ignore_index: int):
+        ctx.save_for_backward(logits, labels)
+        ctx.num_hidden, ctx.ignore_index = num_hidden, ignore_index
+        log_q = F.log_softmax(wide(logits), dim=1)
+        log_q[:, 0] = torch.logsumexp(log_q[:, :num_hidden], dim=1)
+        return F.nll_loss(log_q, labels, ignore_index=ignore_index, reduction="sum")
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, by_sum):
+        logits, labels = ctx.saved_tensors
+        old = slice(0, ctx.num_hidden)
+        with torch.autocast(logits.device.type, enabled=False):
+            scores = wide(logits)
+            gradient = scores.softmax(1)
+            labels = labels.unsqueeze(1)
+            background, counted = labels == 0, labels != ctx.ignore_index
+            gradient[:, old] -= scores[:, old].softmax(1).mul_(background)
+            # Of the background, and of pixels that do not count, nothing at class 0.
+            named = labels * counted
+            gradient.scatter_add_(1, named, -(named > 0).to(gradient.dtype))
+            gradient *= counted * by_sum
+        return gradient.to(logits.dtype), None, None, None
 
 
 class TaskAwareLoss(nn.Module):

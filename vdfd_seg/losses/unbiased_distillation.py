@@ -3,6 +3,7 @@
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from vdfd_seg.losses.wide import wide
 
@@ -53,8 +54,43 @@ def unbiased_distillation(new: Tensor, old: Tensor, alpha: float = 1.0) -> Tenso
     Returns:
         Scalar.
     """
-    num_old = old.shape[1]
-    log_q = F.log_softmax(wide(new), dim=1)
-    log_r = new_classes_as_background(log_q, num_old)
-    target = F.softmax(alpha * wide(old), dim=1)
-    return -(target * log_r).sum(1).mean() / num_old
+    return _Mean.apply(new, F.softmax(alpha * wide(old), dim=1))
+
+
+class _Mean(torch.autograd.Function):
+    r"""The loss, in memory for one map of all classes besides the logits and the target.
+
+    Autograd would keep the map of logarithms, copies of it, and their product. The gradient of a
+    pixel is :math:`q_c - \tilde q_c` for :math:`1 \le c < K`, and
+    :math:`q_c - \tilde q_0 \, q_c / r_0` for the background and new classes.
+    """
+
+    @staticmethod
+    def forward(ctx, new: Tensor, target: Tensor):
+        num_old = target.shape[1]
+        log_r = F.log_softmax(wide(new), dim=1)
+        if new.shape[1] > num_old:
+            added = torch.logsumexp(log_r[:, num_old:], dim=1)
+            log_r[:, 0] = torch.logaddexp(log_r[:, 0], added)
+        ctx.save_for_backward(new, target)
+        ctx.scale = -1 / max(target.numel(), 1)
+        return ctx.scale * log_r[:, :num_old].mul_(target).sum()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, by_mean: Tensor):
+        new, target = ctx.saved_tensors
+        num_old = target.shape[1]
+        with torch.autocast(new.device.type, enabled=False):
+            scores = wide(new)
+            gradient = scores.softmax(1)
+            if new.shape[1] > num_old:
+                first, added = scores[:, :1], scores[:, num_old:]
+                whole = torch.logaddexp(first, added.logsumexp(1, keepdim=True))
+                gradient[:, num_old:] -= (added - whole).exp_().mul_(target[:, :1])
+                gradient[:, :1] -= (first - whole).exp_().mul_(target[:, :1])
+                gradient[:, 1:num_old] -= target[:, 1:]
+            else:
+                gradient -= target
+            gradient *= -ctx.scale * by_mean
+        return gradient.to(new.dtype), None

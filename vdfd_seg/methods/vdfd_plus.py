@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch.nn.functional as F
+from mmengine.device import get_device
 from torch import Tensor
 
 from vdfd_seg.distillation import FeatureGaussians
@@ -129,6 +130,11 @@ class VDFDPlus(Method):
         )
         adapter.network.train()
         context.log(f"cached the outputs of {len(self.cache.values)} views")
+
+    def fetch(self, samples) -> None:
+        """The cached outputs."""
+        if self.cache is not None:
+            self.cache.fetch(samples, get_device())
 
     def extra_losses(self, adapter, outputs, samples) -> dict[str, Tensor]:
         """The weighted divergence, its parts for the log, and the replay."""

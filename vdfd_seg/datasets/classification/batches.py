@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from vdfd_seg.utils.device import send
+
 
 @dataclass(frozen=True)
 class LabelledImages:
@@ -30,11 +32,10 @@ class LabelledImages:
         return len(self.labels)
 
     def to(self, device: torch.device | str) -> "LabelledImages":
-        """A copy on a device."""
-        random = None if self.random is None else self.random.to(device)
-        return replace(
-            self, labels=self.labels.to(device), tasks=self.tasks.to(device), random=random
-        )
+        """A copy on a device; the numbers of the draws stay where they are."""
+        random = None if self.random is None else send(self.random, device)
+        labels, tasks = send(self.labels, device), send(self.tasks, device)
+        return replace(self, labels=labels, tasks=tasks, random=random)
 
 
 class ImageBatches(Dataset):
@@ -79,7 +80,7 @@ class ImageBatches(Dataset):
         if places.ndim == 2:
             places, draws = places.unbind(1)
             random = random_bits(self.seed, draws)
-        pixels = self.images[self.positions[places].to(self.images.device)]
+        pixels = self.images[send(self.positions[places], self.images.device)]
         return {
             # A view whose memory has the channels last.
             "inputs": pixels.permute(0, 3, 1, 2),

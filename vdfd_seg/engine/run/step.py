@@ -19,6 +19,7 @@ from vdfd_seg.datasets.data import ContinualData, subsample
 from vdfd_seg.engine.input.failures import failing
 from vdfd_seg.engine.input.settings import Settings
 from vdfd_seg.engine.networks import finished_network, network_of_step
+from vdfd_seg.engine.run.ahead import Ahead
 from vdfd_seg.engine.run.compilation import compiled
 from vdfd_seg.engine.run.optimisation import iterations_of, optimisation, total_batch
 from vdfd_seg.engine.run.passes import preprocessed, without_workers
@@ -26,6 +27,7 @@ from vdfd_seg.engine.run.peak_memory import PeakMemory
 from vdfd_seg.engine.run.step_runner import StepRunner, model_wrapper, step_hooks
 from vdfd_seg.engine.state.checkpoints import fitting
 from vdfd_seg.engine.state.recovery import checked_state
+from vdfd_seg.hooks.learner import learner_of
 from vdfd_seg.methods import TaskContext
 from vdfd_seg.methods.common.pretuning import pretune
 from vdfd_seg.models import ContinualLearner, SegmentationAdapter
@@ -37,17 +39,24 @@ from vdfd_seg.utils.signals import training
 
 
 class ResumableLoop(IterBasedTrainLoop):
-    """MMEngine's iteration loop, begun at an iteration.
+    """MMEngine's iteration loop, begun at an iteration; on a GPU the next batch is fetched ahead.
 
     Args:
         start: Iterations already done.
         **kwargs: Those of ``IterBasedTrainLoop``.
     """
 
+    dataloader_iterator: Any
+
     def __init__(self, start: int = 0, **kwargs):
         # The sampler begins behind the images already drawn; nothing is left to skip.
         super().__init__(fast_forward_on_resume=True, **kwargs)
         self._iter = start
+        device = get_device()
+        if device == "cuda":
+            fetch = learner_of(self.runner).method.fetch
+            count = self.max_iters - start
+            self.dataloader_iterator = Ahead(self.dataloader_iterator, count, device, fetch)
 
 
 @dataclass

@@ -126,6 +126,12 @@ class Method(nn.Module):
         losses.update(self.extra_losses(adapter, outputs, samples))
         return losses
 
+    def fetch(self, samples) -> None:
+        """Before the iteration with these data samples: bring what is cached of them to the GPU.
+
+        Called only where there is one, for the next batch while the present one is trained on.
+        """
+
     def around_backward(self) -> AbstractContextManager:
         """Entered before an iteration's backward pass, left after it (VDFD adds its gradient)."""
         return nullcontext()

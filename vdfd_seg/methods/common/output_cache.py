@@ -7,6 +7,8 @@ import torch
 from mmengine.dist import all_gather_object
 from torch import Tensor
 
+from vdfd_seg.utils.device import send
+
 
 class OutputCache:
     """Outputs of every view, in half precision and in main memory.
@@ -24,10 +26,26 @@ class OutputCache:
             (self.values,) = in_order(
                 (draws_of(samples), outputs(inputs).half()) for inputs, samples in batches
             )
+        # Of the present batch and the next, by the numbers of their views.
+        self._fetched: dict[tuple[int, ...], Tensor] = {}
+
+    def fetch(self, samples, device) -> None:
+        """Bring the outputs of a batch's views to a device, for :meth:`lookup` soon after."""
+        numbers = tuple(draws_of(samples).tolist())
+        while len(self._fetched) > 1:
+            del self._fetched[next(iter(self._fetched))]
+        self._fetched[numbers] = send(self.values[list(numbers)], device)
 
     def lookup(self, samples, device) -> Tensor:
         """The outputs of a batch's views ``(N, ...)``, float32, on a device."""
-        return self.values[draws_of(samples).cpu()].to(device).float()
+        numbers = tuple(draws_of(samples).tolist())
+        values = self._fetched.get(numbers)
+        if values is None:
+            values = send(self.values[list(numbers)], device)
+        elif values.is_cuda:
+            # Fetched on another stream, for which the present one has waited.
+            values.record_stream(torch.cuda.current_stream())
+        return values.float()
 
 
 def in_order(batches: Iterable[tuple[Tensor, ...]]) -> list[Tensor]:

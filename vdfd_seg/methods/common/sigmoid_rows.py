@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from mmengine.device import get_device
 from mmengine.dist import all_reduce
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -163,6 +164,11 @@ class SigmoidRows(Method):
     def cached(self, adapter, outputs) -> Tensor:
         """What of the outputs at the start of the step its losses need: ``(N, ..., h, w)``."""
         raise NotImplementedError
+
+    def fetch(self, samples) -> None:
+        """The cached outputs."""
+        if self.cache is not None:
+            self.cache.fetch(samples, get_device())
 
     def loss(self, adapter, inputs: Tensor, samples: list) -> dict[str, Tensor]:
         """All terms of one iteration, with frozen statistics after the first step."""
