@@ -33,11 +33,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command.
-
-    Raises:
-        InputError: For a checkpoint, an image or a video that cannot be used.
-    """
+    """Run the command."""
     args = parser().parse_args(argv)
     if args.batch_size < 1:
         raise InputError(f"--batch-size {args.batch_size} must be 1 or more.")

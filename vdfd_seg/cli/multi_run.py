@@ -50,9 +50,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         0 when every run is finished, 1 when one failed.
-
-    Raises:
-        InputError: For bad input, before anything trains.
     """
     args = parser().parse_args(argv)
     for key, least in (("jobs", 1), ("orders", 0)):

@@ -1,14 +1,12 @@
 """What several runs of several configs consist of: folders, orders, shared first steps."""
 
-import argparse
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 
-from mmengine.config import DictAction
-
+from vdfd_seg.engine.input.overrides import parse_options
 from vdfd_seg.engine.input.settings import Settings, load_run
 from vdfd_seg.engine.state.work_dir import WorkDir
 from vdfd_seg.errors import InputError
@@ -70,11 +68,7 @@ class Run:
         }
 
     def check(self) -> None:
-        """Refuse a folder that holds another run.
-
-        Raises:
-            InputError: Naming the folder and what differs.
-        """
+        """Refuse a folder that holds another run."""
         path = self.folder / RECORD
         if not path.exists():
             return
@@ -213,20 +207,6 @@ def grid_points(grid: Sequence[str]) -> list[tuple[str, ...]]:
     return list(product(*axes.values()))
 
 
-def parse_options(options: Sequence[str]) -> dict:
-    """``--cfg-options`` as MMEngine reads them.
-
-    Raises:
-        InputError: For one without ``=``.
-    """
-    for option in options:
-        if "=" not in option:
-            raise InputError(f"--cfg-options '{option}' is not of the form KEY=VALUE.")
-    parse = argparse.ArgumentParser()
-    parse.add_argument("--o", nargs="+", action=DictAction, default={})
-    return parse.parse_args(["--o", *options]).o if options else {}
-
-
 def why_not_shared(settings: Settings, first: Settings) -> str:
     """Why a run cannot start from another's step 0; empty where it can."""
     if "own_training" in settings.method().requires:
@@ -246,9 +226,6 @@ def jobs_of(runs: Sequence[Run], overwrite: bool = False, logs: bool = True) -> 
         runs: The runs, those that others start from first.
         overwrite: Begin all of them again.
         logs: Write each one's output to ``log.txt`` in its folder.
-
-    Raises:
-        InputError: For a folder that holds another run.
     """
     jobs: dict[int, Job] = {}
     if not overwrite:

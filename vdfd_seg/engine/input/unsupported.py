@@ -64,9 +64,6 @@ def check_supported(config: Config) -> None:
 
     Args:
         config: The config of a step.
-
-    Raises:
-        InputError: Naming the key, and what to do instead.
     """
     _check_sharding(config)
     _check_effect(config)
