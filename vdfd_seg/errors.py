@@ -14,7 +14,8 @@ class InputError(ValueError):
     """Bad input: a config, file, argument or checkpoint that cannot be used.
 
     The message names the file or key and says what to do. Command-line tools
-    print it without a traceback and leave with exit status 2.
+    print it without a traceback and leave with exit status 2. Whatever reads what a user gave may
+    raise it; docstrings say so where the reasons are not obvious.
     """
 
 

@@ -51,9 +51,6 @@ class ContinualData(ABC):
         evaluate_on: ``"test"``, or ``"validation"`` to evaluate on the part of
             the training images that the protocol holds out for tuning.
         rules: What else makes two results comparable, for the fingerprint.
-
-    Raises:
-        InputError: When a step has no training or no test images, or nothing is held out.
     """
 
     metric: ClassVar[str]

@@ -65,9 +65,6 @@ def write_results(path: str | Path, results: Mapping[str, Any]) -> None:
     Args:
         path: The file.
         results: As in the public contract (schema 1).
-
-    Raises:
-        InputError: If a key is missing or wrong.
     """
     plain = _jsonable(results)
     plain.pop("digest", None)
@@ -87,9 +84,6 @@ def check_results(results: Any, source: str) -> None:
     Args:
         results: What was read or is to be written.
         source: Where it comes from, for the message.
-
-    Raises:
-        InputError: Naming ``source`` and the key.
     """
     if not isinstance(results, Mapping):
         raise InputError(f"{source}: holds no results (a JSON object is expected)")

@@ -114,9 +114,6 @@ def intransigence(matrix: Matrix, joint: Matrix) -> float | None:
 
     Returns:
         Percentage points; None for a single task or if an entry that it needs is None or NaN.
-
-    Raises:
-        ValueError: If joint training has fewer steps.
     """
     if len(joint) < len(matrix):
         raise ValueError(f"joint training has {len(joint)} steps, the run {len(matrix)}")

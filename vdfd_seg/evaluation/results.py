@@ -48,9 +48,6 @@ def class_incremental_row(
 
     Returns:
         One value in percent per task; None for tasks not seen or without labelled pixels.
-
-    Raises:
-        ValueError: If ``task_of_class`` does not have ``C`` entries.
     """
     tasks = _checked_tasks(confusion, task_of_class)
     return [
@@ -68,9 +65,6 @@ def accuracy_row(confusion: np.ndarray, task_of_class: Sequence[int]) -> Row:
 
     Returns:
         One value in percent per task; None for tasks not seen or without images.
-
-    Raises:
-        ValueError: If ``task_of_class`` does not have ``C`` entries.
     """
     tasks = _checked_tasks(confusion, task_of_class)
     return [
@@ -161,9 +155,6 @@ def summarise(matrix: Matrix, overall_per_step: Sequence[float | None]) -> dict[
     Returns:
         ``acc``, ``bwt``, ``forgetting``, ``avg_incremental`` and ``overall``, the last entry of
         ``overall_per_step``. Unrounded; None where undefined.
-
-    Raises:
-        ValueError: If the rows and ``overall_per_step`` differ in number.
     """
     if len(matrix) != len(overall_per_step):
         raise ValueError(f"{len(matrix)} rows but {len(overall_per_step)} overall values")
@@ -184,9 +175,6 @@ def with_intransigence(
     Args:
         results: Results of runs, as :func:`~vdfd_seg.evaluation.load_results` reads them.
         joint: Those of joint training (method ``Joint``) on the same protocol.
-
-    Raises:
-        InputError: For a run of another protocol or metric, or with more steps.
     """
     found = []
     for run in results:

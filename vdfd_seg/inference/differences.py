@@ -94,9 +94,6 @@ class Differences:
     Args:
         old: Predictor of the first step.
         new: Predictor of the second.
-
-    Raises:
-        InputError: When one segments and the other classifies.
     """
 
     def __init__(self, old: Predictor | ClassPredictor, new: Predictor | ClassPredictor):

@@ -37,9 +37,6 @@ class Source:
     Args:
         path: The file or folder.
         out: Where will be written; what is in this folder is no input.
-
-    Raises:
-        InputError: When there is nothing, or no video that can be read.
     """
 
     def __init__(self, path: str | Path, out: str | Path | None = None):

@@ -27,9 +27,6 @@ def class_incremental(
         palette: One RGB colour a class.
         order: The foreground classes in the order they are learned; default the data set's own.
         **rules: Further fields of :class:`Protocol`.
-
-    Raises:
-        InputError: When the split does not fit or the order is no permutation.
     """
     background, *foreground = classes
     parts = _parts(foreground, split, order, f"foreground class of {dataset}")
@@ -72,9 +69,6 @@ def domain_incremental(
         void: Names of the ids that follow in the masks and are never learned nor tested.
         order: The domains in the order they are learned; default the data set's own.
         **rules: Further fields of :class:`Protocol`; ``domain_split`` is ``"clean"`` by default.
-
-    Raises:
-        InputError: For an unknown split, or an order that is no permutation of the domains.
     """
     if split not in splits:
         raise unknown_name(f"{dataset} split", split, splits)
@@ -159,11 +153,7 @@ def classification(
 
 
 def groups(items: Sequence[str], first: int, each: int) -> list[tuple[str, ...]]:
-    """``first`` items for the first task, then ``each`` for every later one.
-
-    Raises:
-        InputError: When the remaining items do not divide into groups of ``each``.
-    """
+    """``first`` items for the first task, then ``each`` for every later one."""
     rest = len(items) - first
     if first < 1 or rest < 0 or (rest and (each < 1 or rest % each)):
         raise InputError(
@@ -175,11 +165,7 @@ def groups(items: Sequence[str], first: int, each: int) -> list[tuple[str, ...]]
 
 
 def parse_split(split: str, count: int) -> tuple[int, int]:
-    """Numbers of ``"X-Y"``; ``"offline"`` is one task of all ``count`` items.
-
-    Raises:
-        InputError: When the text is not of this form.
-    """
+    """Numbers of ``"X-Y"``; ``"offline"`` is one task of all ``count`` items."""
     if split == "offline":
         return count, 1
     parts = str(split).split("-")

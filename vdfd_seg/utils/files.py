@@ -120,9 +120,6 @@ def writable_dir(path: str | Path, purpose: str) -> Path:
     Args:
         path: The folder.
         purpose: What it is, for the message: ``"work dir"``.
-
-    Raises:
-        InputError: When it cannot be made or written to.
     """
     path = Path(path)
     try:

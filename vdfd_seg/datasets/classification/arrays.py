@@ -71,9 +71,6 @@ def write_arrays(
         images: ``(N, H, W, 3)`` uint8, RGB.
         labels: ``(N,)`` of any integer type, each in ``[0, len(classes))``.
         classes: Names of the classes.
-
-    Raises:
-        InputError: Arrays that are no data set, or a folder that cannot be written.
     """
     files = _files(root, split)
     images, labels = np.asarray(images), np.asarray(labels)
@@ -107,9 +104,6 @@ def read_arrays(root: str | Path, split: str) -> ImageArrays:
     Args:
         root: The data set's folder.
         split: Name of the split.
-
-    Raises:
-        InputError: Files that are missing, damaged, or do not belong together.
     """
     files = _files(root, split)
     if not Path(root).is_dir():

@@ -32,10 +32,6 @@ def read_image_folder(
 
     Returns:
         Images ``(N, H, W, 3)`` uint8, labels ``(N,)`` int64, and the names of the classes.
-
-    Raises:
-        InputError: Folders that are missing, empty or laid out otherwise, or an image that
-            cannot be read or is of another size.
     """
     if tile is not None and tile < 1:
         raise InputError(f"the side of a tile must be a pixel or more, not {tile}.")
@@ -110,9 +106,6 @@ def read_image(path: Path) -> np.ndarray:
 
     Returns:
         ``(H, W, 3)`` uint8 RGB.
-
-    Raises:
-        InputError: A file that is no image, damaged, too large, or of more than 8 bits a channel.
     """
     try:
         set_image_limit()

@@ -45,9 +45,6 @@ def write_digit_scenes(
     Returns:
         ``root``, holding ``JPEGImages``, ``SegmentationClass``,
         ``ImageSets/Segmentation/{train,val}.txt`` and ``dataset.json``.
-
-    Raises:
-        InputError: An argument out of range, or a ``root`` with other content.
     """
     description = _described(num_train, num_val, size, seed)
     counts = {"train": num_train, "val": num_val}

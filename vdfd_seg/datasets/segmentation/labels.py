@@ -56,9 +56,6 @@ def check_unlabelled(cfg: object, where: str) -> None:
     Args:
         cfg: A config.
         where: What to call it in messages.
-
-    Raises:
-        InputError: Naming the part and its key.
     """
     for part in _parts(cfg):
         filled = {key: part[key] for key in _FILLS if key in part}

@@ -120,9 +120,6 @@ def check_numbering(dataset: BaseDataset, items: Sequence[dict], protocol: Proto
         items: Its data infos.
         protocol: A class's position in its ``classes`` is its id in the masks; under
             ``reduce_zero_label``, where 0 is no label, its id less one.
-
-    Raises:
-        InputError: Naming the data set's key.
     """
     kind = type(dataset).__name__
     if getattr(dataset, "ignore_index", IGNORE_INDEX) != IGNORE_INDEX:
@@ -162,9 +159,6 @@ def check_inside(items: Iterable[dict], cfg: dict) -> None:
     Args:
         items: mmsegmentation's data infos.
         cfg: The dataset's config, whose ``data_root`` and ``data_prefix`` are trusted.
-
-    Raises:
-        InputError: Naming the path.
     """
     root = cfg.get("data_root") or ""
     prefixes = [value for value in cfg.get("data_prefix", {}).values() if value]

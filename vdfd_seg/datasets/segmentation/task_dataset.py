@@ -102,9 +102,6 @@ def loading_part(pipeline: Sequence[dict], where: str) -> list[dict]:
     Args:
         pipeline: mmsegmentation transforms.
         where: What to call it in messages.
-
-    Raises:
-        InputError: For a pipeline whose labels nothing masks.
     """
     kinds = [kind_of(transform["type"]) for transform in _with_masking(pipeline)]
     if "MaskLabels" not in kinds:

@@ -58,11 +58,7 @@ def last_state(path: Path) -> dict | None:
 
 
 def checked_state(path: Path, tag: dict) -> dict | None:
-    """The :func:`last_state` of a step, for a run that continues with it.
-
-    Raises:
-        InputError: When it belongs to another run, naming what differs from ``tag``.
-    """
+    """The :func:`last_state` of a step, for a run that continues with it."""
     state = last_state(path)
     other = told(state["tag"], tag) if state is not None else ""
     if other:
