@@ -96,9 +96,6 @@ def run_command(name: str, argv: Sequence[str] | None = None) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """The console script ``vdfd_seg``.
 
-    Args:
-        argv: The arguments, those of the process if None.
-
     Returns:
         The exit status.
     """

@@ -16,7 +16,7 @@ def parser() -> argparse.ArgumentParser:
     """Arguments of the command."""
     parse = argparse.ArgumentParser(
         description="Train every config with every seed (and order), each in a process of its own, "
-        "and compare them. What an earlier start finished is kept, what it began is gone on with."
+        "and compare them. What an earlier start finished is kept, what it began is continued."
     )
     parse.add_argument("configs", nargs="+", metavar="CONFIG", help="as in train")
     parse.add_argument(

@@ -73,10 +73,6 @@ def import_modules(saved: dict, checkpoint: str | Path) -> None:
     """Import the modules of the run's ``custom_imports``, by name, where something of them is used.
 
     Nothing in the checkpoint is executed, but it chooses which modules on Python's path are.
-
-    Args:
-        saved: What the checkpoint holds.
-        checkpoint: Its file, for messages.
     """
     meta, names = saved["meta"], saved["meta"].get("imports", [])
     method = {"type": saved["method"]["type"]}

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
@@ -19,8 +18,6 @@ from vdfd_seg.inference.differences import Differences, changes_of
 from vdfd_seg.inference.masks import Predictor
 from vdfd_seg.inference.video import VideoReader, VideoWriter, is_video
 from vdfd_seg.utils.files import atomic_write_image, atomic_write_text
-
-_LONGEST_NAME = 255  # Bytes, on all usual file systems.
 
 # Images (name, pixels) to (name, picture, mask or None).
 Draw = Callable[[list], Iterator[tuple[str, np.ndarray, np.ndarray | None]]]
@@ -150,9 +147,6 @@ def _targets(source, out, masks):
                 f"'{labels}'; rename one of the images, or leave --masks out."
             )
     written = [place for pair in targets.values() for place in pair[: 1 + masks]]
-    for place in written:
-        if len(os.fsencode(place.name)) > _LONGEST_NAME:
-            raise InputError(f"'{place}' would be too long a file name; rename the image.")
     _refuse_overwriting(source.paths, written)
     return targets
 

@@ -57,7 +57,7 @@ class Run:
         return load_results(self.folder)
 
     def record(self) -> dict:
-        """What decides its results besides the config's file."""
+        """What decides its results apart from the config's file."""
         return {
             "config": self.settings.name,
             "seed": self.settings.seed,

@@ -129,7 +129,7 @@ def writable_dir(path: str | Path, purpose: str) -> Path:
     except OSError as error:
         raise InputError(
             f"the {purpose} '{path}' cannot be written to ({error.strerror}); "
-            f"choose another or mend its permissions."
+            f"choose another or change its permissions."
         ) from error
     return path
 

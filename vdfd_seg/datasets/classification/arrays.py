@@ -2,10 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -106,29 +107,24 @@ def read_arrays(root: str | Path, split: str) -> ImageArrays:
         split: Name of the split.
     """
     files = _files(root, split)
-    if not Path(root).is_dir():
-        raise InputError(
-            f"{root}: there is no such folder. Name the folder of the data set, or write "
-            f"CIFAR-100 with '{_CONVERTER}'."
-        )
     for path in files:
         if not path.is_file():
             raise InputError(
-                f"{path}: this file is missing; the split '{split}' is absent or incomplete. "
-                f"Write it again (CIFAR-100: '{_CONVERTER}')."
+                f"{path}: this file is missing; the split '{split}' is absent or incomplete. Name "
+                f"the folder of the data set, or write it again (CIFAR-100: '{_CONVERTER}')."
             )
-    description = _read_description(files[2])
-    classes = description["classes"]
-    images, labels = _map(files[0]), _map(files[1])
+    shape, classes, digest = _read(files[2], _description)
+    # Not np.load: it would also open a zip archive that is named .npy.
+    images, labels = (_read(path, np.lib.format.open_memmap, mode="r") for path in files[:2])
     if labels.dtype != np.int64:
         raise InputError(f"{files[1]}: labels must be int64, not {labels.dtype}; write it again.")
     _check(images, labels, len(classes), files)
-    if list(images.shape) != description["shape"]:
+    if list(images.shape) != shape:
         raise InputError(
             f"{files[0]}: images of shape {images.shape}, but {files[2].name} tells of "
-            f"{tuple(description['shape'])}; the files do not belong together. Write them again."
+            f"{tuple(shape)}; the files do not belong together. Write them again."
         )
-    return ImageArrays(images, np.array(labels), classes, str(root), description["images_sha256"])
+    return ImageArrays(images, np.array(labels), classes, str(root), digest)
 
 
 def _files(root: str | Path, split: str) -> tuple[Path, Path, Path]:
@@ -138,43 +134,22 @@ def _files(root: str | Path, split: str) -> tuple[Path, Path, Path]:
     return images, labels, description
 
 
-def _read_description(path: Path) -> dict:
+def _description(path: Path) -> tuple[list[int], tuple[str, ...], str]:
+    """Shape and digest of the images, and the classes."""
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    if stored["version"] != VERSION:
+        raise ValueError(f"format {stored['version']}, this release reads {VERSION}")
+    classes = _checked_classes(stored["classes"], path)
+    return list(stored["shape"]), classes, str(stored["images_sha256"])
+
+
+def _read(path: Path, read: Callable, **options: str) -> Any:
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        if stored["version"] != VERSION:
-            raise InputError(
-                f"{path}: format {stored['version']}, but this release reads {VERSION}; write "
-                "the data set again."
-            )
-        return {
-            "shape": list(stored["shape"]),
-            "images_sha256": str(stored["images_sha256"]),
-            "classes": _checked_classes(stored["classes"], path),
-        }
-    except InputError:
-        raise
-    except OSError as error:
-        raise _unreadable(path, error) from error
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InputError(
-            f"{path}: damaged description of a data set ({error}); write the data set again."
-        ) from error
-
-
-def _unreadable(path: Path, error: OSError) -> InputError:
-    return InputError(f"{path}: cannot be read ({error}); mend its permissions or its disk.")
-
-
-def _map(path: Path) -> np.ndarray:
-    try:
-        # Not np.load: it would also open a zip archive that is named .npy.
-        return np.lib.format.open_memmap(path, mode="r")
-    except OSError as error:
-        raise _unreadable(path, error) from error
+        return read(path, **options)
     except Exception as error:
         # A damaged header makes NumPy's parser raise all kinds of errors.
         raise InputError(
-            f"{path}: damaged or truncated array ({error}); write the data set again."
+            f"{path}: damaged, truncated, or cannot be read ({error}); write the data set again."
         ) from error
 
 
@@ -188,19 +163,16 @@ def _checked_classes(classes: Sequence[str], path: Path) -> tuple[str, ...]:
 
 
 def _check(images: np.ndarray, labels: np.ndarray, num_classes: int, files: Sequence[Path]) -> None:
-    if images.dtype != np.uint8:
-        raise InputError(f"{files[0]}: images must be uint8, not {images.dtype}.")
-    if images.ndim != 4 or images.shape[3] != 3:
-        raise InputError(f"{files[0]}: images must be (N, H, W, 3), not {images.shape}.")
-    if labels.ndim != 1:
-        raise InputError(f"{files[1]}: labels must be (N,), not {labels.shape}.")
-    if len(images) != len(labels):
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3 or not images.size:
         raise InputError(
-            f"{files[1]}: {len(labels)} labels for the {len(images)} images of {files[0].name}; "
-            "each image needs one."
+            f"{files[0]}: images must be (N, H, W, 3) of uint8, one at least, not {images.shape} "
+            f"of {images.dtype}."
         )
-    if images.size == 0:
-        raise InputError(f"{files[0]}: images of shape {images.shape}: there are none.")
+    if labels.shape != (len(images),):
+        raise InputError(
+            f"{files[1]}: labels must be (N,), one for each of the {len(images)} images of "
+            f"{files[0].name}, not {labels.shape}."
+        )
     wrong = np.flatnonzero((labels < 0) | (labels >= num_classes))
     if len(wrong):
         raise InputError(

@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 
 @dataclass(frozen=True)
 class LabelledImages:
-    """What is known of a batch of images besides their pixels.
+    """What is known of a batch of images apart from their pixels.
 
     Attributes:
         labels: ``(N,)`` int64 labels in the order of the network's outputs.

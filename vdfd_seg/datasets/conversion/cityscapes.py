@@ -111,11 +111,7 @@ def _convert(ids: Path, target: Path) -> None:
 
 
 def describe(found: dict[str, Counter]) -> Iterator[str]:
-    """Lines that say how many images there are, and whether these are all.
-
-    Args:
-        found: Of :func:`convert_cityscapes`.
-    """
+    """Lines that say how many images there are, and whether these are all."""
     for split, cities in found.items():
         total = sum(cities.values())
         if total == OFFICIAL[split]:

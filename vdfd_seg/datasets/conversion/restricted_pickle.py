@@ -97,10 +97,6 @@ def load_restricted(file: BinaryIO, name: str) -> object:
 
     Text that Python 2 wrote arrives as bytes. Nothing that the file names is imported or called.
 
-    Args:
-        file: The open binary file.
-        name: What to call it in messages.
-
     Returns:
         The object.
     """

@@ -51,12 +51,7 @@ def check_pipeline(data: SegmentationData, part: str, pipeline: Sequence[dict]) 
 
 
 def check_unlabelled(cfg: object, where: str) -> None:
-    """Refuse parts of a model or pipeline that take another number than 255 for "no label".
-
-    Args:
-        cfg: A config.
-        where: What to call it in messages.
-    """
+    """Refuse parts of a model or pipeline that take another number than 255 for "no label"."""
     for part in _parts(cfg):
         filled = {key: part[key] for key in _FILLS if key in part}
         if isinstance(part.get("pad_val"), Mapping) and "seg" in part["pad_val"]:

@@ -98,7 +98,6 @@ def open_source(
     index = build_index(
         items,
         num_classes=len(names) if strict else IGNORE_INDEX,
-        class_names=names,
         progress=progress,
         reduce_zero_label=zero,
     )

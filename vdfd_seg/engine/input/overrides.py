@@ -46,10 +46,6 @@ def step_configs(config: Config, count: int) -> list[Config]:
     Keys of ``step_overrides`` are step numbers or Python slices over steps, as text: ``"0"``,
     ``"1:"``. Later entries win.
 
-    Args:
-        config: The config of the whole run.
-        count: The number of steps.
-
     Returns:
         One a step; steps in which the same is changed share theirs.
     """

@@ -60,11 +60,7 @@ ZERO = "ZeroRedundancyOptimizer"
 
 
 def check_supported(config: Config) -> None:
-    """Refuse what breaks a method, or would do nothing and leave other results than it promises.
-
-    Args:
-        config: The config of a step.
-    """
+    """Refuse what breaks a method, or would do nothing and leave other results than it promises."""
     _check_sharding(config)
     _check_effect(config)
     optimizer = config.optim_wrapper.get("optimizer") or {}

@@ -46,10 +46,6 @@ def check_keys(config: Config) -> None:
 def check_step(config: Config, protocol: Protocol) -> None:
     """Refuse the config of a step that cannot be trained or evaluated so.
 
-    Args:
-        config: The config, with the step's overrides.
-        protocol: The protocol.
-
     Raises:
         InputError: For a misspelt or missing key, a ``train_cfg`` without one length, sizes that
             MMSegmentation fails at only when a step trains or is evaluated, or what

@@ -42,11 +42,7 @@ def recover(run: WorkDir, steps: int, start: bool) -> None:
 
 
 def last_state(path: Path) -> dict | None:
-    """The newest state of an unfinished step that is whole, None if there is none.
-
-    Args:
-        path: Where the newest one is written.
-    """
+    """The newest state of an unfinished step that is whole, None if there is none."""
     for candidate in (path, previous_state(path)):
         if not candidate.exists():
             continue
