@@ -65,7 +65,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         args.orders,
         args.share_first,
         args.cfg_options,
-        say=print,
         methods=args.methods,
         grid=args.grid,
     )

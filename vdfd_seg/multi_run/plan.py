@@ -1,7 +1,7 @@
 """What several runs of several configs consist of: folders, orders, shared first steps."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
@@ -106,7 +106,6 @@ def plan_runs(
     orders: int = 0,
     share_first: bool = False,
     options: Sequence[str] = (),
-    say: Callable[[str], None] = print,
     methods: Sequence[str] = (),
     grid: Sequence[str] = (),
 ) -> list[Run]:
@@ -121,7 +120,6 @@ def plan_runs(
             that is allowed: not for methods that must train it themselves, and only with the same
             network and first task.
         options: ``--cfg-options``, as given.
-        say: Told which methods do not share.
         methods: With each of these methods; none for configs with their own.
         grid: Of each config every combination of these values, see :func:`grid_points`.
 
@@ -178,7 +176,7 @@ def plan_runs(
                     reason = why_not_shared(run.settings, first.settings)
                     run.first = None if reason else first
                     if reason and seed == seeds[0] and number in (None, 1):
-                        say(f"{method} trains its own step 0: {reason}")
+                        print(f"{method} trains its own step 0: {reason}")
                 runs.append(run)
     return runs
 

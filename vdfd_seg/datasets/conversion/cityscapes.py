@@ -1,7 +1,6 @@
 """Cityscapes: its labels by training id, and its training and validation images as one list."""
 
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +12,6 @@ from vdfd_seg.protocols import IGNORE_INDEX
 from vdfd_seg.utils.files import atomic_write, atomic_write_text
 
 SPLITS = ("train", "val")
-OFFICIAL = {"train": 2975, "val": 500}
-"""Numbers of images in the official sets."""
-
 EVALUATED = {
     "road": 7, "sidewalk": 8, "building": 11, "wall": 12, "fence": 13, "pole": 17,
     "traffic light": 19, "traffic sign": 20, "vegetation": 21, "terrain": 22, "sky": 23,
@@ -108,19 +104,6 @@ def _convert(ids: Path, target: Path) -> None:
         atomic_write(target, lambda file: mask.save(file, "PNG"))
     except OSError as error:
         raise InputError(f"{target}: cannot be written ({error.strerror}).") from None
-
-
-def describe(found: dict[str, Counter]) -> Iterator[str]:
-    """Lines that say how many images there are, and whether these are all."""
-    for split, cities in found.items():
-        total = sum(cities.values())
-        if total == OFFICIAL[split]:
-            note = ""
-        else:
-            note = (
-                f" (the official set has {OFFICIAL[split]}: not comparable with published numbers)"
-            )
-        yield f"{split}: {total} images of {len(cities)} cities{note}"
 
 
 def _sorted(folder: Path) -> list[Path]:
