@@ -2,6 +2,7 @@
 
 The globals that a pickled array names are answered by stand-ins written here, so that neither
 NumPy's own reconstruction nor any other function is ever called with what the file holds.
+(Torch's reader of weights knows neither Python 2's long strings nor other protocols than 2.)
 Importing this module makes MMEngine and MMSegmentation read pickles and YAML so, too: lists of
 images, class weights and medical images that a config names.
 """
