@@ -4,7 +4,8 @@ import difflib
 import signal
 import sys
 import sysconfig
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from traceback import walk_tb
 
 _LIBRARIES = ("vdfd_seg", "torch", "torchvision", "mmcv", "mmengine", "mmseg")
@@ -64,6 +65,25 @@ def raised_in_user_code(error: Exception) -> bool:
         and not frame.f_code.co_filename.startswith((*paths, "<"))
         for frame, _ in walk_tb(error.__traceback__)
     )
+
+
+@contextmanager
+def reading(what: str) -> Iterator[None]:
+    """Inside, what a library raises becomes an :class:`InputError`.
+
+    Damaged files make decoders raise all kinds. An error in a user's own code stays as it is.
+
+    Args:
+        what: What then fails, the message's beginning.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        if raised_in_user_code(error):
+            raise
+        raise InputError(f"{what}: {type(error).__name__}: {error}") from error
 
 
 def nearest(name: object, valid: Iterable[str], cutoff: float = 0.5) -> str | None:

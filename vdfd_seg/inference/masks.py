@@ -8,7 +8,7 @@ from mmcv.transforms import Compose
 
 from vdfd_seg.datasets.image_limit import check_image_size
 from vdfd_seg.datasets.segmentation.crops import whole_image
-from vdfd_seg.errors import InputError
+from vdfd_seg.errors import reading
 from vdfd_seg.inference.predictor import Image, StepPredictor
 from vdfd_seg.models import ContinualLearner
 from vdfd_seg.visualization import default_palette, legend, overlay
@@ -59,11 +59,8 @@ class Predictor(StepPredictor[np.ndarray]):
     def read(self, path: str | Path) -> np.ndarray:
         """The image of a file as the checkpoint's pipeline loads it, with the channels RGB."""
         check_image_size(path)
-        try:
-            image = self._load({"img_path": str(path)})["img"]
-        except Exception as error:
-            raise InputError(f"cannot read the image '{path}': {error}") from error
-        return _channels_reversed(image)
+        with reading(f"cannot read the image '{path}'"):
+            return _channels_reversed(self._load({"img_path": str(path)})["img"])
 
     def picture(self, image: Image, mask: np.ndarray | None = None, alpha: float = 0.5):
         """The image with its classes' colours over it and a legend of those present below.

@@ -2,15 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from vdfd_seg.errors import InputError
+from vdfd_seg.errors import InputError, reading
 from vdfd_seg.utils.files import atomic_write, atomic_write_text, writable_dir
 
 VERSION = 1
@@ -113,9 +112,15 @@ def read_arrays(root: str | Path, split: str) -> ImageArrays:
                 f"{path}: this file is missing; the split '{split}' is absent or incomplete. Name "
                 f"the folder of the data set, or write it again (CIFAR-100: '{_CONVERTER}')."
             )
-    shape, classes, digest = _read(files[2], _description)
-    # Not np.load: it would also open a zip archive that is named .npy.
-    images, labels = (_read(path, np.lib.format.open_memmap, mode="r") for path in files[:2])
+    damaged = "damaged, truncated or not readable; write the data set again"
+    with reading(f"{files[2]}: {damaged}"):
+        shape, classes, digest = _description(files[2])
+    arrays = []
+    for path in files[:2]:
+        with reading(f"{path}: {damaged}"):
+            # Not np.load: it would also open a zip archive that is named .npy.
+            arrays.append(np.lib.format.open_memmap(path, mode="r"))
+    images, labels = arrays
     if labels.dtype != np.int64:
         raise InputError(f"{files[1]}: labels must be int64, not {labels.dtype}; write it again.")
     _check(images, labels, len(classes), files)
@@ -141,16 +146,6 @@ def _description(path: Path) -> tuple[list[int], tuple[str, ...], str]:
         raise ValueError(f"format {stored['version']}, this release reads {VERSION}")
     classes = _checked_classes(stored["classes"], path)
     return list(stored["shape"]), classes, str(stored["images_sha256"])
-
-
-def _read(path: Path, read: Callable, **options: str) -> Any:
-    try:
-        return read(path, **options)
-    except Exception as error:
-        # A damaged header makes NumPy's parser raise all kinds of errors.
-        raise InputError(
-            f"{path}: damaged, truncated, or cannot be read ({error}); write the data set again."
-        ) from error
 
 
 def _checked_classes(classes: Sequence[str], path: Path) -> tuple[str, ...]:

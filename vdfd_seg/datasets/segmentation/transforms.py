@@ -4,7 +4,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from PIL import Image
 
-from vdfd_seg.errors import InputError
+from vdfd_seg.errors import InputError, reading
 from vdfd_seg.protocols import IGNORE_INDEX, SALIENT_INDEX
 from vdfd_seg.registry import TRANSFORMS
 
@@ -82,13 +82,8 @@ class BlankLabels(BaseTransform):
 
 
 def _salient(path: str, shape: tuple[int, ...]) -> np.ndarray:
-    try:
-        with Image.open(path) as image:
-            found = np.asarray(image)
-    except Exception as error:  # Pillow's decoders raise all kinds.
-        raise InputError(
-            f"cannot read the saliency map '{path}': {type(error).__name__}: {error}"
-        ) from error
+    with reading(f"cannot read the saliency map '{path}'"), Image.open(path) as image:
+        found = np.asarray(image)
     if found.shape != shape:
         raise InputError(
             f"the saliency map '{path}' has shape {found.shape}, the image's mask {shape}: it must "
