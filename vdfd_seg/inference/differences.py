@@ -1,6 +1,6 @@
 """What two steps say differently of the same images."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -122,6 +122,13 @@ class Differences:
         counts = confusion_matrix(new, old, len(self.classes), ignore_index=-1)
         self.counts += counts
         return counts
+
+    def pages(self, images: list, alpha: float, whole_legend: bool) -> Iterator[tuple]:
+        """As :meth:`Predictor.pages`: (page, None, what :func:`changes_of` gives) of each image."""
+        everything = list(range(len(self.classes))) if whole_legend else None
+        for image, (old, new, counts) in zip(images, self.masks(images), strict=True):
+            page = self.page(image, old, new, everything, alpha)
+            yield page, None, changes_of(counts, self.classes)
 
     def page(
         self,

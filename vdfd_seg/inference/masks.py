@@ -87,6 +87,19 @@ class Predictor(StepPredictor[np.ndarray]):
         colours = [self.palette[label] for label in named]
         return stacked([blended, legend(names, colours, blended.shape[1])])
 
+    def pages(self, images: list, alpha: float, whole_legend: bool) -> Iterator[tuple]:
+        """Overlays for a folder or video: (page, labels, no changes) of each image.
+
+        Args:
+            images: As for a call.
+            alpha: Weight of the colours, 0 to 1.
+            whole_legend: Name all classes, not only those present.
+        """
+        everything = list(range(len(self.classes)))
+        for image, mask in zip(images, self(images), strict=True):
+            named = everything if whole_legend else np.unique(mask).tolist()
+            yield self.page(image, mask, named, alpha), mask, ()
+
     def _packed(self, image: np.ndarray) -> tuple[tuple, dict]:
         loaded: dict = {"img": _channels_reversed(image)}
         loaded["img_shape"] = loaded["ori_shape"] = image.shape[:2]
