@@ -1,10 +1,9 @@
 """Where configs and checkpoints are."""
 
-import difflib
 import re
 from pathlib import Path
 
-from vdfd_seg.errors import InputError, unknown_name
+from vdfd_seg.errors import InputError, nearest, unknown_name
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -47,8 +46,9 @@ def resolve_config(path_or_name: str | Path) -> Path:
                     return candidate
 
     what = "is a folder, not a config file" if path.is_dir() else "does not exist"
-    near = _nearest(path.stem, folder)
-    hint = f" Did you mean {' or '.join(near)}?" if near else ""
+    names = [p.stem for kind in ("benchmarks", "results") for p in folder.glob(f"{kind}/*.py")]
+    near = nearest(path.stem, names, cutoff=0.6)
+    hint = f" Did you mean {near}?" if near else ""
     raise InputError(f"config '{path_or_name}' {what}.{hint} The configs are in {folder}.")
 
 
@@ -141,9 +141,3 @@ def find_checkpoints(
 def step_name(step: int) -> str:
     """Name of a step's folder, ``step_KK``."""
     return f"step_{step:02d}"
-
-
-def _nearest(name: str, folder: Path) -> list[str]:
-    """The names of benchmarks and results that are most like ``name``, the nearest first."""
-    names = [p.stem for kind in ("benchmarks", "results") for p in folder.glob(f"{kind}/*.py")]
-    return difflib.get_close_matches(name.lower(), names, 3, cutoff=0.6)
