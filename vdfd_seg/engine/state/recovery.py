@@ -1,4 +1,4 @@
-"""Going on from what is whole where a file of a run is damaged."""
+"""Continuing a run of which a file is damaged, from what is whole."""
 
 import os
 from pathlib import Path
