@@ -14,6 +14,7 @@ from statistics import median
 import pytest
 
 from tests.documented import PAGES, ROOT, blocks, commands, name_of, parsed, sentences, tool_of
+from vdfd_seg.cli.arguments import method_and_options
 from vdfd_seg.engine import load_run
 from vdfd_seg.utils.paths import resolve_run
 
@@ -112,12 +113,11 @@ def test_commands_are_accepted_by_their_tools(page, tmp_path, capsys, study_meth
             args = parsed(tool, arguments)
         except SystemExit:
             pytest.fail(f"{command}: {capsys.readouterr().err}")
-        options = getattr(args, "cfg_options", None) or {}
-        # A list of multi_run is parsed in the processes it starts, as here those of train.
-        options = options if isinstance(options, dict) else {}
-        options = {**getattr(args, "method_options", {}), **options}
+        own, options = None, {}
+        if isinstance(getattr(args, "method", None), list):
+            own, options = method_and_options(args)
         for config in getattr(args, "configs", [getattr(args, "config", None)]):
-            for method in getattr(args, "methods", None) or [getattr(args, "method", None)]:
+            for method in getattr(args, "methods", None) or [own]:
                 if config is not None and not is_stand_in(config) and not is_stand_in(method or ""):
                     settings_of(config, method, tuple(options.items()))
 

@@ -11,7 +11,7 @@ import yaml
 
 import vdfd_seg.methods  # noqa: F401
 from vdfd_seg.engine import load_run
-from vdfd_seg.multi_run.plan import parse_options
+from vdfd_seg.engine.input.overrides import parse_options
 from vdfd_seg.registry import METHODS
 from vdfd_seg.utils.paths import method_names
 

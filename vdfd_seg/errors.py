@@ -4,7 +4,8 @@ import difflib
 import signal
 import sys
 import sysconfig
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from traceback import walk_tb
 
 _LIBRARIES = ("vdfd_seg", "torch", "torchvision", "mmcv", "mmengine", "mmseg")
@@ -14,7 +15,8 @@ class InputError(ValueError):
     """Bad input: a config, file, argument or checkpoint that cannot be used.
 
     The message names the file or key and says what to do. Command-line tools
-    print it without a traceback and leave with exit status 2.
+    print it without a traceback and leave with exit status 2. Whatever reads what a user gave may
+    raise it; docstrings say so where the reasons are not obvious.
     """
 
 
@@ -63,6 +65,25 @@ def raised_in_user_code(error: Exception) -> bool:
         and not frame.f_code.co_filename.startswith((*paths, "<"))
         for frame, _ in walk_tb(error.__traceback__)
     )
+
+
+@contextmanager
+def reading(what: str) -> Iterator[None]:
+    """Inside, what a library raises becomes an :class:`InputError`.
+
+    Damaged files make decoders raise all kinds. An error in a user's own code stays as it is.
+
+    Args:
+        what: What then fails, the message's beginning.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        if raised_in_user_code(error):
+            raise
+        raise InputError(f"{what}: {type(error).__name__}: {error}") from error
 
 
 def nearest(name: object, valid: Iterable[str], cutoff: float = 0.5) -> str | None:

@@ -28,8 +28,10 @@ test_pipeline = [
     dict(type='PackSegInputs'),
 ]
 _source = dict(
-    type='vdfd_seg.CityscapesTrainVal',
+    type='CityscapesDataset',
     data_root=data_root,
+    # Of the converter: train and val.
+    ann_file='trainval.txt',
     data_prefix=dict(img_path='leftImg8bit', seg_map_path='gtFine'))
 train_dataloader = dict(
     batch_size=12,

@@ -10,6 +10,7 @@ from vdfd_seg.cli import main, run_command
 
 ARGUMENTS = {
     "resume and overwrite": (["--resume", "--overwrite"], "--resume", "--overwrite", "contradict"),
+    "half an option": (["--cfg-options", "a"], "--cfg-options", "'a'", "KEY=VALUE"),
     "step out of range": (["--steps", "3"], "--steps '3'", "0 to 2"),
     "slice of no step": (["--steps", "3:5"], "--steps '3:5'", "names no step"),
     "empty slice": (["--steps", "1:1"], "--steps '1:1'", "names no step"),
@@ -79,7 +80,6 @@ USAGE = {
     "train with an unknown option": ("train", ["c.py", "--epochs", "3"], "--epochs"),
     "train with a seed in words": ("train", ["c.py", "--seed", "one"], "--seed"),
     "train with an unknown launcher": ("train", ["c.py", "--launcher", "mpi"], "--launcher"),
-    "train with half an option": ("train", ["c.py", "--cfg-options", "a"], "--cfg-options"),
     "test without a checkpoint": ("test", ["c.py"], "checkpoint"),
     "test with two choices": ("test", ["c", "w", "--step", "1", "--all-steps"], "--all-steps"),
     "infer without an output": ("infer", ["c.pth", "images"], "--out"),

@@ -185,6 +185,14 @@ class TestRefused:
             export_onnx(checkpoint, tmp_path / "x.onnx")
         assert not list(tmp_path.iterdir())
 
+    def test_a_defect_of_the_network_keeps_its_traceback(self, checkpoint, tmp_path, monkeypatch):
+        def broken(self, images):
+            raise KeyError("a defect")
+
+        monkeypatch.setattr(onnx_graph.Segments, "forward", broken)
+        with pytest.raises(KeyError, match="a defect"):
+            export_onnx(checkpoint, tmp_path / "x.onnx")
+
     @pytest.mark.parametrize("module", ["onnx", "onnxscript", "onnxruntime"])
     def test_packages_that_are_missing(self, vdfd_run, tmp_path, monkeypatch, refused, module):
         real = environment.importlib.import_module

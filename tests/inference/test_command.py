@@ -90,9 +90,6 @@ class TestImages:
         shutil.copy(scenes / "JPEGImages/val_00.jpg", folder / f"{name}n.jpg")
         assert infer(vdfd_run.path, folder, "--out", tmp_path / "out")[0] == 0
         assert [p.name for p in (tmp_path / "out").iterdir()] == [f"{name}n.png"]
-        status, error = infer(vdfd_run.path, folder, "--out", tmp_path / "masks", "--masks")
-        assert status == 2 and "too long a file name" in error
-        assert not list((tmp_path / "masks").iterdir())
 
     def test_what_is_left_out_is_said(self, scenes, tmp_path, monkeypatch):
         lines = []

@@ -114,14 +114,13 @@ def test_export_to_mmsegmentation_names_them_too(own_run, folder, scenes, tmp_pa
     forget()
 
 
-@pytest.mark.parametrize("content", [None, "raise RuntimeError('no licence')"])
-def test_a_module_that_is_missing_or_fails_is_named(own_run, tmp_path, monkeypatch, content):
-    if content:
-        (tmp_path / "own_net.py").write_text(content)
+def test_a_module_that_is_missing_is_named_and_a_defect_raised(own_run, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(InputError, match="'OwnMethod' .*'own_net'.*PYTHONPATH") as caught:
+    with pytest.raises(InputError, match="'OwnMethod' .*no module 'own_net'.*PYTHONPATH"):
         load_predictor(own_run)
-    assert ("no licence" if content else "No module named 'own_net'") in str(caught.value)
+    (tmp_path / "own_net.py").write_text("raise RuntimeError('no licence')")
+    with pytest.raises(RuntimeError, match="no licence"):
+        load_predictor(own_run)
     forget()
 
 
@@ -138,7 +137,7 @@ def test_what_is_known_imports_nothing(vdfd_run, classifier, tmp_path):
             assert "nowhere" not in config.read_text()
         content["method"]["type"] = "Unknown"
         save_plain(tmp_path / f"{number}.pth", content)
-        with pytest.raises(InputError, match="'Unknown' from custom_imports, and 'nowhere'"):
+        with pytest.raises(InputError, match="'Unknown' from custom_imports.* no module 'nowhere'"):
             load_predictor(tmp_path / f"{number}.pth")
 
 

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from mmengine.config import Config
 
 from vdfd_seg.cli import EXIT_BAD_INPUT, run_guarded
-from vdfd_seg.cli.arguments import add_config_arguments
+from vdfd_seg.cli.arguments import add_config_arguments, method_and_options
 
 SHOWN = 5
 
@@ -45,11 +45,12 @@ def open_config(args):
     from vdfd_seg.utils.paths import resolve_config
 
     path = resolve_config(args.config)
+    method, options = method_and_options(args)
     if args.names:
-        return named_data(load_protocol(path, args.cfg_options), args.names)
+        return named_data(load_protocol(path, options), args.names)
     # Which method trains does not matter: a benchmark is enough.
-    own = args.method or "method" in Config.fromfile(path, import_custom_modules=False)
-    settings = load_run(path, args.method if own else "finetune", args.cfg_options)
+    own = method or "method" in Config.fromfile(path, import_custom_modules=False)
+    settings = load_run(path, method if own else "finetune", options)
     set_up()
     return open_data(settings, strict=False)
 

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 
 from vdfd_seg.errors import InputError
 
+OFFICIAL = {"train": 2975, "val": 500}
+"""Images in the official sets."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Convert the labels; returns the exit status (0, or 2 for bad input)."""
@@ -16,14 +19,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("root", help="folder with leftImg8bit and gtFine")
     args = parser.parse_args(argv)
     # Takes seconds, which a usage text should not.
-    from vdfd_seg.datasets.conversion.cityscapes import convert_cityscapes, describe
+    from vdfd_seg.datasets.conversion.cityscapes import convert_cityscapes
 
     try:
         found = convert_cityscapes(args.root)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    print(*describe(found), sep="\n")
+    for split, cities in found.items():
+        total, official = sum(cities.values()), OFFICIAL[split]
+        note = f" (the official set has {official}: not comparable with published numbers)"
+        end = "" if total == official else note
+        print(f"{split}: {total} images of {len(cities)} cities{end}")
     return 0
 
 

@@ -1,6 +1,7 @@
 """``vdfd_seg adopt``: a network that mmsegmentation trained becomes the first step."""
 
 import argparse
+import shlex
 from collections.abc import Sequence
 
 from vdfd_seg.cli.arguments import add_config_arguments, settings_of
@@ -25,11 +26,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command.
-
-    Raises:
-        InputError: For bad input; then nothing is written.
-    """
+    """Run the command."""
     args = parser().parse_args(argv)
     with quiet_imports():
         from vdfd_seg.engine.run.adopt import adopt
@@ -38,6 +35,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     work_dir = settings.work_dir(args.work_dir)
     written = adopt(settings, args.checkpoint, args.images, work_dir)
     print(f"step 0: {written}")
-    method = f" --method {args.method}" if args.method else ""
+    method = f" --method {shlex.join(args.method)}" if args.method else ""
     print(f"continue:  train {args.config}{method} --work-dir {work_dir} --resume")
     return 0

@@ -10,36 +10,14 @@ from vdfd_seg.utils.environment import quiet_imports
 
 def add_config_arguments(parse: argparse.ArgumentParser) -> None:
     """Add the config, ``--method`` and ``--cfg-options``."""
-    from mmengine.config import DictAction
-
-    class Options(DictAction):
-        """MMEngine's, with a usage message for text that is no ``KEY=VALUE``."""
-
-        def __call__(self, parser, namespace, values, option_string=None):
-            for text in values or ():
-                if not text.partition("=")[0] or "=" not in text:
-                    parser.error(f"argument {option_string}: '{text}' is not of the form KEY=VALUE")
-            super().__call__(parser, namespace, values, option_string)
-
-    class Method(Options):
-        """A name, then options of the method."""
-
-        def __call__(self, parser, namespace, values, option_string=None):
-            name, *options = values
-            super().__call__(parser, namespace, options, option_string)
-            options = {f"method.{key}": value for key, value in namespace.method.items()}
-            namespace.method, namespace.method_options = name, options
-
     parse.add_argument("config", help="a benchmark or a config: a file, or a packaged one's name")
     parse.add_argument(
-        "--method", nargs="+", action=Method, metavar=("NAME", "K=V"),
+        "--method", nargs="+", default=[], metavar=("NAME", "K=V"),
         help="the method of a benchmark, and its options (method.K=V)",
     )  # fmt: skip
-    parse.set_defaults(method_options={})
     parse.add_argument(
-        "--cfg-options", nargs="+", action=Options, default={}, metavar="K=V",
-        help="override config keys",
-    )  # fmt: skip
+        "--cfg-options", nargs="+", default=[], metavar="K=V", help="override config keys"
+    )
 
 
 def add_launcher_arguments(parse: argparse.ArgumentParser) -> None:
@@ -57,11 +35,7 @@ def add_joint_argument(parse: argparse.ArgumentParser) -> None:
 
 
 def against_joint(results: list[dict], joint: str | None) -> list[dict]:
-    """Results with intransigence, where ``--joint`` was given.
-
-    Raises:
-        InputError: For a run of joint training that does not fit them.
-    """
+    """Results with intransigence, where ``--joint`` was given."""
     from vdfd_seg.evaluation import load_results, with_intransigence
 
     return with_intransigence(results, load_results(joint)) if joint else results
@@ -75,26 +49,24 @@ def command_line() -> str:
     return shlex.join([*start, *arguments])
 
 
-def settings_of(args: argparse.Namespace, seed: int | None = None, amp: bool = False):
-    """The checked settings that :func:`add_config_arguments`'s arguments mean.
+def method_and_options(args: argparse.Namespace) -> tuple[str | None, dict]:
+    """The method that ``--method`` names, and all options together as dotted keys and values."""
+    from vdfd_seg.engine.input.overrides import parse_options
 
-    Raises:
-        InputError: See :func:`vdfd_seg.engine.load_run`.
-    """
+    method, *options = args.method or [None]
+    return method, parse_options([*(f"method.{each}" for each in options), *args.cfg_options])
+
+
+def settings_of(args: argparse.Namespace, seed: int | None = None, amp: bool = False):
+    """The checked settings that :func:`add_config_arguments`'s arguments mean."""
     with quiet_imports():
         from vdfd_seg.engine import load_run
 
-    return load_run(
-        args.config, args.method, {**args.method_options, **args.cfg_options}, seed, amp
-    )
+    return load_run(args.config, *method_and_options(args), seed, amp)
 
 
 def step_of(settings, step: int | None) -> int:
-    """A step that a tool was given, the last for None.
-
-    Raises:
-        InputError: For one that the protocol does not have.
-    """
+    """A step that a tool was given, the last for None."""
     last = len(settings.protocol.tasks) - 1
     step = last if step is None else step
     if not 0 <= step <= last:

@@ -30,11 +30,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command.
-
-    Raises:
-        InputError: For a checkpoint that cannot be exported; then nothing is written.
-    """
+    """Run the command."""
     args = parser().parse_args(argv)
     out, checkpoint = Path(args.out), Path(args.checkpoint)
     kind = args.format or FORMATS.get(out.suffix)

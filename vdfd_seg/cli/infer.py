@@ -33,11 +33,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command.
-
-    Raises:
-        InputError: For a checkpoint, an image or a video that cannot be used.
-    """
+    """Run the command."""
     args = parser().parse_args(argv)
     if args.batch_size < 1:
         raise InputError(f"--batch-size {args.batch_size} must be 1 or more.")
@@ -81,19 +77,14 @@ def _differences(args):
 
 
 def _segment(args, source, predict, out: Path) -> None:
-    from vdfd_seg.inference.outputs import comparisons, overlays, write_pages, write_rows
+    from vdfd_seg.inference.outputs import write_pages, write_rows
 
-    whole_legend = source.video is not None
+    count, rows = write_pages(source, predict, out, args.batch_size, args.alpha, args.masks)
     if not args.diff:
-        draw = overlays(predict, args.alpha, whole_legend)
-        count = write_pages(source, predict, out, draw, args.batch_size, args.masks)
         what = "frames" if source.video else "overlays"
         print(f"{count} {what} with the {len(predict.classes)} classes of step {predict.step} "
               f"in {out}")  # fmt: skip
         return
-    rows: list[list] = []
-    draw = comparisons(predict, args.alpha, whole_legend, rows)
-    write_pages(source, predict.new, out, draw, args.batch_size)
     write_rows(out / "changes.csv", [source.unit, "from", "to", "pixels"], rows, source.base)
     _print_changes(predict, "pixels", out / "changes.csv")
 

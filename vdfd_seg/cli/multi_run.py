@@ -16,7 +16,7 @@ def parser() -> argparse.ArgumentParser:
     """Arguments of the command."""
     parse = argparse.ArgumentParser(
         description="Train every config with every seed (and order), each in a process of its own, "
-        "and compare them. What an earlier start finished is kept, what it began is gone on with."
+        "and compare them. What an earlier start finished is kept, what it began is continued."
     )
     parse.add_argument("configs", nargs="+", metavar="CONFIG", help="as in train")
     parse.add_argument(
@@ -50,9 +50,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         0 when every run is finished, 1 when one failed.
-
-    Raises:
-        InputError: For bad input, before anything trains.
     """
     args = parser().parse_args(argv)
     for key, least in (("jobs", 1), ("orders", 0)):
@@ -68,7 +65,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         args.orders,
         args.share_first,
         args.cfg_options,
-        say=print,
         methods=args.methods,
         grid=args.grid,
     )

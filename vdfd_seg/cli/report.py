@@ -25,12 +25,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command.
-
-    Raises:
-        InputError: For a folder without results, a run of joint training that does not fit them,
-            or if --plots is a file.
-    """
+    """Run the command."""
     args = parser().parse_args(argv)
     with quiet_imports():
         from vdfd_seg.evaluation import RunFiles, format_table, load_results, run_names

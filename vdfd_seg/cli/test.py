@@ -37,11 +37,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command.
-
-    Raises:
-        InputError: For bad input, among it a checkpoint of another protocol.
-    """
+    """Run the command."""
     args = parser().parse_args(argv)
     paths = find_checkpoints(args.checkpoint, args.step, args.all_steps)
     with quiet_imports():

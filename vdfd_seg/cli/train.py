@@ -38,11 +38,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command.
-
-    Raises:
-        InputError: For bad input, before anything trains.
-    """
+    """Run the command."""
     args = parser().parse_args(argv)
     if args.resume and args.overwrite:
         raise InputError("--resume and --overwrite contradict each other; give one of them.")
@@ -58,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         from vdfd_seg.utils.signals import listening, lost_process, requeue
 
     if args.auto_scale_lr:
-        args.cfg_options = {**args.cfg_options, "auto_scale_lr.enable": True}
+        args.cfg_options = [*args.cfg_options, "auto_scale_lr.enable=True"]
     settings = settings_of(args, args.seed, args.amp)
     steps = None
     if args.steps is not None:

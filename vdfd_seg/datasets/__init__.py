@@ -8,7 +8,7 @@ with quiet_imports():
     from vdfd_seg.datasets.classification.data import ClassificationData
     from vdfd_seg.datasets.classification.folder import read_image_folder
     from vdfd_seg.datasets.conversion.cifar import convert_cifar100, read_cifar100_python
-    from vdfd_seg.datasets.conversion.cityscapes import CityscapesTrainVal, convert_cityscapes
+    from vdfd_seg.datasets.conversion.cityscapes import convert_cityscapes
     from vdfd_seg.datasets.conversion.preparation import prepare_data
     from vdfd_seg.datasets.conversion.voc_aug import convert_voc_aug
     from vdfd_seg.datasets.data import ContinualData, Sample
@@ -25,7 +25,6 @@ with quiet_imports():
 
 __all__ = [
     "BlankLabels",
-    "CityscapesTrainVal",
     "ClassIndex",
     "ClassificationData",
     "ContinualData",

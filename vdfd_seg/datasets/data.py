@@ -51,9 +51,6 @@ class ContinualData(ABC):
         evaluate_on: ``"test"``, or ``"validation"`` to evaluate on the part of
             the training images that the protocol holds out for tuning.
         rules: What else makes two results comparable, for the fingerprint.
-
-    Raises:
-        InputError: When a step has no training or no test images, or nothing is held out.
     """
 
     metric: ClassVar[str]
@@ -180,7 +177,7 @@ class ContinualData(ABC):
         Args:
             samples: What to train on.
             cfg: The config's ``train_dataloader``.
-            seed: Seed of the step: shuffles and augmentation follow from it.
+            seed: Of the step: shuffles and augmentation follow from it.
             start: Images already consumed, by all processes together.
             views: Augmented views of an image, see :class:`DrawSampler`.
         """
@@ -190,34 +187,22 @@ class ContinualData(ABC):
     def views(self, samples: list[Sample], cfg: dict, seed: int, count: int) -> Iterable[dict]:
         """Each of ``count`` augmented views of each image once; each process gets its share.
 
-        Args:
-            samples: What is trained on.
-            cfg: The config's ``train_dataloader``.
-            seed: Seed of the step, as for :meth:`train_loader`.
-            count: Views of an image.
+        The other arguments are those of :meth:`train_loader`.
         """
         dataset = self._served("train", samples, cfg, seed)
         return self._batches(dataset, ViewSampler(dataset, count), cfg)
 
     def pass_over(self, part: str, samples: list[Sample], cfg: dict) -> Iterable[dict]:
-        """One pass in order, without augmentation; each process gets its share.
+        """One pass in order over ``"train"`` or ``"test"`` images; each process gets its share.
 
-        Args:
-            part: ``"train"`` or ``"test"``.
-            samples: What to read.
-            cfg: The config's ``test_dataloader``.
+        Without augmentation: ``cfg`` is the config's ``test_dataloader``.
         """
         rank, world = get_dist_info()
         dataset = self._served(part, samples[rank::world], cfg)
         return self._batches(dataset, range(len(dataset)), cfg)
 
     def test_loader(self, samples: list[Sample], cfg: dict) -> Any:
-        """A loader over test samples, each process its share.
-
-        Args:
-            samples: What to read.
-            cfg: The config's ``test_dataloader``.
-        """
+        """:meth:`pass_over` the images that steps are evaluated on."""
         return self.pass_over(self.evaluate_on_part, samples, cfg)
 
     @abstractmethod

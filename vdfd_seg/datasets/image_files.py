@@ -34,9 +34,6 @@ def find_images(path: str | Path, out: str | Path | None = None) -> list[Path]:
     Args:
         path: The file or folder.
         out: Where pictures are written: what is in this folder, below ``path``, is left out.
-
-    Raises:
-        InputError: When there is none, or when ``out`` is the folder itself.
     """
     path = Path(path)
     if not path.is_dir():
@@ -65,11 +62,7 @@ def find_images(path: str | Path, out: str | Path | None = None) -> list[Path]:
 
 
 def check_array(image: np.ndarray) -> None:
-    """Refuse an array that is no image ``(H, W, 3)`` uint8 RGB.
-
-    Raises:
-        InputError: Naming its shape and type.
-    """
+    """Refuse an array that is no image ``(H, W, 3)`` uint8 RGB."""
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
         raise InputError(
             f"an array must be an image (H, W, 3) of uint8 in RGB, not {image.shape} of "

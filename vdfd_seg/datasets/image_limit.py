@@ -17,11 +17,7 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
 def set_image_limit() -> None:
-    """Make Pillow refuse images of more pixels than ``$VDFD_SEG_MAX_PIXELS`` by their headers.
-
-    Raises:
-        InputError: When the variable is no number above 0.
-    """
+    """Make Pillow refuse images of more pixels than ``$VDFD_SEG_MAX_PIXELS`` by their headers."""
     text = os.environ.get(VARIABLE, "")
     if text and not (text.isascii() and text.isdigit() and int(text)):
         raise InputError(f"{VARIABLE}='{text}' must be a number of pixels above 0.")
@@ -30,11 +26,7 @@ def set_image_limit() -> None:
 
 
 def check_image_size(path: str | Path) -> None:
-    """Refuse an image over the limit by its header; whatever else is wrong shows in decoding.
-
-    Raises:
-        InputError: For an image over the limit.
-    """
+    """Refuse an image over the limit by its header; whatever else is wrong shows in decoding."""
     set_image_limit()
     try:
         Image.open(path).close()

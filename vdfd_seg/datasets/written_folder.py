@@ -31,9 +31,6 @@ def write_folder(
         finished: Whether a folder is the whole data set.
         own: Whether a folder is of this data set, and may be replaced.
         write: Gets the path of the new folder, which does not exist yet.
-
-    Raises:
-        InputError: For a folder with other content, or that cannot be written.
     """
     root = Path(root)
     target = root.resolve()

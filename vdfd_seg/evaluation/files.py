@@ -61,13 +61,6 @@ def write_results(path: str | Path, results: Mapping[str, Any]) -> None:
     """Check and write a ``results.json`` so that a crash leaves the old or the new file, whole.
 
     NumPy values become plain ones, NaN becomes null; ``digest`` is the SHA-256 of all else.
-
-    Args:
-        path: The file.
-        results: As in the public contract (schema 1).
-
-    Raises:
-        InputError: If a key is missing or wrong.
     """
     plain = _jsonable(results)
     plain.pop("digest", None)
@@ -83,13 +76,6 @@ def check_results(results: Any, source: str) -> None:
 
     Required keys must be there, the steps in order, and the matrix lower-triangular with one row
     for each step up to the last one done (nulls for a step that was not evaluated).
-
-    Args:
-        results: What was read or is to be written.
-        source: Where it comes from, for the message.
-
-    Raises:
-        InputError: Naming ``source`` and the key.
     """
     if not isinstance(results, Mapping):
         raise InputError(f"{source}: holds no results (a JSON object is expected)")
@@ -105,32 +91,27 @@ def check_results(results: Any, source: str) -> None:
     for index, step in enumerate(results["steps"]):
         _require(step, _STEP, source, f"steps[{index}].")
     numbers = [step["step"] for step in results["steps"]]
-    if any(type(number) is not int or number < 0 for number in numbers):
-        raise InputError(f"{source}: 'steps[].step' must be step numbers from 0, not {numbers}")
-    if sorted(set(numbers)) != numbers:
+    if any(type(number) is not int for number in numbers) or sorted(set(numbers)) != numbers:
         raise InputError(f"{source}: 'steps' must be in order, each step once, not {numbers}")
-    _check_matrix(results["matrix"], numbers[-1] + 1, source)
+    matrix, rows = results["matrix"], numbers[-1] + 1
+    if not isinstance(matrix, list) or len(matrix) != rows or not all(map(_is_row, matrix)):
+        raise InputError(
+            f"{source}: 'matrix' must have {rows} rows of numbers or null, one up to the last step"
+        )
+    if any(len(row) <= index for index, row in enumerate(matrix)):
+        raise InputError(f"{source}: row i of 'matrix' must have i + 1 entries or more")
+
+
+def _is_row(row: Any) -> bool:
+    return isinstance(row, list) and all(
+        value is None or (isinstance(value, Real) and math.isfinite(value)) for value in row
+    )
 
 
 def _digest(results: dict) -> str:
     """Of the text that would be written, so that what was read gives the same."""
     text = json.dumps(results, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _check_matrix(matrix: Any, rows: int, source: str) -> None:
-    if not isinstance(matrix, list) or len(matrix) != rows:
-        raise InputError(f"{source}: 'matrix' must have {rows} rows, one up to the last step")
-    for index, row in enumerate(matrix):
-        if not isinstance(row, list) or len(row) <= index:
-            raise InputError(f"{source}: 'matrix[{index}]' must have {index + 1} entries or more")
-        for column, value in enumerate(row):
-            key = f"matrix[{index}][{column}]"
-            number = isinstance(value, Real) and not isinstance(value, bool)
-            if value is not None and not (number and math.isfinite(value)):
-                raise InputError(f"{source}: '{key}' must be a number or null, not {value!r}")
-            if column > index and value is not None:
-                raise InputError(f"{source}: '{key}' must be null: its task was not learned yet")
 
 
 def _require(mapping: Any, keys: tuple[str, ...], source: str, prefix: str) -> None:

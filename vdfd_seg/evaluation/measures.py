@@ -2,6 +2,11 @@
 
 NumPy only. Continual-learning code bases disagree on what "backward transfer" and "forgetting" are,
 so each function states its equation and source.
+
+A result matrix has T rows, those there are of an unfinished sequence; ``R[i][j]``, ``j <= i``, is
+the metric on task ``j`` after step ``i``; what is above the diagonal is not read. Values are
+percent, differences percentage points; None where an entry that is needed is None or NaN, and for a
+single task where there is nothing to compare.
 """
 
 from collections.abc import Sequence
@@ -16,13 +21,6 @@ def average_accuracy(matrix: Matrix) -> float | None:
 
     Lopez-Paz and Ranzato, "Gradient Episodic Memory for Continual Learning", NeurIPS 2017; the
     same in Adam-NSCL (Wang et al., CVPR 2021). For segmentation ``R`` holds mIoU.
-
-    Args:
-        matrix: ``T`` rows, those there are of an unfinished sequence; ``R[i][j]``, ``j <= i``, is
-            the metric on task ``j`` after step ``i``. What is above the diagonal is not read.
-
-    Returns:
-        Percent; None if an entry that it needs is None or NaN.
     """
     return _defined(_lower_triangle(matrix)[-1].mean())
 
@@ -32,12 +30,6 @@ def backward_transfer(matrix: Matrix) -> float | None:
 
     Lopez-Paz and Ranzato, NeurIPS 2017: the last row against the diagonal; negative when earlier
     tasks were forgotten. Some libraries average over all ``i > j`` instead; this one does not.
-
-    Args:
-        matrix: As in :func:`average_accuracy`.
-
-    Returns:
-        Percentage points; None for a single task or if an entry that it needs is None or NaN.
     """
     lower = _lower_triangle(matrix)
     if len(lower) < 2:
@@ -50,12 +42,6 @@ def new_task_metric(matrix: Matrix) -> float | None:
 
     The mean of the whole diagonal is the learning accuracy of Riemer et al., ICLR 2019; the first
     task, which methods that start from the same network share, is left out.
-
-    Args:
-        matrix: As in :func:`average_accuracy`.
-
-    Returns:
-        Percent; None for a single task or if an entry that it needs is None or NaN.
     """
     lower = _lower_triangle(matrix)
     return _defined(np.diag(lower)[1:].mean()) if len(lower) > 1 else None
@@ -66,12 +52,6 @@ def forgetting(matrix: Matrix) -> float | None:
 
     Chaudhry et al., "Riemannian Walk for Incremental Learning", ECCV 2018: the best value on a
     task before the last step against the last one; positive when tasks were forgotten.
-
-    Args:
-        matrix: As in :func:`average_accuracy`.
-
-    Returns:
-        Percentage points; None for a single task or if an entry that it needs is None or NaN.
     """
     lower = _lower_triangle(matrix)
     if len(lower) < 2:
@@ -92,9 +72,6 @@ def forward_transfer(
     Args:
         before: ``R[j-1][j]`` of every task but the first.
         untrained: ``b_j`` of these tasks.
-
-    Returns:
-        Percentage points; None for a single task or if a value is None or NaN.
     """
     gains = np.array(before, dtype=np.float64) - np.array(untrained, dtype=np.float64)
     return _defined(gains.mean()) if gains.size else None
@@ -109,14 +86,8 @@ def intransigence(matrix: Matrix, joint: Matrix) -> float | None:
     the first task, as in :func:`new_task_metric`.
 
     Args:
-        matrix: As in :func:`average_accuracy`.
+        matrix: The run's.
         joint: That of joint training on the same protocol; of more steps, those there are here.
-
-    Returns:
-        Percentage points; None for a single task or if an entry that it needs is None or NaN.
-
-    Raises:
-        ValueError: If joint training has fewer steps.
     """
     if len(joint) < len(matrix):
         raise ValueError(f"joint training has {len(joint)} steps, the run {len(matrix)}")
@@ -131,9 +102,6 @@ def average_incremental(values: Sequence[float | None]) -> float | None:
 
     Args:
         values: ``a_i``, the metric over everything seen after step ``i``, pooled.
-
-    Returns:
-        Percent; None if there is no step or a value is None or NaN.
     """
     array = np.array(values, dtype=np.float64)
     return _defined(array.mean()) if array.size else None

@@ -86,9 +86,6 @@ class ContinualIoU(BaseMetric):
     def compute_metrics(self, results: list) -> dict[str, Any]:
         """Pool the images of each task.
 
-        Args:
-            results: What :meth:`process` stored for every image.
-
         Returns:
             ``{"mIoU": percent, "confusions": {task: (C, C) array}}``.
         """
@@ -103,9 +100,6 @@ class ContinualIoU(BaseMetric):
 
     def evaluate(self, size: int) -> dict[str, float]:
         """Gather over all ranks, set :attr:`confusions` and return the scalar metric.
-
-        Args:
-            size: Number of images of the test set.
 
         Returns:
             ``{"mIoU": percent}``, with the prefix if one was given.

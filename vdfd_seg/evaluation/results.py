@@ -1,4 +1,9 @@
-"""From confusion matrices to the rows and the summary of ``results.json``."""
+"""From confusion matrices to the rows and the summary of ``results.json``.
+
+Confusion matrices ``(C, C)`` count over the C classes seen, rows are true classes;
+``task_of_class`` has for each of them the task that introduced it (background: 0). Values are
+percent; None for a task that was not seen, a class or a task without labelled pixels or images.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -26,33 +31,14 @@ Row = list[float | None]
 
 
 def pool(confusions: Mapping[int, np.ndarray]) -> np.ndarray:
-    """The confusion matrix of all tasks' test images together, ``M = sum_t M_t``.
-
-    Args:
-        confusions: ``{task: (C, C) counts}``, at least one.
-
-    Returns:
-        ``(C, C)`` counts.
-    """
+    """The confusion matrix of all tasks' test images together, ``M = sum_t M_t``."""
     return np.sum([np.asarray(confusion) for confusion in confusions.values()], axis=0)
 
 
 def class_incremental_row(
     confusion: np.ndarray, task_of_class: Sequence[int], average: Average = "present"
 ) -> Row:
-    """A row of the result matrix: mean IoU over the classes of each task.
-
-    Args:
-        confusion: ``(C, C)`` counts over the ``C`` classes seen, rows are true classes.
-        task_of_class: For each of the ``C`` classes the task that introduced it (background: 0).
-        average: See :func:`~vdfd_seg.evaluation.functional.mean_iou`.
-
-    Returns:
-        One value in percent per task; None for tasks not seen or without labelled pixels.
-
-    Raises:
-        ValueError: If ``task_of_class`` does not have ``C`` entries.
-    """
+    """A row of the result matrix: mean IoU over the classes of each task."""
     tasks = _checked_tasks(confusion, task_of_class)
     return [
         _plain(mean_iou(confusion, np.flatnonzero(tasks == task), average))
@@ -61,18 +47,7 @@ def class_incremental_row(
 
 
 def accuracy_row(confusion: np.ndarray, task_of_class: Sequence[int]) -> Row:
-    """A row of the result matrix of classification: accuracy on each task's test images.
-
-    Args:
-        confusion: ``(C, C)`` counts over the classes seen, rows are true classes.
-        task_of_class: For each class the task that introduced it.
-
-    Returns:
-        One value in percent per task; None for tasks not seen or without images.
-
-    Raises:
-        ValueError: If ``task_of_class`` does not have ``C`` entries.
-    """
+    """A row of the result matrix of classification: accuracy on each task's test images."""
     tasks = _checked_tasks(confusion, task_of_class)
     return [
         _plain(accuracy(confusion, np.flatnonzero(tasks == task)))
@@ -83,15 +58,7 @@ def accuracy_row(confusion: np.ndarray, task_of_class: Sequence[int]) -> Row:
 def domain_incremental_row(
     confusions: Mapping[int, np.ndarray], average: Average = "present"
 ) -> Row:
-    """A row of the result matrix: mean IoU over all classes on each task's own test images.
-
-    Args:
-        confusions: ``{task: (C, C) counts}`` on the test images of each task seen.
-        average: See :func:`~vdfd_seg.evaluation.functional.mean_iou`.
-
-    Returns:
-        One value in percent per task; None for tasks without a matrix or labelled pixels.
-    """
+    """A row of the result matrix: mean IoU over all classes on each task's own test images."""
     row: Row = [None] * (max(confusions) + 1)
     for task, confusion in confusions.items():
         row[task] = _plain(mean_iou(confusion, average=average))
@@ -107,13 +74,8 @@ def old_new_all(
     leave it out); new are those of all later tasks. ``all`` is the mean over classes. ``hiou`` is
     the harmonic mean of old and new (Baek et al., NeurIPS 2022): both count, however many they are.
 
-    Args:
-        confusion: ``(C, C)`` counts over the classes seen, rows are true classes.
-        task_of_class: For each class the task that introduced it.
-        average: See :func:`~vdfd_seg.evaluation.functional.mean_iou`.
-
     Returns:
-        ``{"old", "new", "all", "hiou"}`` in percent; None where undefined, as "new" is for step 0.
+        ``{"old", "new", "all", "hiou"}``; "new" is None for step 0.
     """
     tasks = _checked_tasks(confusion, task_of_class)
     parts = {"old": tasks == 0, "new": tasks > 0, "all": tasks >= 0}
@@ -127,26 +89,13 @@ def old_new_all(
 
 
 def per_class(confusion: np.ndarray, classes: Sequence[str]) -> dict[str, float | None]:
-    """IoU of each class by name, in percent.
-
-    Args:
-        confusion: ``(C, C)`` counts.
-        classes: The ``C`` names in the order of the indices.
-
-    Returns:
-        ``{name: IoU}``; None for a class in neither labels nor predictions.
-    """
+    """IoU of each class by name; None for one in neither labels nor predictions."""
     values = iou_per_class(confusion)
     return {name: _plain(value) for name, value in zip(classes, values, strict=True)}
 
 
 def recall_per_class(confusion: np.ndarray, classes: Sequence[str]) -> dict[str, float | None]:
-    """Accuracy on the images of each class by name, in percent; None for one without images.
-
-    Args:
-        confusion: ``(C, C)`` counts.
-        classes: The ``C`` names in the order of the indices.
-    """
+    """Accuracy on the images of each class by name."""
     values = [accuracy(confusion, [index]) for index in range(len(confusion))]
     return {name: _plain(value) for name, value in zip(classes, values, strict=True)}
 
@@ -161,10 +110,7 @@ def summarise(matrix: Matrix, overall_per_step: Sequence[float | None]) -> dict[
 
     Returns:
         ``acc``, ``bwt``, ``forgetting``, ``avg_incremental`` and ``overall``, the last entry of
-        ``overall_per_step``. Unrounded; None where undefined.
-
-    Raises:
-        ValueError: If the rows and ``overall_per_step`` differ in number.
+        ``overall_per_step``. Unrounded.
     """
     if len(matrix) != len(overall_per_step):
         raise ValueError(f"{len(matrix)} rows but {len(overall_per_step)} overall values")
@@ -185,9 +131,6 @@ def with_intransigence(
     Args:
         results: Results of runs, as :func:`~vdfd_seg.evaluation.load_results` reads them.
         joint: Those of joint training (method ``Joint``) on the same protocol.
-
-    Raises:
-        InputError: For a run of another protocol or metric, or with more steps.
     """
     found = []
     for run in results:

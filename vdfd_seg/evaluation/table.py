@@ -32,9 +32,6 @@ def format_table(
 
     Returns:
         Plain ASCII text (names aside), ending in a newline.
-
-    Raises:
-        InputError: If there are no results, or names do not match them in number.
     """
     if not results:
         raise InputError("no results to put into a table")

@@ -15,6 +15,7 @@ from mmengine.model import revert_sync_batchnorm
 from mmseg.models import EncoderDecoder
 from mmseg.models.utils import resize
 from torch import Tensor, nn
+from torch.onnx.errors import OnnxExporterError
 
 from vdfd_seg.errors import InputError
 from vdfd_seg.inference.loading import head_sizes, load_predictor
@@ -144,12 +145,7 @@ def export_onnx(
     partial = out.with_name(f".{out.stem}.{os.getpid()}.onnx")
     try:
         program.save(partial, external_data=False)
-        try:
-            difference, labels = _compare(module, runtime, partial, size)
-        except Exception as error:  # onnxruntime has a dozen kinds, below no class of its own.
-            raise InputError(
-                f"onnxruntime cannot run the exported network ({_first_line(error)}){hint}."
-            ) from error
+        difference, labels = _compare(module, runtime, partial, size, hint)
         if not difference <= TOLERANCE:
             raise InputError(
                 f"the ONNX file of '{checkpoint}' differs from PyTorch by {difference:.1e} "
@@ -166,6 +162,10 @@ def _program(module, size, hint):
     height, width = size or _EXAMPLE
     free = torch.export.Dim.DYNAMIC
     shape = {0: free} if size else {0: free, 2: free, 3: free}
+    images = _noise(2, height, width)
+    # A defect of the network shows here, with its own traceback.
+    with torch.no_grad():
+        module(images)
     log = logging.getLogger("torch.onnx")
     level = log.level
     log.setLevel(logging.ERROR)
@@ -174,14 +174,14 @@ def _program(module, size, hint):
             warnings.simplefilter("ignore")
             return torch.onnx.export(
                 module,
-                (_noise(2, height, width),),
+                (images,),
                 dynamo=True,
                 dynamic_shapes=(shape,),
                 input_names=["images"],
                 output_names=list(module.outputs),
                 verbose=False,
             )
-    except Exception as error:
+    except OnnxExporterError as error:
         reason = _first_line(error)
         raise InputError(f"torch cannot export this network to ONNX ({reason}){hint}.") from error
     finally:
@@ -206,16 +206,23 @@ def _description(saved):
 
 
 @torch.no_grad()
-def _compare(module, runtime, path, size):
-    session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+def _compare(module, runtime, path, size, hint):
     shapes = [(1, *size), (3, *size)] if size else [(1, 97, 75), (3, 64, 112), (2, *_EXAMPLE)]
     worst, same = 0.0, []
     for shape in shapes:
         images = _noise(*shape)
         scores, labels = (output.numpy() for output in module(images))
-        found, classes = session.run(list(module.outputs), {"images": images.numpy()})
+        try:
+            session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+            found, classes = session.run(list(module.outputs), {"images": images.numpy()})
+        except Exception as error:  # onnxruntime has a dozen kinds, below no class of its own.
+            raise InputError(
+                f"onnxruntime cannot run the exported network ({_first_line(error)}){hint}."
+            ) from error
         if found.shape != scores.shape:
-            raise ValueError(f"it gives {found.shape} in place of {scores.shape}")
+            raise InputError(
+                f"the exported network gives {found.shape} in place of {scores.shape}{hint}."
+            )
         scale = max(1.0, float(np.abs(scores).max()))
         # A NaN must not pass: the greatest of anything and NaN is NaN.
         worst = float(np.maximum(worst, np.abs(found - scores).max() / scale))

@@ -1,7 +1,7 @@
 """Predicting with the checkpoint of any step: masks, classes, pictures, what changed."""
 
 from vdfd_seg.inference.classes import ClassPrediction, ClassPredictor
-from vdfd_seg.inference.differences import Differences, common_classes, count_changes
+from vdfd_seg.inference.differences import Differences, common_classes
 from vdfd_seg.inference.loading import load_predictor
 from vdfd_seg.inference.masks import Predictor
 
@@ -11,6 +11,5 @@ __all__ = [
     "Differences",
     "Predictor",
     "common_classes",
-    "count_changes",
     "load_predictor",
 ]

@@ -1,11 +1,12 @@
 """What two steps say differently of the same images."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from vdfd_seg.errors import InputError
+from vdfd_seg.evaluation import confusion_matrix
 from vdfd_seg.inference.classes import ClassPredictor
 from vdfd_seg.inference.masks import Predictor
 from vdfd_seg.visualization import legend
@@ -31,37 +32,20 @@ def common_classes(
     return names, of_old, of_new
 
 
-def count_changes(old: np.ndarray, new: np.ndarray, num_classes: int) -> np.ndarray:
-    """How often class i became class j.
-
-    Args:
-        old: Labels of any shape, in ``[0, num_classes)``.
-        new: Labels of the same shape.
-        num_classes: Number of classes C.
-
-    Returns:
-        ``(C, C)`` int64 counts, rows are old classes; what stayed is on the diagonal.
-    """
-    joint = np.asarray(old, dtype=np.int64) * num_classes + np.asarray(new, dtype=np.int64)
-    return np.bincount(joint.ravel(), minlength=num_classes**2).reshape(num_classes, num_classes)
-
-
 def changes_of(counts: np.ndarray, classes: Sequence[str]) -> list[tuple[str, str, int]]:
-    """The changes in a matrix of :func:`count_changes`: (from, to, count), the most first."""
+    """The changes in counts whose rows are old classes: (from, to, count), the most first."""
     rows = [(classes[i], classes[j], int(counts[i, j])) for i, j in np.argwhere(counts) if i != j]
     return sorted(rows, key=lambda row: (-row[2], row[:2]))
 
 
-def format_changes(
-    counts: np.ndarray, classes: Sequence[str], unit: str, most: int | None = 20
-) -> str:
+def format_changes(counts: np.ndarray, classes: Sequence[str], unit: str, most: int = 20) -> str:
     """A table of what changed: old class, new class, count and share of the old class's.
 
     Args:
-        counts: From :func:`count_changes`.
+        counts: ``(C, C)``, rows are old classes; what stayed is on the diagonal.
         classes: Names in its order.
         unit: What is counted: ``"pixels"``.
-        most: Rows at most; None for all.
+        most: Rows at most.
     """
     rows, total = changes_of(counts, classes), int(counts.sum())
     changed = sum(count for *_, count in rows)
@@ -76,7 +60,7 @@ def format_changes(
     for row in table:
         cells = [row[k].ljust(widths[k]) if k < 2 else row[k].rjust(widths[k]) for k in range(4)]
         lines.append("  ".join(cells).rstrip())
-    if most is not None and len(rows) > most:
+    if len(rows) > most:
         lines.append(f"... and {len(rows) - most} more")
     return "\n".join(lines)
 
@@ -94,9 +78,6 @@ class Differences:
     Args:
         old: Predictor of the first step.
         new: Predictor of the second.
-
-    Raises:
-        InputError: When one segments and the other classifies.
     """
 
     def __init__(self, old: Predictor | ClassPredictor, new: Predictor | ClassPredictor):
@@ -111,7 +92,7 @@ class Differences:
             self.background = new.background
             more = zip(old.classes, old.palette, strict=True)
             self.palette = [*new.palette, *(c for name, c in more if name not in new.classes)]
-        self.counts = count_changes(np.array([]), np.array([]), len(self.classes))
+        self.counts = np.zeros((len(self.classes), len(self.classes)), dtype=np.int64)
 
     def read(self, path: str | Path) -> np.ndarray:
         """The image of a file, as the second step reads it."""
@@ -123,8 +104,7 @@ class Differences:
         found = []
         for old, new in zip(self.old(images), self.new(images), strict=True):
             old, new = self._of_old[old], self._of_new[new]
-            counts = count_changes(old, new, len(self.classes))
-            self.counts += counts
+            counts = self._count(old, new)
             found.append((old, new, counts))
         return found
 
@@ -134,8 +114,21 @@ class Differences:
         found = list(zip(self.old(images), self.new(images), strict=True))
         old = self._of_old[[before.label for before, _ in found]]
         new = self._of_new[[after.label for _, after in found]]
-        self.counts += count_changes(old, new, len(self.classes))
+        self._count(old, new)
         return found
+
+    def _count(self, old: np.ndarray, new: np.ndarray) -> np.ndarray:
+        # 255 is a class like others here.
+        counts = confusion_matrix(new, old, len(self.classes), ignore_index=-1)
+        self.counts += counts
+        return counts
+
+    def pages(self, images: list, alpha: float, whole_legend: bool) -> Iterator[tuple]:
+        """As :meth:`Predictor.pages`: (page, None, what :func:`changes_of` gives) of each image."""
+        everything = list(range(len(self.classes))) if whole_legend else None
+        for image, (old, new, counts) in zip(images, self.masks(images), strict=True):
+            page = self.page(image, old, new, everything, alpha)
+            yield page, None, changes_of(counts, self.classes)
 
     def page(
         self,

@@ -1,12 +1,12 @@
 """A predictor from a step's checkpoint, whatever its problem."""
 
-import importlib
 import sys
 from pathlib import Path
 
 from mmengine.registry import Registry
 from mmseg import registry as mmseg_registry
 
+from vdfd_seg.engine.input.config_file import import_module
 from vdfd_seg.engine.networks import finished_network
 from vdfd_seg.engine.run.environment import set_up
 from vdfd_seg.errors import InputError, warn
@@ -73,13 +73,6 @@ def import_modules(saved: dict, checkpoint: str | Path) -> None:
     """Import the modules of the run's ``custom_imports``, by name, where something of them is used.
 
     Nothing in the checkpoint is executed, but it chooses which modules on Python's path are.
-
-    Args:
-        saved: What the checkpoint holds.
-        checkpoint: Its file, for messages.
-
-    Raises:
-        InputError: For a module that is not on the path, or fails.
     """
     meta, names = saved["meta"], saved["meta"].get("imports", [])
     method = {"type": saved["method"]["type"]}
@@ -88,14 +81,7 @@ def import_modules(saved: dict, checkpoint: str | Path) -> None:
         if name in sys.modules:
             continue
         warn(f"importing the module '{name}', which checkpoint '{checkpoint}' names")
-        try:
-            importlib.import_module(name)
-        except Exception as error:
-            raise InputError(
-                f"checkpoint '{checkpoint}' needs '{own[0]}' from custom_imports, and '{name}' "
-                f"cannot be imported ({type(error).__name__}: {error}); put its folder into "
-                f"PYTHONPATH."
-            ) from error
+        import_module(name, f"checkpoint '{checkpoint}' needs '{own[0]}' from custom_imports")
 
 
 def own_types(config, modules: list[str]) -> list[str]:

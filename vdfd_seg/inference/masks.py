@@ -8,7 +8,7 @@ from mmcv.transforms import Compose
 
 from vdfd_seg.datasets.image_limit import check_image_size
 from vdfd_seg.datasets.segmentation.crops import whole_image
-from vdfd_seg.errors import InputError
+from vdfd_seg.errors import reading
 from vdfd_seg.inference.predictor import Image, StepPredictor
 from vdfd_seg.models import ContinualLearner
 from vdfd_seg.visualization import default_palette, legend, overlay
@@ -59,11 +59,8 @@ class Predictor(StepPredictor[np.ndarray]):
     def read(self, path: str | Path) -> np.ndarray:
         """The image of a file as the checkpoint's pipeline loads it, with the channels RGB."""
         check_image_size(path)
-        try:
-            image = self._load({"img_path": str(path)})["img"]
-        except Exception as error:
-            raise InputError(f"cannot read the image '{path}': {error}") from error
-        return _channels_reversed(image)
+        with reading(f"cannot read the image '{path}'"):
+            return _channels_reversed(self._load({"img_path": str(path)})["img"])
 
     def picture(self, image: Image, mask: np.ndarray | None = None, alpha: float = 0.5):
         """The image with its classes' colours over it and a legend of those present below.
@@ -89,6 +86,19 @@ class Predictor(StepPredictor[np.ndarray]):
         names = [self.classes[label] for label in named]
         colours = [self.palette[label] for label in named]
         return stacked([blended, legend(names, colours, blended.shape[1])])
+
+    def pages(self, images: list, alpha: float, whole_legend: bool) -> Iterator[tuple]:
+        """Overlays for a folder or video: (page, labels, no changes) of each image.
+
+        Args:
+            images: As for a call.
+            alpha: Weight of the colours, 0 to 1.
+            whole_legend: Name all classes, not only those present.
+        """
+        everything = list(range(len(self.classes)))
+        for image, mask in zip(images, self(images), strict=True):
+            named = everything if whole_legend else np.unique(mask).tolist()
+            yield self.page(image, mask, named, alpha), mask, ()
 
     def _packed(self, image: np.ndarray) -> tuple[tuple, dict]:
         loaded: dict = {"img": _channels_reversed(image)}

@@ -2,28 +2,21 @@
 
 import csv
 import io
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
 from vdfd_seg.datasets.image_files import find_images
 from vdfd_seg.errors import InputError
 from vdfd_seg.inference.classes import ClassPredictor
-from vdfd_seg.inference.differences import Differences, changes_of
+from vdfd_seg.inference.differences import Differences
 from vdfd_seg.inference.masks import Predictor
 from vdfd_seg.inference.video import VideoReader, VideoWriter, is_video
 from vdfd_seg.utils.files import atomic_write_image, atomic_write_text
-
-_LONGEST_NAME = 255  # Bytes, on all usual file systems.
-
-# Images (name, pixels) to (name, picture, mask or None).
-Draw = Callable[[list], Iterator[tuple[str, np.ndarray, np.ndarray | None]]]
 
 
 class Source:
@@ -37,9 +30,6 @@ class Source:
     Args:
         path: The file or folder.
         out: Where will be written; what is in this folder is no input.
-
-    Raises:
-        InputError: When there is nothing, or no video that can be read.
     """
 
     def __init__(self, path: str | Path, out: str | Path | None = None):
@@ -89,51 +79,67 @@ class Source:
 
 
 def write_pages(
-    source: Source, predict: Predictor, out: Path, draw: Draw, size: int, masks: bool = False
-) -> int:
+    source: Source,
+    predict: Predictor | Differences,
+    out: Path,
+    size: int,
+    alpha: float,
+    masks: bool = False,
+) -> tuple[int, list[list]]:
     """Write a picture for each image, or a video, and label masks where they are asked for.
 
     Args:
         source: The images.
-        predict: Reads them.
+        predict: The step, or two of them.
         out: The folder. Images keep the names and folders that they have below the source.
-        draw: Makes pictures and masks of a batch.
         size: Images a batch.
+        alpha: Weight of the colours.
         masks: Write masks: ``NAME_mask.png``, of a video ``NAME_masks/FRAME.png``.
 
     Returns:
-        How many images or frames.
+        How many images or frames, and [image, from, to, pixels] for every change between two steps.
 
     Raises:
         InputError: When an input would be overwritten, names collide, or an image or video
             cannot be read.
     """
+    rows: list[list] = []
+    pages = _pages(source, predict, size, alpha, rows)
     if source.video is not None:
-        return _write_video(source, predict, out, draw, size, masks)
+        return _write_video(source.video, pages, out, masks), rows
     targets = _targets(source, out, masks)
+    for path, page, mask in pages:
+        picture, labels = targets[path]
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        atomic_write_image(picture, Image.fromarray(page))
+        if masks:
+            atomic_write_image(labels, Image.fromarray(mask))
+    return len(targets), rows
+
+
+def _pages(source, predict, size, alpha, rows):
+    """Name, picture and labels of each image; what changed is added to ``rows``."""
+    # Frames of a video are of one size: their legend has all classes.
+    whole_legend = source.video is not None
     for batch in source.batches(predict.read, size, "segmenting"):
-        for path, page, mask in draw(batch):
-            picture, labels = targets[path]
-            picture.parent.mkdir(parents=True, exist_ok=True)
-            atomic_write_image(picture, Image.fromarray(page))
-            if masks and mask is not None:
-                atomic_write_image(labels, Image.fromarray(mask))
-    return len(targets)
+        pages = predict.pages([image for _, image in batch], alpha, whole_legend)
+        for (name, _), (page, mask, changes) in zip(batch, pages, strict=True):
+            rows.extend([name, *change] for change in changes)
+            yield name, page, mask
 
 
-def _write_video(source, predict, out, draw, size, masks):
-    stem, count = source.video.path.stem, 0
-    target, folder = out / f"{stem}.mp4", out / f"{stem}_masks"
-    _refuse_overwriting([source.video.path], [target])
+def _write_video(video, pages, out, masks):
+    target, folder = out / f"{video.path.stem}.mp4", out / f"{video.path.stem}_masks"
+    _refuse_overwriting([video.path], [target])
     if masks:
         folder.mkdir(exist_ok=True)
-    with VideoWriter(target, source.video.rate) as writer:
-        for batch in source.batches(predict.read, size, "segmenting"):
-            for name, page, mask in draw(batch):
-                writer.write(page)
-                if masks:
-                    atomic_write_image(folder / f"{name}.png", Image.fromarray(mask))
-                count += 1
+    count = 0
+    with VideoWriter(target, video.rate) as writer:
+        for name, page, mask in pages:
+            writer.write(page)
+            if masks:
+                atomic_write_image(folder / f"{name}.png", Image.fromarray(mask))
+            count += 1
     return count
 
 
@@ -153,52 +159,8 @@ def _targets(source, out, masks):
                 f"'{labels}'; rename one of the images, or leave --masks out."
             )
     written = [place for pair in targets.values() for place in pair[: 1 + masks]]
-    for place in written:
-        if len(os.fsencode(place.name)) > _LONGEST_NAME:
-            raise InputError(f"'{place}' would be too long a file name; rename the image.")
     _refuse_overwriting(source.paths, written)
     return targets
-
-
-def overlays(predict: Predictor, alpha: float, whole_legend: bool) -> Draw:
-    """Overlays for :func:`write_pages`.
-
-    Args:
-        predict: The step.
-        alpha: Weight of the colours.
-        whole_legend: Name all classes, not only those present: frames of a video are of one size.
-    """
-    everything = list(range(len(predict.classes)))
-
-    def draw(batch):
-        labels = predict([image for _, image in batch])
-        for (name, image), mask in zip(batch, labels, strict=True):
-            named = everything if whole_legend else np.unique(mask).tolist()
-            yield name, predict.page(image, mask, named, alpha), mask
-
-    return draw
-
-
-def comparisons(
-    differences: Differences, alpha: float, whole_legend: bool, rows: list[list]
-) -> Draw:
-    """Pictures of what changed for :func:`write_pages`.
-
-    Args:
-        differences: The two steps.
-        alpha: Weight of the colours.
-        whole_legend: As in :func:`overlays`.
-        rows: Gets [image, from, to, pixels] for every change in every image.
-    """
-    everything = list(range(len(differences.classes))) if whole_legend else None
-
-    def draw(batch):
-        found = differences.masks([image for _, image in batch])
-        for (name, image), (old, new, counts) in zip(batch, found, strict=True):
-            rows.extend([name, *change] for change in changes_of(counts, differences.classes))
-            yield name, differences.page(image, old, new, everything, alpha), None
-
-    return draw
 
 
 def classified(source: Source, predict: ClassPredictor | Differences, size: int) -> list[list]:

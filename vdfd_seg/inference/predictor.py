@@ -46,11 +46,7 @@ class StepPredictor(ABC, Generic[Prediction]):
 
     @abstractmethod
     def read(self, path: str | Path) -> np.ndarray:
-        """The image of a file, ``(H, W, 3)`` RGB.
-
-        Raises:
-            InputError: For a file that is no image, or one of absurd size.
-        """
+        """The image of a file, ``(H, W, 3)`` RGB."""
 
     @overload
     def __call__(self, images: Image) -> Prediction: ...
@@ -68,9 +64,6 @@ class StepPredictor(ABC, Generic[Prediction]):
 
         Returns:
             A prediction, or a list of them.
-
-        Raises:
-            InputError: For a file that is no image, or an array that is none.
         """
         if not isinstance(images, (list, tuple)):
             return self([images])[0]

@@ -34,9 +34,6 @@ class VideoReader:
 
     Args:
         path: The file.
-
-    Raises:
-        InputError: For a file that is missing or cannot be opened as a video.
     """
 
     def __init__(self, path: str | Path):
@@ -96,11 +93,7 @@ class VideoWriter:
         self._writer: cv2.VideoWriter | None = None
 
     def write(self, frame: np.ndarray) -> None:
-        """Append a frame ``(H, W, 3)`` uint8 RGB.
-
-        Raises:
-            InputError: When OpenCV cannot write the file.
-        """
+        """Append a frame ``(H, W, 3)`` uint8 RGB."""
         height, width = frame.shape[:2]
         even = ((0, height % 2), (0, width % 2), (0, 0))
         frame = np.pad(frame, even, constant_values=255)[..., ::-1]

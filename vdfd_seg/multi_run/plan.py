@@ -1,14 +1,12 @@
 """What several runs of several configs consist of: folders, orders, shared first steps."""
 
-import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 
-from mmengine.config import DictAction
-
+from vdfd_seg.engine.input.overrides import parse_options
 from vdfd_seg.engine.input.settings import Settings, load_run
 from vdfd_seg.engine.state.work_dir import WorkDir
 from vdfd_seg.errors import InputError
@@ -59,7 +57,7 @@ class Run:
         return load_results(self.folder)
 
     def record(self) -> dict:
-        """What decides its results besides the config's file."""
+        """What decides its results apart from the config's file."""
         return {
             "config": self.settings.name,
             "seed": self.settings.seed,
@@ -70,11 +68,7 @@ class Run:
         }
 
     def check(self) -> None:
-        """Refuse a folder that holds another run.
-
-        Raises:
-            InputError: Naming the folder and what differs.
-        """
+        """Refuse a folder that holds another run."""
         path = self.folder / RECORD
         if not path.exists():
             return
@@ -112,7 +106,6 @@ def plan_runs(
     orders: int = 0,
     share_first: bool = False,
     options: Sequence[str] = (),
-    say: Callable[[str], None] = print,
     methods: Sequence[str] = (),
     grid: Sequence[str] = (),
 ) -> list[Run]:
@@ -127,7 +120,6 @@ def plan_runs(
             that is allowed: not for methods that must train it themselves, and only with the same
             network and first task.
         options: ``--cfg-options``, as given.
-        say: Told which methods do not share.
         methods: With each of these methods; none for configs with their own.
         grid: Of each config every combination of these values, see :func:`grid_points`.
 
@@ -184,7 +176,7 @@ def plan_runs(
                     reason = why_not_shared(run.settings, first.settings)
                     run.first = None if reason else first
                     if reason and seed == seeds[0] and number in (None, 1):
-                        say(f"{method} trains its own step 0: {reason}")
+                        print(f"{method} trains its own step 0: {reason}")
                 runs.append(run)
     return runs
 
@@ -213,20 +205,6 @@ def grid_points(grid: Sequence[str]) -> list[tuple[str, ...]]:
     return list(product(*axes.values()))
 
 
-def parse_options(options: Sequence[str]) -> dict:
-    """``--cfg-options`` as MMEngine reads them.
-
-    Raises:
-        InputError: For one without ``=``.
-    """
-    for option in options:
-        if "=" not in option:
-            raise InputError(f"--cfg-options '{option}' is not of the form KEY=VALUE.")
-    parse = argparse.ArgumentParser()
-    parse.add_argument("--o", nargs="+", action=DictAction, default={})
-    return parse.parse_args(["--o", *options]).o if options else {}
-
-
 def why_not_shared(settings: Settings, first: Settings) -> str:
     """Why a run cannot start from another's step 0; empty where it can."""
     if "own_training" in settings.method().requires:
@@ -246,9 +224,6 @@ def jobs_of(runs: Sequence[Run], overwrite: bool = False, logs: bool = True) -> 
         runs: The runs, those that others start from first.
         overwrite: Begin all of them again.
         logs: Write each one's output to ``log.txt`` in its folder.
-
-    Raises:
-        InputError: For a folder that holds another run.
     """
     jobs: dict[int, Job] = {}
     if not overwrite:

@@ -33,9 +33,6 @@ def build_protocol(cfg: Mapping) -> Protocol:
     Args:
         cfg: ``type`` names one of :data:`PROTOCOLS`, the rest are its arguments,
             for instance ``dict(type="VOC", split="10-5", setting="overlap")``.
-
-    Raises:
-        InputError: For an unknown type, split or argument.
     """
     if not isinstance(cfg, Mapping):
         raise InputError(f"protocol must be a dict with a 'type', not {cfg!r}.")

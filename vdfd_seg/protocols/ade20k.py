@@ -73,9 +73,6 @@ def ade20k(split: str, **rules) -> Protocol:
         split: One of :data:`SPLITS` or :data:`ALIASES`.
         **rules: ``setting``, ``unseen`` (``"background"`` is PLOP's code, where id 0 is evaluated
             as a class), ``average``, ``validation``, ``order``.
-
-    Raises:
-        InputError: For an unknown split.
     """
     name = ALIASES.get(split, split)
     if name not in SPLITS:

@@ -1,4 +1,10 @@
-"""Protocols whose tasks follow from a rule: ``X-Y`` classes or domains, or equally many classes."""
+"""Protocols whose tasks follow from a rule: ``X-Y`` classes or domains, or as many classes each.
+
+Arguments that the builders share: ``dataset``, the data set's name; ``classes``, all class names in
+the order of the masks or labels; ``palette``, one RGB colour a class; ``order``, the classes
+(without the background) or domains in the order they are learned, by default the data set's own;
+``**rules``, further fields of :class:`Protocol`.
+"""
 
 from collections.abc import Sequence
 
@@ -21,15 +27,7 @@ def class_incremental(
     The background, ``classes[0]``, joins the first task.
 
     Args:
-        dataset: The data set's name.
-        classes: All class names in mask order, the background first.
         split: ``"X-Y"``: X classes in the first task, Y in each later one; or ``"offline"``.
-        palette: One RGB colour a class.
-        order: The foreground classes in the order they are learned; default the data set's own.
-        **rules: Further fields of :class:`Protocol`.
-
-    Raises:
-        InputError: When the split does not fit or the order is no permutation.
     """
     background, *foreground = classes
     parts = _parts(foreground, split, order, f"foreground class of {dataset}")
@@ -62,19 +60,13 @@ def domain_incremental(
     """A domain-incremental protocol: the same classes, new domains at each step.
 
     Args:
-        dataset: The data set's name.
-        classes: The class names in mask order.
         domains: The names of the domains.
         kind: What a domain is, for messages: ``"city"``.
         split: One of ``splits``.
         splits: ``"X-Y"``: X domains in the first task, Y in each later one; or ``"offline"``.
-        palette: One RGB colour a class, those of ``void`` included.
-        void: Names of the ids that follow in the masks and are never learned nor tested.
-        order: The domains in the order they are learned; default the data set's own.
-        **rules: Further fields of :class:`Protocol`; ``domain_split`` is ``"clean"`` by default.
-
-    Raises:
-        InputError: For an unknown split, or an order that is no permutation of the domains.
+        void: Names of the ids that follow in the masks and are never learned nor tested; the
+            palette has theirs.
+        **rules: ``domain_split`` is ``"clean"`` by default.
     """
     if split not in splits:
         raise unknown_name(f"{dataset} split", split, splits)
@@ -106,14 +98,10 @@ def classification(
     """A protocol of classification: a data set's classes, divided into tasks of equal size.
 
     Args:
-        dataset: The data set's name.
-        classes: All class names in label order.
         tasks: Number of tasks; must divide the number of classes.
         scenario: ``"task"``: an image comes with its task, whose classes alone
             compete; ``"class"``: all classes seen do.
         num_classes: Learn the first so many classes of the order; default all.
-        order: The classes in the order they are learned; default the data
-            set's own, as in the released VDFD code.
         **rules: ``validation`` and ``name``.
 
     Raises:
@@ -159,11 +147,7 @@ def classification(
 
 
 def groups(items: Sequence[str], first: int, each: int) -> list[tuple[str, ...]]:
-    """``first`` items for the first task, then ``each`` for every later one.
-
-    Raises:
-        InputError: When the remaining items do not divide into groups of ``each``.
-    """
+    """``first`` items for the first task, then ``each`` for every later one."""
     rest = len(items) - first
     if first < 1 or rest < 0 or (rest and (each < 1 or rest % each)):
         raise InputError(
@@ -175,11 +159,7 @@ def groups(items: Sequence[str], first: int, each: int) -> list[tuple[str, ...]]
 
 
 def parse_split(split: str, count: int) -> tuple[int, int]:
-    """Numbers of ``"X-Y"``; ``"offline"`` is one task of all ``count`` items.
-
-    Raises:
-        InputError: When the text is not of this form.
-    """
+    """Numbers of ``"X-Y"``; ``"offline"`` is one task of all ``count`` items."""
     if split == "offline":
         return count, 1
     parts = str(split).split("-")

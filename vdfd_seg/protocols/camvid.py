@@ -33,9 +33,6 @@ def camvid(split: str = "1-1", **rules) -> Protocol:
         split: ``"X-Y"``: X sequences in the first task, Y in each later one.
         **rules: ``order`` (of the sequences; default :data:`SEQUENCES`) and further fields of
             :class:`~vdfd_seg.protocols.Protocol`.
-
-    Raises:
-        InputError: For an unknown split, or an order that is no permutation of the sequences.
     """
     return domain_incremental(
         "CamVid", CLASSES, SEQUENCES, "sequence", split, SPLITS, PALETTE, (VOID,), **rules

@@ -36,9 +36,6 @@ def cityscapes(split: str, **rules) -> Protocol:
         split: One of :data:`SPLITS`.
         **rules: ``order`` (of the cities; default PLOP's) and further fields of
             :class:`~vdfd_seg.protocols.Protocol`.
-
-    Raises:
-        InputError: For an unknown split, or an order that is no permutation of the cities.
     """
     return domain_incremental(
         "Cityscapes", CLASSES, CITIES, "city", split, SPLITS, PALETTE, **rules

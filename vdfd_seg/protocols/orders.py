@@ -25,9 +25,6 @@ def random_orders(cfg: Mapping, protocol: Protocol, number: int) -> list[dict]:
 
     Returns:
         For each order what changes in ``cfg``.
-
-    Raises:
-        InputError: When there are fewer than ``number`` different ones.
     """
     if cfg["type"] == "Custom":
         first, *later = [_plain(task) for task in cfg["tasks"]]

@@ -41,9 +41,6 @@ def voc(split: str, **rules) -> Protocol:
     Args:
         split: One of :data:`SPLITS` or :data:`ALIASES`.
         **rules: ``setting``, ``unseen``, ``average``, ``validation``, ``order``.
-
-    Raises:
-        InputError: For an unknown split.
     """
     name = ALIASES.get(split, split)
     if name not in SPLITS:

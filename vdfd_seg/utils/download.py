@@ -73,7 +73,9 @@ def _fetch(url: str, part: Path) -> None:
         part.unlink()
         return _fetch(url, part)
     with response:
-        present = present if _continues(response, present) else 0
+        # A server that cannot continue sends the whole.
+        continues = getattr(response, "status", None) == http.client.PARTIAL_CONTENT
+        present = present if continues else 0
         length = response.headers.get("Content-Length")
         total = present + int(length) if length else None
         bar = {"desc": part.stem, "total": total, "initial": present}
@@ -85,13 +87,6 @@ def _fetch(url: str, part: Path) -> None:
     if total is not None and part.stat().st_size != total:
         raise OSError(f"the connection broke off after {part.stat().st_size} of {total} bytes")
     return None
-
-
-def _continues(response, present: int) -> bool:
-    start = response.headers.get("Content-Range", "").removeprefix("bytes ").partition("-")[0]
-    return getattr(response, "status", None) == http.client.PARTIAL_CONTENT and start == str(
-        present
-    )
 
 
 def digest_of(path: str | Path, algorithm: str) -> str:

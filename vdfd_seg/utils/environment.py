@@ -3,7 +3,6 @@
 import contextlib
 import importlib
 import io
-import re
 import sys
 import warnings
 from collections.abc import Iterator
@@ -20,15 +19,6 @@ FORKS = {
     "onedl-mmsegmentation": ("mmsegmentation",),
 }
 
-# The modules of the required dependencies, to tell "not installed" from a defect.
-_REQUIRED = {
-    "cv2", "filelock", "jinja2", "matplotlib", "mmcv", "mmengine", "mmseg", "numpy", "PIL",
-    "rich", "scipy", "sklearn", "torch", "torch_geometric", "tqdm", "yaml",
-}  # fmt: skip
-
-# What opencv-python's Linux wheel loads from the system (see tools/check_system.sh).
-_SYSTEM_LIBRARY = re.compile(r"lib(GL|glib-2\.0|gthread-2\.0|xcb)\.so")
-
 
 def _installed(distribution: str) -> bool:
     try:
@@ -39,11 +29,7 @@ def _installed(distribution: str) -> bool:
 
 
 def check_distributions() -> None:
-    """Refuse an environment that holds both a fork and its original.
-
-    Raises:
-        InputError: Both are installed; the message tells how to mend it.
-    """
+    """Refuse an environment that holds both a fork and its original."""
     clashes = {}
     for fork, originals in FORKS.items():
         found = [original for original in originals if _installed(original)]
@@ -57,23 +43,6 @@ def check_distributions() -> None:
         f"this environment holds {pairs}. They install the same modules and have "
         "overwritten each other's files. Remove both, then install the fork again: "
         f"pip uninstall -y {both} && pip install {' '.join(clashes)}"
-    )
-
-
-def explain_import_error(error: ImportError) -> str | None:
-    """What to do about an import that failed; None where the installation is not at fault."""
-    if isinstance(error, ModuleNotFoundError) and error.name in _REQUIRED:
-        return (
-            f"the module '{error.name}' is not installed for {sys.executable}. "
-            "Install vdfd_seg with its dependencies (pip install . in the repository), "
-            "or use the interpreter of the environment that `make venv` makes."
-        )
-    if not _SYSTEM_LIBRARY.search(str(error)):
-        return None
-    return (
-        f"a shared library that opencv-python needs is not installed ({error}). "
-        "On Debian and Ubuntu, as root: apt-get install libgl1 libglib2.0-0; "
-        "on Fedora: dnf install libglvnd-glx glib2 libxcb."
     )
 
 
@@ -93,11 +62,7 @@ def quiet_imports() -> Iterator[None]:
 
 
 def optional_module(name: str, extra: str) -> ModuleType:
-    """A module that only some uses need and that an extra of this package brings.
-
-    Raises:
-        InputError: It is not installed; the message tells how to install it.
-    """
+    """A module that only some uses need and that an extra of this package brings."""
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:

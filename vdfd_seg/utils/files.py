@@ -120,9 +120,6 @@ def writable_dir(path: str | Path, purpose: str) -> Path:
     Args:
         path: The folder.
         purpose: What it is, for the message: ``"work dir"``.
-
-    Raises:
-        InputError: When it cannot be made or written to.
     """
     path = Path(path)
     try:
@@ -132,7 +129,7 @@ def writable_dir(path: str | Path, purpose: str) -> Path:
     except OSError as error:
         raise InputError(
             f"the {purpose} '{path}' cannot be written to ({error.strerror}); "
-            f"choose another or mend its permissions."
+            f"choose another or change its permissions."
         ) from error
     return path
 

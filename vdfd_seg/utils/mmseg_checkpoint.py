@@ -74,9 +74,6 @@ def foreign_weights(content: dict, path: str | Path) -> dict[str, Tensor]:
         content: What :func:`load_foreign` returned: the weights, or a dict that holds them under
             ``state_dict``.
         path: The file, for messages.
-
-    Raises:
-        InputError: When there are none, or one is not finite.
     """
     weights = content.get("state_dict", content)
     if not isinstance(weights, dict) or not weights:

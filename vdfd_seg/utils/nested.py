@@ -4,15 +4,20 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 
-def types_in(value: Any) -> Iterator[str]:
-    """Every ``type`` that a config names, in its order."""
+def parts_in(value: Any) -> Iterator[Mapping]:
+    """Every dict with a ``type`` in a config, in its order."""
     if isinstance(value, Mapping):
-        if isinstance(value.get("type"), str):
-            yield value["type"]
+        if "type" in value:
+            yield value
         value = list(value.values())
     if isinstance(value, (list, tuple)):
         for item in value:
-            yield from types_in(item)
+            yield from parts_in(item)
+
+
+def types_in(value: Any) -> Iterator[str]:
+    """Every ``type`` that a config names, in its order."""
+    return (part["type"] for part in parts_in(value) if isinstance(part["type"], str))
 
 
 def without_keys(value: Any, *keys: str) -> Any:

@@ -1,20 +1,15 @@
 """Where configs and checkpoints are."""
 
-import difflib
 import re
 from pathlib import Path
 
-from vdfd_seg.errors import InputError, unknown_name
+from vdfd_seg.errors import InputError, nearest, unknown_name
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 
 
 def configs_dir() -> Path:
-    """The folder of the configs: inside an installed package, or ``configs/`` of a clone.
-
-    Raises:
-        InputError: Neither is there.
-    """
+    """The folder of the configs: inside an installed package, or ``configs/`` of a clone."""
     bundled = _PACKAGE / ".mim" / "configs"
     if bundled.is_dir():
         return bundled
@@ -35,9 +30,6 @@ def resolve_config(path_or_name: str | Path) -> Path:
     a path below :func:`configs_dir`, with or without a leading ``configs/`` and with or without
     ``.py``. The VOC splits that the literature calls 10-5 and 10-1 are 11-5 and 11-1 here; both
     names are taken.
-
-    Raises:
-        InputError: There is no such config; the message has the nearest names.
     """
     path = Path(path_or_name).expanduser()
     if path.is_file():
@@ -54,8 +46,9 @@ def resolve_config(path_or_name: str | Path) -> Path:
                     return candidate
 
     what = "is a folder, not a config file" if path.is_dir() else "does not exist"
-    near = _nearest(path.stem, folder)
-    hint = f" Did you mean {' or '.join(near)}?" if near else ""
+    names = [p.stem for kind in ("benchmarks", "results") for p in folder.glob(f"{kind}/*.py")]
+    near = nearest(path.stem, names, cutoff=0.6)
+    hint = f" Did you mean {near}?" if near else ""
     raise InputError(f"config '{path_or_name}' {what}.{hint} The configs are in {folder}.")
 
 
@@ -69,9 +62,6 @@ def method_file(method: str, benchmark: str) -> Path:
 
     That with the longest name which the benchmark's name is, or begins with before a ``-`` or
     ``_``; ``default.py`` if there is none.
-
-    Raises:
-        InputError: For an unknown method, with the nearest names.
     """
     if method not in method_names():
         raise unknown_name("method", method, method_names())
@@ -93,9 +83,6 @@ def resolve_run(config: str | Path, method: str | Path | None = None) -> tuple[P
 
     Returns:
         The config, and the file with the method's settings or None where the config has them.
-
-    Raises:
-        InputError: For an unknown name, with the nearest ones.
     """
     if method is None:
         own, _, benchmark = str(config).partition("_")
@@ -129,9 +116,6 @@ def find_checkpoints(
         path: A checkpoint, or a work dir.
         step: Of a work dir, this step; None for its last.
         all_steps: Of a work dir, every step.
-
-    Raises:
-        InputError: When there is no such checkpoint.
     """
     path = Path(path)
     if path.is_file():
@@ -157,9 +141,3 @@ def find_checkpoints(
 def step_name(step: int) -> str:
     """Name of a step's folder, ``step_KK``."""
     return f"step_{step:02d}"
-
-
-def _nearest(name: str, folder: Path) -> list[str]:
-    """The names of benchmarks and results that are most like ``name``, the nearest first."""
-    names = [p.stem for kind in ("benchmarks", "results") for p in folder.glob(f"{kind}/*.py")]
-    return difflib.get_close_matches(name.lower(), names, 3, cutoff=0.6)

@@ -62,7 +62,7 @@ def test_members_elsewhere_and_links_are_passed_over(tmp_path):
         add(archive, "train", contents["train"])
         add(archive, "cifar-100-python/train", type=tarfile.SYMTYPE, linkname=str(secret))
         add(archive, "cifar-100-python/train", type=tarfile.LNKTYPE, linkname="train")
-    with pytest.raises(InputError, match="cifar-100-python/train: this file is missing"):
+    with pytest.raises(InputError, match="'train' cannot be read"):
         read_cifar100_python(tmp_path / "cifar.tar", "train")
 
 
@@ -77,45 +77,28 @@ def test_member_of_absurd_size_is_not_read(tmp_path):
 @pytest.mark.parametrize("name", ["train", "meta"])
 def test_missing_file_is_named(tmp_path, name):
     (fake.write_folder(tmp_path) / name).unlink()
-    with pytest.raises(InputError, match=f"{name}: this file is missing"):
+    with pytest.raises(InputError, match=f"'{name}' cannot be read"):
         read_cifar100_python(tmp_path, "train")
-
-
-def test_cifar10_is_recognised(tmp_path):
-    batches = {f"data_batch_{n}": {b"labels": [0]} for n in (1, 2)}
-    files = {**batches, "batches.meta": {b"label_names": [b"airplane"]}}
-    folder = fake.write_folder(tmp_path, files, name="cifar-10-batches-py")
-    archive = fake.write_archive(tmp_path / "c.tgz", files, folder="cifar-10-batches-py")
-    for source in (folder, archive):
-        with pytest.raises(InputError, match="looks like CIFAR-10"):
-            read_cifar100_python(source, "train")
-
-
-def test_keys_of_cifar10_are_recognised(tmp_path):
-    files = changed("train", fine_labels=None)
-    files["train"][b"labels"] = fake.labels("train")
-    with pytest.raises(InputError, match="no 'fine_labels'.*looks like CIFAR-10"):
-        read_cifar100_python(fake.write_folder(tmp_path, files), "train")
 
 
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        (changed("train", data=None), "train: holds no 'data'"),
-        (changed("train", data=[1, 2]), "train: 'data' is not a table of bytes"),
+        (changed("train", data=None), "'data' of 'train' is not a table"),
+        (changed("train", data=[1, 2]), "not a table of bytes"),
         (changed("train", data=np.zeros((7, 3072))), "not a table of bytes"),
         (changed("train", data=np.zeros(3072, np.uint8)), "not a table of bytes"),
         (changed("train", data=np.zeros((7, 1024), np.uint8)), "rows of 1024 bytes"),
         (changed("train", data=np.zeros((6, 3072), np.uint8)), "7 labels for 6 images"),
-        (changed("train", fine_labels=[0, 1, 2, 3, 0, 0, 0]), "label 3 at index 3"),
-        (changed("train", fine_labels=[0, 1, 2, 0, 0, 0, -1]), "label -1 at index 6"),
+        (changed("train", fine_labels=[0, 1, 2, 3, 0, 0, 0]), "others than the 3 classes"),
+        (changed("train", fine_labels=[0, 1, 2, 0, 0, 0, -1]), "others than the 3 classes"),
         (changed("train", fine_labels=[0.0] * 7), "not a list of integers"),
         (changed("train", fine_labels=[True] * 7), "not a list of integers"),
         (changed("train", fine_labels=b"abcdefg"), "not a list of integers"),
-        (changed("meta", fine_label_names=None), "meta: holds no 'fine_label_names'"),
+        (changed("meta", fine_label_names=None), "not a list of names"),
         (changed("meta", fine_label_names=[]), "not a list of names"),
         (changed("meta", fine_label_names=[1, 2, 3]), "not a list of names"),
-        ({**fake.contents(), "train": [1, 2]}, "train: holds no 'data'"),
+        ({**fake.contents(), "train": [1, 2]}, "'data' of 'train' is not a table"),
     ],
 )
 def test_content_that_is_not_cifar100s_is_named(tmp_path, files, message):
@@ -159,7 +142,7 @@ class TestConversion:
     def test_bad_source_leaves_the_target_alone(self, tiles, tmp_path):
         before = convert_cifar100(tiles, tmp_path / "out", tile=4)["train"].digest
         files = changed("test", data=None)
-        with pytest.raises(InputError, match="test: holds no 'data'"):
+        with pytest.raises(InputError, match="'data' of 'test'"):
             convert_cifar100(fake.write_folder(tmp_path, files), tmp_path / "out")
         assert read_arrays(tmp_path / "out", "train").digest == before
 
@@ -185,6 +168,6 @@ class TestConversion:
             convert_cifar100(source, tmp_path / "out", tile=32)
 
     def test_source_of_neither_layout(self, tmp_path):
-        with pytest.raises(InputError, match="train: this file is missing|meta: this file"):
+        with pytest.raises(InputError, match="'meta' cannot be read"):
             convert_cifar100(tmp_path, tmp_path / "out")
         assert not (tmp_path / "out").exists()

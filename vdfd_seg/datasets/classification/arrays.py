@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vdfd_seg.errors import InputError
+from vdfd_seg.errors import InputError, reading
 from vdfd_seg.utils.files import atomic_write, atomic_write_text, writable_dir
 
 VERSION = 1
@@ -71,9 +71,6 @@ def write_arrays(
         images: ``(N, H, W, 3)`` uint8, RGB.
         labels: ``(N,)`` of any integer type, each in ``[0, len(classes))``.
         classes: Names of the classes.
-
-    Raises:
-        InputError: Arrays that are no data set, or a folder that cannot be written.
     """
     files = _files(root, split)
     images, labels = np.asarray(images), np.asarray(labels)
@@ -107,34 +104,32 @@ def read_arrays(root: str | Path, split: str) -> ImageArrays:
     Args:
         root: The data set's folder.
         split: Name of the split.
-
-    Raises:
-        InputError: Files that are missing, damaged, or do not belong together.
     """
     files = _files(root, split)
-    if not Path(root).is_dir():
-        raise InputError(
-            f"{root}: there is no such folder. Name the folder of the data set, or write "
-            f"CIFAR-100 with '{_CONVERTER}'."
-        )
     for path in files:
         if not path.is_file():
             raise InputError(
-                f"{path}: this file is missing; the split '{split}' is absent or incomplete. "
-                f"Write it again (CIFAR-100: '{_CONVERTER}')."
+                f"{path}: this file is missing; the split '{split}' is absent or incomplete. Name "
+                f"the folder of the data set, or write it again (CIFAR-100: '{_CONVERTER}')."
             )
-    description = _read_description(files[2])
-    classes = description["classes"]
-    images, labels = _map(files[0]), _map(files[1])
+    damaged = "damaged, truncated or not readable; write the data set again"
+    with reading(f"{files[2]}: {damaged}"):
+        shape, classes, digest = _description(files[2])
+    arrays = []
+    for path in files[:2]:
+        with reading(f"{path}: {damaged}"):
+            # Not np.load: it would also open a zip archive that is named .npy.
+            arrays.append(np.lib.format.open_memmap(path, mode="r"))
+    images, labels = arrays
     if labels.dtype != np.int64:
         raise InputError(f"{files[1]}: labels must be int64, not {labels.dtype}; write it again.")
     _check(images, labels, len(classes), files)
-    if list(images.shape) != description["shape"]:
+    if list(images.shape) != shape:
         raise InputError(
             f"{files[0]}: images of shape {images.shape}, but {files[2].name} tells of "
-            f"{tuple(description['shape'])}; the files do not belong together. Write them again."
+            f"{tuple(shape)}; the files do not belong together. Write them again."
         )
-    return ImageArrays(images, np.array(labels), classes, str(root), description["images_sha256"])
+    return ImageArrays(images, np.array(labels), classes, str(root), digest)
 
 
 def _files(root: str | Path, split: str) -> tuple[Path, Path, Path]:
@@ -144,44 +139,13 @@ def _files(root: str | Path, split: str) -> tuple[Path, Path, Path]:
     return images, labels, description
 
 
-def _read_description(path: Path) -> dict:
-    try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-        if stored["version"] != VERSION:
-            raise InputError(
-                f"{path}: format {stored['version']}, but this release reads {VERSION}; write "
-                "the data set again."
-            )
-        return {
-            "shape": list(stored["shape"]),
-            "images_sha256": str(stored["images_sha256"]),
-            "classes": _checked_classes(stored["classes"], path),
-        }
-    except InputError:
-        raise
-    except OSError as error:
-        raise _unreadable(path, error) from error
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InputError(
-            f"{path}: damaged description of a data set ({error}); write the data set again."
-        ) from error
-
-
-def _unreadable(path: Path, error: OSError) -> InputError:
-    return InputError(f"{path}: cannot be read ({error}); mend its permissions or its disk.")
-
-
-def _map(path: Path) -> np.ndarray:
-    try:
-        # Not np.load: it would also open a zip archive that is named .npy.
-        return np.lib.format.open_memmap(path, mode="r")
-    except OSError as error:
-        raise _unreadable(path, error) from error
-    except Exception as error:
-        # A damaged header makes NumPy's parser raise all kinds of errors.
-        raise InputError(
-            f"{path}: damaged or truncated array ({error}); write the data set again."
-        ) from error
+def _description(path: Path) -> tuple[list[int], tuple[str, ...], str]:
+    """Shape and digest of the images, and the classes."""
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    if stored["version"] != VERSION:
+        raise ValueError(f"format {stored['version']}, this release reads {VERSION}")
+    classes = _checked_classes(stored["classes"], path)
+    return list(stored["shape"]), classes, str(stored["images_sha256"])
 
 
 def _checked_classes(classes: Sequence[str], path: Path) -> tuple[str, ...]:
@@ -194,19 +158,16 @@ def _checked_classes(classes: Sequence[str], path: Path) -> tuple[str, ...]:
 
 
 def _check(images: np.ndarray, labels: np.ndarray, num_classes: int, files: Sequence[Path]) -> None:
-    if images.dtype != np.uint8:
-        raise InputError(f"{files[0]}: images must be uint8, not {images.dtype}.")
-    if images.ndim != 4 or images.shape[3] != 3:
-        raise InputError(f"{files[0]}: images must be (N, H, W, 3), not {images.shape}.")
-    if labels.ndim != 1:
-        raise InputError(f"{files[1]}: labels must be (N,), not {labels.shape}.")
-    if len(images) != len(labels):
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3 or not images.size:
         raise InputError(
-            f"{files[1]}: {len(labels)} labels for the {len(images)} images of {files[0].name}; "
-            "each image needs one."
+            f"{files[0]}: images must be (N, H, W, 3) of uint8, one at least, not {images.shape} "
+            f"of {images.dtype}."
         )
-    if images.size == 0:
-        raise InputError(f"{files[0]}: images of shape {images.shape}: there are none.")
+    if labels.shape != (len(images),):
+        raise InputError(
+            f"{files[1]}: labels must be (N,), one for each of the {len(images)} images of "
+            f"{files[0].name}, not {labels.shape}."
+        )
     wrong = np.flatnonzero((labels < 0) | (labels >= num_classes))
     if len(wrong):
         raise InputError(

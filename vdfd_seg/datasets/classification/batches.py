@@ -13,7 +13,7 @@ from vdfd_seg.utils.device import send
 
 @dataclass(frozen=True)
 class LabelledImages:
-    """What is known of a batch of images besides their pixels.
+    """What is known of a batch of images apart from their pixels.
 
     Attributes:
         labels: ``(N,)`` int64 labels in the order of the network's outputs.

@@ -31,9 +31,6 @@ class ClassificationData(ContinualData):
         train: Training images.
         test: Test images.
         evaluate_on: See :class:`ContinualData`.
-
-    Raises:
-        InputError: When the images have other classes than the protocol.
     """
 
     metric = "accuracy"

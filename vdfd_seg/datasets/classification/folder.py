@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from vdfd_seg.datasets.image_limit import bomb, set_image_limit
-from vdfd_seg.errors import InputError
+from vdfd_seg.datasets.image_limit import check_image_size
+from vdfd_seg.errors import InputError, reading
 
 _NUMBERED = re.compile(r"(\d+)_(.+)")
 _DEEP_MODES = ("I", "F")
@@ -32,10 +32,6 @@ def read_image_folder(
 
     Returns:
         Images ``(N, H, W, 3)`` uint8, labels ``(N,)`` int64, and the names of the classes.
-
-    Raises:
-        InputError: Folders that are missing, empty or laid out otherwise, or an image that
-            cannot be read or is of another size.
     """
     if tile is not None and tile < 1:
         raise InputError(f"the side of a tile must be a pixel or more, not {tile}.")
@@ -110,28 +106,14 @@ def read_image(path: Path) -> np.ndarray:
 
     Returns:
         ``(H, W, 3)`` uint8 RGB.
-
-    Raises:
-        InputError: A file that is no image, damaged, too large, or of more than 8 bits a channel.
     """
-    try:
-        set_image_limit()
-        with Image.open(path) as image:
-            if image.mode.startswith(_DEEP_MODES):
-                raise InputError(
-                    f"{path}: more than 8 bits per channel (mode {image.mode}); convert it "
-                    "to 8 bits."
-                )
-            return np.array(image.convert("RGB"))
-    except InputError:
-        raise
-    except Image.DecompressionBombError as error:
-        raise InputError(f"{path}: {bomb(error)}") from error
-    except Exception as error:
-        # Pillow's decoders let through whatever a damaged file makes them raise.
-        raise InputError(
-            f"{path}: not an image or damaged ({error}); replace it or remove it."
-        ) from error
+    check_image_size(path)
+    with reading(f"{path}: not an image or damaged"), Image.open(path) as image:
+        if image.mode.startswith(_DEEP_MODES):
+            raise InputError(
+                f"{path}: more than 8 bits per channel (mode {image.mode}); convert it to 8 bits."
+            )
+        return np.array(image.convert("RGB"))
 
 
 def _cut(sheet: np.ndarray, tile: int, path: Path) -> np.ndarray:

@@ -1,77 +1,55 @@
-"""Reading the members of an archive that somebody else packed, in memory."""
+"""Unpacking members of an archive that somebody else packed."""
 
-import lzma
-import os
 import tarfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from lzma import LZMAError
 from pathlib import Path
 
 from tqdm import tqdm
 
 from vdfd_seg.errors import InputError
 
-MAX_MEMBER = 2**26
-"""Bytes of the largest member that is read: far more than an image of a data set has."""
+MAX_MEMBER = 2**28
+"""Bytes of the largest member that is unpacked: more than a file of any of the data sets has."""
 
 
-def read_members(
-    path: str | Path,
-    wanted: Callable[[str], bool],
-    expected: str,
-    progress: bool = True,
-    most: int | None = None,
-) -> Iterator[tuple[str, bytes]]:
-    """The content of an archive's files, in the archive's order.
-
-    Nothing is unpacked: the caller says where, and under which name, content is written, so that
-    no name, link or permission in the archive can reach a file system.
+def unpack(path: str | Path, folder: Path, wanted: Callable[[str], bool], expected: str) -> None:
+    """Unpack regular files of a tar file; no name or link in it leads out of the folder.
 
     Args:
         path: A tar file, compressed or not.
-        wanted: Called with a member's name (without a leading ``./``): whether to read it.
+        folder: Where the files go, under their names in the archive.
+        wanted: Called with a member's name (without a leading ``./``): whether to unpack it.
             Links, devices and folders are passed over.
         expected: What the archive should be, for messages.
-        progress: Show a progress bar on stderr where that is a terminal.
-        most: Bytes of the largest member that is read. Default :data:`MAX_MEMBER`.
-
-    Yields:
-        Names and contents.
 
     Raises:
         InputError: For a file that is missing, no archive, damaged or truncated (but a tar that
             is not compressed and ends between two members looks like a shorter one: count what
-            comes), or a wanted member that is too large.
+            comes), or a wanted member that is too large or names a place outside the folder.
     """
     path = Path(path)
-    options = {"desc": path.name, "unit": "B", "unit_scale": True}
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such file; expected {expected}.")
+    size = path.stat().st_size
+    bar = tqdm(total=size, disable=None, desc=path.name, unit="B", unit_scale=True)
     try:
-        with (
-            path.open("rb") as file,
-            tqdm(
-                total=os.fstat(file.fileno()).st_size, disable=None if progress else True, **options
-            ) as bar,
-            tarfile.open(fileobj=file) as archive,
-        ):
+        with path.open("rb") as file, bar, tarfile.open(fileobj=file) as archive:
             for member in archive:
-                # What is passed over is not read.
                 bar.update(file.tell() - bar.n)
-                name = member.name.removeprefix("./")
-                if not member.isreg() or not wanted(name):
+                if not member.isreg() or not wanted(member.name.removeprefix("./")):
                     continue
-                if member.size > (most or MAX_MEMBER):
-                    raise InputError(f"{path}: {name} is far too large; expected {expected}.")
-                content = archive.extractfile(member)
-                assert content is not None  # of a regular file
-                with content:
-                    yield name, content.read()
+                if member.size > MAX_MEMBER:
+                    raise InputError(
+                        f"{path}: {member.name} is far too large; expected {expected}."
+                    )
+                archive.extract(member, folder, filter="data")
             # The checksum of compressed content comes last, after what tarfile reads.
             while archive.fileobj.read(2**20):
                 pass
             bar.update(file.tell() - bar.n)
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: there is no such file; expected {expected}.") from error
-    except (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+    except (tarfile.TarError, OSError, EOFError, zlib.error, LZMAError) as error:
         raise InputError(
             f"{path}: no archive, or a damaged or truncated one ({error}); expected {expected}, "
             "fetch it again."

@@ -1,15 +1,14 @@
 """CIFAR-100: its official Python archive, and its conversion to arrays."""
 
-import io
-from collections.abc import Callable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
 from vdfd_seg.datasets.classification.arrays import ImageArrays, read_arrays, write_arrays
 from vdfd_seg.datasets.classification.folder import read_image_folder
-from vdfd_seg.datasets.conversion.archives import read_members
+from vdfd_seg.datasets.conversion.archives import unpack
 from vdfd_seg.datasets.conversion.restricted_pickle import load_restricted
 from vdfd_seg.errors import InputError
 
@@ -17,8 +16,6 @@ SPLITS = ("train", "test")
 
 _FOLDER, _META = "cifar-100-python", "meta"
 _SIDE = 32
-_ROW = 3 * _SIDE * _SIDE
-_MAX_MEMBER = 2**30
 _EXPECTED = f"the '{_FOLDER}' folder or archive of CIFAR-100"
 
 
@@ -27,7 +24,7 @@ def read_cifar100_python(
 ) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
     """Read a split of the official archive of CIFAR-100 for Python.
 
-    The archive is read in memory, and its pickles without running anything that they hold.
+    Its pickles are read without running anything that they hold.
 
     Args:
         source: The folder ``cifar-100-python``, a folder that holds it, or the ``.tar.gz``.
@@ -36,35 +33,38 @@ def read_cifar100_python(
     Returns:
         Images ``(N, 32, 32, 3)`` uint8, fine labels ``(N,)`` int64, and the names of the fine
         classes.
-
-    Raises:
-        InputError: A source that is missing, damaged or something else.
     """
     if split not in SPLITS:
         raise InputError(f"CIFAR-100 has the splits {' and '.join(SPLITS)}, not '{split}'.")
     source = Path(source)
-    read = _from_folder if source.is_dir() else _from_archive
-    (meta_name, meta), (name, batch) = (
-        (place, load_restricted(io.BytesIO(content), place))
-        for place, content in read(source, (_META, split))
-    )
-    classes = _entry(meta, "fine_label_names", meta_name, _is_names, "a list of names")
-    rows = _entry(batch, "data", name, _is_table, "a table of bytes")
-    labels = _entry(batch, "fine_labels", name, _is_numbers, "a list of integers")
-    if rows.shape[1] != _ROW:
-        raise InputError(f"{name}: rows of {rows.shape[1]} bytes in 'data', not {_ROW}.")
-    if len(labels) != len(rows):
-        raise InputError(f"{name}: {len(labels)} labels for {len(rows)} images; fetch it again.")
-    for index, label in enumerate(labels):
-        if not 0 <= label < len(classes):
-            raise InputError(
-                f"{name}: label {label} at index {index} is none of the {len(classes)} classes."
+    with TemporaryDirectory() as place:
+        folder = source
+        if not source.is_dir():
+            folder = Path(place)
+            unpack(
+                source, folder, [f"{_FOLDER}/{f}" for f in (_META, split)].__contains__, _EXPECTED
             )
+        folder = folder / _FOLDER if (folder / _FOLDER).is_dir() else folder
+        meta, batch = (_read(folder / name, source) for name in (_META, split))
+    names = meta.get(b"fine_label_names")
+    if not (isinstance(names, list) and names and all(type(name) is bytes for name in names)):
+        raise _other(source, f"'fine_label_names' of '{_META}' is not a list of names")
+    rows, labels = batch.get(b"data"), batch.get(b"fine_labels")
+    if not (isinstance(rows, np.ndarray) and rows.dtype == np.uint8 and rows.ndim == 2):
+        raise _other(source, f"'data' of '{split}' is not a table of bytes")
+    if rows.shape[1] != 3 * _SIDE**2:
+        raise _other(source, f"'data' of '{split}' has rows of {rows.shape[1]} bytes")
+    if not (isinstance(labels, list) and all(type(label) is int for label in labels)):
+        raise _other(source, f"'fine_labels' of '{split}' is not a list of integers")
+    if len(labels) != len(rows):
+        raise _other(source, f"'{split}' has {len(labels)} labels for {len(rows)} images")
+    if set(labels) - set(range(len(names))):
+        raise _other(source, f"'fine_labels' of '{split}' has others than the {len(names)} classes")
     # A row is the red plane, the green one and the blue one.
     planes = np.asarray(rows).reshape(-1, 3, _SIDE, _SIDE)
     images = np.ascontiguousarray(planes.transpose(0, 2, 3, 1))
-    names = tuple(label.decode("utf-8", "replace") for label in classes)
-    return images, np.array(labels, dtype=np.int64), names
+    classes = tuple(name.decode("utf-8", "replace") for name in names)
+    return images, np.array(labels, dtype=np.int64), classes
 
 
 def convert_cifar100(
@@ -81,9 +81,6 @@ def convert_cifar100(
 
     Returns:
         The converted splits, ``"train"`` and ``"test"``.
-
-    Raises:
-        InputError: A source that cannot be used, or a target that cannot be written.
     """
     source = Path(source)
     if not source.exists():
@@ -122,60 +119,15 @@ def _check_splits_agree(source: Path, read: dict[str, tuple]) -> None:
         )
 
 
-def _from_folder(source: Path, names: tuple[str, ...]) -> list[tuple[str, bytes]]:
-    folder = source / _FOLDER if (source / _FOLDER).is_dir() else source
-    found = []
-    for name in names:
-        path = folder / name
-        if not path.is_file():
-            raise _not_cifar100(path, any(folder.glob("data_batch*")))
-        try:
-            found.append((str(path), path.read_bytes()))
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
-    return found
+def _read(file: Path, source: Path) -> dict[bytes, Any]:
+    """What one of the pickles holds."""
+    try:
+        with file.open("rb") as opened:
+            content = load_restricted(opened, f"{source}: {file.name}")
+    except OSError as error:
+        raise _other(source, f"'{file.name}' cannot be read ({error.strerror})") from error
+    return content if isinstance(content, dict) else {}
 
 
-def _from_archive(source: Path, names: tuple[str, ...]) -> list[tuple[str, bytes]]:
-    seen = []
-
-    def wanted(name: str) -> bool:
-        seen.append(PurePosixPath(name))
-        return seen[-1].parts[-2:-1] == (_FOLDER,) and seen[-1].name in names
-
-    read = read_members(source, wanted, _EXPECTED, progress=False, most=_MAX_MEMBER)
-    found = {PurePosixPath(name).name: (f"{source}: {name}", data) for name, data in read}
-    for name in names:
-        if name not in found:
-            cifar10 = any(path.name.startswith("data_batch") for path in seen)
-            raise _not_cifar100(f"{source}: {_FOLDER}/{name}", cifar10)
-    return [found[name] for name in names]
-
-
-def _not_cifar100(place: str | Path, cifar10: bool) -> InputError:
-    hint = " This looks like CIFAR-10." if cifar10 else ""
-    return InputError(f"{place}: this file is missing; expected {_EXPECTED}.{hint}")
-
-
-def _entry(content: object, key: str, name: str, fits: Callable[[Any], bool], what: str) -> Any:
-    """What the pickled dictionary of the file ``name`` holds under ``key``."""
-    content = content if isinstance(content, dict) else {}
-    if key.encode() not in content:
-        cifar10 = b"labels" in content or b"label_names" in content
-        hint = " This looks like CIFAR-10." if cifar10 else ""
-        raise InputError(f"{name}: holds no '{key}'; expected {_EXPECTED}.{hint}")
-    if not fits(content[key.encode()]):
-        raise InputError(f"{name}: '{key}' is not {what}; expected {_EXPECTED}.")
-    return content[key.encode()]
-
-
-def _is_names(value: object) -> bool:
-    return isinstance(value, list) and bool(value) and all(type(name) is bytes for name in value)
-
-
-def _is_table(value: object) -> bool:
-    return isinstance(value, np.ndarray) and value.dtype == np.uint8 and value.ndim == 2
-
-
-def _is_numbers(value: object) -> bool:
-    return isinstance(value, list) and all(type(label) is int for label in value)
+def _other(source: Path, problem: str) -> InputError:
+    return InputError(f"{source}: {problem}; expected {_EXPECTED}.")

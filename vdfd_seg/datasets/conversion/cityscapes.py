@@ -1,26 +1,17 @@
-"""Cityscapes: its training and validation images as one list, and its labels by training id."""
+"""Cityscapes: its labels by training id, and its training and validation images as one list."""
 
-import os
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
-from mmengine.dataset import BaseDataset
 from PIL import Image
 
 from vdfd_seg.datasets.workers import map_parallel
 from vdfd_seg.errors import InputError
 from vdfd_seg.protocols import IGNORE_INDEX
-from vdfd_seg.protocols.cityscapes import CLASSES, PALETTE
-from vdfd_seg.registry import DATASETS
-from vdfd_seg.utils.files import atomic_write
+from vdfd_seg.utils.files import atomic_write, atomic_write_text
 
 SPLITS = ("train", "val")
-OFFICIAL = {"train": 2975, "val": 500}
-"""Numbers of images in the official sets."""
-
 EVALUATED = {
     "road": 7, "sidewalk": 8, "building": 11, "wall": 12, "fence": 13, "pole": 17,
     "traffic light": 19, "traffic sign": 20, "vegetation": 21, "terrain": 22, "sky": 23,
@@ -32,54 +23,8 @@ EVALUATED = {
 _NUM_IDS = 34
 _IDS, _TRAIN_IDS = "_gtFine_labelIds.png", "_gtFine_labelTrainIds.png"
 _IMAGE = "_leftImg8bit.png"
-_CONVERTER = "tools/dataset_converters/cityscapes.py"
-
-
-@DATASETS.register_module()
-class CityscapesTrainVal(BaseDataset):
-    """The images of Cityscapes' ``train`` and ``val`` together, sorted by their paths.
-
-    The list that PLOP's domain-incremental benchmark divides (Douillard et al., CVPR 2021).
-    ``test`` and ``train_extra``, which have no fine labels, are left out.
-
-    Args:
-        **kwargs: Of MMEngine's ``BaseDataset``; ``data_prefix`` has the folders ``img_path``
-            (``leftImg8bit``) and ``seg_map_path`` (``gtFine``).
-
-    Raises:
-        InputError: When no image is found, or the labels are there but not converted.
-    """
-
-    METAINFO: ClassVar[dict] = {"classes": CLASSES, "palette": [list(rgb) for rgb in PALETTE]}
-
-    def load_data_list(self) -> list[dict]:
-        """The infos in the order of the paths, ``train`` before ``val``."""
-        folder = Path(self.data_prefix["img_path"])
-        images = [path for split in SPLITS for path in _sorted(folder / split)]
-        if not images:
-            raise InputError(
-                f"'{folder}' holds no image train/CITY/*{_IMAGE} or val/CITY/*{_IMAGE}; unpack "
-                f"leftImg8bit_trainvaltest.zip there."
-            )
-        infos: list[dict] = []
-        for image in images:
-            place = image.relative_to(folder).with_name(image.name.removesuffix(_IMAGE))
-            stem = os.path.join(self.data_prefix["seg_map_path"], place)
-            infos.append(
-                {
-                    "img_path": str(image),
-                    "seg_map_path": f"{stem}{_TRAIN_IDS}",
-                    "label_map": None,
-                    "reduce_zero_label": False,
-                    "seg_fields": [],
-                }
-            )
-            if not os.path.exists(f"{stem}{_TRAIN_IDS}") and os.path.exists(f"{stem}{_IDS}"):
-                raise InputError(
-                    f"'{stem}{_TRAIN_IDS}' is missing, the labels by label id are there: run "
-                    f"'python {_CONVERTER} {self.data_root}'."
-                )
-        return infos
+LIST = "trainval.txt"
+"""The images of ``train`` and ``val`` together, sorted by their paths, ``train`` before ``val``."""
 
 
 def convert_cityscapes(root: str | Path) -> dict[str, Counter]:
@@ -88,19 +33,19 @@ def convert_cityscapes(root: str | Path) -> dict[str, Counter]:
     ``CITY_..._gtFine_labelTrainIds.png`` holds 0 to 18 for the classes of :data:`EVALUATED` and
     255 for all others, as the data set's own scripts write it. Each file appears when it is
     complete; those that are there stay as they are, so that a second call has nothing to do.
+    :data:`LIST` names the images of ``train`` and ``val`` below ``leftImg8bit``, without suffix:
+    the list that PLOP's domain-incremental benchmark divides (Douillard et al., CVPR 2021).
+    ``test`` and ``train_extra``, which have no fine labels, are left out.
 
     Args:
         root: The folder with ``leftImg8bit`` and ``gtFine``.
 
     Returns:
         For ``train`` and ``val`` the number of images of each city.
-
-    Raises:
-        InputError: For a folder without these images, images without labels, and labels that
-            are damaged or have unknown ids.
     """
     root = Path(root)
     found: dict[str, Counter[str]] = {split: Counter() for split in SPLITS}
+    names: list[str] = []
     missing: list[tuple] = []
     todo: list[tuple] = []
     for split in SPLITS:
@@ -109,6 +54,7 @@ def convert_cityscapes(root: str | Path) -> dict[str, Counter]:
             ids = root / "gtFine" / split / city / f"{stem}{_IDS}"
             target = ids.with_name(f"{stem}{_TRAIN_IDS}")
             found[split][city] += 1
+            names.append(f"{split}/{city}/{stem}")
             if not target.exists():
                 (todo if ids.exists() else missing).append((ids, target))
     if not any(found.values()):
@@ -123,6 +69,7 @@ def convert_cityscapes(root: str | Path) -> dict[str, Counter]:
         )
     for _ in map_parallel(_convert, todo):
         pass
+    atomic_write_text(root / LIST, "".join(f"{name}\n" for name in names))
     return found
 
 
@@ -157,23 +104,6 @@ def _convert(ids: Path, target: Path) -> None:
         atomic_write(target, lambda file: mask.save(file, "PNG"))
     except OSError as error:
         raise InputError(f"{target}: cannot be written ({error.strerror}).") from None
-
-
-def describe(found: dict[str, Counter]) -> Iterator[str]:
-    """Lines that say how many images there are, and whether these are all.
-
-    Args:
-        found: Of :func:`convert_cityscapes`.
-    """
-    for split, cities in found.items():
-        total = sum(cities.values())
-        if total == OFFICIAL[split]:
-            note = ""
-        else:
-            note = (
-                f" (the official set has {OFFICIAL[split]}: not comparable with published numbers)"
-            )
-        yield f"{split}: {total} images of {len(cities)} cities{note}"
 
 
 def _sorted(folder: Path) -> list[Path]:

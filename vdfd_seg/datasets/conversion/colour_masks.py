@@ -25,9 +25,6 @@ def read_colours(path: str | Path) -> list[Colour]:
     A line holds red, green and blue, with the class's name before or behind them or without it
     (``128 0 0 apple``, ``apple,128,0,0``, ``apple:128,0,0::``). Blank lines and those that begin
     with ``#`` are passed over.
-
-    Raises:
-        InputError: For a file that cannot be read, or a line that is another's colour or none.
     """
     try:
         lines = Path(path).read_text("utf-8").splitlines()
@@ -67,10 +64,6 @@ def convert_colour_masks(
 
     Returns:
         How many masks were written.
-
-    Raises:
-        InputError: For a folder without images, one that is both or cannot be written, a mask that
-            cannot be read, or one with another colour.
     """
     source, target = Path(source), Path(target)
     files = [Path(f) for f in visible_files(source) if f.lower().endswith(IMAGE_SUFFIXES)]

@@ -2,16 +2,16 @@
 
 The globals that a pickled array names are answered by stand-ins written here, so that neither
 NumPy's own reconstruction nor any other function is ever called with what the file holds.
+(Torch's reader of weights knows neither Python 2's long strings nor other protocols than 2.)
 Importing this module makes MMEngine and MMSegmentation read pickles and YAML so, too: lists of
 images, class weights and medical images that a config names.
 """
 
-import math
 import pickle
 import re
 from io import BytesIO
 from types import SimpleNamespace
-from typing import BinaryIO, ClassVar
+from typing import Any, BinaryIO, ClassVar
 
 import mmseg.utils.io
 import numpy as np
@@ -20,91 +20,56 @@ from mmengine.fileio import PickleHandler, YamlHandler, register_handler
 
 from vdfd_seg.errors import InputError
 
-_NUMERIC = re.compile(r"(b1|[iu][1248]|f[248])")
-_BYTE_ORDERS = ("|", "<", ">", "=")
-_MAX_DIMENSIONS = 32
-
-
-class Refused(pickle.UnpicklingError):
-    """What a pickle asks for and does not get."""
-
-
-class _Array(np.ndarray):
-    """An array that takes its state from a pickle only if the state is numeric and whole."""
-
-    def __setstate__(self, state: object) -> None:
-        if not isinstance(state, tuple) or len(state) != 5:
-            raise Refused("an array whose state is not the usual five entries")
-        _, shape, dtype, fortran, data = state
-        if not isinstance(dtype, _Dtype) or not isinstance(data, bytes):
-            raise Refused("an array that does not hold plain numbers")
-        if (
-            not isinstance(shape, tuple)
-            or len(shape) > _MAX_DIMENSIONS
-            or not all(type(side) is int and side >= 0 for side in shape)
-        ):
-            raise Refused("an array without a valid shape")
-        dtype = dtype.numpy()
-        if math.prod(shape) * dtype.itemsize != len(data):
-            raise Refused(f"an array of shape {shape} and type {dtype} in {len(data)} bytes")
-        # NumPy's stub asks for its own bool; the method takes Python's.
-        super().__setstate__((1, shape, dtype, bool(fortran), data))  # type: ignore[arg-type]
+_NUMERIC = re.compile(r"b1|[iu][1248]|f[248]")
 
 
 class _Dtype:
-    """A numeric type: stands in for :class:`numpy.dtype`, whose state could redefine it."""
+    """Stands in for :class:`numpy.dtype`, whose state could redefine a type for everybody."""
 
-    __slots__ = ("code", "order")
+    def __init__(self, code: Any, align: object = False, copy: object = True):
+        # Names are bytes in Python 2's pickles.
+        self.code = code.decode("latin-1") if isinstance(code, bytes) else str(code)
+        self.order = "="
+        if not _NUMERIC.fullmatch(self.code):
+            raise pickle.UnpicklingError(f"an array of type '{self.code}', which is not numeric")
 
-    def __init__(self, code: object):
-        code = _text(code)
-        if not _NUMERIC.fullmatch(code):
-            raise Refused(f"an array of type '{code}', which is not numeric")
-        self.code, self.order = code, "="
-
-    def __setstate__(self, state: object) -> None:
-        if not isinstance(state, tuple) or len(state) < 5 or state[2:5] != (None, None, None):
-            raise Refused("an array of a structured type")
-        self.order = _text(state[1])
-        if self.order not in _BYTE_ORDERS:
-            raise Refused(f"an array of byte order '{self.order}'")
+    def __setstate__(self, state: tuple) -> None:
+        order = state[1]
+        self.order = order.decode("latin-1") if isinstance(order, bytes) else order
 
     def numpy(self) -> np.dtype:
         return np.dtype(self.order + self.code)
 
 
-def _text(value: object) -> str:
-    """Names are bytes in Python 2's pickles."""
-    if not isinstance(value, str | bytes):
-        raise Refused("an array type without a name")
-    return value.decode("latin-1") if isinstance(value, bytes) else value
+class _Array(np.ndarray):
+    """An array of numbers."""
+
+    def __setstate__(self, state: Any) -> None:
+        _, shape, dtype, fortran, data = state
+        kind = dtype.numpy()
+        # Checks that the bytes are as many as shape and type say.
+        shape = np.frombuffer(data, kind).reshape(shape).shape
+        # NumPy's stub asks for its own bool; the method takes Python's.
+        super().__setstate__((1, shape, kind, bool(fortran), data))  # type: ignore[arg-type]
 
 
-def _make_array(kind: object, shape: object, code: object) -> _Array:
-    """Stands in for NumPy's ``_reconstruct``; the array is empty until its state comes."""
-    if kind is not _NDARRAY:
-        raise Refused("an array of a class of its own")
+def _empty_array(kind: object, shape: object, code: object) -> _Array:
     return _Array((0,), np.uint8)
 
 
-def _make_dtype(code: object, align: object = False, copy: object = True) -> _Dtype:
-    return _Dtype(code)
-
-
-def _encode(text: object, encoding: object) -> bytes:
-    """Stands in for ``_codecs.encode``: how Python 3 writes bytes in protocol 2."""
-    if not isinstance(text, str) or encoding not in ("latin1", b"latin1"):
-        raise Refused("a text in an encoding other than latin1")
+def _encode(text: str, encoding: object) -> bytes:
+    """How Python 3 writes bytes in protocol 2."""
+    if encoding != "latin1":
+        raise pickle.UnpicklingError("a text in an encoding other than latin1")
     return text.encode("latin-1")
 
 
-_NDARRAY = "numpy.ndarray"
 _GLOBALS = {
-    "numpy.core.multiarray._reconstruct": _make_array,
-    "numpy._core.multiarray._reconstruct": _make_array,
-    "numpy.dtype": _make_dtype,
+    "numpy.core.multiarray._reconstruct": _empty_array,
+    "numpy._core.multiarray._reconstruct": _empty_array,
+    "numpy.ndarray": "numpy.ndarray",
+    "numpy.dtype": _Dtype,
     "_codecs.encode": _encode,
-    _NDARRAY: _NDARRAY,
 }
 
 
@@ -115,14 +80,14 @@ class _Unpickler(pickle._Unpickler):
     def find_class(self, module: str, name: str) -> object:
         wanted = f"{module}.{name}"
         if wanted not in _GLOBALS:
-            raise Refused(f"the global '{wanted}'")
+            raise pickle.UnpicklingError(f"it asks for the global '{wanted}'")
         return _GLOBALS[wanted]
 
     def load_build(self) -> None:
         # Not what pickle does: the attributes of functions could be set.
         state = self.stack.pop()
         if type(self.stack[-1]) not in (_Array, _Dtype):
-            raise Refused("a state for something other than an array")
+            raise pickle.UnpicklingError("a state for something other than an array")
         self.stack[-1].__setstate__(state)
 
     dispatch: ClassVar[dict] = {**pickle._Unpickler.dispatch, pickle.BUILD[0]: load_build}
@@ -133,28 +98,17 @@ def load_restricted(file: BinaryIO, name: str) -> object:
 
     Text that Python 2 wrote arrives as bytes. Nothing that the file names is imported or called.
 
-    Args:
-        file: The open binary file.
-        name: What to call it in messages.
-
     Returns:
         The object.
-
-    Raises:
-        InputError: Anything else in the pickle, or a file that is damaged or no pickle.
     """
     try:
         return _Unpickler(file, encoding="bytes").load()
-    except Refused as error:
-        raise InputError(
-            f"{name}: this pickle asks for {error}; only numeric arrays and builtin containers "
-            "are read, and nothing of it was run. Use the original file."
-        ) from None
     except Exception as error:
         # A damaged pickle can make the unpickler's every instruction fail in its own way.
         raise InputError(
-            f"{name}: damaged, truncated or not a pickle ({error or type(error).__name__}); "
-            "fetch it again."
+            f"{name}: damaged, no pickle, or one of other things than numeric arrays and builtin "
+            f"containers ({error or type(error).__name__}); nothing of it was run. Use the "
+            f"original file."
         ) from error
 
 

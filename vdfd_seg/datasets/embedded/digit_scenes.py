@@ -45,9 +45,6 @@ def write_digit_scenes(
     Returns:
         ``root``, holding ``JPEGImages``, ``SegmentationClass``,
         ``ImageSets/Segmentation/{train,val}.txt`` and ``dataset.json``.
-
-    Raises:
-        InputError: An argument out of range, or a ``root`` with other content.
     """
     description = _described(num_train, num_val, size, seed)
     counts = {"train": num_train, "val": num_val}
@@ -74,17 +71,13 @@ def write_digit_scenes(
 
 
 def _described(num_train: int, num_val: int, size: Sequence[int], seed: int) -> dict:
-    if num_train < 1 or num_val < 1:
+    wrong_size = len(size) != 2 or min(size) < _MIN_SIDE
+    if min(num_train, num_val) < 1 or wrong_size or seed < 0:
         raise InputError(
-            f"DigitScenes needs a scene or more per split, not num_train={num_train} and "
-            f"num_val={num_val}."
+            f"DigitScenes: num_train={num_train} and num_val={num_val} must be 1 or more, "
+            f"size={tuple(size)} a height and a width of {_MIN_SIDE} pixels or more, and "
+            f"seed={seed} not negative."
         )
-    if len(size) != 2 or min(size) < _MIN_SIDE:
-        raise InputError(
-            f"size must be a height and a width of {_MIN_SIDE} pixels or more, not {tuple(size)}."
-        )
-    if seed < 0:
-        raise InputError(f"seed must not be negative, not {seed}.")
     return {
         "version": VERSION,
         "num_train": int(num_train),

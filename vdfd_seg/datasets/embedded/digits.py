@@ -29,9 +29,6 @@ def write_digits(root: str | Path) -> Path:
 
     Returns:
         ``root``, for :func:`vdfd_seg.datasets.read_arrays` with ``"train"`` and ``"test"``.
-
-    Raises:
-        InputError: A ``root`` with other content or that cannot be written.
     """
     write_folder(root, "the digits", _is_finished, _is_own, _write)
     return Path(root)

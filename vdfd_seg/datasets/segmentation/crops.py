@@ -34,9 +34,6 @@ class RandomResizedCrop(BaseTransform):
         ratio: Least and largest ratio of width to height.
         backend: ``"pillow"`` averages over the pixels where it makes smaller, as the published
             code does; ``"cv2"`` is faster and does not.
-
-    Raises:
-        InputError: For sizes, shares or ratios that are not positive or not in order.
     """
 
     def __init__(

@@ -56,7 +56,6 @@ def build_index(
     items: Sequence[dict],
     *,
     num_classes: int,
-    class_names: Sequence[str] = (),
     cache_dir: str | Path | None = None,
     progress: bool = True,
     reduce_zero_label: bool = False,
@@ -72,7 +71,6 @@ def build_index(
             ``seg_map_path`` (local files), and optionally ``name``. The name defaults
             to the image's path relative to the images' common folder, without suffix.
         num_classes: Ids 0 to ``num_classes - 1`` are classes.
-        class_names: Names of the classes, for messages only.
         cache_dir: Where counts are cached; default: ``$VDFD_SEG_CACHE``, else
             ``$XDG_CACHE_HOME/vdfd_seg``, else ``~/.cache/vdfd_seg``. A folder that
             cannot be written costs a warning only.
@@ -93,11 +91,10 @@ def build_index(
     names = _names(items, [image for image, _ in pairs])
     if reduce_zero_label:
         num_classes = min(num_classes + 1, IGNORE_INDEX)
-        class_names = ("no label", *class_names)
     file = cache_file(pairs, num_classes, cache_dir)
     counts = load_counts(file, len(pairs))
     if counts is None:
-        counts = _scan(pairs, num_classes, class_names, progress)
+        counts = _scan(pairs, num_classes, progress)
         save_counts(file, counts)
     if reduce_zero_label:
         unlabelled = counts[:, 0] + counts[:, IGNORE_INDEX]
@@ -140,13 +137,11 @@ def relative_name(image: str, folder: str) -> str:
     return os.path.splitext(os.path.relpath(image, folder))[0].replace(os.sep, "/")
 
 
-def _scan(
-    pairs: Sequence[tuple[str, str]], num_classes: int, class_names: Sequence[str], progress: bool
-) -> np.ndarray:
+def _scan(pairs: Sequence[tuple[str, str]], num_classes: int, progress: bool) -> np.ndarray:
     counts = np.zeros((len(pairs), MASK_VALUES), dtype=np.int64)
     problems: list[str] = []
     executor = ThreadPoolExecutor(_THREADS)
-    scan = partial(scan_mask, num_classes=num_classes, class_names=class_names)
+    scan = partial(scan_mask, num_classes=num_classes)
     try:
         results = executor.map(scan, *zip(*pairs, strict=True))
         # No bar where stderr is no terminal.

@@ -27,9 +27,6 @@ def cache_file(
         pairs: Absolute paths of images and of their masks.
         num_classes: Number of classes that the counts were checked against.
         folder: The cache's folder; default: :func:`default_folder`.
-
-    Raises:
-        InputError: Images or masks that do not exist.
     """
     folder = Path(folder) if folder is not None else default_folder()
     return folder / f"index-{_key(pairs, num_classes)}.npz"

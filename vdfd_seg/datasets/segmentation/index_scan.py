@@ -30,16 +30,13 @@ class _SampleError(Exception):
     """What is wrong with one sample; the message names the file and what to do."""
 
 
-def scan_mask(
-    image_path: str, mask_path: str, num_classes: int, class_names: Sequence[str] = ()
-) -> np.ndarray | str:
+def scan_mask(image_path: str, mask_path: str, num_classes: int) -> np.ndarray | str:
     """Pixels per id of one mask, after checking it and its image.
 
     Args:
         image_path: The image.
         mask_path: Its mask.
         num_classes: Ids 0 to ``num_classes - 1`` and 255 (no label) are valid.
-        class_names: Names of the classes, for messages only.
 
     Returns:
         ``(256,)`` int64; or (not raised, so that many samples can be reported together) what is
@@ -52,10 +49,9 @@ def scan_mask(
         if invalid.any():
             ids = [str(value) for value in values[invalid]]
             shown = ", ".join(ids[:_SHOWN_IDS]) + (", ..." if len(ids) > _SHOWN_IDS else "")
-            named = f" ({class_names[0]} ... {class_names[-1]})" if class_names else ""
             raise _SampleError(
                 f"{mask_path}: the mask holds the id{'s' * (len(ids) > 1)} {shown}, which the data "
-                f"set does not have; valid ids are 0 to {num_classes - 1}{named} and "
+                f"set does not have; valid ids are 0 to {num_classes - 1} and "
                 f"{IGNORE_INDEX} (ignored). Correct the mask or the number of classes."
             )
     except _SampleError as error:

@@ -1,7 +1,7 @@
 """What a data set and its pipelines do to labels reaches the index and the metric alike."""
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from vdfd_seg.datasets.segmentation.data import SegmentationData
 from vdfd_seg.datasets.segmentation.task_dataset import loading_part
 from vdfd_seg.errors import InputError
 from vdfd_seg.protocols import IGNORE_INDEX
+from vdfd_seg.utils.nested import parts_in
 
 _PROBES = 8
 _FILLS = ("ignore_index", "seg_pad_val", "seg_fill_in")
@@ -51,16 +52,8 @@ def check_pipeline(data: SegmentationData, part: str, pipeline: Sequence[dict]) 
 
 
 def check_unlabelled(cfg: object, where: str) -> None:
-    """Refuse parts of a model or pipeline that take another number than 255 for "no label".
-
-    Args:
-        cfg: A config.
-        where: What to call it in messages.
-
-    Raises:
-        InputError: Naming the part and its key.
-    """
-    for part in _parts(cfg):
+    """Refuse parts of a model or pipeline that take another number than 255 for "no label"."""
+    for part in parts_in(cfg):
         filled = {key: part[key] for key in _FILLS if key in part}
         if isinstance(part.get("pad_val"), Mapping) and "seg" in part["pad_val"]:
             filled["pad_val.seg"] = part["pad_val"]["seg"]
@@ -79,17 +72,6 @@ def stored_labels(info: dict) -> np.ndarray:
     if info.get("reduce_zero_label"):
         ids = np.array([IGNORE_INDEX, *range(IGNORE_INDEX - 1), IGNORE_INDEX], np.uint8)[ids]
     return ids
-
-
-def _parts(cfg: object) -> Iterator[Mapping]:
-    """What has a type in a config, and what has one inside of that."""
-    if isinstance(cfg, Mapping):
-        if "type" in cfg:
-            yield cfg
-        cfg = list(cfg.values())
-    if isinstance(cfg, (list, tuple)):
-        for part in cfg:
-            yield from _parts(part)
 
 
 def _probes(counts: np.ndarray) -> list[int]:

@@ -1,9 +1,8 @@
-"""What MMSegmentation's reading of an image list or of a folder passes over or misunderstands."""
+"""What MMSegmentation's reading of a folder passes over or misunderstands."""
 
 from collections import Counter
 from collections.abc import Iterable
-from os.path import isabs, isfile, join, normpath, relpath, splitext
-from pathlib import Path
+from os.path import isfile, join, normpath, relpath, splitext
 
 from mmengine.dataset import BaseDataset
 from mmseg.datasets import BaseSegDataset
@@ -13,22 +12,18 @@ from vdfd_seg.errors import InputError
 
 
 def check_listing(dataset: BaseDataset, items: Iterable[dict]) -> None:
-    """Refuse a list with lines that are no names, or a folder that is not read as it is meant.
+    """Refuse a folder that MMSegmentation does not read as it is meant.
 
     Args:
         dataset: Only one that lists its images as ``BaseSegDataset`` does is looked at.
         items: Its data infos.
 
     Raises:
-        InputError: For a list with a blank line, a byte order mark, a path from the root or a name
-            with its suffix; for a folder with images that have a mask but another suffix than
-            ``img_suffix``, with hidden folders, or with folders that are reached twice.
+        InputError: For images that have a mask but another suffix than ``img_suffix``, hidden
+            folders, or folders that are reached twice.
     """
-    if type(dataset).load_data_list is not BaseSegDataset.load_data_list:
-        return
-    if isfile(dataset.ann_file):
-        _check_list(dataset)
-    else:
+    listed_by_mmseg = type(dataset).load_data_list is BaseSegDataset.load_data_list
+    if listed_by_mmseg and not isfile(dataset.ann_file):
         _check_folder(dataset, items)
 
 
@@ -45,26 +40,6 @@ def nothing_listed(dataset: BaseDataset) -> InputError:
         f"'{others[0]}': set img_suffix='{others[0]}' in train_dataloader.dataset and "
         f"test_dataloader.dataset."
     )
-
-
-def _check_list(dataset: BaseSegDataset) -> None:
-    """Refuse lines of an image list that MMSegmentation takes for names of images."""
-    images, suffix = dataset.data_prefix["img_path"], dataset.img_suffix
-    lines = Path(dataset.ann_file).read_text("utf-8").splitlines()
-    for number, name in enumerate(map(str.strip, lines), 1):
-        problem = ""
-        if not name:
-            problem = "is blank; delete it"
-        elif name[0] == "\ufeff":
-            problem = "begins with a byte order mark; save the list as UTF-8 without one"
-        elif isabs(name):
-            problem = f"is '{name}'; names are relative to data_prefix.img_path"
-        elif name.lower().endswith(IMAGE_SUFFIXES) and (
-            isfile(join(images, name)) and not isfile(join(images, name + suffix))
-        ):
-            problem = f"is '{name}'; names are without suffix, '{suffix}' (img_suffix) is added"
-        if problem:
-            raise InputError(f"line {number} of the image list '{dataset.ann_file}' {problem}.")
 
 
 def _check_folder(dataset: BaseSegDataset, items: Iterable[dict]) -> None:

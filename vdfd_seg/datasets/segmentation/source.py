@@ -9,7 +9,7 @@ from mmseg.registry import DATASETS
 
 from vdfd_seg.datasets.segmentation.index import ClassIndex, build_index, relative_name
 from vdfd_seg.datasets.segmentation.listing import check_listing, nothing_listed
-from vdfd_seg.errors import InputError, unknown_name
+from vdfd_seg.errors import InputError, reading, unknown_name
 from vdfd_seg.protocols import IGNORE_INDEX, Protocol
 from vdfd_seg.utils.garbage import present_objects_kept
 
@@ -71,19 +71,15 @@ def open_source(
         path = os.path.join(root or "", value or "")
         if value and not os.path.exists(path):
             raise InputError(f"{key} '{path}' does not exist; check data_root and {key}.")
-    dataset = None
-    try:
+    with reading(f"dataset {kind} in '{root}'"), present_objects_kept():
         dataset = DATASETS.build({**cfg, "pipeline": [], "lazy_init": True})
-        # MMEngine collects garbage when its list is packed.
-        with present_objects_kept():
+        try:
             dataset.full_init()
-    except InputError:
-        raise
-    except Exception as error:
-        unreadable = isinstance(error, UnicodeError | OSError)
-        if getattr(dataset, "data_list", None) == [] and not unreadable:
+        except ValueError as error:
+            # MMEngine fails to pack an empty list.
+            if dataset.data_list or isinstance(error, UnicodeError):
+                raise
             raise nothing_listed(dataset) from error
-        raise InputError(f"dataset {kind} in '{root}': {type(error).__name__}: {error}") from error
     items = [dataset.get_data_info(i) for i in range(len(dataset))]
     if not items:
         raise nothing_listed(dataset)
@@ -98,7 +94,6 @@ def open_source(
     index = build_index(
         items,
         num_classes=len(names) if strict else IGNORE_INDEX,
-        class_names=names,
         progress=progress,
         reduce_zero_label=zero,
     )
@@ -120,9 +115,6 @@ def check_numbering(dataset: BaseDataset, items: Sequence[dict], protocol: Proto
         items: Its data infos.
         protocol: A class's position in its ``classes`` is its id in the masks; under
             ``reduce_zero_label``, where 0 is no label, its id less one.
-
-    Raises:
-        InputError: Naming the data set's key.
     """
     kind = type(dataset).__name__
     if getattr(dataset, "ignore_index", IGNORE_INDEX) != IGNORE_INDEX:
@@ -162,9 +154,6 @@ def check_inside(items: Iterable[dict], cfg: dict) -> None:
     Args:
         items: mmsegmentation's data infos.
         cfg: The dataset's config, whose ``data_root`` and ``data_prefix`` are trusted.
-
-    Raises:
-        InputError: Naming the path.
     """
     root = cfg.get("data_root") or ""
     prefixes = [value for value in cfg.get("data_prefix", {}).values() if value]

@@ -6,7 +6,7 @@ from mmengine.dataset import BaseDataset, Compose
 from torch.utils.data import Dataset
 
 from vdfd_seg.datasets.data import Sample
-from vdfd_seg.errors import InputError, raised_in_user_code
+from vdfd_seg.errors import InputError, reading
 from vdfd_seg.utils.seeding import derived_seed, seed_generators
 
 
@@ -39,16 +39,8 @@ class TaskDataset(Dataset):
         self.samples = list(samples)
         self.metainfo = metainfo
         self.seed = seed
-        try:
+        with reading("the data set's pipeline cannot be built"):
             self.pipeline = Compose(_with_masking(pipeline))
-        except InputError:
-            raise
-        except Exception as error:
-            if raised_in_user_code(error):
-                raise
-            raise InputError(
-                f"the data set's pipeline cannot be built: {type(error).__name__}: {error}"
-            ) from error
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -69,17 +61,9 @@ class TaskDataset(Dataset):
         info["continual_label_map"] = sample.label_map
         info["task"] = sample.task
         info["saliency_path"] = sample.saliency
-        try:
+        files = f"'{info.get('img_path')}' with mask '{info.get('seg_map_path')}'"
+        with reading(f"cannot read {files}"):
             packed = self.pipeline(info)
-        except InputError:
-            raise
-        except Exception as error:
-            if raised_in_user_code(error):
-                raise
-            raise InputError(
-                f"cannot read '{info.get('img_path')}' with mask '{info.get('seg_map_path')}': "
-                f"{type(error).__name__}: {error}"
-            ) from error
         views = packed["data_samples"]
         for view in views if isinstance(views, list) else [views]:
             view.set_metainfo({"task": sample.task, "draw": draw})
@@ -102,9 +86,6 @@ def loading_part(pipeline: Sequence[dict], where: str) -> list[dict]:
     Args:
         pipeline: mmsegmentation transforms.
         where: What to call it in messages.
-
-    Raises:
-        InputError: For a pipeline whose labels nothing masks.
     """
     kinds = [kind_of(transform["type"]) for transform in _with_masking(pipeline)]
     if "MaskLabels" not in kinds:

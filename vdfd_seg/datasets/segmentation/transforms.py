@@ -4,11 +4,9 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from PIL import Image
 
-from vdfd_seg.errors import InputError
+from vdfd_seg.errors import InputError, reading
 from vdfd_seg.protocols import IGNORE_INDEX, SALIENT_INDEX
 from vdfd_seg.registry import TRANSFORMS
-
-_MASK_VALUES = 256
 
 
 @TRANSFORMS.register_module()
@@ -36,17 +34,15 @@ class MaskLabels(BaseTransform):
         """Apply the sample's table to its segmentation map.
 
         Raises:
-            InputError: The mask holds a value that the table maps to -1, a required
-                key is absent or not as described, or the saliency map is none of this image.
+            InputError: The mask holds a value that the table maps to -1, there is none, or the
+                saliency map is none of this image.
         """
-        table = _table(results)
+        table = np.asarray(results["continual_label_map"], dtype=np.int16)
         mask = results.get("gt_seg_map")
         if mask is None:
             raise InputError(
                 "MaskLabels found no 'gt_seg_map': put it after LoadAnnotations in the pipeline."
             )
-        if mask.dtype != np.uint8:
-            raise InputError(f"MaskLabels needs a uint8 'gt_seg_map', not {mask.dtype}.")
         labels = table[mask]
         unexpected = labels < 0
         if unexpected.any():
@@ -85,31 +81,9 @@ class BlankLabels(BaseTransform):
         return f"{type(self).__name__}()"
 
 
-def _table(results: dict) -> np.ndarray:
-    label_map = results.get("continual_label_map")
-    if label_map is None:
-        raise InputError(
-            "MaskLabels found no 'continual_label_map' in the sample: use it with a continual "
-            "data set, which sets one per sample."
-        )
-    table = np.asarray(label_map)
-    fits = table.shape == (_MASK_VALUES,) and table.min() >= -1 and table.max() < _MASK_VALUES
-    if not fits:
-        raise InputError(
-            f"'continual_label_map' must hold {_MASK_VALUES} labels from -1 to 255, one per "
-            f"mask value; it has shape {table.shape}."
-        )
-    return table.astype(np.int16)
-
-
 def _salient(path: str, shape: tuple[int, ...]) -> np.ndarray:
-    try:
-        with Image.open(path) as image:
-            found = np.asarray(image)
-    except Exception as error:  # Pillow's decoders raise all kinds.
-        raise InputError(
-            f"cannot read the saliency map '{path}': {type(error).__name__}: {error}"
-        ) from error
+    with reading(f"cannot read the saliency map '{path}'"), Image.open(path) as image:
+        found = np.asarray(image)
     if found.shape != shape:
         raise InputError(
             f"the saliency map '{path}' has shape {found.shape}, the image's mask {shape}: it must "

@@ -1,15 +1,13 @@
 """Reading a config: its file, the method's, what the command line changes, modules it imports."""
 
 import importlib
-import traceback
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
 from mmengine.config import Config
 
 from vdfd_seg.engine.input.failures import failing
-from vdfd_seg.errors import InputError
+from vdfd_seg.errors import InputError, warn
 
 
 def read_config(path: Path, options: Mapping | None = None, fragment: Path | None = None) -> Config:
@@ -23,7 +21,7 @@ def read_config(path: Path, options: Mapping | None = None, fragment: Path | Non
 
     Raises:
         InputError: For a file that cannot be read, a key that both files set, an option that fits
-            no key, or a module that is not found or raises.
+            no key, or a module that is not found.
     """
     config = _from_file(path)
     if fragment is not None:
@@ -64,7 +62,7 @@ def imported_modules(config: Config) -> list[str]:
 
 
 def _import_modules(path, config):
-    """As MMEngine does, with what to mend where that fails."""
+    """As MMEngine does. What a module raises is raised as it is; one that is missing is named."""
     custom = config.get("custom_imports") or {}
     if not isinstance(custom, Mapping) or set(custom) - {"imports", "allow_failed_imports"}:
         raise InputError(
@@ -73,24 +71,29 @@ def _import_modules(path, config):
         )
     for name in imported_modules(config):
         try:
-            importlib.import_module(name)
-        except Exception as error:
-            if isinstance(error, ImportError) and custom.get("allow_failed_imports"):
-                warnings.warn(f"{name} failed to import and is ignored: {error}", stacklevel=2)
-                continue
-            raise InputError(f"config '{path}': custom_imports: {_reason(name, error)}") from error
+            import_module(name, f"config '{path}': custom_imports")
+        except (ImportError, InputError) as error:
+            if not custom.get("allow_failed_imports"):
+                raise
+            warn(f"{name} failed to import and is ignored: {error}")
 
 
-def _reason(name, error):
-    missing = isinstance(error, ModuleNotFoundError) and error.name
-    if missing and f"{name}.".startswith(f"{missing}."):
-        return (
-            f"there is no module '{name}'; install {missing}, or name its folder in PYTHONPATH "
-            f"(PYTHONPATH=. for the current one)."
-        )
-    told = traceback.TracebackException.from_exception(error)
-    # Its own code alone, not the import machinery that leads there.
-    own = [frame for frame in told.stack if "importlib" not in frame.filename]
-    told.stack = traceback.StackSummary.from_list(own[1:])
-    cause = f"module '{name}' raises {type(error).__name__}: {error}"
-    return f"{cause}\n{''.join(told.format()).rstrip()}"
+def import_module(name: str, where: str) -> None:
+    """Import a module that a config or a checkpoint names.
+
+    Args:
+        name: The module.
+        where: Who names it, for the message.
+
+    Raises:
+        InputError: For one that is not there; what the module itself raises is raised as it is.
+    """
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if not f"{name}.".startswith(f"{error.name}."):
+            raise
+        raise InputError(
+            f"{where}: there is no module '{name}'; install {error.name}, or name its folder in "
+            f"PYTHONPATH (PYTHONPATH=. for the current one)."
+        ) from error

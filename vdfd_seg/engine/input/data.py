@@ -23,9 +23,6 @@ def open_data(settings: Settings, progress: bool = True, strict: bool = True) ->
         settings: The run's settings.
         progress: Show a progress bar while indexing.
         strict: Refuse masks with ids that the protocol's data set does not have.
-
-    Raises:
-        InputError: For data that is missing or does not fit the protocol.
     """
     read = _READERS[settings.protocol.problem]
     if is_main_process():

@@ -22,9 +22,6 @@ def dry_run(settings: Settings) -> str:
 
     Nothing is fetched: initial weights that are not on this machine yet are named, and random
     ones tried in their place.
-
-    Raises:
-        InputError: For anything a run would be refused for.
     """
     set_up()
     config = copy.deepcopy(settings.config)

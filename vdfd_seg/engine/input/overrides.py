@@ -1,9 +1,10 @@
-"""Which steps are meant, and what ``step_overrides`` changes in them."""
+"""What the command line and ``step_overrides`` change in a config, and in which steps."""
 
+import argparse
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from mmengine.config import Config
+from mmengine.config import Config, DictAction
 
 from vdfd_seg.errors import InputError
 
@@ -11,12 +12,18 @@ WHOLE_RUN = {"protocol", "method", "seed", "evaluate_on", "data_preparation", "s
 """Keys that a step cannot override."""
 
 
-def parse_steps(text: str, count: int, where: str = "--steps") -> range:
-    """Steps named by a number or a Python slice ``A:B`` (B excluded).
+def parse_options(options: Sequence[str]) -> dict:
+    """``--cfg-options`` as MMEngine reads them."""
+    for option in options:
+        if not option.partition("=")[0] or "=" not in option:
+            raise InputError(f"--cfg-options: '{option}' is not of the form KEY=VALUE.")
+    parse = argparse.ArgumentParser()
+    parse.add_argument("--o", nargs="+", action=DictAction, default={})
+    return parse.parse_args(["--o", *options]).o if options else {}
 
-    Raises:
-        InputError: For text that is neither, or a step that does not exist.
-    """
+
+def parse_steps(text: str, count: int, where: str = "--steps") -> range:
+    """Steps named by a number or a Python slice ``A:B`` (B excluded)."""
     parts = text.split(":")
     try:
         numbers = [int(part) if part else None for part in parts]
@@ -39,16 +46,8 @@ def step_configs(config: Config, count: int) -> list[Config]:
     Keys of ``step_overrides`` are step numbers or Python slices over steps, as text: ``"0"``,
     ``"1:"``. Later entries win.
 
-    Args:
-        config: The config of the whole run.
-        count: The number of steps.
-
     Returns:
         One a step; steps in which the same is changed share theirs.
-
-    Raises:
-        InputError: For a key that is neither, or a value that is no dict or changes what holds for
-            the whole run.
     """
     overrides = config.get("step_overrides") or {}
     if not isinstance(overrides, Mapping):

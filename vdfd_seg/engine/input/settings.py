@@ -104,11 +104,6 @@ def load_run(
         options: ``--cfg-options``: dotted keys and values.
         seed: Overrides the config's ``seed`` (default 0).
         amp: Train with automatic mixed precision.
-
-    Raises:
-        InputError: For what :func:`~vdfd_seg.engine.input.config_file.read_config`, the functions
-            of :mod:`~vdfd_seg.engine.input.validation`, the protocol or the method refuse, and for
-            an unknown name.
     """
     path, fragment = resolve_run(config, method)
     found = read_config(path, options, fragment)
@@ -133,9 +128,6 @@ def load_protocol(path: str | Path, options: Mapping | None = None) -> Protocol:
     Args:
         path: The config file.
         options: ``--cfg-options``: dotted keys and values.
-
-    Raises:
-        InputError: For a file that is missing or cannot be read, or a protocol that is refused.
     """
     config = read_config(Path(path), options)
     if "protocol" not in config:

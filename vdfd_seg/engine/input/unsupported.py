@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 
-import torch
 from mmengine.config import Config
 from mmengine.hooks import EarlyStoppingHook, EMAHook
 from mmengine.optim import ReduceOnPlateauLR, ReduceOnPlateauMomentum
@@ -60,26 +59,11 @@ ZERO = "ZeroRedundancyOptimizer"
 
 
 def check_supported(config: Config) -> None:
-    """Refuse what breaks a method, or would do nothing and leave other results than it promises.
-
-    Args:
-        config: The config of a step.
-
-    Raises:
-        InputError: Naming the key, and what to do instead.
-    """
+    """Refuse what breaks a method, or would do nothing and leave other results than it promises."""
     _check_sharding(config)
     _check_effect(config)
     optimizer = config.optim_wrapper.get("optimizer") or {}
-    if not divides_state(optimizer):
-        return
-    inner = optimizer.get("optimizer_type")
-    if not isinstance(inner, str) or not hasattr(torch.optim, inner):
-        raise InputError(
-            f"optim_wrapper.optimizer.optimizer_type={inner!r} must name the optimiser of "
-            f"torch.optim whose state is divided, for instance 'SGD'."
-        )
-    if optimizer.get("overlap_with_ddp"):
+    if divides_state(optimizer) and optimizer.get("overlap_with_ddp"):
         raise InputError(
             "optim_wrapper.optimizer.overlap_with_ddp updates weights while gradients are still "
             "computed, before a method has seen them; take it out."

@@ -29,11 +29,7 @@ LOOPS = (None, "IterBasedTrainLoop", "EpochBasedTrainLoop")
 
 
 def check_keys(config: Config) -> None:
-    """Refuse a config that has not what every run needs, or a misspelt key.
-
-    Raises:
-        InputError: Naming the key.
-    """
+    """Refuse a config that has not what every run needs, or a misspelt key."""
     for key in config:
         near = nearest(key, KEYS, cutoff=0.85)
         if key not in KEYS and near:
@@ -49,10 +45,6 @@ def check_keys(config: Config) -> None:
 
 def check_step(config: Config, protocol: Protocol) -> None:
     """Refuse the config of a step that cannot be trained or evaluated so.
-
-    Args:
-        config: The config, with the step's overrides.
-        protocol: The protocol.
 
     Raises:
         InputError: For a misspelt or missing key, a ``train_cfg`` without one length, sizes that
@@ -132,10 +124,6 @@ def check_method(method: Method, config: Config, protocol: Protocol) -> None:
         method: The method.
         config: The config, for what it says of the method and of losses.
         protocol: The protocol.
-
-    Raises:
-        InputError: For a method of another problem, or options of it that need what the protocol
-            does not have.
     """
     kind, segments = config.method.type, protocol.problem == "segmentation"
     # Domain-incremental no row is new, and nothing is hidden.

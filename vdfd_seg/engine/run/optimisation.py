@@ -50,7 +50,7 @@ def optimisation(config: Config, network: nn.Module, images: int) -> tuple[Optim
         raise InputError(
             f"{kind} divides the optimiser's state among the processes of a group, and "
             f"there is none: start with 'bash tools/dist_train.sh CONFIG PROCESSES' (1 will do), "
-            f"or take optimizer.type='{given['optimizer_type']}'."
+            f"or take optimizer.type='{given.get('optimizer_type')}'."
         )
     wrapper = build_optim_wrapper(network, dict(config.optim_wrapper))
     if scales_rate(config):

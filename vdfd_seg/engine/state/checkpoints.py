@@ -43,11 +43,7 @@ def places(data: ContinualData, step: int) -> list[int]:
 
 
 def checked_start(path: str | Path, settings: Settings) -> dict:
-    """The checkpoint that ``--init-from`` names.
-
-    Raises:
-        InputError: Unless it is of a step 0 with the classes of the protocol's.
-    """
+    """The checkpoint that ``--init-from`` names."""
     if "own_training" in settings.method().requires:
         raise InputError(
             f"--init-from: method {settings.config.method.type} remembers a task while it trains, "
@@ -117,9 +113,6 @@ def check_origin(saved: dict, data: ContinualData, settings: Settings, path: Pat
 
     A protocol whose tasks up to the checkpoint's step are the same, with the same training images,
     is not another: tasks may have been added.
-
-    Raises:
-        InputError: Naming both and what differs.
     """
     _check_protocol(saved["meta"], data, path)
     trained, method = saved["method"]["type"], settings.config.method.type

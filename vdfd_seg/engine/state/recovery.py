@@ -1,4 +1,4 @@
-"""Going on from what is whole where a file of a run is damaged."""
+"""Continuing a run of which a file is damaged, from what is whole."""
 
 import os
 from pathlib import Path
@@ -42,11 +42,7 @@ def recover(run: WorkDir, steps: int, start: bool) -> None:
 
 
 def last_state(path: Path) -> dict | None:
-    """The newest state of an unfinished step that is whole, None if there is none.
-
-    Args:
-        path: Where the newest one is written.
-    """
+    """The newest state of an unfinished step that is whole, None if there is none."""
     for candidate in (path, previous_state(path)):
         if not candidate.exists():
             continue
@@ -58,11 +54,7 @@ def last_state(path: Path) -> dict | None:
 
 
 def checked_state(path: Path, tag: dict) -> dict | None:
-    """The :func:`last_state` of a step, for a run that continues with it.
-
-    Raises:
-        InputError: When it belongs to another run, naming what differs from ``tag``.
-    """
+    """The :func:`last_state` of a step, for a run that continues with it."""
     state = last_state(path)
     other = told(state["tag"], tag) if state is not None else ""
     if other:

@@ -62,11 +62,7 @@ class WorkDir:
         return aside
 
     def write_config(self, settings: Settings) -> None:
-        """Write the whole config as a file that ``train`` takes, under the name that it came with.
-
-        Args:
-            settings: What runs.
-        """
+        """Write the whole config as a file that ``train`` takes, under its own name."""
         path = self.path / f"{settings.name}.py"
         # What is run again from here may not replace itself.
         if is_main_process() and path.resolve() != settings.files[0].resolve():
