@@ -280,4 +280,4 @@ class TestArguments:
     def test_what_is_no_option_is_refused(self, capsys):
         with pytest.raises(SystemExit):
             self.settings("--method", "vdfd", "digits-task_5")
-        assert "argument --method: 'digits-task_5' is not of the form" in capsys.readouterr().err
+        assert "arguments are required: config" in capsys.readouterr().err

@@ -93,6 +93,9 @@ class TestCommandLine:
             (LostProcessError("another process ended"), 75, "error: another process ended\n"),
             (Stopped(15), 143, "stopped by SIGTERM; --resume continues\n"),
             (KeyboardInterrupt(), 130, "interrupted\n"),
+            (ImportError("libGL.so.1: cannot open shared object file: No such file or directory"),
+             2, "apt-get install libgl1"),
+            (ModuleNotFoundError("No module named 'mmengine'", name="mmengine"), 2, "pip install"),
         ],
     )  # fmt: skip
     def test_what_a_user_can_mend_is_one_message(self, fails, capsys, error, status, says):
@@ -106,7 +109,7 @@ class TestCommandLine:
         "error",
         [
             ValueError("a defect"),
-            ModuleNotFoundError("No module named 'mmengine'"),
+            ModuleNotFoundError("No module named 'vdfd_seg.x'", name="vdfd_seg.x"),
         ],
     )
     def test_defects_keep_their_traceback(self, fails, error):

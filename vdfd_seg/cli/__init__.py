@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from vdfd_seg.errors import InputError, LostProcessError, Stopped, StorageError, unknown_name
-from vdfd_seg.utils.environment import check_distributions
+from vdfd_seg.utils.environment import check_distributions, explain_import_error
 from vdfd_seg.version import __version__
 
 COMMANDS = {
@@ -66,6 +66,11 @@ def run_guarded(
     except (InputError, StorageError, LostProcessError) as error:
         status = next(code for kind, code in EXITS.items() if isinstance(error, kind))
         message = f"error: {error}"
+    except ImportError as error:
+        explained = explain_import_error(error)
+        if explained is None:
+            raise
+        status, message = EXIT_BAD_INPUT, f"error: {explained}"
     except Stopped as stopped:
         status = EXIT_SIGNAL + stopped.number
         message = f"stopped by {stopped}; --resume continues"

@@ -3,6 +3,7 @@
 import contextlib
 import importlib
 import io
+import re
 import sys
 import warnings
 from collections.abc import Iterator
@@ -18,6 +19,16 @@ FORKS = {
     "onedl-mmcv": ("mmcv", "mmcv-lite", "mmcv-full"),
     "onedl-mmsegmentation": ("mmsegmentation",),
 }
+
+
+# The modules of the required dependencies, to tell "not installed" from a defect.
+_REQUIRED = {
+    "cv2", "filelock", "jinja2", "matplotlib", "mmcv", "mmengine", "mmseg", "numpy", "PIL",
+    "rich", "scipy", "sklearn", "torch", "torch_geometric", "tqdm", "yaml",
+}  # fmt: skip
+
+# What opencv-python's Linux wheel loads from the system (see tools/check_system.sh).
+_SYSTEM_LIBRARY = re.compile(r"lib(GL|glib-2\.0|gthread-2\.0|xcb)\.so")
 
 
 def _installed(distribution: str) -> bool:
@@ -43,6 +54,23 @@ def check_distributions() -> None:
         f"this environment holds {pairs}. They install the same modules and have "
         "overwritten each other's files. Remove both, then install the fork again: "
         f"pip uninstall -y {both} && pip install {' '.join(clashes)}"
+    )
+
+
+def explain_import_error(error: ImportError) -> str | None:
+    """What to do about an import that failed; None where the installation is not at fault."""
+    if isinstance(error, ModuleNotFoundError) and error.name in _REQUIRED:
+        return (
+            f"the module '{error.name}' is not installed for {sys.executable}. "
+            "Install vdfd_seg with its dependencies (pip install . in the repository), "
+            "or use the interpreter of the environment that `make venv` makes."
+        )
+    if not _SYSTEM_LIBRARY.search(str(error)):
+        return None
+    return (
+        f"a shared library that opencv-python needs is not installed ({error}). "
+        "On Debian and Ubuntu, as root: apt-get install libgl1 libglib2.0-0; "
+        "on Fedora: dnf install libglvnd-glx glib2 libxcb."
     )
 
 
