@@ -237,12 +237,6 @@ class TestCheckpoint:
             for ours, theirs in zip(carried_tensors(old), carried_tensors(new), strict=False):
                 assert torch.equal(ours, theirs)
 
-    def test_memory_is_no_image_and_no_network(self, vdfd_run):
-        """What is carried of a task does not grow with its images or with its weights."""
-        parameters = vdfd_run.results["steps"][0]["parameters"]
-        tensors = carried_tensors(checkpoint(vdfd_run, 0)["method"]["state"])
-        assert sum(tensor.numel() for tensor in tensors) < parameters / 2
-
     def test_finetune_carries_and_holds_nothing(self, finetune_run):
         for key in ("memory_bytes", "held_bytes"):
             assert [entry[key] for entry in finetune_run.results["steps"]] == [0, 0, 0]
@@ -251,10 +245,6 @@ class TestCheckpoint:
     def test_first_step_does_not_depend_on_the_method(self, vdfd_run, finetune_run):
         ours, theirs = (checkpoint(run, 0)["state_dict"] for run in (vdfd_run, finetune_run))
         assert all(torch.equal(ours[name], theirs[name]) for name in ours)
-
-    def test_second_step_does(self, vdfd_run, finetune_run):
-        ours, theirs = (checkpoint(run, 1)["state_dict"] for run in (vdfd_run, finetune_run))
-        assert any(not torch.equal(ours[name], theirs[name]) for name in ours)
 
     @pytest.mark.parametrize("step", range(len(TASKS)))
     def test_mmengine_loads_it_into_a_plain_network_of_mmseg(self, vdfd_run, step):
@@ -282,8 +272,13 @@ def evaluate(vdfd_run, tmp_path):
 
 
 class TestEvaluateAgain:
-    def test_all_steps_reproduce_the_results(self, vdfd_run, evaluate):
+    def test_all_steps_reproduce_the_results_and_write_nothing_else(self, vdfd_run, evaluate):
+        def state():
+            return {p: p.stat().st_mtime_ns for p in vdfd_run.path.rglob("*")}
+
+        before = state()
         found = evaluate(vdfd_run.path, "--all-steps")
+        assert state() == before
         for key in vdfd_run.results.keys() - {"environment", "command"} | {"steps", "matrix"}:
             assert found[key] == vdfd_run.results[key], key
 
@@ -301,14 +296,6 @@ class TestEvaluateAgain:
         found = evaluate(vdfd_run.path / "step_00" / "checkpoint.pth")
         assert found["steps"] == vdfd_run.results["steps"][:1]
         assert found["matrix"] == vdfd_run.results["matrix"][:1]
-
-    def test_nothing_is_written_into_the_work_dir(self, vdfd_run, evaluate):
-        def state():
-            return {p: p.stat().st_mtime_ns for p in vdfd_run.path.rglob("*")}
-
-        before = state()
-        evaluate(vdfd_run.path, "--all-steps")
-        assert state() == before
 
 
 class TestDryRun:
@@ -328,13 +315,11 @@ class TestDryRun:
             ["2", "pink+cyan", "5", "0", "6", "7", "pink 3, 860, cyan 3, 1000"],
         ]
 
-    def test_names_the_fingerprint_of_a_real_run(self, text, vdfd_run):
+    def test_names_fingerprint_and_size_of_a_real_run_and_writes_nothing(
+        self, text, vdfd_run, tmp_path
+    ):
         assert vdfd_run.results["protocol"]["fingerprint"] in text
-
-    def test_names_the_size_of_the_last_network(self, text, vdfd_run):
         assert f"{vdfd_run.results['steps'][-1]['parameters']:,} parameters" in text
-
-    def test_nothing_is_written(self, text, tmp_path):
         assert list(tmp_path.iterdir()) == []
 
 

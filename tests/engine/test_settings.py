@@ -301,11 +301,8 @@ class TestRefused:
         ("extra", "message"),
         [
             ("protocol = 'VOC'", "protocol. must be a dict"),
-            ("protocol['split'] = '10-6'", "unknown VOC split"),
             ("method = 'FineTune'", "method. must be a dict"),
-            ("method = dict(type='Finetune')", "Did you mean 'FineTune'"),
             ("method = dict(type='FineTune', weight=1)", "key in method FineTune 'weight'"),
-            ("method = dict(type='VDFD', wieght=1)", "Did you mean 'weight'"),
         ],
     )
     def test_what_protocol_and_method_refuse(self, refused, extra, message):
