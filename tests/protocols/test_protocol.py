@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from vdfd_seg.errors import InputError
-from vdfd_seg.protocols import IGNORE_INDEX, Task, build_protocol
+from vdfd_seg.protocols import Task, build_protocol
 
 CLASSES = ("background", "cat", "dog", "cow", "bus")
 
@@ -173,9 +173,6 @@ class TestRefused:
             (dict(classes=MANY, tasks=[MANY]), "255"),
             (dict(setting="overlapped"), "setting='overlapped' is not one of"),
             (dict(unseen="bg"), "unseen='bg' is not one of"),
-            (dict(average="some"), "average='some' is not one of"),
-            (dict(scenario="tasks"), "scenario='tasks' is not one of"),
-            (dict(domain_split="leaky"), "domain_split='leaky' is not one of"),
             (dict(scenario="task"), "scenario='task' is not for segmentation"),
             (dict(background=None, unseen="background"), "needs a background class"),
             (dict(background=None, unseen="ignore_background"), "needs a background class"),
@@ -228,12 +225,9 @@ class TestRefused:
         ("cfg", "message"),
         [
             ({"type": "VOCC", "split": "10-5"}, "unknown protocol type 'VOCC'. Did you mean 'VOC'"),
-            ({"type": "voc", "split": "10-5"}, "Did you mean 'VOC'"),
             ({"split": "10-5"}, "unknown protocol type 'None'.*Valid names: .*VOC"),
             ({"type": "VOC", "split": "10-5x"}, "unknown VOC split '10-5x'. Did you mean '10-5'"),
-            ({"type": "Cityscapes", "split": "11-55"}, "Did you mean '11-5'"),
             ({"type": "VOC", "splitt": "10-5"}, "unknown key.*'splitt'. Did you mean 'split'"),
-            ({"type": "VOC", "split": "10-5", "seting": "overlap"}, "Did you mean 'setting'"),
             ({"type": "VOC"}, "protocol VOC: .*split"),
             ({"type": "VOC", "split": "10-5", "name": "x"}, "protocol VOC: .*name"),
             ({"type": "VOC", "split": ["10-5"]}, "VOC"),
@@ -266,10 +260,6 @@ def test_protocols_import_neither_torch_nor_openmmlab():
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
-
-
-def test_ignore_index_is_mmsegmentations():
-    assert IGNORE_INDEX == 255
 
 
 def test_a_task_may_be_written_as_a_dict():

@@ -25,12 +25,6 @@ def test_tile(tmp_path):
     assert len(read_arrays(tmp_path / "out", "test")) == 2
 
 
-def test_target_that_is_a_file(tmp_path, capsys):
-    (tmp_path / "file").write_text("")
-    assert tool.main([str(fake.write_folder(tmp_path)), str(tmp_path / "file")]) == 2
-    assert "cannot be written" in capsys.readouterr().err
-
-
 def test_runs_as_a_script(tmp_path):
     root = Path(__file__).resolve().parents[3]
     script = root / "tools/dataset_converters/cifar100.py"
