@@ -3,14 +3,12 @@
 import csv
 import json
 import math
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import torch
 
-from tests.test_distributed import ROOT, one_thread_environment
+from tests.python_process import one_thread_environment, run_python
 from tests.test_resume import assert_same_run, checkpoint, without_times
 from tests.tiny import changed, tiny_classifier_config, tiny_config, write_config
 from vdfd_seg.cli import run_command
@@ -172,11 +170,10 @@ def test_two_processes_equal_one(digits, train, tmp_path):
     one = train(file=write_config(tmp_path / "one.py", whole))
     file = write_config(tmp_path / "two.py", changed(whole, {"train_dataloader.batch_size": 8}))
     start, folder = one.path / "step_00" / "checkpoint.pth", tmp_path / "two"
-    done = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2",
-         str(ROOT / "tools" / "train.py"), str(file), "--work-dir", str(folder),
-         "--init-from", str(start), "--launcher", "pytorch"],
-        capture_output=True, text=True, check=False, timeout=300, env=one_thread_environment(),
+    done = run_python(
+        "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "tools/train.py", file,
+        "--work-dir", folder, "--init-from", start, "--launcher", "pytorch",
+        timeout=300, env=one_thread_environment(),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-4000:]
     two = json.loads((folder / "results.json").read_text())

@@ -1,20 +1,16 @@
 """Several processes on the CPU (gloo) give what one process gives with the same total batch."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 import torch
 
+from tests.python_process import one_thread_environment, run_python
 from tests.tiny import changed, tiny_config, write_config, write_scenes
 from vdfd_seg.cli import run_command
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="module")
@@ -45,11 +41,6 @@ def config(tmp_path_factory):
     )
 
 
-def one_thread_environment():
-    """The environment of a process that is started: no GPU, one thread."""
-    return {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-
-
 def numbers(value):
     """All numbers in nested results, by where they are."""
     if isinstance(value, dict):
@@ -66,12 +57,10 @@ def state(run, step):
 
 def start(processes, work_dir, file, *arguments):
     """A run by several processes that has ended, in whatever way."""
-    return subprocess.run(
-        [sys.executable, str(ROOT / "tools" / "dist_run.py"), "--standalone",
-         f"--nproc_per_node={processes}", str(ROOT / "tools" / "train.py"), str(file),
-         "--work-dir", str(work_dir), "--launcher", "pytorch", *arguments],
-        capture_output=True, text=True, check=False, timeout=300,
-        env=one_thread_environment(),
+    return run_python(
+        "tools/dist_run.py", "--standalone", f"--nproc_per_node={processes}", "tools/train.py",
+        file, "--work-dir", work_dir, "--launcher", "pytorch", *arguments,
+        timeout=300, env=one_thread_environment(),
     )  # fmt: skip
 
 
@@ -80,10 +69,6 @@ def several(processes, work_dir, file, *arguments):
     done = start(processes, work_dir, file, *arguments)
     assert done.returncode == 0, done.stderr[-4000:]
     return work_dir
-
-
-def two_processes(work_dir, file, *arguments):
-    return several(2, work_dir, file, *arguments)
 
 
 def of_processes(whole, count, losses=None, kill=None, **changes):
@@ -225,7 +210,7 @@ def zero(config, train):
 def test_divided_optimizer_state_trains_as_the_plain_one(config, zero):
     whole, expected = zero
     file = write_config(config[0] / "zero.py", of_processes(whole, 2))
-    run = two_processes(config[0] / "zero", file, "--steps", "0")
+    run = several(2, config[0] / "zero", file, "--steps", "0")
     same_weights(state(expected.path, 0)["state_dict"], state(run, 0)["state_dict"])
 
 
@@ -250,7 +235,7 @@ def test_two_processes_draw_branches_of_their_own_and_train(config):
         folder / "rcil_two.py",
         changed(whole, {"method": {"type": "RCIL"}, "train_dataloader.batch_size": 2}),
     )
-    two = two_processes(folder / "rcil_two", file, "--steps", "0:2")
+    two = several(2, folder / "rcil_two", file, "--steps", "0:2")
     for step in range(2):
         saved = state(two, step)
         assert all(value.isfinite().all() for value in saved["state_dict"].values())
@@ -270,7 +255,7 @@ def test_all_processes_evaluate_with_the_statistics_that_are_saved(config):
     training = {"model.backbone.norm_eval": False, "model.backbone.norm_cfg": norm}
     whole = of_processes(whole, 2, **training)
     file = write_config(folder / "statistics.py", whole)
-    run = two_processes(folder / "statistics", file, "--steps", "0:1")
+    run = several(2, folder / "statistics", file, "--steps", "0:1")
     (step,) = json.loads((run / "results.json").read_text())["steps"]
     out = folder / "statistics.json"
     checkpoint = str(run / "step_00" / "checkpoint.pth")

@@ -113,34 +113,27 @@ class TestState:
         assert not list(resumed.path.rglob("resume*.pth"))
 
 
-class TestWhatComesAfterTraining:
-    """Fails: the trained weights are on the disk, and --resume does not train them again."""
+def test_what_fails_after_training_does_not_train_it_again(train, monkeypatch, tmp_path):
+    """The end of the task; evaluation: test_resume.py."""
+    whole = train(config={**TINY, "method": {"type": "RCIL"}})
 
-    def resumed(self, train, whole, monkeypatch, tmp_path, target, name):
-        def fails(*_):
-            raise Interrupted
+    def fails(*_):
+        raise Interrupted
 
-        with monkeypatch.context() as patch:
-            patch.setattr(sequence, "rehearse", lambda *_: None)
-            patch.setattr(target, name, fails)
-            with pytest.raises(Interrupted):
-                run_command("train", [str(whole.file), "--work-dir", str(tmp_path / "work")])
-        run_iter, steps = ResumableLoop.run_iter, []
-        with monkeypatch.context() as patch:
-            patch.setattr(
-                ResumableLoop,
-                "run_iter",
-                lambda loop, batch: (
-                    steps.append(Path(loop.runner.work_dir).name) or run_iter(loop, batch)
-                ),
-            )
-            run = train("--resume", file=whole.file, work_dir=tmp_path / "work")
-        assert "step_00" not in steps
-        assert_same_run(run, whole, step=1)
-
-    def test_the_end_of_the_task(self, train, monkeypatch, tmp_path):
-        whole = train(config={**TINY, "method": {"type": "RCIL"}})
-        self.resumed(train, whole, monkeypatch, tmp_path, METHODS.get("RCIL"), "after_task")
+    with monkeypatch.context() as patch:
+        patch.setattr(sequence, "rehearse", lambda *_: None)
+        patch.setattr(METHODS.get("RCIL"), "after_task", fails)
+        with pytest.raises(Interrupted):
+            run_command("train", [str(whole.file), "--work-dir", str(tmp_path / "work")])
+    run_iter, steps = ResumableLoop.run_iter, []
+    monkeypatch.setattr(
+        ResumableLoop,
+        "run_iter",
+        lambda loop, batch: steps.append(Path(loop.runner.work_dir).name) or run_iter(loop, batch),
+    )
+    run = train("--resume", file=whole.file, work_dir=tmp_path / "work")
+    assert "step_00" not in steps
+    assert_same_run(run, whole, step=1)
 
 
 class TestFullDisk:

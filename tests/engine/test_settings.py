@@ -1,47 +1,11 @@
-"""From a config file to checked settings."""
-
-import sys
+"""From a config file to checked settings; custom imports and backgrounds in files of their own."""
 
 import pytest
 
-from vdfd_seg.cli.arguments import command_line
+from vdfd_seg.engine.input.differences import told
 from vdfd_seg.engine.input.overrides import parse_steps
 from vdfd_seg.engine.input.settings import load_run
 from vdfd_seg.errors import InputError
-from vdfd_seg.utils.differences import told
-
-CONFIG = """
-data_root = 'data/x'
-model = dict(type='EncoderDecoder')
-protocol = dict(type='VOC', split='10-5')
-method = dict(type='FineTune')
-train_dataloader = dict(batch_size=2, dataset=dict(type='D', data_root=data_root, pipeline=[]))
-test_dataloader = dict(batch_size=2, dataset=dict(type='D', data_root=data_root, pipeline=[]))
-train_cfg = dict(max_iters=10)
-optim_wrapper = dict(
-    type='OptimWrapper',
-    optimizer=dict(type='SGD', lr=0.1),
-    paramwise_cfg=dict(custom_keys={'decode_head.conv_seg': dict(lr_mult=10.0)}))
-"""
-
-
-@pytest.fixture
-def settings(tmp_path):
-    def load(extra="", options=None, text=CONFIG, **arguments):
-        path = tmp_path / "small.py"
-        path.write_text(text + extra)
-        return load_run(path, None, options, **arguments)
-
-    return load
-
-
-@pytest.fixture
-def refused(settings):
-    def check(message, *args, **kwargs):
-        with pytest.raises(InputError, match=message):
-            settings(*args, **kwargs)
-
-    return check
 
 
 class TestSteps:
@@ -195,8 +159,8 @@ class TestOverrides:
             ("[1]", "step_overrides must be a dict"),
         ],
     )
-    def test_that_are_refused(self, refused, overrides, message):
-        refused(message, f"step_overrides = {overrides}")
+    def test_that_are_refused(self, refused_settings, overrides, message):
+        refused_settings(message, f"step_overrides = {overrides}")
 
     def test_of_equal_steps_share_their_config(self, settings):
         """It is made once, and the config of the run stays as it is."""
@@ -204,55 +168,6 @@ class TestOverrides:
         assert loaded.for_step(1) is loaded.for_step(2) is not loaded.for_step(0)
         assert loaded.config.train_cfg == {"max_iters": 10}
         assert "step_overrides" in loaded.config and "step_overrides" not in loaded.for_step(0)
-
-
-class TestCustomImports:
-    """Each module of ``custom_imports``: imported, or refused with its cause."""
-
-    @pytest.fixture
-    def module(self, tmp_path, monkeypatch):
-        monkeypatch.syspath_prepend(str(tmp_path))
-
-        def write(text, name="own_module"):
-            (tmp_path / f"{name}.py").write_text(text)
-            monkeypatch.delitem(sys.modules, name, raising=False)
-            return f"custom_imports = dict(imports=['{name}'])"
-
-        return write
-
-    def test_is_imported(self, settings, module):
-        settings(module("x = 3"))
-        assert sys.modules.pop("own_module").x == 3
-
-    @pytest.mark.parametrize(
-        ("text", "error"),
-        [
-            ("1 / 0", ZeroDivisionError),
-            ("import not_there", ModuleNotFoundError),
-            ("x = (", SyntaxError),
-            ("from os import not_there", ImportError),
-        ],
-    )
-    def test_a_defect_in_it_is_raised_as_it_is(self, settings, module, text, error):
-        with pytest.raises(error) as raised:
-            settings(module(text))
-        assert raised.type is error
-
-    @pytest.mark.parametrize("name", ["not_there", "not_there.sub"])
-    def test_that_is_not_found(self, refused, name):
-        refused(
-            f"there is no module '{name}'; install not_there, or name .*PYTHONPATH",
-            f"custom_imports = dict(imports='{name}')",
-        )
-
-    def test_that_may_fail(self, settings, module, capsys):
-        text = module("import not_there").replace("])", "], allow_failed_imports=True)")
-        settings(text)
-        assert "own_module failed to import and is ignored" in capsys.readouterr().err
-
-    @pytest.mark.parametrize("value", ["['own_module']", "dict(import_=['x'])"])
-    def test_that_is_no_such_dict(self, refused, value):
-        refused("custom_imports must be a dict of 'imports'", f"custom_imports = {value}")
 
 
 class TestRefused:
@@ -264,23 +179,23 @@ class TestRefused:
         ("text", "said"),
         [("model = dict(", "SyntaxError"), ("a = 3\nb = 1 / 0", r"ZeroDivisionError at .*py:2: ")],
     )
-    def test_file_that_is_no_config(self, refused, text, said):
-        refused(f"small.py' cannot be read: {said}", text=text)
+    def test_file_that_is_no_config(self, refused_settings, text, said):
+        refused_settings(f"small.py' cannot be read: {said}", text=text)
 
     @pytest.mark.parametrize(
         "key", ["model", "protocol", "method", "train_dataloader", "test_dataloader", "train_cfg",
                 "optim_wrapper"],
     )  # fmt: skip
-    def test_missing_key(self, refused, key):
-        refused(f"the key '{key}' is missing", f"\ndel {key}\n")
+    def test_missing_key(self, refused_settings, key):
+        refused_settings(f"the key '{key}' is missing", f"\ndel {key}\n")
 
     @pytest.mark.parametrize(
         ("key", "near"),
         [("step_override", "step_overrides"), ("param_schedulers", "param_scheduler"),
          ("evaluate_On", "evaluate_on"), ("save_intervall", "save_interval")],
     )  # fmt: skip
-    def test_misspelt_key(self, refused, key, near):
-        refused(f"unknown key '{key}'. Did you mean '{near}'", f"{key} = 1")
+    def test_misspelt_key(self, refused_settings, key, near):
+        refused_settings(f"unknown key '{key}'. Did you mean '{near}'", f"{key} = 1")
 
     @pytest.mark.parametrize(
         ("cycle", "message"),
@@ -294,8 +209,8 @@ class TestRefused:
             ("5", "train_cfg"),
         ],
     )
-    def test_train_cfg(self, refused, cycle, message):
-        refused(message, f"train_cfg = {cycle}")
+    def test_train_cfg(self, refused_settings, cycle, message):
+        refused_settings(message, f"train_cfg = {cycle}")
 
     @pytest.mark.parametrize(
         ("extra", "message"),
@@ -305,72 +220,8 @@ class TestRefused:
             ("method = dict(type='FineTune', weight=1)", "key in method FineTune 'weight'"),
         ],
     )
-    def test_what_protocol_and_method_refuse(self, refused, extra, message):
-        refused(message, extra)
+    def test_what_protocol_and_method_refuse(self, refused_settings, extra, message):
+        refused_settings(message, extra)
 
-    def test_option_into_what_is_no_dict(self, refused):
-        refused("cannot be read", options={"train_cfg.max_iters.x": 1})
-
-
-class TestCommandLine:
-    def test_tool(self, monkeypatch):
-        monkeypatch.setattr(sys, "argv", ["tools/train.py", "a.py", "--cfg-options", "x=[1, 2]"])
-        assert command_line() == "python tools/train.py a.py --cfg-options 'x=[1, 2]'"
-
-    def test_console_script(self, monkeypatch):
-        """vdfd_seg.cli.main puts the command's name into the program's while it runs."""
-        monkeypatch.setattr(sys, "argv", ["vdfd_seg train", "train", "a.py"])
-        assert command_line() == "vdfd_seg train a.py"
-
-
-def _own(**rules):
-    return CONFIG.replace(
-        "type='VOC', split='10-5'",
-        f"type='Custom', classes=['a', 'b', 'c'], "
-        f"tasks=[dict(classes=['a', 'b'], domains=['x']), dict(domains=['y'])], **{rules}"
-        if rules.get("scenario") == "domain"
-        else f"type='Custom', classes=['a', 'b', 'c'], tasks=[['a', 'b'], ['c']], **{rules}",
-    )
-
-
-class TestNoBackground:
-    BALANCED = "method['new_rows'] = 'balanced'"
-
-    @pytest.mark.parametrize("init", ["balanced", "background"])
-    def test_rows_cannot_begin_as_its_own(self, settings, refused, init):
-        classes = CONFIG.replace("type='VOC', split='10-5'", "type='CIFAR100'")
-        for text, said in ((classes, "for segmentation"), (_own(), "which protocol .* not have")):
-            settings("method['new_rows'] = 'random'", text=text)
-            refused(said, f"method['new_rows'] = '{init}'", text=text)
-
-    def test_they_can_where_there_is_one_or_nothing_grows(self, settings):
-        settings(self.BALANCED)
-        settings(self.BALANCED, text=_own(background="a"))
-        settings(self.BALANCED, text=_own(scenario="domain"))
-
-    UNBIASED = (
-        "model['decode_head'] = dict(loss_decode=[dict(type='vdfd_seg.UnbiasedCrossEntropyLoss')])"
-    )
-
-    @pytest.mark.parametrize(
-        ("extra", "said"),
-        [
-            ("", None),
-            ("method = dict(type='EWC')", None),
-            ("method = dict(type='MiB')", "method MiB is the plain distillation"),
-            ("method = dict(type='RCIL')", "method RCIL is with the plain distillation"),
-            ("method = dict(type='PLOP')", "method PLOP is without pseudo-labels"),
-            (UNBIASED, "a loss that looks for old classes in the background is the plain one"),
-        ],
-    )
-    def test_what_is_defined_by_it_says_what_it_is_without(
-        self, settings, monkeypatch, extra, said
-    ):
-        lines = []
-        monkeypatch.setattr("vdfd_seg.engine.input.validation.warn", lines.append)
-        for text in (CONFIG, _own(background="a"), _own(scenario="domain")):
-            settings(extra, text=text)
-        assert lines == []
-        settings(extra, text=_own())
-        assert len(lines) == bool(said)
-        assert not said or (said in lines[0] and "'custom' has no background" in lines[0])
+    def test_option_into_what_is_no_dict(self, refused_settings):
+        refused_settings("cannot be read", options={"train_cfg.max_iters.x": 1})

@@ -1,12 +1,10 @@
 """A step in mmsegmentation's own hands."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import torch
 
+from tests.python_process import run_python
 from tests.tiny import changed, tiny_config
 from vdfd_seg.errors import InputError
 from vdfd_seg.export import export_mmseg
@@ -53,11 +51,8 @@ def test_init_model_and_inference_model_give_the_same_masks(exported, checkpoint
 def test_a_process_without_this_package(exported, checkpoint, paths, tmp_path):
     weights, config = map(str, exported)
     arguments = [config, weights, str(paths[0]), str(tmp_path / "mask.npy")]
-    done = subprocess.run(
-        [sys.executable, "-c", ALONE, *arguments],
-        capture_output=True, text=True, check=False, cwd=tmp_path,
-        env={"PYTHONPATH": "", "OMP_NUM_THREADS": "1", "PATH": ""},
-    )  # fmt: skip
+    bare = {"PYTHONPATH": "", "OMP_NUM_THREADS": "1", "PATH": ""}
+    done = run_python("-c", ALONE, *arguments, cwd=tmp_path, env=bare)
     assert done.returncode == 0, done.stderr
     predict = load_predictor(checkpoint)
     assert done.stdout.splitlines()[-1].split() == predict.classes

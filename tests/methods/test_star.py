@@ -217,24 +217,6 @@ class TestCloseness:
         assert found.item() == pytest.approx(100)
 
 
-def test_features_are_kept_only_where_the_old_network_sees_an_old_class(second):
-    step, _ = second()
-    outputs = step.adapter.outputs(step.inputs)
-    for sign, expected in ((1.0, True), (-1.0, False)):
-        step.method.cache.values[:, -1] = sign
-        losses = step.method.extra_losses(step.adapter, outputs, step.samples)
-        assert (losses["loss_pkd"] > 0) == expected
-
-
-def test_replayed_features_are_examples_of_no_new_class(second):
-    step, _ = second()
-    layer = step.network.decode_head.conv_seg
-    loss = step.method.replayed(step.adapter).sum()
-    (gradient,) = torch.autograd.grad(loss, layer.bias)
-    assert torch.equal(gradient[:OLD], torch.zeros(OLD))
-    assert (gradient[OLD:] > 0).all()
-
-
 def test_the_first_step_is_the_loss_of_its_classes_alone(begin, losses_of):
     step = begin({"type": "STAR"})
     assert set(losses_of(step)) == {"decode.loss_mbce"}

@@ -1,11 +1,10 @@
 """Rules, fingerprints, label tables and refusals of protocols."""
 
 import dataclasses
-import subprocess
-import sys
 
 import pytest
 
+from tests.python_process import run_python
 from vdfd_seg.errors import InputError
 from vdfd_seg.protocols import Task, build_protocol
 
@@ -108,25 +107,21 @@ class TestFingerprint:
         return build_protocol({"type": "VOC", "split": "10-5", **changes})
 
     def test_every_rule_changes_it(self):
-        order = list(self.voc().classes[1:])
-        order[0], order[-1] = order[-1], order[0]
+        names = list(self.voc().classes[1:])
+        # Exchanged between tasks, and within one.
+        orders = [names[-1:] + names[1:-1] + names[:1], [names[1], names[0], *names[2:]]]
         changes = (
             {},
             {"setting": "disjoint"},
             {"unseen": "ignore"},
             {"average": "all"},
             {"validation": 0.1},
-            {"order": order},
+            *({"order": order} for order in orders),
             {"split": "5-5"},
         )
         prints = [self.voc(**change).fingerprint() for change in changes]
         prints.append(self.voc().fingerprint("other images"))
         assert len(set(prints)) == len(changes) + 1
-
-    def test_order_within_a_task_changes_it(self):
-        order = list(self.voc().classes[1:])
-        order[0], order[1] = order[1], order[0]
-        assert self.voc(order=order).fingerprint() != self.voc().fingerprint()
 
     def test_domain_rules_change_it(self):
         def prints(**changes):
@@ -187,7 +182,7 @@ class TestRefused:
             ],
             *[
                 (dict(classes=["background", name], tasks=[[name]]), "must be text in one line")
-                for name in ("", " ", "cat ", "\tcat", "a\nb", "\ufeffcat", None, 3)
+                for name in ("", "cat ", "a\nb", "\ufeffcat", None)
             ],
         ],
     )
@@ -258,8 +253,7 @@ def test_protocols_import_neither_torch_nor_openmmlab():
         "print([m for m in sys.modules if m.split('.')[0] in "
         "('torch', 'mmengine', 'mmcv', 'mmseg', 'cv2', 'numpy')])"
     )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == "[]"
+    assert run_python("-c", code).stdout.strip() == "[]"
 
 
 def test_a_task_may_be_written_as_a_dict():

@@ -1,11 +1,7 @@
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 from PIL import Image
 
 from tests import fake_cifar as fake
+from tests.python_process import run_python
 from tools.dataset_converters import cifar100 as tool
 from vdfd_seg.datasets import read_arrays
 
@@ -26,15 +22,8 @@ def test_tile(tmp_path):
 
 
 def test_runs_as_a_script(tmp_path):
-    root = Path(__file__).resolve().parents[3]
-    script = root / "tools/dataset_converters/cifar100.py"
-    result = subprocess.run(
-        [sys.executable, str(script), str(tmp_path / "absent"), str(tmp_path / "out")],
-        capture_output=True,
-        check=False,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(root)},
-    )
+    script = "tools/dataset_converters/cifar100.py"
+    result = run_python(script, tmp_path / "absent", tmp_path / "out")
     assert result.returncode == 2
     assert result.stderr.startswith("error: ") and result.stderr.count("\n") == 1
     assert "absent: there is no such file or folder" in result.stderr
