@@ -1,7 +1,9 @@
+import os
+
 from PIL import Image
 
 from tests import fake_cifar as fake
-from tests.python_process import run_python
+from tests.python_process import ROOT, run_python
 from tools.dataset_converters import cifar100 as tool
 from vdfd_seg.datasets import read_arrays
 
@@ -22,8 +24,8 @@ def test_tile(tmp_path):
 
 
 def test_runs_as_a_script(tmp_path):
-    script = "tools/dataset_converters/cifar100.py"
-    result = run_python(script, tmp_path / "absent", tmp_path / "out")
+    arguments = ("tools/dataset_converters/cifar100.py", tmp_path / "absent", tmp_path / "out")
+    result = run_python(*arguments, env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert result.returncode == 2
     assert result.stderr.startswith("error: ") and result.stderr.count("\n") == 1
     assert "absent: there is no such file or folder" in result.stderr
