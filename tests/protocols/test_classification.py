@@ -1,7 +1,5 @@
 """Protocols of classification, and that those of segmentation are what they were."""
 
-import itertools
-
 import pytest
 
 from vdfd_seg.errors import InputError
@@ -71,35 +69,3 @@ def test_the_first_classes_of_the_order_alone():
 def test_what_is_no_protocol_is_refused(rules, message):
     with pytest.raises(InputError, match=message):
         cifar(**rules)
-
-
-class TestFingerprint:
-    def test_everything_that_changes_a_result_changes_it(self):
-        variants = [
-            cifar(),
-            cifar(scenario="class"),
-            cifar(tasks=20),
-            cifar(num_classes=50),
-            cifar(order=CLASSES[::-1]),
-            # The same tasks, but other labels within one.
-            cifar(order=(CLASSES[1], CLASSES[0], *CLASSES[2:])),
-            cifar(validation=0.1),
-        ]
-        found = [protocol.fingerprint("") for protocol in variants]
-        for one, two in itertools.combinations(found, 2):
-            assert one != two
-        assert cifar().fingerprint("a") != cifar().fingerprint("b")
-
-    def test_names_do_not(self):
-        assert cifar(name="mine").fingerprint("") == cifar().fingerprint("")
-        assert cifar(name="mine").name == "mine"
-
-    @pytest.mark.parametrize(
-        ("cfg", "expected"),
-        [
-            ({"type": "VOC", "split": "10-5", "setting": "overlap"}, "da600e18389ca2b9"),
-            ({"type": "Cityscapes", "split": "11-5"}, "b7325220417ff087"),
-        ],
-    )
-    def test_those_of_segmentation_are_from_before_there_was_classification(self, cfg, expected):
-        assert build_protocol(cfg).fingerprint("") == expected

@@ -1,7 +1,5 @@
 """Rules, fingerprints, label tables and refusals of protocols."""
 
-import dataclasses
-
 import pytest
 
 from tests.python_process import run_python
@@ -100,50 +98,6 @@ def test_voc_palette_is_the_devkits():
     known = {"background": (0, 0, 0), "aeroplane": (128, 0, 0), "person": (192, 128, 128),
              "tvmonitor": (0, 64, 128)}  # fmt: skip
     assert {n: protocol.palette[protocol.classes.index(n)] for n in known} == known
-
-
-class TestFingerprint:
-    def voc(self, **changes):
-        return build_protocol({"type": "VOC", "split": "10-5", **changes})
-
-    def test_every_rule_changes_it(self):
-        names = list(self.voc().classes[1:])
-        # Exchanged between tasks, and within one.
-        orders = [names[-1:] + names[1:-1] + names[:1], [names[1], names[0], *names[2:]]]
-        changes = (
-            {},
-            {"setting": "disjoint"},
-            {"unseen": "ignore"},
-            {"average": "all"},
-            {"validation": 0.1},
-            *({"order": order} for order in orders),
-            {"split": "5-5"},
-        )
-        prints = [self.voc(**change).fingerprint() for change in changes]
-        prints.append(self.voc().fingerprint("other images"))
-        assert len(set(prints)) == len(changes) + 1
-
-    def test_domain_rules_change_it(self):
-        def prints(**changes):
-            cfg = {"type": "Cityscapes", "split": "11-5", **changes}
-            return build_protocol(cfg).fingerprint()
-
-        found = [prints(), prints(domain_split="published"), prints(test_share=0.3),
-                 prints(split="11-1")]  # fmt: skip
-        assert len(set(found)) == 4
-
-    def test_names_and_palette_do_not_change_it(self):
-        protocol = self.voc()
-        tasks = tuple(dataclasses.replace(t, name=f"renamed {t.name}") for t in protocol.tasks)
-        other = dataclasses.replace(protocol, name="other", palette=(), tasks=tasks)
-        assert other.fingerprint() == protocol.fingerprint()
-
-    def test_spelling_of_the_same_rules_does_not_change_it(self):
-        expected = self.voc().fingerprint()
-        assert self.voc(validation=0).fingerprint() == expected
-        assert self.voc(setting="overlap", order=list(self.voc().classes[1:])).fingerprint() == (
-            expected
-        )
 
 
 MANY = ["background", *(f"c{i}" for i in range(255))]
