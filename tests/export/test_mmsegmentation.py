@@ -37,17 +37,6 @@ def paths(scenes):
     return sorted((scenes / "JPEGImages").iterdir())
 
 
-def test_init_model_and_inference_model_give_the_same_masks(exported, checkpoint, paths):
-    from mmseg.apis import inference_model, init_model
-
-    weights, config = map(str, exported)
-    model, predict = init_model(config, weights, device="cpu"), load_predictor(checkpoint)
-    assert list(model.dataset_meta["classes"]) == predict.classes
-    for path in paths:
-        found = inference_model(model, str(path)).pred_sem_seg.data[0].numpy()
-        assert np.array_equal(found, predict(path))
-
-
 def test_a_process_without_this_package(exported, checkpoint, paths, tmp_path):
     weights, config = map(str, exported)
     arguments = [config, weights, str(paths[0]), str(tmp_path / "mask.npy")]
