@@ -147,3 +147,8 @@ class TestRefused:
         old, new = tiny_network(3, **settings).state_dict(), tiny_network(4)
         with pytest.raises(InputError, match=message):
             grow(new, old, SegmentationAdapter(new).rows, num_old)
+
+    def test_weights_of_another_shape(self):
+        old, new = nn.Linear(3, 2), nn.Linear(4, 2)
+        with pytest.raises(InputError, match=r"parameter 'weight' has shape \(2, 3\) in the"):
+            grow(new, old.state_dict(), (), 2)
