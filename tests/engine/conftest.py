@@ -3,7 +3,6 @@
 import pytest
 
 from vdfd_seg.engine.input.settings import load_run
-from vdfd_seg.errors import InputError
 
 CONFIG = """
 data_root = 'data/x'
@@ -28,12 +27,3 @@ def settings(tmp_path):
         return load_run(path, None, options, **arguments)
 
     return load
-
-
-@pytest.fixture
-def refused_settings(settings):
-    def check(message, *args, **kwargs):
-        with pytest.raises(InputError, match=message):
-            settings(*args, **kwargs)
-
-    return check

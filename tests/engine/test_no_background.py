@@ -3,6 +3,7 @@
 import pytest
 
 from tests.engine.conftest import CONFIG
+from vdfd_seg.errors import InputError
 
 BALANCED = "method['new_rows'] = 'balanced'"
 UNBIASED = (
@@ -21,11 +22,12 @@ def _own(**rules):
 
 
 @pytest.mark.parametrize("init", ["balanced", "background"])
-def test_rows_cannot_begin_as_its_own(settings, refused_settings, init):
+def test_rows_cannot_begin_as_its_own(settings, init):
     classes = CONFIG.replace("type='VOC', split='10-5'", "type='CIFAR100'")
     for text, said in ((classes, "for segmentation"), (_own(), "which protocol .* not have")):
         settings("method['new_rows'] = 'random'", text=text)
-        refused_settings(said, f"method['new_rows'] = '{init}'", text=text)
+        with pytest.raises(InputError, match=said):
+            settings(f"method['new_rows'] = '{init}'", text=text)
 
 
 def test_they_can_where_there_is_one_or_nothing_grows(settings):

@@ -1,4 +1,6 @@
-"""From a config file to checked settings; custom imports and backgrounds in files of their own."""
+"""From a config file to checked settings."""
+
+import sys
 
 import pytest
 
@@ -6,6 +8,15 @@ from vdfd_seg.engine.input.differences import told
 from vdfd_seg.engine.input.overrides import parse_steps
 from vdfd_seg.engine.input.settings import load_run
 from vdfd_seg.errors import InputError
+
+
+@pytest.fixture
+def refused(settings):
+    def check(message, *args, **kwargs):
+        with pytest.raises(InputError, match=message):
+            settings(*args, **kwargs)
+
+    return check
 
 
 class TestSteps:
@@ -159,8 +170,8 @@ class TestOverrides:
             ("[1]", "step_overrides must be a dict"),
         ],
     )
-    def test_that_are_refused(self, refused_settings, overrides, message):
-        refused_settings(message, f"step_overrides = {overrides}")
+    def test_that_are_refused(self, refused, overrides, message):
+        refused(message, f"step_overrides = {overrides}")
 
     def test_of_equal_steps_share_their_config(self, settings):
         """It is made once, and the config of the run stays as it is."""
@@ -168,6 +179,59 @@ class TestOverrides:
         assert loaded.for_step(1) is loaded.for_step(2) is not loaded.for_step(0)
         assert loaded.config.train_cfg == {"max_iters": 10}
         assert "step_overrides" in loaded.config and "step_overrides" not in loaded.for_step(0)
+
+
+class TestCustomImports:
+    """Each module of ``custom_imports``: imported, or refused with its cause."""
+
+    @pytest.fixture
+    def module(self, tmp_path, monkeypatch):
+        monkeypatch.syspath_prepend(str(tmp_path))
+
+        def write(text, name="own_module"):
+            (tmp_path / f"{name}.py").write_text(text)
+            monkeypatch.delitem(sys.modules, name, raising=False)
+            return f"custom_imports = dict(imports=['{name}'])"
+
+        return write
+
+    def test_is_imported(self, settings, module):
+        settings(module("x = 3"))
+        assert sys.modules.pop("own_module").x == 3
+
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            ("def f():\n    return 1 / 0\nf()", ("ZeroDivisionError: division", "line 2, in f")),
+            ("import not_there", ("raises ModuleNotFoundError: No module named 'not_there'",)),
+            ("x = (", ("raises SyntaxError", "line 1")),
+            ("from os import not_there", ("raises ImportError: cannot import name 'not_there'",)),
+        ],
+    )
+    def test_a_defect_keeps_its_own_traceback(self, settings, module, text, words):
+        with pytest.raises(InputError) as refused:
+            settings(module(text))
+        message = str(refused.value)
+        assert "custom_imports: module 'own_module' raises" in message
+        assert 'own_module.py", line' in message
+        assert "importlib" not in message and "vdfd_seg/engine" not in message
+        for word in words:
+            assert word in message
+
+    @pytest.mark.parametrize("name", ["not_there", "not_there.sub"])
+    def test_that_is_not_found(self, refused, name):
+        refused(
+            f"there is no module '{name}'.*PYTHONPATH", f"custom_imports = dict(imports='{name}')"
+        )
+
+    def test_that_may_fail(self, settings, module):
+        text = module("import not_there").replace("])", "], allow_failed_imports=True)")
+        with pytest.warns(UserWarning, match="own_module failed to import and is ignored"):
+            settings(text)
+
+    @pytest.mark.parametrize("value", ["['own_module']", "dict(import_=['x'])"])
+    def test_that_is_no_such_dict(self, refused, value):
+        refused("custom_imports must be a dict of 'imports'", f"custom_imports = {value}")
 
 
 class TestRefused:
@@ -179,23 +243,23 @@ class TestRefused:
         ("text", "said"),
         [("model = dict(", "SyntaxError"), ("a = 3\nb = 1 / 0", r"ZeroDivisionError at .*py:2: ")],
     )
-    def test_file_that_is_no_config(self, refused_settings, text, said):
-        refused_settings(f"small.py' cannot be read: {said}", text=text)
+    def test_file_that_is_no_config(self, refused, text, said):
+        refused(f"small.py' cannot be read: {said}", text=text)
 
     @pytest.mark.parametrize(
         "key", ["model", "protocol", "method", "train_dataloader", "test_dataloader", "train_cfg",
                 "optim_wrapper"],
     )  # fmt: skip
-    def test_missing_key(self, refused_settings, key):
-        refused_settings(f"the key '{key}' is missing", f"\ndel {key}\n")
+    def test_missing_key(self, refused, key):
+        refused(f"the key '{key}' is missing", f"\ndel {key}\n")
 
     @pytest.mark.parametrize(
         ("key", "near"),
         [("step_override", "step_overrides"), ("param_schedulers", "param_scheduler"),
          ("evaluate_On", "evaluate_on"), ("save_intervall", "save_interval")],
     )  # fmt: skip
-    def test_misspelt_key(self, refused_settings, key, near):
-        refused_settings(f"unknown key '{key}'. Did you mean '{near}'", f"{key} = 1")
+    def test_misspelt_key(self, refused, key, near):
+        refused(f"unknown key '{key}'. Did you mean '{near}'", f"{key} = 1")
 
     @pytest.mark.parametrize(
         ("cycle", "message"),
@@ -209,8 +273,8 @@ class TestRefused:
             ("5", "train_cfg"),
         ],
     )
-    def test_train_cfg(self, refused_settings, cycle, message):
-        refused_settings(message, f"train_cfg = {cycle}")
+    def test_train_cfg(self, refused, cycle, message):
+        refused(message, f"train_cfg = {cycle}")
 
     @pytest.mark.parametrize(
         ("extra", "message"),
@@ -220,8 +284,8 @@ class TestRefused:
             ("method = dict(type='FineTune', weight=1)", "key in method FineTune 'weight'"),
         ],
     )
-    def test_what_protocol_and_method_refuse(self, refused_settings, extra, message):
-        refused_settings(message, extra)
+    def test_what_protocol_and_method_refuse(self, refused, extra, message):
+        refused(message, extra)
 
-    def test_option_into_what_is_no_dict(self, refused_settings):
-        refused_settings("cannot be read", options={"train_cfg.max_iters.x": 1})
+    def test_option_into_what_is_no_dict(self, refused):
+        refused("cannot be read", options={"train_cfg.max_iters.x": 1})

@@ -119,17 +119,21 @@ class TestRewriting:
     [
         ({"images": IMAGES.astype(float)}, "must be uint8"),
         ({"images": IMAGES[..., 0]}, r"must be \(N, H, W, 3\)"),
+        ({"images": IMAGES[..., :2]}, r"must be \(N, H, W, 3\)"),
         ({"images": IMAGES[:0], "labels": LABELS[:0]}, "there are none"),
         ({"images": IMAGES[:4]}, "5 labels for the 4 images"),
         ({"labels": LABELS.astype(float)}, "must be integers"),
+        ({"labels": LABELS > 0}, "must be integers"),
         ({"labels": LABELS[None]}, r"must be \(N,\)"),
         ({"labels": np.array([0, 1, 3, 9, 0])}, "label 3 at index 2"),
         ({"labels": np.array([0, -1, 3, 9, 0])}, "label -1 at index 1"),
         ({"labels": np.array([0, 2**64 - 1, 0, 0, 0], dtype=np.uint64)}, "at index 1"),
         ({"classes": ()}, "different names"),
         ({"classes": ("cat", "dog", "cat")}, "different names"),
+        ({"classes": "cat"}, "different names"),
         ({"classes": ("cat", "dog", 3)}, "different names"),
         ({"split": "../train"}, "plain name"),
+        ({"split": ""}, "plain name"),
     ],
 )
 def test_arrays_that_are_no_data_set_are_refused_and_nothing_is_written(tmp_path, wrong, message):
@@ -164,6 +168,8 @@ def test_every_kind_of_truncation_is_named(root, name):
 @pytest.mark.parametrize(
     ("name", "write", "message"),
     [
+        ("train_images.npy", save(IMAGES.astype(np.int16)), "must be uint8"),
+        ("train_images.npy", save(IMAGES[..., 0]), r"must be \(N, H, W, 3\)"),
         ("train_images.npy", save(IMAGES[:4]), "5 labels for the 4 images"),
         ("train_images.npy", save(IMAGES[:, :2]), "do not belong together"),
         ("train_images.npy", save(IMAGES[:0]), "5 labels for the 0 images|damaged"),
@@ -176,7 +182,9 @@ def test_every_kind_of_truncation_is_named(root, name):
             "damaged",
         ),
         ("train_labels.npy", save(LABELS.astype(np.int32)), "must be int64"),
+        ("train_labels.npy", save(LABELS[None]), r"must be \(N,\)"),
         ("train_labels.npy", save(np.array([0, 1, 3, 0, 0])), "label 3 at index 2"),
+        ("train.json", lambda p: p.write_text("[]"), "damaged"),
         ("train.json", lambda p: p.write_text('{"version": 1}'), "damaged"),
         ("train.json", lambda p: p.write_bytes(b"\xff\xfe"), "damaged"),
         ("train.json", lambda p: p.write_text("[" * 100_000), "damaged"),
