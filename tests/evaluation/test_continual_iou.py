@@ -100,3 +100,8 @@ def test_writes_predictions_as_class_indices(tmp_path):
         with Image.open(tmp_path / "predictions" / f"im{index}.png") as image:
             written = np.array(image)
         assert np.array_equal(written, one["pred_sem_seg"]["data"][0].numpy())
+
+
+def test_unknown_average_is_refused():
+    with pytest.raises(ValueError, match="average"):
+        ContinualIoU(average="macro")
