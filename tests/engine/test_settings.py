@@ -4,10 +4,10 @@ import sys
 
 import pytest
 
-from vdfd_seg.engine.input.differences import told
 from vdfd_seg.engine.input.overrides import parse_steps
 from vdfd_seg.engine.input.settings import load_run
 from vdfd_seg.errors import InputError
+from vdfd_seg.utils.differences import told
 
 
 @pytest.fixture
@@ -200,34 +200,30 @@ class TestCustomImports:
         assert sys.modules.pop("own_module").x == 3
 
     @pytest.mark.parametrize(
-        ("text", "words"),
+        ("text", "error"),
         [
-            ("def f():\n    return 1 / 0\nf()", ("ZeroDivisionError: division", "line 2, in f")),
-            ("import not_there", ("raises ModuleNotFoundError: No module named 'not_there'",)),
-            ("x = (", ("raises SyntaxError", "line 1")),
-            ("from os import not_there", ("raises ImportError: cannot import name 'not_there'",)),
+            ("1 / 0", ZeroDivisionError),
+            ("import not_there", ModuleNotFoundError),
+            ("x = (", SyntaxError),
+            ("from os import not_there", ImportError),
         ],
     )
-    def test_a_defect_keeps_its_own_traceback(self, settings, module, text, words):
-        with pytest.raises(InputError) as refused:
+    def test_a_defect_in_it_is_raised_as_it_is(self, settings, module, text, error):
+        with pytest.raises(error) as raised:
             settings(module(text))
-        message = str(refused.value)
-        assert "custom_imports: module 'own_module' raises" in message
-        assert 'own_module.py", line' in message
-        assert "importlib" not in message and "vdfd_seg/engine" not in message
-        for word in words:
-            assert word in message
+        assert raised.type is error
 
     @pytest.mark.parametrize("name", ["not_there", "not_there.sub"])
     def test_that_is_not_found(self, refused, name):
         refused(
-            f"there is no module '{name}'.*PYTHONPATH", f"custom_imports = dict(imports='{name}')"
+            f"there is no module '{name}'; install not_there, or name .*PYTHONPATH",
+            f"custom_imports = dict(imports='{name}')",
         )
 
-    def test_that_may_fail(self, settings, module):
+    def test_that_may_fail(self, settings, module, capsys):
         text = module("import not_there").replace("])", "], allow_failed_imports=True)")
-        with pytest.warns(UserWarning, match="own_module failed to import and is ignored"):
-            settings(text)
+        settings(text)
+        assert "own_module failed to import and is ignored" in capsys.readouterr().err
 
     @pytest.mark.parametrize("value", ["['own_module']", "dict(import_=['x'])"])
     def test_that_is_no_such_dict(self, refused, value):

@@ -117,11 +117,11 @@ class TestRewriting:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"images": IMAGES.astype(float)}, "must be uint8"),
+        ({"images": IMAGES.astype(float)}, "of uint8"),
         ({"images": IMAGES[..., 0]}, r"must be \(N, H, W, 3\)"),
         ({"images": IMAGES[..., :2]}, r"must be \(N, H, W, 3\)"),
-        ({"images": IMAGES[:0], "labels": LABELS[:0]}, "there are none"),
-        ({"images": IMAGES[:4]}, "5 labels for the 4 images"),
+        ({"images": IMAGES[:0], "labels": LABELS[:0]}, "one at least"),
+        ({"images": IMAGES[:4]}, "each of the 4 images"),
         ({"labels": LABELS.astype(float)}, "must be integers"),
         ({"labels": LABELS > 0}, "must be integers"),
         ({"labels": LABELS[None]}, r"must be \(N,\)"),
@@ -168,11 +168,11 @@ def test_every_kind_of_truncation_is_named(root, name):
 @pytest.mark.parametrize(
     ("name", "write", "message"),
     [
-        ("train_images.npy", save(IMAGES.astype(np.int16)), "must be uint8"),
+        ("train_images.npy", save(IMAGES.astype(np.int16)), "of uint8"),
         ("train_images.npy", save(IMAGES[..., 0]), r"must be \(N, H, W, 3\)"),
-        ("train_images.npy", save(IMAGES[:4]), "5 labels for the 4 images"),
+        ("train_images.npy", save(IMAGES[:4]), "each of the 4 images"),
         ("train_images.npy", save(IMAGES[:, :2]), "do not belong together"),
-        ("train_images.npy", save(IMAGES[:0]), "5 labels for the 0 images|damaged"),
+        ("train_images.npy", save(IMAGES[:0]), "one at least|damaged"),
         ("train_images.npy", save(np.array([{}])), "damaged"),
         ("train_images.npy", lambda p: p.write_bytes(pickle.dumps(IMAGES)), "damaged"),
         ("train_images.npy", lambda p: np.savez(p.open("wb"), IMAGES), "damaged"),
@@ -203,7 +203,7 @@ def test_damaged_and_foreign_files_are_named(root, name, write, message):
 def test_no_images_in_both_files(root):
     np.save(root / "train_images.npy", IMAGES[:0])
     np.save(root / "train_labels.npy", LABELS[:0])
-    with pytest.raises(InputError, match=r"there are none|damaged"):
+    with pytest.raises(InputError, match=r"one at least|damaged"):
         read_arrays(root, "train")
 
 
@@ -211,5 +211,3 @@ def test_root_that_is_a_file(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be written"):
         write_arrays(tmp_path / "file", "train", IMAGES, LABELS, CLASSES)
-    with pytest.raises(InputError, match="no such folder"):
-        read_arrays(tmp_path / "file", "train")

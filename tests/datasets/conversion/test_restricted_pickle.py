@@ -108,22 +108,13 @@ def test_the_hand_made_array_is_valid():
         pytest.param(pickle.dumps(np.array(["a"]), 2), id="text array"),
         pytest.param(array(kind=dtype(b"O8")), id="objects in bytes"),
         pytest.param(array(kind=dtype(b"V2")), id="void"),
-        pytest.param(
-            array(kind=dtype(b"u1") + b"(I3\nU\x01|" + dtype(b"u1") + b"NNI9\nI1\nI0\ntb"),
-            id="type with a subtype",
-        ),
-        pytest.param(
-            array(kind=dtype(b"u1") + b"(I3\nU\x01xNNNI9\nI1\nI0\ntb"), id="another byte order"
-        ),
         pytest.param(array(kind=b"U\x02u1"), id="type without a type"),
         pytest.param(array(shape=b"(I3\nt"), id="more than its bytes"),
         pytest.param(array(shape=b"(I1\nt"), id="less than its bytes"),
         pytest.param(array(shape=b"(I-2\nI-1\nt"), id="negative shape"),
-        pytest.param(array(shape=b"(" + b"I1\n" * 40 + b"I2\nt"), id="too many dimensions"),
         pytest.param(array(shape=b"(I4000000000\nI4000000000\nt"), id="enormous"),
         pytest.param(array(data=b"]"), id="list for bytes"),
         pytest.param(b"\x80\x02" + EMPTY_ARRAY + b"Nb.", id="no state"),
-        pytest.param(RECONSTRUCT + b"(" + RECONSTRUCT + b"(I0\ntU\x01btR.", id="other class"),
         pytest.param(RECONSTRUCT + b"}(X\x01\x00\x00\x00aI1\nub.", id="state of a function"),
         pytest.param(RECONSTRUCT + b"(N}X\x05\x00\x00\x00_callI1\nstb.", id="slot of a function"),
         pytest.param(b"c_codecs\nencode\n(X\x01\x00\x00\x00aX\x03\x00\x00\x00hextR.", id="codec"),
@@ -144,7 +135,7 @@ def test_stand_ins_keep_no_state_between_files():
 def test_every_truncation_is_a_message():
     whole = python2_pickle({b"data": ARRAYS[0], b"fine_labels": [1, 2]})
     for length in range(len(whole)):
-        with pytest.raises(InputError, match="the file: .*(damaged|asks for)"):
+        with pytest.raises(InputError, match="the file: damaged"):
             load(whole[:length])
 
 
