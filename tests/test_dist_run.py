@@ -1,13 +1,11 @@
 """What is said when processes of a distributed run end."""
 
 import importlib.util
-import subprocess
-import sys
 
 import pytest
 from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
 
-from tests.test_distributed import ROOT, one_thread_environment
+from tests.python_process import ROOT, one_thread_environment, run_python
 
 TOOL = ROOT / "tools" / "dist_run.py"
 SPEC = importlib.util.spec_from_file_location("dist_run", TOOL)
@@ -56,10 +54,8 @@ class TestExplanation:
 def test_status_of_the_run(tmp_path, code, status, said):
     script = tmp_path / "script.py"
     script.write_text(f"import os, sys\n{code}\n")
-    done = subprocess.run(
-        [sys.executable, str(TOOL), "--standalone", "--nproc_per_node=2", str(script)],
-        capture_output=True, text=True, check=False, env=one_thread_environment(),
-    )  # fmt: skip
+    arguments = (TOOL, "--standalone", "--nproc_per_node=2", script)
+    done = run_python(*arguments, env=one_thread_environment())
     assert done.returncode == status, done.stderr
     assert said is None or said in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr

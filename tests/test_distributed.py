@@ -1,20 +1,16 @@
 """Several processes on the CPU (gloo) give what one process gives with the same total batch."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 import torch
 
+from tests.several_processes import numbers, of_processes, same_weights, several, start, state
 from tests.tiny import changed, tiny_config, write_config, write_scenes
 from vdfd_seg.cli import run_command
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="module")
@@ -43,69 +39,6 @@ def config(tmp_path_factory):
             ],
         },
     )
-
-
-def one_thread_environment():
-    """The environment of a process that is started: no GPU, one thread."""
-    return {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-
-
-def numbers(value):
-    """All numbers in nested results, by where they are."""
-    if isinstance(value, dict):
-        return {f"{k}.{p}": n for k, v in value.items() for p, n in numbers(v).items()}
-    if isinstance(value, list):
-        return {f"{k}.{p}": n for k, v in enumerate(value) for p, n in numbers(v).items()}
-    return {"": value}
-
-
-def state(run, step):
-    path = run / f"step_{step:02d}" / "checkpoint.pth"
-    return torch.load(path, map_location="cpu", weights_only=True)
-
-
-def start(processes, work_dir, file, *arguments):
-    """A run by several processes that has ended, in whatever way."""
-    return subprocess.run(
-        [sys.executable, str(ROOT / "tools" / "dist_run.py"), "--standalone",
-         f"--nproc_per_node={processes}", str(ROOT / "tools" / "train.py"), str(file),
-         "--work-dir", str(work_dir), "--launcher", "pytorch", *arguments],
-        capture_output=True, text=True, check=False, timeout=300,
-        env=one_thread_environment(),
-    )  # fmt: skip
-
-
-def several(processes, work_dir, file, *arguments):
-    """The folder of a run by several processes that succeeded."""
-    done = start(processes, work_dir, file, *arguments)
-    assert done.returncode == 0, done.stderr[-4000:]
-    return work_dir
-
-
-def two_processes(work_dir, file, *arguments):
-    return several(2, work_dir, file, *arguments)
-
-
-def of_processes(whole, count, losses=None, kill=None, **changes):
-    """The config for several processes with the total batch of one; see distributed_hooks.py."""
-    hooks = [{"type": "vdfd_seg.RecordLosses", "path": str(losses)}] if losses else []
-    hooks += [{"type": "vdfd_seg.KillProcess", **kill}] if kill else []
-    return changed(
-        whole,
-        {
-            "train_dataloader.batch_size": whole["train_dataloader"]["batch_size"] // count,
-            "custom_imports": {"imports": ["tests.distributed_hooks"]},
-            "custom_hooks": hooks,
-            **changes,
-        },
-    )
-
-
-def same_weights(ours, theirs):
-    """Sums in another order: weights agree to 1e-4."""
-    assert ours.keys() == theirs.keys()
-    for name, value in ours.items():
-        assert torch.allclose(value, theirs[name], atol=1e-4, rtol=1e-4), name
 
 
 @pytest.fixture(scope="module")
@@ -225,7 +158,7 @@ def zero(config, train):
 def test_divided_optimizer_state_trains_as_the_plain_one(config, zero):
     whole, expected = zero
     file = write_config(config[0] / "zero.py", of_processes(whole, 2))
-    run = two_processes(config[0] / "zero", file, "--steps", "0")
+    run = several(2, config[0] / "zero", file, "--steps", "0")
     same_weights(state(expected.path, 0)["state_dict"], state(run, 0)["state_dict"])
 
 
@@ -243,23 +176,6 @@ def test_divided_optimizer_state_is_resumed(config, zero, tmp_path):
     same_weights(state(expected.path, 0)["state_dict"], state(tmp_path / "work", 0)["state_dict"])
 
 
-def test_two_processes_find_the_same_pseudo_labels_as_one(config, train):
-    folder, whole = config
-    whole = changed(
-        whole,
-        {
-            "method": {"type": "PLOP"},
-            "model.decode_head.loss_decode": {"type": "CrossEntropyLoss"},
-        },
-    )
-    one = train("--steps", "0:2", file=write_config(folder / "plop_one.py", whole))
-    file = write_config(folder / "plop_two.py", changed(whole, {"train_dataloader.batch_size": 2}))
-    two = two_processes(folder / "plop_two", file, "--steps", "0:2")
-    ours, theirs = state(one.path, 1)["state_dict"], state(two, 1)["state_dict"]
-    for name, value in ours.items():
-        assert torch.allclose(value, theirs[name], atol=1e-4, rtol=1e-4), name
-
-
 def test_two_processes_draw_branches_of_their_own_and_train(config):
     """A parameter without a gradient, or a frozen one that waits for its own, is an error here."""
     folder, whole = config
@@ -267,7 +183,7 @@ def test_two_processes_draw_branches_of_their_own_and_train(config):
         folder / "rcil_two.py",
         changed(whole, {"method": {"type": "RCIL"}, "train_dataloader.batch_size": 2}),
     )
-    two = two_processes(folder / "rcil_two", file, "--steps", "0:2")
+    two = several(2, folder / "rcil_two", file, "--steps", "0:2")
     for step in range(2):
         saved = state(two, step)
         assert all(value.isfinite().all() for value in saved["state_dict"].values())
@@ -287,7 +203,7 @@ def test_all_processes_evaluate_with_the_statistics_that_are_saved(config):
     training = {"model.backbone.norm_eval": False, "model.backbone.norm_cfg": norm}
     whole = of_processes(whole, 2, **training)
     file = write_config(folder / "statistics.py", whole)
-    run = two_processes(folder / "statistics", file, "--steps", "0:1")
+    run = several(2, folder / "statistics", file, "--steps", "0:1")
     (step,) = json.loads((run / "results.json").read_text())["steps"]
     out = folder / "statistics.json"
     checkpoint = str(run / "step_00" / "checkpoint.pth")

@@ -17,6 +17,7 @@ import sys
 import pytest
 
 from tests.documented import PAGES, ROOT, blocks, commands, main_of, name_of, tool_of
+from tests.python_process import run_python
 from tests.tiny import changed, tiny_config, write_config
 from vdfd_seg.cli import run_guarded
 
@@ -179,11 +180,8 @@ def test_embedded_data(page, place, tmp_path):
 def test_documentation_builds_without_a_warning(tmp_path):
     for name in ("sphinx", "myst_parser", "furo", "sphinx_copybutton"):
         pytest.importorskip(name)
-    done = subprocess.run(
-        [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-n", "-q", "-b", "html",
-         "-c", str(ROOT / "docs"), str(ROOT), str(tmp_path / "site")],
-        capture_output=True, text=True, cwd=ROOT,
-    )  # fmt: skip
+    options = ("-W", "--keep-going", "-n", "-q", "-b", "html", "-c", "docs")
+    done = run_python("-m", "sphinx", *options, ROOT, tmp_path / "site")
     assert done.returncode == 0, done.stderr[-4000:]
     for page in PAGES:
         assert (tmp_path / "site" / name_of(page)).with_suffix(".html").exists(), page

@@ -7,7 +7,7 @@ import torch
 from tests.test_resume import checkpoint
 
 METHODS = {
-    "EWC": {}, "SI": {}, "MiB": {}, "RCIL": {}, "VDFD": {"weight": 10.0},
+    "EWC": {}, "SI": {}, "RCIL": {}, "VDFD": {"weight": 10.0},
 }  # fmt: skip
 FROZEN = ("backbone.conv1", "backbone.bn1", "backbone.layer1", "backbone.layer2")
 
@@ -54,7 +54,6 @@ def memories(zero, one, two):
 CARRIED = {
     "EWC": lambda *states: importances(*states, equal=False),
     "SI": importances,
-    "MiB": lambda *states: None,
     "RCIL": branches,
     "VDFD": memories,
 }

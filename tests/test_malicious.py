@@ -3,7 +3,6 @@
 import io
 import os
 import pickle
-import runpy
 import shutil
 import tarfile
 import zipfile
@@ -15,13 +14,12 @@ import torch
 from mmengine import fileio
 from mmseg.utils import datafrombytes
 
-from tests.tiny import changed, write_config
+from tests.documented import main_of
+from tests.tiny import changed
 from vdfd_seg.cli import run_command
 from vdfd_seg.engine.networks import build_network
 from vdfd_seg.errors import InputError
 from vdfd_seg.utils.checkpoint import load_step, save_plain
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 class Evil:
@@ -107,14 +105,6 @@ class TestCheckpoint:
         trap.refused("adopt", config_file(), tmp_path / "evil.pth", "--images",
                      scenes / "JPEGImages", "--work-dir", tmp_path / "work")  # fmt: skip
 
-    def test_initial_weights(self, trap, network_cfg, tmp_path, write):
-        """In every way in which MMSegmentation takes them."""
-        write(tmp_path / "evil.pth", trap.content(state_dict={}))
-        for name, changes in initial_weights(str(tmp_path / "evil.pth")).items():
-            with pytest.raises(InputError, match="evil.pth"):
-                build_network(changed(network_cfg(auxiliary=1), changes), 3, pretrained=True)
-            assert not trap.trace.exists(), name
-
     def test_half_trained_state(self, trap, run, train, capfd, write):
         """Damaged, so the step is trained again, without the file."""
         folder, file = run
@@ -156,6 +146,15 @@ def initial_weights(path):
     }  # fmt: skip
 
 
+def test_initial_weights(trap, network_cfg, tmp_path):
+    """In every way in which MMSegmentation takes them."""
+    as_torch(tmp_path / "evil.pth", trap.content(state_dict={}))
+    for name, changes in initial_weights(str(tmp_path / "evil.pth")).items():
+        with pytest.raises(InputError, match="evil.pth"):
+            build_network(changed(network_cfg(auxiliary=1), changes), 3, pretrained=True)
+        assert not trap.trace.exists(), name
+
+
 @pytest.mark.parametrize("address", ["s3://a/x.pth", "petrel://a/x.pth", "pavi://x"])
 def test_loaders_of_mmengine_that_nothing_replaces(network_cfg, address):
     model = changed(
@@ -180,16 +179,6 @@ def test_files_that_mmengine_loads(trap, network_cfg, tmp_path, suffix):
     fileio.dump([1.0, 2.0, 3.0], path)
     network, _ = build_network(network_cfg(loss=loss), 3)
     assert network.decode_head.loss_decode.class_weight == [1, 2, 3]
-
-
-def test_memory_of_a_method(trap, vdfd_run, tmp_path):
-    """A true checkpoint whose memory of the task is exchanged inside its archive."""
-    folder = Path(shutil.copytree(vdfd_run.path, tmp_path / "run"))
-    path = folder / "step_02" / "checkpoint.pth"
-    content = load_step(path)
-    content["method"]["state"]["memories"][0]["left"] = Evil(trap.trace)
-    torch.save({**content, "digest": "0"}, path)
-    assert str(path) in trap.refused("test", vdfd_run.file, folder)
 
 
 def test_pickled_medical_images(trap, registered_modules):
@@ -225,49 +214,18 @@ def test_types_of_a_checkpoint(trap, run, scenes, tmp_path, place):
         assert "'os." in trap.refused(*command)
 
 
-class TestArchive:
-    def converter(self, source, tmp_path, capfd):
-        main = runpy.run_path(str(ROOT / "tools/dataset_converters/cifar100.py"))["main"]
-        assert main([str(source), str(tmp_path / "out")]) == 2
-        return capfd.readouterr().err
-
-    @pytest.mark.parametrize("protocol", [0, 2, 4])
-    def test_of_cifar(self, trap, tmp_path, capfd, protocol):
-        source = tmp_path / "cifar.tar.gz"
-        with tarfile.open(source, "w:gz") as archive:
-            for name in ("meta", "train", "test"):
-                content = pickle.dumps({b"data": Evil(trap.trace)}, protocol)
-                member = tarfile.TarInfo(f"cifar-100-python/{name}")
-                member.size = len(content)
-                archive.addfile(member, io.BytesIO(content))
-        error = self.converter(source, tmp_path, capfd)
-        assert "nothing of it was run" in error
-        assert not trap.trace.exists()
-
-    def test_with_members_that_leave_the_folder(self, trap, tmp_path, capfd):
-        source = tmp_path / "cifar.tar"
-        with tarfile.open(source, "w") as archive:
-            for name in (f"../{trap.trace.name}/cifar-100-python/x", str(trap.trace / "y")):
-                archive.addfile(tarfile.TarInfo(name), io.BytesIO())
-        self.converter(source, tmp_path, capfd)
-        assert not trap.trace.exists()
-        assert sorted(p.name for p in tmp_path.iterdir()) == ["cifar.tar"]
-
-
-def test_arrays(trap, tmp_path, tiny_arrays):
-    """NumPy's format can hold pickled objects."""
-    from tests.tiny import tiny_classifier_config
-    from vdfd_seg.datasets.classification.arrays import write_arrays
-
-    arrays = tiny_arrays()
-    for split in ("train", "test"):
-        write_arrays(tmp_path, split, arrays.images, arrays.labels, arrays.classes)
-    evil = np.empty(1, object)
-    evil[0] = Evil(trap.trace)
-    np.save(tmp_path / "train_labels.npy", evil, allow_pickle=True)
-    config = tiny_classifier_config(tmp_path, {"type": "FineTune"})
-    file = write_config(tmp_path / "config.py", config)
-    assert "train_labels.npy" in trap.refused("train", file, "--work-dir", tmp_path / "work")
+def test_archive_of_cifar(trap, tmp_path, capfd):
+    source = tmp_path / "cifar.tar.gz"
+    with tarfile.open(source, "w:gz") as archive:
+        for name in ("meta", "train", "test"):
+            content = pickle.dumps({b"data": Evil(trap.trace)}, 2)
+            member = tarfile.TarInfo(f"cifar-100-python/{name}")
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    convert = main_of("tools/dataset_converters/cifar100.py")
+    assert convert([str(source), str(tmp_path / "out")]) == 2
+    assert "nothing of it was run" in capfd.readouterr().err
+    assert not trap.trace.exists()
 
 
 def test_cached_index(trap, config_file, tmp_path, monkeypatch):

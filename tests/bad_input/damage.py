@@ -27,10 +27,6 @@ def truncate(path):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
-def empty(path):
-    path.write_bytes(b"")
-
-
 def foreign(path):
     torch.save({"state_dict": {"weight": torch.zeros(1)}}, path)
 

@@ -1,18 +1,17 @@
 """Checkpoints, states and results that are refused."""
 
+import itertools
 import shutil
 
 import pytest
 
 from tests.bad_input.damage import (
     assert_says,
-    empty,
     flip,
     foreign,
     of_no_step,
     other_method,
     other_protocol,
-    truncate,
 )
 from vdfd_seg.utils.checkpoint import save_plain
 
@@ -31,9 +30,6 @@ def test_work_dir_with_a_step_but_no_results(refused, copied):
     assert_says(refused("train", file, "--work-dir", run), "already holds a run")
 
 
-DAMAGES = {flip: ("is damaged",), truncate: ("is damaged",), empty: ("is damaged",)}
-"""`train --resume` continues from the last good file: tests/test_recovery.py."""
-
 CHECKPOINTS = {
     foreign: ("was not written by vdfd_seg",),
     other_protocol: (
@@ -46,14 +42,11 @@ CHECKPOINTS = {
 }
 
 
-CASES = [
-    *[(command, damage) for damage in CHECKPOINTS for command in ("train", "test")],
-    *[("test", damage) for damage in DAMAGES],
-]
-
-
+# `train --resume` continues from the last file that is not damaged: engine/test_recovery.py.
 @pytest.mark.parametrize(
-    "command, damage", CASES, ids=lambda value: getattr(value, "__name__", value)
+    "command, damage",
+    [*itertools.product(("train", "test"), CHECKPOINTS), ("test", flip)],
+    ids=lambda value: getattr(value, "__name__", value),
 )
 def test_checkpoint(refused, copied, command, damage):
     run, file = copied
@@ -65,7 +58,7 @@ def test_checkpoint(refused, copied, command, damage):
         message = refused("train", file, "--work-dir", run, "--resume")
     else:
         message = refused("test", file, run, "--all-steps")
-    assert_says(message, str(path), *{**CHECKPOINTS, **DAMAGES}[damage])
+    assert_says(message, str(path), *CHECKPOINTS.get(damage, ("is damaged",)))
 
 
 OTHER = {

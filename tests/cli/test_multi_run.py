@@ -10,7 +10,6 @@ from tests.test_resume import differences, without_times
 from tests.tiny import changed, tiny_classifier_config, write_config
 from vdfd_seg.cli import run_command
 from vdfd_seg.cli.multi_run import best_of
-from vdfd_seg.datasets import write_digits
 from vdfd_seg.engine import load_run
 from vdfd_seg.errors import InputError
 from vdfd_seg.multi_run.plan import jobs_of, plan_runs
@@ -24,13 +23,12 @@ METHODS = {
 
 
 @pytest.fixture(scope="module")
-def configs(tmp_path_factory):
+def configs(digits, tmp_path_factory):
     """Files of three methods over two tasks of two digits, two passes each."""
     folder = tmp_path_factory.mktemp("configs")
-    root = write_digits(folder / "digits")
     files = {}
     for name, method in METHODS.items():
-        config = tiny_classifier_config(root, method)
+        config = tiny_classifier_config(digits, method)
         changes = {"protocol.num_classes": 4, "protocol.tasks": 2}
         files[name] = write_config(folder / f"{name}.py", changed(config, changes))
     return files

@@ -169,14 +169,6 @@ class TestStepZero:
             assert adopted["meta"][key] == start["meta"][key], key
         assert adopted["meta"]["train_images"] == 7
 
-    def test_equals_init_from(self, foreign, adopt, train, vdfd_run):
-        file, work = adopt(foreign())
-        given = vdfd_run.path / "step_00" / "checkpoint.pth"
-        other = train("--init-from", given, "--steps", "0:1", file=file).path
-        mine, theirs = (load_step(d / "step_00" / "checkpoint.pth") for d in (work, other))
-        for part in ("state_dict", "method"):
-            assert digest(mine[part]) == digest(theirs[part])
-
     def test_rows_follow_the_class_names(self, foreign, adopt, start):
         _, work = adopt(foreign(classes=["red", "background", "green"], order=[2, 0, 1]))
         adopted = load_step(work / "step_00" / "checkpoint.pth")
@@ -196,7 +188,7 @@ class TestStepZero:
         assert results["matrix"][:2] == expected
         assert run_command("test", [str(file), str(work), "--all-steps"]) == 0
 
-    @pytest.mark.parametrize("method", ["FineTune", "LwF", "MAS", "EWC", "Joint"])
+    @pytest.mark.parametrize("method", ["FineTune", "EWC"])
     def test_other_methods(self, foreign, adopt, method):
         _, work = adopt(foreign(), config={"method": {"type": method}})
         assert load_step(work / "step_00" / "checkpoint.pth")["method"]["type"] == method

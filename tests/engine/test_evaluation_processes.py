@@ -91,10 +91,9 @@ def classify(images, labels, folder):
     return {"confusions": found[0].tolist(), "images": len(data.test_samples(1))}
 
 
-@pytest.mark.parametrize("processes", [2, 4])
-@pytest.mark.parametrize(("step", "batch_size"), [(1, 1), (2, 2)])
+@pytest.mark.parametrize(("processes", "step", "batch_size"), [(2, 2, 2), (4, 1, 1)])
 def test_segmentation(tiny_root, registered_modules, tmp_path, processes, step, batch_size):
-    """Three and four test images: of four processes one has none of its own, or each has one."""
+    """Four test images, two each; three, of which one of four processes has none."""
     one = segment(str(tiny_root), "class", step, 1)
     matrix = np.array(one["confusions"][0])
     assert matrix.sum() <= one["labelled"]

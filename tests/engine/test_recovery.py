@@ -4,8 +4,6 @@ import errno
 import os
 import resource
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -47,8 +45,7 @@ def copied(finished, tmp_path):
     return Path(shutil.copytree(finished.path, tmp_path / "copy"))
 
 
-@pytest.mark.parametrize("damage", [flip, truncate])
-@pytest.mark.parametrize("step", [0, 1])
+@pytest.mark.parametrize(("damage", "step"), [(flip, 0), (truncate, 1)])
 def test_a_damaged_step_is_trained_again(finished, copied, train, capfd, damage, step):
     path = copied / f"step_{step:02d}" / "checkpoint.pth"
     damage(path)
@@ -116,38 +113,27 @@ class TestState:
         assert not list(resumed.path.rglob("resume*.pth"))
 
 
-class TestWhatComesAfterTraining:
-    """Fails: the trained weights are on the disk, and --resume does not train them again."""
+def test_what_fails_after_training_does_not_train_it_again(train, monkeypatch, tmp_path):
+    """The end of the task; evaluation: test_resume.py."""
+    whole = train(config={**TINY, "method": {"type": "RCIL"}})
 
-    def resumed(self, train, whole, monkeypatch, tmp_path, target, name):
-        def fails(*_):
-            raise Interrupted
+    def fails(*_):
+        raise Interrupted
 
-        with monkeypatch.context() as patch:
-            patch.setattr(sequence, "rehearse", lambda *_: None)
-            patch.setattr(target, name, fails)
-            with pytest.raises(Interrupted):
-                run_command("train", [str(whole.file), "--work-dir", str(tmp_path / "work")])
-        run_iter, steps = ResumableLoop.run_iter, []
-        with monkeypatch.context() as patch:
-            patch.setattr(
-                ResumableLoop,
-                "run_iter",
-                lambda loop, batch: (
-                    steps.append(Path(loop.runner.work_dir).name) or run_iter(loop, batch)
-                ),
-            )
-            run = train("--resume", file=whole.file, work_dir=tmp_path / "work")
-        assert "step_00" not in steps
-        assert_same_run(run, whole, step=1)
-
-    def test_the_end_of_the_task(self, train, monkeypatch, tmp_path):
-        whole = train(config={**TINY, "method": {"type": "RCIL"}})
-        self.resumed(train, whole, monkeypatch, tmp_path, METHODS.get("RCIL"), "after_task")
-
-    @pytest.mark.parametrize("part", ["confusions_of_step", "predict_examples"])
-    def test_evaluation(self, train, finished, monkeypatch, tmp_path, part):
-        self.resumed(train, finished, monkeypatch, tmp_path, sequence, part)
+    with monkeypatch.context() as patch:
+        patch.setattr(sequence, "rehearse", lambda *_: None)
+        patch.setattr(METHODS.get("RCIL"), "after_task", fails)
+        with pytest.raises(Interrupted):
+            run_command("train", [str(whole.file), "--work-dir", str(tmp_path / "work")])
+    run_iter, steps = ResumableLoop.run_iter, []
+    monkeypatch.setattr(
+        ResumableLoop,
+        "run_iter",
+        lambda loop, batch: steps.append(Path(loop.runner.work_dir).name) or run_iter(loop, batch),
+    )
+    run = train("--resume", file=whole.file, work_dir=tmp_path / "work")
+    assert "step_00" not in steps
+    assert_same_run(run, whole, step=1)
 
 
 class TestFullDisk:
@@ -218,26 +204,6 @@ class TestFullDisk:
         assert "Traceback" not in error
         assert last_state(saves[0])["iteration"] == 2
         assert_same_run(train("--resume", file=finished.file, work_dir=work_dir), finished, step=1)
-
-    def test_a_process_that_may_write_no_large_file(self, finished, tmp_path):
-        """The limit of the operating system stands for a small disk: 40 kB a file."""
-        work_dir = tmp_path / "work"
-        done = subprocess.run(
-            [sys.executable, str(ROOT / "tools/train.py"), str(finished.file),
-             "--work-dir", str(work_dir)],
-            capture_output=True, text=True, check=False, timeout=300,
-            # What measures coverage in a process would write a file, too.
-            env={
-                **{k: v for k, v in os.environ.items() if "COVERAGE" not in k},
-                "OMP_NUM_THREADS": "1",
-            },
-            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000)),
-        )  # fmt: skip
-        assert done.returncode == EXIT_STORAGE, done.stderr
-        assert "cannot write" in done.stderr
-        assert "Traceback" not in done.stderr
-        assert not list(work_dir.rglob("*.pth"))
-        assert not list(work_dir.rglob(".*.writing"))
 
 
 def test_what_killed_writers_leave_is_removed(tmp_path):

@@ -1,12 +1,10 @@
 """A step in mmsegmentation's own hands."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import torch
 
+from tests.python_process import run_python
 from tests.tiny import changed, tiny_config
 from vdfd_seg.errors import InputError
 from vdfd_seg.export import export_mmseg
@@ -39,25 +37,11 @@ def paths(scenes):
     return sorted((scenes / "JPEGImages").iterdir())
 
 
-def test_init_model_and_inference_model_give_the_same_masks(exported, checkpoint, paths):
-    from mmseg.apis import inference_model, init_model
-
-    weights, config = map(str, exported)
-    model, predict = init_model(config, weights, device="cpu"), load_predictor(checkpoint)
-    assert list(model.dataset_meta["classes"]) == predict.classes
-    for path in paths:
-        found = inference_model(model, str(path)).pred_sem_seg.data[0].numpy()
-        assert np.array_equal(found, predict(path))
-
-
 def test_a_process_without_this_package(exported, checkpoint, paths, tmp_path):
     weights, config = map(str, exported)
     arguments = [config, weights, str(paths[0]), str(tmp_path / "mask.npy")]
-    done = subprocess.run(
-        [sys.executable, "-c", ALONE, *arguments],
-        capture_output=True, text=True, check=False, cwd=tmp_path,
-        env={"PYTHONPATH": "", "OMP_NUM_THREADS": "1", "PATH": ""},
-    )  # fmt: skip
+    bare = {"PYTHONPATH": "", "OMP_NUM_THREADS": "1", "PATH": ""}
+    done = run_python("-c", ALONE, *arguments, cwd=tmp_path, env=bare)
     assert done.returncode == 0, done.stderr
     predict = load_predictor(checkpoint)
     assert done.stdout.splitlines()[-1].split() == predict.classes

@@ -12,7 +12,7 @@ import torch
 
 from tests.tiny import tiny_classifier_config, write_config
 from vdfd_seg.cli import run_command
-from vdfd_seg.datasets import read_arrays, write_digits
+from vdfd_seg.datasets import read_arrays
 from vdfd_seg.errors import InputError
 from vdfd_seg.export import export_onnx, onnx_graph
 from vdfd_seg.inference import load_predictor
@@ -103,14 +103,11 @@ def test_padding_in_evaluation_is_refused(network):
 
 
 @pytest.fixture(scope="module")
-def classifier(train, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("classifier")
-    digits = write_digits(folder / "digits")
-
+def classifier(train, digits, tmp_path_factory):
     def trained(method):
         config = tiny_classifier_config(digits, method, "class")
-        name = method["type"]
-        return digits, train(file=write_config(folder / f"{name}.py", config)).path
+        file = tmp_path_factory.mktemp("classifier") / "tiny.py"
+        return train(file=write_config(file, config)).path
 
     return trained
 
@@ -124,9 +121,9 @@ def classifier(train, tmp_path_factory):
     ],
     ids=lambda method: method["type"],
 )
-def test_classifiers(classifier, tmp_path, method):
+def test_classifiers(classifier, digits, tmp_path, method):
     """Also those that predict by the nearest mean and by densities."""
-    digits, path = classifier(method)
+    path = classifier(method)
     check = export_onnx(path / "step_02" / "checkpoint.pth", tmp_path / "c.onnx")
     assert check.difference <= onnx_graph.TOLERANCE and check.labels == 1
     images = list(read_arrays(digits, "test").images[:50])

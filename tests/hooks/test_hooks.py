@@ -1,6 +1,5 @@
 """Hooks of a continual step, run by MMEngine's Runner on a model of two parameters."""
 
-import copy
 import random
 from contextlib import nullcontext
 from types import SimpleNamespace
@@ -207,32 +206,6 @@ class TestStateHook:
 
     def hooks(self, path, interval=100, state=None):
         return [IterationSeedHook(3), MethodHook(), StepStateHook(path, interval, self.TAG, state)]
-
-    def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(self, train, tmp_path):
-        path = tmp_path / "resume.pth"
-        start = Learner()
-
-        def learner():
-            return with_own_optimizer(copy.deepcopy(start))[0]
-
-        whole, runner = train(self.hooks(tmp_path / "other.pth"), 6, learner=learner())
-        first, _ = train(self.hooks(path), 4, learner=learner())
-        state = load_plain(path)
-        assert (state["tag"], state["iteration"]) == (self.TAG, 4)
-        second, resumed = train(self.hooks(path, state=state), 6, start=4, learner=learner())
-        expected = whole.state_dict()
-        assert not torch.equal(first.state_dict()["network.weight"], expected["network.weight"])
-        for name, value in second.state_dict().items():
-            assert torch.equal(value, expected[name]), name
-        assert resumed.optim_wrapper.get_lr() == runner.optim_wrapper.get_lr()
-        own, expected = (each.method.optimizer.state_dict() for each in (second, whole))
-        assert str(own["state"]) == str(expected["state"])
-        rates = [state["param_groups"][0]["lr"] for state in (own, expected)]
-        assert rates[0] == rates[1] < 0.3
-        ends = load_plain(path), load_plain(tmp_path / "other.pth")
-        assert ends[0]["iteration"] == ends[1]["iteration"] == 6
-        assert all(end.pop("seconds") > 0 for end in ends)
-        assert str(ends[0]) == str(ends[1])
 
     def test_saves_at_its_interval_and_at_the_end(self, train, tmp_path, monkeypatch):
         saved = []

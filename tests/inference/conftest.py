@@ -7,14 +7,8 @@ import pytest
 from PIL import Image
 
 from tests.tiny import changed, tiny_classifier_config, write_config
-from vdfd_seg.datasets import read_arrays, write_digits
+from vdfd_seg.datasets import read_arrays
 from vdfd_seg.inference.video import VideoWriter
-
-
-@pytest.fixture(scope="session")
-def digits(tmp_path_factory):
-    """Folder of scikit-learn's digits; not to be written to."""
-    return write_digits(tmp_path_factory.mktemp("data") / "digits")
 
 
 @pytest.fixture(scope="session")

@@ -250,9 +250,3 @@ def test_masks_of_a_classifier(infer, classifier, digit_images, tmp_path):
     arguments = (classifier("class").path, digit_images, "--out", tmp_path, "--masks")
     status, error = infer(*arguments)
     assert status == 2 and "--masks is for segmentation" in error
-
-
-def test_a_segmentor_and_a_classifier(infer, vdfd_run, classifier, digit_images, tmp_path):
-    other = classifier("class").path / "step_00" / "checkpoint.pth"
-    status, error = infer(vdfd_run.path, digit_images, "--out", tmp_path, "--diff", other)
-    assert status == 2 and "the other for classification" in error

@@ -116,17 +116,3 @@ class TestBackground:
 def test_arrays_that_are_no_images(predict, array):
     with pytest.raises(InputError, match="must be an image"):
         predict(array)
-
-
-def test_tasks_are_for_classifiers(vdfd_run):
-    with pytest.raises(InputError, match="can only be given to a classifier's"):
-        load_predictor(vdfd_run.path, task=0)
-
-
-def test_steps_that_are_not_there(vdfd_run, tmp_path):
-    with pytest.raises(InputError, match="no finished step 7"):
-        load_predictor(vdfd_run.path, step=7)
-    with pytest.raises(InputError, match="neither a checkpoint nor a work dir"):
-        load_predictor(tmp_path)
-    with pytest.raises(InputError, match="does not exist"):
-        load_predictor(tmp_path / "none.pth")

@@ -240,17 +240,3 @@ def taught(successor, train, tiny_network):
         return step, teacher.eval()
 
     return make
-
-
-@pytest.fixture
-def plop_second(taught):
-    """A second step and the first step's network, in evaluation mode.
-
-    With enough bins for medians between the entropies of a network that is sure of nothing.
-    """
-
-    def make(updates=2, growth="random", settings=None, **options):
-        cfg = {"type": "PLOP", "bins": 5000, **options}
-        return taught(cfg, None, updates, growth, **(settings or {}))
-
-    return make

@@ -3,8 +3,6 @@
 import pytest
 import torch
 
-from vdfd_seg.errors import InputError
-from vdfd_seg.methods import build_method
 from vdfd_seg.methods.common.training_memory import held_bytes
 from vdfd_seg.registry import METHODS
 from vdfd_seg.utils.checkpoint import load_plain, nbytes, save_plain, to_plain
@@ -123,16 +121,6 @@ def test_carried_state_is_not_bound_to_the_network(second, train):
     assert all(map(torch.equal, tensors(previous.carried), before))
 
 
-def test_a_step_continues_from_its_saved_state(second, start, train, losses_of):
-    _, previous, step = second
-    train(step, updates=2)
-    again = start(1, previous)
-    again.learner.load_state_dict(to_plain(step.learner.state_dict()))
-    expected, found = losses_of(step), losses_of(again)
-    for key, value in expected.items():
-        assert torch.allclose(found[key], value, atol=1e-6), key
-
-
 def test_images_are_read_or_kept_only_where_declared(second, tiny_data):
     first, previous, step = second
     data = step.data or tiny_data()
@@ -242,8 +230,3 @@ def test_predictions_are_label_maps_or_scores_of_every_class(second, end):
     for result in results:
         assert result.pred_sem_seg.data.shape == (1, 32, 32)
         assert int(result.pred_sem_seg.data.max()) < 3
-
-
-def test_unknown_argument_is_refused(name, case):
-    with pytest.raises(InputError, match=f"unknown key in method {name} 'no_such_option'"):
-        build_method({"type": name, "no_such_option": 1})

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tests.methods.test_contract import CASES
-from tests.test_distributed import ROOT, one_thread_environment
+from tests.python_process import ROOT, one_thread_environment
 
 PAIR = Path(__file__).with_name("pair.py")
 

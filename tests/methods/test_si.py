@@ -102,7 +102,3 @@ def test_a_share_may_be_negative(toy):
     step.method.after_update(step.adapter, 0.1)
     (found,) = step.method.after_task(step.context)["importance"].values()
     assert torch.allclose(found, torch.tensor([-0.5, 0.5, 0.0]) / (0.25 + 0.1))
-
-
-def test_it_must_train_the_first_task_itself():
-    assert "own_training" in SI.requires

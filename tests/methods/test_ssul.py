@@ -169,12 +169,3 @@ def test_what_has_no_background_is_refused(tiny_protocol, domains):
     for protocol in (domains, tiny_protocol(background=None, unseen="ignore")):
         with pytest.raises(InputError, match="method SSUL is for class-incremental"):
             build_method(CFG).check(protocol)
-
-
-@pytest.mark.parametrize(
-    "options",
-    [{"threshold": -0.1}, {"background": "slow"}, {"unknown_lr": 0.0}, {"num_views": 0}],
-)
-def test_options_out_of_range_are_refused(options):
-    with pytest.raises(InputError, match=f"method SSUL: {next(iter(options))}="):
-        build_method({**CFG, **options})

@@ -1,8 +1,9 @@
-"""VDFD on a network of mmsegmentation, step by step."""
+"""VDFD on a network of mmsegmentation, step by step; and its memory of a classifier."""
 
 import pytest
 import torch
 
+from tests.distillation import plain
 from vdfd_seg.errors import InputError
 from vdfd_seg.protocols import build_protocol
 
@@ -154,8 +155,30 @@ def test_a_memory_is_small_and_of_no_more_images_than_the_limit(begin, end):
     assert kept < 0.25 * sum(p.numel() for p in step.network.parameters())
 
 
-@pytest.mark.parametrize("head", ["ASPPHead", "DepthwiseSeparableASPPHead"])
-def test_works_with_other_networks(successor, train, losses_of, head):
-    step = successor({"type": "VDFD"}, backbone="mobilenet", head=head, auxiliary=1)
-    train(step)
-    assert losses_of(step)["loss_vdfd"].isfinite()
+@pytest.mark.parametrize("scenario", ["task", "class"])
+@pytest.mark.parametrize("rotations", [False, True])
+def test_the_memory_of_a_classifier_is_the_gradient_of_its_mean_logits(
+    successor, tiny_classification, scenario, rotations
+):
+    cfg = {"type": "VDFD", "precision": "identity", "rank": 2}
+    second = successor(cfg, data=tiny_classification(scenario), rotations=rotations)
+    first, previous = second.first, second.previous
+    network = first.network.eval()
+    images = torch.cat([inputs for inputs, _ in first.context.batches()])
+    params = {k: p for k, p in network.named_parameters() if not k.startswith("heads")}
+    gradients = plain.mean_gradients(network, params, network, [images], [0, 1])
+    moved = dict(second.network.named_parameters())
+    with torch.no_grad():
+        for name in params:
+            moved[name] += 0.02 * torch.rand(moved[name].shape)
+    displacement = 0.0
+    for name, gradient in gradients.items():
+        # Two classes at rank 2: nothing is lost but the places within a kernel.
+        mean = plain.per_filter_mean(gradient)
+        full = plain.expanded(mean, params[name])
+        change = (moved[name] - previous.state[name]).detach().double()
+        displacement = displacement + (full * change).reshape(2, -1).sum(1)
+    expected = displacement.square().sum().item()
+    assert expected > 1e-4
+    found = second.method.extra_losses(second.adapter, None, None)["vdfd_quadratic"].item()
+    assert found == pytest.approx(expected, rel=1e-3)

@@ -14,7 +14,6 @@ from tests.methods import test_contract as contract
 from tests.test_resume import differences
 from tests.tiny import changed, tiny_classifier_config, tiny_config, write_config
 from vdfd_seg.cli import run_command
-from vdfd_seg.datasets import write_digits
 from vdfd_seg.engine import load_run
 from vdfd_seg.errors import InputError
 from vdfd_seg.methods import build_method
@@ -39,11 +38,6 @@ def name(request):
 @pytest.fixture(params=["segmentation", "task", "class"])
 def case(request):
     return request.param
-
-
-@pytest.fixture(scope="module")
-def digits(tmp_path_factory):
-    return write_digits(tmp_path_factory.mktemp("data") / "digits")
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -45,31 +45,6 @@ def test_an_image_does_not_depend_on_the_others_of_its_batch():
     assert torch.equal(augment(images[order], random[order], 4, True), whole[order])
 
 
-def test_every_window_is_equally_likely_and_half_are_mirrored():
-    number, padding = 20000, 2
-    # One bright pixel in the middle says where the window is; the image is one pixel brighter
-    # to its right.
-    image = torch.zeros(1, 1, 5, 6, dtype=torch.uint8)
-    image[0, 0, 2, 2], image[0, 0, 2, 3] = 1, 2
-    found = augment(
-        image.expand(number, -1, -1, -1), random_bits(0, torch.arange(number)), padding, True
-    ).numpy()[:, 0]
-    rows = np.argmax(found.max(2), 1)
-    # Where both are in view, which one is to the left.
-    both = (found == 1).any((1, 2)) & (found == 2).any((1, 2))
-    left = np.argmax((found == 1).any(1), 1) < np.argmax((found == 2).any(1), 1)
-    assert both.all()
-    mirrored = ~left
-    columns = np.argmax((found == 1).any(1), 1)
-    columns = np.where(mirrored, 5 - columns, columns)
-    assert mirrored.mean() == pytest.approx(0.5, abs=0.015)
-    counts = np.zeros((5, 5, 2))
-    np.add.at(counts, (rows, columns, mirrored.astype(int)), 1)
-    expected = number / 50
-    # Chi-squared with 49 degrees of freedom: mean 49, deviation 10.
-    assert ((counts - expected) ** 2 / expected).sum() < 49 + 4 * 10
-
-
 class TestPreprocessor:
     MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.25, 0.5)
 

@@ -4,11 +4,11 @@ import functools
 import hashlib
 import http.server
 import json
-import threading
 
 import pytest
 import torch
 
+from tests.fixtures.server import serving
 from tests.tiny import changed
 from vdfd_seg.cli import run_command
 from vdfd_seg.engine.networks import build_network
@@ -30,14 +30,9 @@ def server(tmp_path, monkeypatch):
     (tmp_path / "mmengine").mkdir()
     (folder := tmp_path / "served").mkdir()
     handler = functools.partial(Handler, directory=folder)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
-        running.asked, running.folder = [], folder
-        running.url = f"http://127.0.0.1:{running.server_address[1]}"
-        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with serving(handler) as running:
+        running.folder = folder
         yield running
-        running.shutdown()
-        thread.join()
 
 
 @pytest.fixture

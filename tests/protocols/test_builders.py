@@ -8,7 +8,7 @@ from vdfd_seg.errors import InputError
 from vdfd_seg.protocols import build_protocol
 from vdfd_seg.protocols.builders import groups, parse_split, task_name
 from vdfd_seg.protocols.cityscapes import CITIES
-from vdfd_seg.protocols.voc import ALIASES, CLASSES, SPLITS
+from vdfd_seg.protocols.voc import CLASSES, SPLITS
 
 
 def voc(split, **rules):
@@ -43,12 +43,6 @@ VOC_TASKS = {
 @pytest.mark.parametrize("split", SPLITS)
 def test_voc_tasks_are_those_of_the_literature(split):
     assert ids_of_tasks(voc(split)) == VOC_TASKS[split]
-
-
-@pytest.mark.parametrize("alias", ALIASES)
-def test_an_alias_is_the_same_protocol(alias):
-    assert voc(alias) == voc(ALIASES[alias])
-    assert voc(alias).fingerprint() == voc(ALIASES[alias]).fingerprint()
 
 
 def test_aliases_count_the_background():

@@ -1,13 +1,10 @@
 """Rules, fingerprints, label tables and refusals of protocols."""
 
-import dataclasses
-import subprocess
-import sys
-
 import pytest
 
+from tests.python_process import run_python
 from vdfd_seg.errors import InputError
-from vdfd_seg.protocols import IGNORE_INDEX, Task, build_protocol
+from vdfd_seg.protocols import Task, build_protocol
 
 CLASSES = ("background", "cat", "dog", "cow", "bus")
 
@@ -103,54 +100,6 @@ def test_voc_palette_is_the_devkits():
     assert {n: protocol.palette[protocol.classes.index(n)] for n in known} == known
 
 
-class TestFingerprint:
-    def voc(self, **changes):
-        return build_protocol({"type": "VOC", "split": "10-5", **changes})
-
-    def test_every_rule_changes_it(self):
-        order = list(self.voc().classes[1:])
-        order[0], order[-1] = order[-1], order[0]
-        changes = (
-            {},
-            {"setting": "disjoint"},
-            {"unseen": "ignore"},
-            {"average": "all"},
-            {"validation": 0.1},
-            {"order": order},
-            {"split": "5-5"},
-        )
-        prints = [self.voc(**change).fingerprint() for change in changes]
-        prints.append(self.voc().fingerprint("other images"))
-        assert len(set(prints)) == len(changes) + 1
-
-    def test_order_within_a_task_changes_it(self):
-        order = list(self.voc().classes[1:])
-        order[0], order[1] = order[1], order[0]
-        assert self.voc(order=order).fingerprint() != self.voc().fingerprint()
-
-    def test_domain_rules_change_it(self):
-        def prints(**changes):
-            cfg = {"type": "Cityscapes", "split": "11-5", **changes}
-            return build_protocol(cfg).fingerprint()
-
-        found = [prints(), prints(domain_split="published"), prints(test_share=0.3),
-                 prints(split="11-1")]  # fmt: skip
-        assert len(set(found)) == 4
-
-    def test_names_and_palette_do_not_change_it(self):
-        protocol = self.voc()
-        tasks = tuple(dataclasses.replace(t, name=f"renamed {t.name}") for t in protocol.tasks)
-        other = dataclasses.replace(protocol, name="other", palette=(), tasks=tasks)
-        assert other.fingerprint() == protocol.fingerprint()
-
-    def test_spelling_of_the_same_rules_does_not_change_it(self):
-        expected = self.voc().fingerprint()
-        assert self.voc(validation=0).fingerprint() == expected
-        assert self.voc(setting="overlap", order=list(self.voc().classes[1:])).fingerprint() == (
-            expected
-        )
-
-
 MANY = ["background", *(f"c{i}" for i in range(255))]
 NO_BACKGROUND = dict(tasks=[["cat"], ["dog"]])
 
@@ -173,9 +122,6 @@ class TestRefused:
             (dict(classes=MANY, tasks=[MANY]), "255"),
             (dict(setting="overlapped"), "setting='overlapped' is not one of"),
             (dict(unseen="bg"), "unseen='bg' is not one of"),
-            (dict(average="some"), "average='some' is not one of"),
-            (dict(scenario="tasks"), "scenario='tasks' is not one of"),
-            (dict(domain_split="leaky"), "domain_split='leaky' is not one of"),
             (dict(scenario="task"), "scenario='task' is not for segmentation"),
             (dict(background=None, unseen="background"), "needs a background class"),
             (dict(background=None, unseen="ignore_background"), "needs a background class"),
@@ -190,7 +136,7 @@ class TestRefused:
             ],
             *[
                 (dict(classes=["background", name], tasks=[[name]]), "must be text in one line")
-                for name in ("", " ", "cat ", "\tcat", "a\nb", "\ufeffcat", None, 3)
+                for name in ("", "cat ", "a\nb", "\ufeffcat", None)
             ],
         ],
     )
@@ -228,12 +174,9 @@ class TestRefused:
         ("cfg", "message"),
         [
             ({"type": "VOCC", "split": "10-5"}, "unknown protocol type 'VOCC'. Did you mean 'VOC'"),
-            ({"type": "voc", "split": "10-5"}, "Did you mean 'VOC'"),
             ({"split": "10-5"}, "unknown protocol type 'None'.*Valid names: .*VOC"),
             ({"type": "VOC", "split": "10-5x"}, "unknown VOC split '10-5x'. Did you mean '10-5'"),
-            ({"type": "Cityscapes", "split": "11-55"}, "Did you mean '11-5'"),
             ({"type": "VOC", "splitt": "10-5"}, "unknown key.*'splitt'. Did you mean 'split'"),
-            ({"type": "VOC", "split": "10-5", "seting": "overlap"}, "Did you mean 'setting'"),
             ({"type": "VOC"}, "protocol VOC: .*split"),
             ({"type": "VOC", "split": "10-5", "name": "x"}, "protocol VOC: .*name"),
             ({"type": "VOC", "split": ["10-5"]}, "VOC"),
@@ -264,12 +207,7 @@ def test_protocols_import_neither_torch_nor_openmmlab():
         "print([m for m in sys.modules if m.split('.')[0] in "
         "('torch', 'mmengine', 'mmcv', 'mmseg', 'cv2', 'numpy')])"
     )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == "[]"
-
-
-def test_ignore_index_is_mmsegmentations():
-    assert IGNORE_INDEX == 255
+    assert run_python("-c", code).stdout.strip() == "[]"
 
 
 def test_a_task_may_be_written_as_a_dict():

@@ -6,16 +6,10 @@ import pytest
 
 from tests.guides import shown
 from vdfd_seg.cli import run_command
-from vdfd_seg.datasets import write_digits
 from vdfd_seg.protocols import PROTOCOLS, build_protocol
 
 PAGE, MODULE, NAME = "write_a_protocol.md", "digit_shapes", "DigitShapes"
 REGISTERED = PROTOCOLS
-
-
-@pytest.fixture(scope="module")
-def digits(tmp_path_factory):
-    return write_digits(tmp_path_factory.mktemp("data") / "digits")
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -11,7 +11,6 @@ import torch
 from tests.distillation.test_loss import problem
 from tests.documented import ROOT
 from tests.tiny import tiny_classifier_config, tiny_config, write_config
-from vdfd_seg.datasets import write_digits
 from vdfd_seg.distillation import VariationalDistillationLoss
 from vdfd_seg.engine import load_run, train_sequence
 from vdfd_seg.registry import METHODS
@@ -35,10 +34,9 @@ def study(stack):
 
 
 @pytest.fixture(scope="module")
-def trained(study, tmp_path_factory):
+def trained(study, digits, tmp_path_factory):
     """Train a tiny sequence of digits by ``run.py``: config, work dir and each step's state."""
     folder = tmp_path_factory.mktemp("studies")
-    digits = write_digits(folder / "digits")
 
     def run(name, scenario="task", **options):
         config = tiny_classifier_config(digits, {"type": name, **options}, scenario)

@@ -1,7 +1,6 @@
 """What passes from step to step: plain, whole, or refused."""
 
 import os
-import pickle
 import random
 
 import pytest
@@ -17,16 +16,6 @@ CONTENT = {
     "flags": torch.tensor([True, False]),
     "meta": {"name": "tâche", "steps": [1, 2.5, None, True], 3: "number as key"},
 }
-
-
-class Evil:
-    """Runs code where it is unpickled."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return os.mkdir, (self.path,)
 
 
 def same(first, second):
@@ -149,13 +138,6 @@ class TestDamage:
     def test_other_files(self, path, content):
         path.write_bytes(content)
         self.refused(path)
-
-    @pytest.mark.parametrize("write", [torch.save, lambda o, p: p.write_bytes(pickle.dumps(o))])
-    def test_a_malicious_file_executes_nothing(self, path, tmp_path, write):
-        trace = tmp_path / "executed"
-        write({"a": Evil(str(trace)), "digest": "0"}, path)
-        self.refused(path)
-        assert not trace.exists()
 
 
 STEP = {"state_dict": {"w": torch.ones(2)}, "meta": {"format": checkpoint.STEP_FORMAT},

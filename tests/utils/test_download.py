@@ -4,10 +4,10 @@ import hashlib
 import http.server
 import io
 import sys
-import threading
 
 import pytest
 
+from tests.fixtures.server import serving
 from vdfd_seg.errors import InputError
 from vdfd_seg.utils.download import download
 
@@ -37,14 +37,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server():
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
-        running.asked, running.ranges, running.until = [], True, None
-        running.url = f"http://127.0.0.1:{running.server_address[1]}/file"
-        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with serving(Handler) as running:
+        running.ranges, running.until, running.url = True, None, f"{running.url}/file"
         yield running
-        running.shutdown()
-        thread.join()
 
 
 def test_fetches_and_leaves_no_other_file(server, tmp_path):

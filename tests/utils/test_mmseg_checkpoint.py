@@ -1,8 +1,5 @@
 """Files that are no checkpoints of this kind, or damaged: one message each, and no crash."""
 
-import zipfile
-
-import numpy as np
 import pytest
 import torch
 from mmengine.logging import HistoryBuffer
@@ -39,26 +36,6 @@ def test_every_truncation_is_one_message(path):
         path.write_bytes(whole[:length])
         with pytest.raises(InputError):
             load_foreign(path)
-
-
-def test_changed_pickle_is_one_message_or_reads(path):
-    """The archive is written again around the pickle, so that its checksums hold."""
-    with zipfile.ZipFile(path) as archive:
-        parts = {name: archive.read(name) for name in archive.namelist()}
-    (pickled,) = [name for name in parts if name.endswith("data.pkl")]
-    rng, read = np.random.default_rng(0), 0
-    for _ in range(200):
-        changed = bytearray(parts[pickled])
-        changed[int(rng.integers(len(changed)))] = int(rng.integers(256))
-        with zipfile.ZipFile(path, "w") as archive:
-            for name, content in {**parts, pickled: bytes(changed)}.items():
-                archive.writestr(name, content)
-        try:
-            load_foreign(path)
-            read += 1
-        except InputError as error:
-            assert str(path) in str(error)
-    assert 0 < read < 200
 
 
 def test_archive_of_several_disks_is_one_message(tmp_path):

@@ -13,7 +13,6 @@ from tests.test_resume import SHORT, assert_same_run
 from vdfd_seg.cli import run_command
 from vdfd_seg.engine.run import sequence
 from vdfd_seg.engine.run.step import ResumableLoop
-from vdfd_seg.errors import Stopped
 from vdfd_seg.methods import VDFD
 from vdfd_seg.utils import signals as stopping
 from vdfd_seg.utils.checkpoint import load_plain
@@ -168,7 +167,3 @@ class TestSlurm:
         assert ("--resume" in started, "--overwrite" in started) == (
             (True, False) if restarts else (False, True)
         )
-
-
-def test_stopped_is_not_swallowed_by_what_mends_errors():
-    assert not issubclass(Stopped, Exception)

@@ -81,19 +81,6 @@ class TestLoader:
         loader = data.train_loader(data.train_samples(0), {"batch_size": size}, 11, start)
         return list(islice(loader, count))
 
-    def test_every_image_comes_once_a_pass(self, tiny_classification):
-        data = tiny_classification()
-        # Eight batches of five are five passes over eight images.
-        found = torch.cat([batch["inputs"] for batch in self.batches(data, 8)])
-        own = data.source("train").images[images_of(data.train_samples(0))]
-        expected = sorted(image.transpose(2, 0, 1).tobytes() for image in own)
-        assert len(set(expected)) == 8
-        orders = []
-        for each in found.split(8):
-            orders.append([image.contiguous().numpy().tobytes() for image in each])
-            assert sorted(orders[-1]) == expected
-        assert len({tuple(order) for order in orders}) == 5
-
     def test_images_come_with_their_labels(self, tiny_classification):
         data = tiny_classification(order=ORDER)
         arrays = data.source("train")
@@ -114,11 +101,6 @@ class TestLoader:
             for key in ("labels", "tasks", "random"):
                 one, two = (getattr(b["data_samples"], key) for b in (expected, found))
                 assert torch.equal(one, two)
-
-    def test_every_draw_has_random_bits_of_its_own(self, tiny_classification):
-        found = self.batches(tiny_classification(), 8)
-        bits = torch.cat([batch["data_samples"].random for batch in found])
-        assert len(bits.unique()) == 40
 
 
 class TestPass:

@@ -1,11 +1,9 @@
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 from PIL import Image
 
 from tests import fake_cifar as fake
+from tests.python_process import ROOT, run_python
 from tools.dataset_converters import cifar100 as tool
 from vdfd_seg.datasets import read_arrays
 
@@ -25,22 +23,9 @@ def test_tile(tmp_path):
     assert len(read_arrays(tmp_path / "out", "test")) == 2
 
 
-def test_target_that_is_a_file(tmp_path, capsys):
-    (tmp_path / "file").write_text("")
-    assert tool.main([str(fake.write_folder(tmp_path)), str(tmp_path / "file")]) == 2
-    assert "cannot be written" in capsys.readouterr().err
-
-
 def test_runs_as_a_script(tmp_path):
-    root = Path(__file__).resolve().parents[3]
-    script = root / "tools/dataset_converters/cifar100.py"
-    result = subprocess.run(
-        [sys.executable, str(script), str(tmp_path / "absent"), str(tmp_path / "out")],
-        capture_output=True,
-        check=False,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(root)},
-    )
+    arguments = ("tools/dataset_converters/cifar100.py", tmp_path / "absent", tmp_path / "out")
+    result = run_python(*arguments, env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert result.returncode == 2
     assert result.stderr.startswith("error: ") and result.stderr.count("\n") == 1
     assert "absent: there is no such file or folder" in result.stderr

@@ -45,19 +45,6 @@ def test_counts_cannot_be_changed(items, index):
         index(items).counts[0, 0] = 1
 
 
-@pytest.mark.parametrize("mode", ["L", "I;16"])
-def test_grey_masks_are_read_by_value(items, index, mode, write_mask):
-    expected = index(items).counts
-    for item in items:
-        write_mask(mask_path(item), np.asarray(Image.open(mask_path(item))), mode)
-    assert (index(items).counts == expected).all()
-
-
-def test_binary_masks_are_read_as_zero_and_one(items, index, write_mask):
-    write_mask(mask_path(items[0]), [[0, 1, 1], [0, 0, 0]], mode="1")
-    assert index(items[:1]).counts[0, :2].tolist() == [4, 2]
-
-
 def test_names_are_given_or_relative_to_the_images_folder(items, index, tmp_path, write_image):
     nested = tmp_path / "images" / "town" / "d.e.jpg"
     write_image(nested)

@@ -41,27 +41,15 @@ IMAGES = {
 }
 
 
-def chosen(protocol, step):
-    index = index_of(IMAGES)
-    return {index.names[i] for i in selection.train_images(protocol, index, step)}
-
-
 class TestClassIncremental:
-    def test_overlap_takes_every_image_with_a_class_of_the_step(self):
-        protocol = class_protocol(setting="overlap")
-        assert chosen(protocol, 0) == {"one", "old_and_new", "all", "second"}
-        assert chosen(protocol, 1) == {"old_and_new", "new_and_future", "all", "new_and_never"}
-        assert chosen(protocol, 2) == {"new_and_future", "all", "last"}
-
-    def test_disjoint_leaves_out_images_with_a_class_learned_later_or_never(self):
-        protocol = class_protocol(setting="disjoint")
-        assert chosen(protocol, 0) == {"one", "second"}
-        assert chosen(protocol, 1) == {"old_and_new"}
-        assert chosen(protocol, 2) == {"new_and_future", "all", "last"}
+    """Overlap and disjoint: test_protocol_data.py by hand, tests/protocols/test_properties.py."""
 
     def test_partitioned_gives_every_image_to_one_of_its_learned_classes(self):
-        protocol = class_protocol(setting="partitioned")
-        steps = [chosen(protocol, step) for step in range(3)]
+        protocol, index = class_protocol(setting="partitioned"), index_of(IMAGES)
+        steps = [
+            {index.names[i] for i in selection.train_images(protocol, index, step)}
+            for step in range(3)
+        ]
         assert sorted(name for step in steps for name in step) == sorted(
             set(IMAGES) - {"never_learned", "empty"}
         )
@@ -81,18 +69,6 @@ class TestClassIncremental:
         assert (selection.owning_classes(protocol, fewer) == owners[2999:1000:-1]).all()
         other = class_protocol(setting="partitioned", tasks=[["background", "d"], ["c"], ["a"]])
         assert (selection.owning_classes(other, index) == owners).all()
-
-    def test_a_test_image_holds_a_foreground_class_seen_so_far(self):
-        protocol, index = class_protocol(), index_of(IMAGES)
-
-        def tested(step):
-            ((task, images),) = selection.test_images(protocol, index, step)
-            assert task == 0
-            return {index.names[i] for i in images}
-
-        assert tested(0) == {"one", "old_and_new", "all", "second"}
-        assert tested(1) == tested(0) | {"new_and_future", "new_and_never"}
-        assert tested(2) == tested(1) | {"last"}
 
 
 @pytest.fixture(scope="module")

@@ -38,6 +38,11 @@ def test_words():
 
 GAUSSIAN = {"type": "GaussianBound"}
 REFUSED = {
+    "DKD": [
+        ({"kd_weight": -1.0}, "kd_weight="), ({"dkd_weight": NAN}, "dkd_weight="),
+        ({"auxiliary_lr": 0.0}, "auxiliary_lr="), ({"pos_weight": 0.0}, "pos_weight="),
+        ({"num_views": 0}, "num_views="),
+    ],
     "EWC": [
         ({"weight": -1}, "weight=-1 must not be negative"), ({"alpha": 1.5}, "alpha=1.5"),
         ({"estimator": "images"}, "estimator='images' is not one of"),
@@ -73,6 +78,19 @@ REFUSED = {
         ({"channel_weight": -1}, "channel_weight"), ({"alpha": 0}, "alpha=0"),
         ({"channel_last_weight": -1}, "channel_last_weight"), ({"pool_sizes": ()}, "pool_sizes="),
         ({"pool_sizes": (0, 4)}, "pool_sizes="), ({"pool_channels": 0}, "pool_channels=0"),
+    ],
+    "SSUL": [
+        ({"threshold": -0.1}, "threshold="), ({"background": "slow"}, "background="),
+        ({"unknown_lr": 0.0}, "unknown_lr="), ({"num_views": 0}, "num_views="),
+    ],
+    "STAR": [
+        ({"pkd_weight": -1.0}, "pkd_weight="), ({"cont_weight": NAN}, "cont_weight="),
+        ({"num_samples": 0}, "num_samples="), ({"pos_weight": 0.0}, "pos_weight="),
+        ({"num_views": 0}, "num_views="),
+    ],
+    "SegACIL": [
+        ({"ridge": 0}, "ridge="), ({"confidence": -1}, "confidence="),
+        ({"num_views": 0}, "num_views="),
     ],
     "SI": [({"weight": -1}, "weight=-1"), ({"damping": 0}, "damping=0 must be above 0")],
     "VDFD": [
