@@ -44,7 +44,7 @@ HABITS = {
     "scaled learning rate": ({"auto_scale_lr": {"enable": True, "base_batch_size": 16}}, None),
     "scaled learning rate without its batch": (
         {"auto_scale_lr": {"enable": True}}, "auto_scale_lr.base_batch_size"),
-    "compiled backbone": ({"compile": {"backend": "eager"}}, None),
+    "compiled training": ({"compile": {"backend": "eager"}}, None),
     "class weights": ({LOSS: {**CROSS, "class_weight": [0.5] + [1.0] * 6}}, None),
     "OHEM": (
         {LOSS: CROSS, "model.decode_head.sampler": {"type": "OHEMPixelSampler", "min_kept": 50}},
