@@ -4,9 +4,9 @@
     python tools/studies/benchmark_avalanche.py [--iterations 30] [--rounds 3]
 
 Needs https://pypi.org/project/avalanche-lib, in an environment of its own. Images of CIFAR's size
-lie in memory as they are, without augmentation; batch 64, SGD, all classes seen compete; the network
-is a ResNet-18 of a quarter of the width. Prints CPU milliseconds an iteration, which other programs
-do not change, as a Markdown table: the median over the rounds. Avalanche without its metrics.
+lie in memory as they are, without augmentation; batch 64, SGD, all classes seen compete; the
+network is a ResNet-18 of a quarter of the width. Prints CPU milliseconds an iteration as a Markdown
+table: the median over the rounds. Avalanche without its metrics.
 """
 
 import argparse
