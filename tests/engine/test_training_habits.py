@@ -1,16 +1,13 @@
 """Each line of the guide's table of training habits: it trains, or is refused with the reason."""
 
 import re
-from collections import OrderedDict
 
 import pytest
-import torch
 from mmengine.config import Config
 from torch import nn
 
 from tests.documented import ROOT
 from tests.tiny import changed, tiny_config
-from vdfd_seg.engine.run.compilation import compiled
 from vdfd_seg.engine.run.optimisation import optimisation
 
 PAGE = ROOT / "docs/en/user_guides/train_and_evaluate.md"
@@ -47,7 +44,7 @@ HABITS = {
     "scaled learning rate": ({"auto_scale_lr": {"enable": True, "base_batch_size": 16}}, None),
     "scaled learning rate without its batch": (
         {"auto_scale_lr": {"enable": True}}, "auto_scale_lr.base_batch_size"),
-    "compiled backbone": ({"compile": {"backend": "eager"}}, None),
+    "compiled training": ({"compile": {"backend": "eager"}}, None),
     "class weights": ({LOSS: {**CROSS, "class_weight": [0.5] + [1.0] * 6}}, None),
     "OHEM": (
         {LOSS: CROSS, "model.decode_head.sampler": {"type": "OHEMPixelSampler", "min_kept": 50}},
@@ -97,21 +94,3 @@ def test_the_rate_follows_the_batch():
     wrapper, (schedule,) = optimisation(config, nn.Linear(1, 1), 12)
     assert wrapper.get_lr()["lr"] == [0.01 / 4]
     assert schedule.base_values == [0.01 / 4]
-
-
-def test_the_backbone_is_compiled_and_then_as_before():
-    calls = []
-
-    def backend(graph, inputs):
-        calls.append(len(inputs))
-        return graph
-
-    network = nn.Sequential(OrderedDict(backbone=nn.Linear(2, 2), head=nn.Linear(2, 1)))
-    images = torch.ones(3, 2)
-    expected, names = network(images), [*network.state_dict()]
-    with compiled(network, {"backend": backend}):
-        assert torch.equal(network(images), expected)
-        assert [*network.state_dict()] == names
-    assert len(calls) == 1
-    network(torch.ones(5, 2))
-    assert len(calls) == 1

@@ -64,17 +64,3 @@ class TestScores:
 def test_another_test_is_refused(tiny_classifier):
     with pytest.raises(InputError, match="model.test='mean' is not one of"):
         tiny_classifier(test="mean")
-
-
-def test_a_compiled_backbone_is_the_same_backbone(tiny_classifier, images):
-    plain = tiny_classifier([2])
-    compiled = tiny_classifier([2], compile={"backend": "eager"})
-    assert list(compiled.state_dict()) == list(plain.state_dict())
-    results = []
-    for network in (plain.train(), compiled.train()):
-        loss = network.logits(network.features(images)).square().sum()
-        loss.backward()
-        gradients = [parameter.grad for parameter in network.parameters()]
-        results.append([loss, *gradients, *network.buffers(), network.eval()(images)])
-    for expected, found in zip(*results, strict=True):
-        assert torch.allclose(found, expected, atol=1e-5)

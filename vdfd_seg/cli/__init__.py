@@ -120,10 +120,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_BAD_INPUT
 
     # argparse names the program after sys.argv[0], here the console script; usage texts
-    # and errors should say which command they are about.
-    program = sys.argv[0]
-    sys.argv[0] = f"vdfd_seg {name}"
+    # and errors should say which command they are about. Results name the whole command.
+    given = sys.argv
+    sys.argv = [f"vdfd_seg {name}", *arguments]
     try:
         return run_command(name, rest)
     finally:
-        sys.argv[0] = program
+        sys.argv = given

@@ -1,11 +1,12 @@
 """``vdfd_seg demo``: a whole continual sequence on the embedded data set."""
 
 import argparse
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from vdfd_seg.multi_run.processes import run_jobs
+from vdfd_seg import cli
 from vdfd_seg.utils.environment import quiet_imports
 
 BENCHMARK = "digitscenes_4-3"
@@ -29,23 +30,37 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
+    begun = time.perf_counter()
     args = parser().parse_args(argv)
     with quiet_imports():
         from vdfd_seg.cli.multi_run import report_on
+        from vdfd_seg.engine.run.environment import release_memory
         from vdfd_seg.evaluation import RunFiles
-        from vdfd_seg.multi_run.plan import jobs_of
+        from vdfd_seg.multi_run.plan import unfinished
+        from vdfd_seg.utils.garbage import present_objects_kept
         from vdfd_seg.visualization import write_montage
 
     out = Path(args.out)
+    whole = args.overwrite or not out.exists()
     runs = plan(out, args.seeds, args.iters)
-    # Their output goes to the terminal: the demo shows what a run does.
-    run_jobs(jobs_of(runs, args.overwrite, logs=False), say=lambda line: None)
+    # In this process: importing the stack anew takes seconds. The output goes to the terminal: the
+    # demo shows what a run does.
+    with present_objects_kept():
+        for _, arguments in unfinished(runs, args.overwrite):
+            status = cli.main(arguments)
+            if status >= cli.EXIT_SIGNAL:
+                return status
+            release_memory()
     status = report_on(runs, out, "DigitScenes 4-3: forgetting")
     # Of one seed: plain fine-tuning, and what forgets least.
     shown = [runs[0], runs[len(METHODS) - 1]]
     if all(run.finished for run in shown):
         files = [RunFiles(run.folder, run.results(), run.method) for run in shown]
         print(f"pictures: {write_montage(files, out / 'predictions.png').resolve()}")
+    if whole and not status:
+        trained = sum(step["seconds"] for run in runs for step in run.results()["steps"])
+        took = time.perf_counter() - begun
+        print(f"time: {took:.0f} s, {trained:.0f} of them ({trained / took:.0%}) training")
     return status
 
 

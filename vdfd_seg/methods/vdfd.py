@@ -132,6 +132,8 @@ class VDFD(Method):
             if self.penalty.precision is not None:
                 self.optimizer = self.penalty.precision.optimizer(self.penalty.parameters())
 
+    # Not of a compiled loss: the gradient comes from elsewhere, and the GCN would break its graph.
+    @torch.compiler.disable
     def extra_losses(self, adapter, outputs, samples) -> dict[str, Tensor]:
         """The weighted penalty; its two terms next to it, for the log."""
         if self.penalty is None:

@@ -60,8 +60,6 @@ class ContinualClassifier(nn.Module):
         test: With rotations: predict from the image as it is (``"first"``, the default and the
             paper's), or from the mean over rotations of row ``4 c + k`` on the image turned k
             times (``"average"``).
-        compile: Arguments of ``torch.compile`` for the backbone in training, for instance
-            ``dict(mode="reduce-overhead")`` for CUDA graphs; None, the default, for none.
 
     Raises:
         InputError: For another ``test``, or a backbone that cannot be built.
@@ -75,7 +73,6 @@ class ContinualClassifier(nn.Module):
         rotations: bool = False,
         label_trick: bool = True,
         test: str = "first",
-        compile: dict | None = None,
     ):
         super().__init__()
         if test not in TESTS:
@@ -85,8 +82,6 @@ class ContinualClassifier(nn.Module):
         )
         self.backbone = MMENGINE_MODELS.build({"num_classes": None, **backbone})
         lay_out(self.backbone)
-        # In a list: the compiled module is the same module, not a second one.
-        self._compiled = [] if compile is None else [torch.compile(self.backbone, **compile)]
         width = self.backbone.num_features
         self.rows_per_class = ROTATIONS if rotations else 1
         self.label_trick = label_trick
@@ -106,8 +101,6 @@ class ContinualClassifier(nn.Module):
 
     def features(self, images: Tensor) -> Tensor:
         """Features ``(N, d)`` of images ``(N, 3, H, W)``."""
-        if self._compiled and self.training:
-            return self._compiled[0](images)
         return self.backbone(images)
 
     def logits(self, features: Tensor) -> Tensor:

@@ -52,6 +52,11 @@ class Run:
             return False
         return work_dir.results.exists() and len(self.results()["steps"]) == len(steps)
 
+    @property
+    def start(self) -> Path | None:
+        """The checkpoint that it starts from; None where it trains its own step 0."""
+        return None if self.first is None else WorkDir(self.first.folder).checkpoint(0)
+
     def results(self) -> dict:
         """Its ``results.json``."""
         return load_results(self.folder)
@@ -217,18 +222,17 @@ def why_not_shared(settings: Settings, first: Settings) -> str:
     return "its network is another" if models[0] != models[1] else ""
 
 
-def jobs_of(runs: Sequence[Run], overwrite: bool = False, logs: bool = True) -> list[Job]:
-    """The processes that finish runs; none for those that are finished.
+def unfinished(runs: Sequence[Run], overwrite: bool = False) -> list[tuple[Run, list[str]]]:
+    """The runs that are left to do, each with the arguments of ``vdfd_seg`` that finish it.
 
     Args:
         runs: The runs, those that others start from first.
         overwrite: Begin all of them again.
-        logs: Write each one's output to ``log.txt`` in its folder.
     """
-    jobs: dict[int, Job] = {}
     if not overwrite:
         for run in runs:
             run.check()
+    left = []
     for run in runs:
         if run.finished and not overwrite:
             continue
@@ -236,19 +240,25 @@ def jobs_of(runs: Sequence[Run], overwrite: bool = False, logs: bool = True) -> 
         if overwrite:
             # Neither finished, nor a start for others, until it is trained again.
             WorkDir(run.folder).checkpoint(0).unlink(missing_ok=True)
-        command = ["train", str(config), "--work-dir", str(run.folder)]
-        command += ["--seed", str(run.settings.seed), "--overwrite" if overwrite else "--resume"]
-        needs = None
+        arguments = ["train", str(config), "--work-dir", str(run.folder)]
+        arguments += ["--seed", str(run.settings.seed), "--overwrite" if overwrite else "--resume"]
         if run.first is not None:
-            needs = WorkDir(run.first.folder).checkpoint(0)
-            command += ["--init-from", str(needs)]
+            arguments += ["--init-from", str(run.start)]
         if run.options:
-            command += ["--cfg-options", *run.options]
-        jobs[id(run)] = Job(
-            run.name,
-            vdfd_seg_command(*command),
-            run.folder / "log.txt" if logs else None,
-            needs,
-            jobs.get(id(run.first)),
-        )
+            arguments += ["--cfg-options", *run.options]
+        left.append((run, arguments))
+    return left
+
+
+def jobs_of(runs: Sequence[Run], overwrite: bool = False) -> list[Job]:
+    """The processes that finish runs, each with a ``log.txt`` in its folder.
+
+    Args:
+        runs: See :func:`unfinished`.
+        overwrite: See there.
+    """
+    jobs: dict[int, Job] = {}
+    for run, arguments in unfinished(runs, overwrite):
+        command, log = vdfd_seg_command(*arguments), run.folder / "log.txt"
+        jobs[id(run)] = Job(run.name, command, log, run.start, jobs.get(id(run.first)))
     return list(jobs.values())

@@ -130,3 +130,11 @@ def test_a_mask_with_a_foreign_class_is_named(tiny_data):
     served = data.dataset("train", [Sample(0, tuple(table))], PLAIN)
     with pytest.raises(InputError, match=r"t0\.png: the mask holds 1"):
         served[0]
+
+
+def test_a_loader_serves_the_data_set_itself(tiny_data):
+    """And no copy of the list of all images."""
+    data = tiny_data()
+    cfg = {"batch_size": 1, "num_workers": 0, "dataset": {"pipeline": PLAIN}}
+    loader = data.test_loader(data.test_samples(0), cfg)
+    assert loader.dataset.source is data.evaluation_source.dataset

@@ -42,6 +42,10 @@ class TaskDataset(Dataset):
         with reading("the data set's pipeline cannot be built"):
             self.pipeline = Compose(_with_masking(pipeline))
 
+    def __deepcopy__(self, memo: dict) -> "TaskDataset":
+        """Itself: MMEngine copies a loader's config, the list of all images with it."""
+        return self
+
     def __len__(self) -> int:
         return len(self.samples)
 

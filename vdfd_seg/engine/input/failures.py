@@ -38,6 +38,9 @@ ADVICE = {
     "test_dataloader.dataset.pipeline put LoadAnnotations behind Resize, and no Pad",
     r"install onedl-mmcv for \w+ ops": "the installed mmcv has no compiled operators: install one "
     "that has them, for this PyTorch",
+    r"torch\.compiler\.disable": "a part of this method stays outside the graph, since its "
+    "gradient or its data come from elsewhere: take compile.fullgraph out",
+    r"C\+\+ compiler": "on a CPU torch.compile needs one: install it, or take compile out",
     "out of memory": "lower train_dataloader.batch_size, or the size of crops and test images",
 }
 """What to do about what is raised for a known reason: regular expressions of the text

@@ -69,8 +69,6 @@ def check_step(config: Config, protocol: Protocol) -> None:
         )
     if not isinstance(config.get("compile"), (bool, Mapping, type(None))):
         raise InputError("compile must be True or a dict of torch.compile's arguments.")
-    if config.get("compile") not in (None, False) and protocol.problem != "segmentation":
-        raise InputError("compile is for segmentation; classifiers have model.compile.")
     if config.get("forward_transfer") and protocol.scenario == "class":
         raise InputError(
             "forward_transfer is for domain- and task-incremental protocols: class-incrementally "

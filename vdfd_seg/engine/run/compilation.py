@@ -1,33 +1,44 @@
-"""Compiling the network that a step trains."""
+"""Compiling what a step trains."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
-from torch import nn
+
+from vdfd_seg.models import ContinualClassifier, ContinualLearner
 
 
 @contextmanager
-def compiled(network: nn.Module, options: bool | Mapping | None) -> Iterator[None]:
-    """Inside, a segmentor's backbone is compiled: the part that no method looks into.
+def compiled(learner: ContinualLearner, options: bool | Mapping | None) -> Iterator[None]:
+    """Inside, the part of a learner's iteration that can be is compiled.
 
-    MMEngine compiles ``train_step`` under the same key; hooks that take the classifier's input and
-    losses that look at labels would break its graph. Names of parameters stay. Evaluation, whose
-    images are of many sizes, comes outside.
+    Of a classifier that is the whole loss: the forward pass, the old network's where the method
+    has one, and every term of the loss; their gradient comes with it. Of a segmentor it is the
+    backbone: hooks that take the classifier's input and losses that look at labels would break a
+    larger graph into pieces. Names of parameters stay. Evaluation comes outside.
+
+    Every size of a batch has a graph of its own, whatever came before it: so a resumed step runs
+    the same kernels as one that was never stopped.
 
     Args:
-        network: The segmentor.
+        learner: What trains.
         options: The config's ``compile``: arguments of ``torch.compile``, or True for none; None or
-            False to leave the network as it is.
+            False to leave the learner as it is.
     """
     if not options and options != {}:
         yield
         return
-    backbone = network.get_submodule("backbone")
-    arguments = {} if options is True else dict(options or {})
+    arguments = {"dynamic": False, **({} if options is True else dict(options or {}))}
+    if isinstance(learner.network, ContinualClassifier):
+        owner, name = learner.method, "loss"
+    else:
+        owner, name = learner.network.get_submodule("backbone"), "forward"
     # An attribute of the instance, found before the method of its class.
-    backbone.forward = torch.compile(backbone.forward, **arguments)
+    setattr(owner, name, torch.compile(getattr(owner, name), **arguments))
     try:
         yield
     finally:
-        del backbone.forward
+        delattr(owner, name)
+        # PyTorch keeps a few graphs of a function, and after those runs it as it is: the next
+        # step, which has another network, shall not inherit this one's.
+        torch.compiler.reset()

@@ -17,6 +17,7 @@ from vdfd_seg.datasets.data import ContinualData
 from vdfd_seg.engine.input.failures import failing
 from vdfd_seg.engine.input.settings import Settings
 from vdfd_seg.engine.networks import unlogged
+from vdfd_seg.engine.run.compilation import compiled
 from vdfd_seg.engine.run.environment import forget_runner
 from vdfd_seg.engine.run.evaluation import confusions_of_step
 from vdfd_seg.engine.run.optimisation import optimisation
@@ -126,10 +127,14 @@ class _Rehearsal:
             samples = select(trainer.data, self.step, carried)
             loader = trainer.train_loader(learner, samples, 0)
             batch = next(iter(_without_workers(loader, self.config.train_dataloader)))
-        keys = "train_dataloader, model (loss_decode, data_preprocessor), method and optim_wrapper"
+        keys = (
+            "train_dataloader, model (loss_decode, data_preprocessor), method, optim_wrapper "
+            "and compile"
+        )
         hook, runner = MethodHook(), SimpleNamespace(model=learner, optim_wrapper=optimizer)
         hook.before_train(runner)
-        with failing(what, keys, learner.network):
+        compilation = trainer.config.get("compile")
+        with failing(what, keys, learner.network), compiled(learner, compilation):
             learner.train().train_step(batch, optimizer)
             for scheduler in schedulers:
                 scheduler.step()

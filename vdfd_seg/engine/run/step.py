@@ -190,7 +190,7 @@ class StepTrainer:
         for line in self._said:
             context.log(line)
         begun = time.perf_counter()
-        with training(), compiled(learner.network, self.config.get("compile")):
+        with training(), compiled(learner, self.config.get("compile")):
             runner.train()
         # Plain batch norm counts in each process for itself: all continue with the first's.
         for buffer in learner.network.buffers():

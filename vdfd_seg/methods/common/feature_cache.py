@@ -36,6 +36,10 @@ class FeatureCache(Dataset):
             for numbers, features, labels in batches
         )
 
+    def __deepcopy__(self, memo: dict) -> "FeatureCache":
+        """Itself: MMEngine copies a loader's config, and would all features."""
+        return self
+
     def __len__(self) -> int:
         """Number of images."""
         return len(self.features) // self.num_views

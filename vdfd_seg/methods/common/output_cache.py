@@ -36,6 +36,7 @@ class OutputCache:
             del self._fetched[next(iter(self._fetched))]
         self._fetched[numbers] = send(self.values[list(numbers)], device)
 
+    @torch.compiler.disable
     def lookup(self, samples, device) -> Tensor:
         """The outputs of a batch's views ``(N, ...)``, float32, on a device."""
         numbers = tuple(draws_of(samples).tolist())
