@@ -3,9 +3,16 @@
 import os
 
 import pytest
+from PIL import Image
 
 from vdfd_seg.errors import InputError, unknown_name
-from vdfd_seg.utils.files import atomic_write, atomic_write_text, replace_folder, writable_dir
+from vdfd_seg.utils.files import (
+    atomic_write,
+    atomic_write_image,
+    atomic_write_text,
+    replace_folder,
+    writable_dir,
+)
 
 
 def test_content_is_written(tmp_path):
@@ -47,6 +54,17 @@ def test_the_old_file_stands_until_the_new_one_is_complete(tmp_path):
 def test_others_may_read_the_file(tmp_path):
     atomic_write_text(tmp_path / "file", "x")
     assert (tmp_path / "file").stat().st_mode & 0o777 == 0o644
+
+
+def test_pictures_are_not_waited_for(tmp_path, monkeypatch):
+    """Checkpoints and results reach the disk, with their names, before a run continues."""
+    waits = []
+    monkeypatch.setattr(os, "fsync", waits.append)
+    atomic_write_text(tmp_path / "file", "x")
+    assert len(waits) == 2
+    atomic_write_image(tmp_path / "file.png", Image.new("L", (2, 2)))
+    assert len(waits) == 2
+    assert sorted(os.listdir(tmp_path)) == ["file", "file.png"]
 
 
 def test_a_folder_that_does_not_exist_is_an_error(tmp_path):

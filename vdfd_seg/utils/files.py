@@ -21,19 +21,23 @@ _STORAGE = {
 }
 
 
-def atomic_write(path: str | Path, write: Callable[[BinaryIO], object]) -> Path:
+def atomic_write(
+    path: str | Path, write: Callable[[BinaryIO], object], durable: bool = True
+) -> Path:
     """Write ``path`` through a temporary sibling, fsync and rename.
 
     Args:
         path: The file to replace; stays untouched where writing fails.
         write: Called with the open binary file.
+        durable: Whether it is on the disk on return. Waiting for that takes many times as long as
+            writing a picture, which can be made again.
 
     Raises:
         StorageError: A disk that is full or fails.
     """
     path = Path(path)
     try:
-        _replace(path, write)
+        _replace(path, write, durable)
     except OSError as error:
         if is_storage_error(error):
             raise StorageError(path, error) from error
@@ -65,7 +69,7 @@ class _Recording(io.BufferedWriter):
             raise
 
 
-def _replace(path: Path, write: Callable[[BinaryIO], object]) -> None:
+def _replace(path: Path, write: Callable[[BinaryIO], object], durable: bool) -> None:
     # Of a long name the beginning: file systems have 255 bytes for all of it.
     prefix = f".{path.name[:40]}."
     handle, temporary = tempfile.mkstemp(prefix=prefix, suffix=_TEMPORARY, dir=path.parent)
@@ -78,12 +82,15 @@ def _replace(path: Path, write: Callable[[BinaryIO], object]) -> None:
                     raise file.error from None
                 raise
             file.flush()
-            os.fsync(handle)
+            if durable:
+                os.fsync(handle)
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+    if not durable:
+        return
     directory = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(directory)  # so that the rename reaches the disk
@@ -97,9 +104,12 @@ def atomic_write_text(path: str | Path, text: str) -> Path:
 
 
 def atomic_write_image(path: str | Path, image: Image.Image, **options: object) -> Path:
-    """:func:`atomic_write` of a picture in the suffix's format; options of Pillow's ``save``."""
+    """:func:`atomic_write` of a picture in the suffix's format; options of Pillow's ``save``.
+
+    It is not waited for until it is on the disk.
+    """
     kind = Image.registered_extensions()[Path(path).suffix.lower()]
-    return atomic_write(path, lambda file: image.save(file, kind, **options))
+    return atomic_write(path, lambda file: image.save(file, kind, **options), durable=False)
 
 
 def previous_state(path: str | Path) -> Path:

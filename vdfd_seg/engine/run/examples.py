@@ -32,7 +32,7 @@ def write_examples(data: SegmentationData, samples: list, folder: Path) -> None:
         if image is None:
             raise InputError(f"cannot read the image '{info['img_path']}'; is it damaged?")
         _, packed = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 92])
-        atomic_write(folder / f"{name}.jpg", methodcaller("write", packed))
+        atomic_write(folder / f"{name}.jpg", methodcaller("write", packed), durable=False)
         labels = np.asarray(sample.label_map)[stored_labels(info)]
         atomic_write_image(folder / f"{name}.png", Image.fromarray(labels.astype(np.uint8)))
 
