@@ -30,6 +30,7 @@ class ReplayTrial(VDFDPlus):
             and the replay. After each the Gaussians are moved by the affine map that fits how the
             features of the task's own images moved.
         num_views: As VDFDPlus's.
+        reconstruct: As VDFDPlus's.
     """
 
     def __init__(
@@ -42,8 +43,11 @@ class ReplayTrial(VDFDPlus):
         soft: bool = False,
         trunk_tasks: int = 1,
         num_views: int = 4,
+        reconstruct: int = 0,
     ):
-        super().__init__(weight=weight, replay=replay, num_views=num_views)
+        super().__init__(
+            weight=weight, replay=replay, num_views=num_views, reconstruct=reconstruct
+        )
         self.background, self.uniform, self.diagonal = background, uniform, diagonal
         self.soft, self.trunk_tasks = soft, trunk_tasks
         self.before: FeatureCache | None = None
