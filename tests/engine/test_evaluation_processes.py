@@ -1,14 +1,17 @@
 """Several processes count every test image exactly once, however uneven their shares."""
 
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from tests.group import in_group
 from vdfd_seg.datasets import ImageArrays
+from vdfd_seg.datasets.segmentation.data import of_one_size
 
 CLASSES = ("background", "a", "b", "c")
 TASKS = (("background", "a"), ("b",), ("c",))
@@ -16,7 +19,10 @@ PIPELINE = [{"type": name} for name in ("LoadImageFromFile", "LoadAnnotations", 
 
 
 class Guess(nn.Module):
-    """Predicts the class of each pixel's brightness: most are wrong, in every cell."""
+    """Predicts the class of each pixel's brightness: most are wrong, in every cell.
+
+    As a network does, it takes only images of one size together.
+    """
 
     def __init__(self, classes):
         super().__init__()
@@ -25,7 +31,7 @@ class Guess(nn.Module):
     def test_step(self, batch):
         from mmengine.structures import PixelData
 
-        for image, sample in zip(batch["inputs"], batch["data_samples"], strict=True):
+        for image, sample in zip(torch.stack(batch["inputs"]), batch["data_samples"], strict=True):
             guess = image.float().mean(0, keepdim=True).long() % self.classes
             sample.pred_sem_seg = PixelData(data=guess)
         return batch["data_samples"]
@@ -100,6 +106,27 @@ def test_segmentation(tiny_root, registered_modules, tmp_path, processes, step, 
     assert (matrix > 0).sum() > matrix.shape[0]
     found = in_group(segment, processes, tmp_path, str(tiny_root), "class", step, batch_size)
     assert found == [one] * processes
+
+
+def test_images_of_several_sizes_share_batches(tiny_root, registered_modules, tmp_path):
+    root = shutil.copytree(tiny_root, tmp_path / "root")
+    for folder in ("JPEGImages", "SegmentationClass"):
+        for path in sorted((root / folder).iterdir())[::2]:
+            with Image.open(path) as image:
+                image.crop((0, 0, 20, 24)).save(path)
+    one, *several = [segment(str(root), "class", 2, size) for size in (1, 3, 4)]
+    assert one["labelled"] < segment(str(tiny_root), "class", 2, 1)["labelled"]
+    assert several == [one] * 2
+
+
+def test_a_batch_is_divided_by_size():
+    images = [torch.zeros(3, *size) for size in ((2, 4), (4, 2), (2, 4))]
+    batch = {"inputs": images, "data_samples": ["a", "b", "c"]}
+    parts = list(of_one_size(batch))
+    assert [places for places, _ in parts] == [[0, 2], [1]]
+    assert [part["data_samples"] for _, part in parts] == [["a", "c"], ["b"]]
+    views = {"inputs": [images[:1], images[1:2]], "data_samples": [["a"], ["b"]]}
+    assert list(of_one_size(views)) == [([0, 1], views)]
 
 
 @pytest.mark.parametrize("processes", [2, 4])

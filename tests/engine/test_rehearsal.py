@@ -48,8 +48,6 @@ FAILURES = {
     "a loader's unknown key": ({"train_dataloader.workers": 2}, "workers", "train_dataloader"),
     "prefetching without workers": (
         {"test_dataloader.prefetch_factor": 2}, "prefetch_factor", "test_dataloader"),
-    "a batch of unequal test images": (
-        {"test_dataloader.batch_size": 2, TEST: [*LOAD, PACK]}, "test_dataloader.batch_size=1"),
     "labels that are resized too": (
         {TEST: [*LOAD, {"type": "Resize", "scale": (24, 24)}, PACK]}, "LoadAnnotations", TEST),
     "several views of a test image": (
@@ -61,7 +59,7 @@ FAILURES = {
     "a network that the method cannot remember": ({"model": ..., "method": {"type": "VDFD"}},
                                                   "the end of step 0", "unknown='skip'"),
     "only a later step": (
-        {TEST: [*LOAD, PACK], "step_overrides": {"2": {"test_dataloader": {"batch_size": 2}}}},
+        {"step_overrides": {"2": {"test_dataloader": {"prefetch_factor": 2}}}},
         "evaluation of step 2"),
 }  # fmt: skip
 
@@ -92,6 +90,8 @@ WORKING = {
         "model.decode_head.norm_cfg": {"type": "GN", "num_groups": 4}},
     "workers that stay but are none": {"test_dataloader.persistent_workers": True},
     "a network that another method can train": {"model": ...},
+    "a batch of unequal test images": {
+        "test_dataloader.batch_size": 3, TEST: [*LOAD, PACK], "method": {"type": "VDFD"}},
     "a batch of test images brought to one size": {
         "test_dataloader.batch_size": 3,
         TEST: [LOAD[0], {"type": "Resize", "scale": (48, 48)}, LOAD[1], PACK]},

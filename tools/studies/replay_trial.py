@@ -45,9 +45,7 @@ class ReplayTrial(VDFDPlus):
         num_views: int = 4,
         reconstruct: int = 0,
     ):
-        super().__init__(
-            weight=weight, replay=replay, num_views=num_views, reconstruct=reconstruct
-        )
+        super().__init__(weight=weight, replay=replay, num_views=num_views, reconstruct=reconstruct)
         self.background, self.uniform, self.diagonal = background, uniform, diagonal
         self.soft, self.trunk_tasks = soft, trunk_tasks
         self.before: FeatureCache | None = None

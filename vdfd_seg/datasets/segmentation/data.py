@@ -1,7 +1,8 @@
 """A protocol of segmentation bound to its images."""
 
 import os
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from mmengine.runner import Runner
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from vdfd_seg.datasets.data import ContinualData, Sample
+from vdfd_seg.datasets.data import ContinualData, Sample, subsample
 from vdfd_seg.datasets.sampler import DrawSampler
 from vdfd_seg.datasets.segmentation.index import index_digest
 from vdfd_seg.datasets.segmentation.selection import test_images, train_images
@@ -107,22 +108,23 @@ class SegmentationData(ContinualData):
         return [samples[i] for i in sorted(chosen)]
 
     def test_batch(self, step: int, size: int) -> list[Sample]:
-        """The batch of test images that has the most different sizes."""
-        samples, source = self.test_samples(step), self.evaluation_source.dataset
-        if size == 1:
-            return super().test_batch(step, size)
+        """A batch of test images, the smallest and the largest among them."""
+        samples = self.test_samples(step)
+        return subsample(sorted(samples, key=self._size) if size > 1 else samples, min(size, 4))
 
-        def sizes(batch: list[Sample]) -> int:
-            found = set()
-            for sample in batch:
-                with Image.open(source.get_data_info(sample.image)["img_path"]) as image:
-                    found.add(image.size)
-            return len(found)
-
-        return max((samples[i : i + size] for i in range(0, len(samples), size)), key=sizes)
+    def _size(self, sample: Sample) -> tuple[int, int]:
+        """Width and height of a test image's file."""
+        info = self.evaluation_source.dataset.get_data_info(sample.image)
+        with Image.open(info["img_path"]) as image:
+            return image.size
 
     def test_loader(self, samples: list[Sample], cfg: dict) -> DataLoader:
-        """A loader of MMEngine's over test samples, each process its share."""
+        """A loader of MMEngine's over test samples, each process its share.
+
+        In batches, images of one size follow each other.
+        """
+        if cfg["batch_size"] > 1:
+            samples = sorted(samples, key=self._size)
         # Workers end with the pass: there is nothing to persist for.
         skipped = ("dataset", "sampler", "persistent_workers")
         loader = {k: v for k, v in cfg.items() if k not in skipped}
@@ -141,8 +143,10 @@ class SegmentationData(ContinualData):
     def _served(self, part: str, samples: list[Sample], cfg: dict, seed: int = 0) -> TaskDataset:
         return self.dataset(part, samples, cfg["dataset"]["pipeline"], seed)
 
-    def _batches(self, dataset: Dataset, order: Sampler | range, cfg: dict) -> DataLoader:
-        return one_pass(dataset, cfg, order)
+    def _batches(self, dataset: Dataset, order: Sampler | range, cfg: dict) -> Iterator[dict]:
+        for batch in one_pass(dataset, cfg, order):
+            for _, part in of_one_size(batch):
+                yield part
 
     def _endless(self, dataset: Dataset, draws: DrawSampler, cfg: dict) -> dict:
         return {
@@ -152,6 +156,19 @@ class SegmentationData(ContinualData):
             "persistent_workers": cfg.get("num_workers", 0) > 0,
             "worker_init_fn": {"type": "vdfd_seg.deaf_worker"},
         }
+
+
+def of_one_size(batch: dict) -> Iterator[tuple[list[int], dict]]:
+    """Parts of a batch whose images can be stacked, each with its places in the batch."""
+    places = defaultdict(list)
+    for place, image in enumerate(batch["inputs"]):
+        # Views of test-time augmentation are lists, which stay together.
+        places[getattr(image, "shape", None)].append(place)
+    if len(places) == 1:
+        yield list(range(len(batch["inputs"]))), batch
+        return
+    for chosen in places.values():
+        yield chosen, {key: [values[place] for place in chosen] for key, values in batch.items()}
 
 
 def one_pass(dataset: Dataset, cfg: dict, order: Any = None) -> DataLoader:

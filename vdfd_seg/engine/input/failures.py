@@ -29,8 +29,8 @@ ADVICE = {
     "FocalLoss": "on a CPU MMSegmentation's FocalLoss fails: train on a GPU, or with another loss",
     r"conv2d\(\) received an invalid.*got \(list": "a batch of images is made of a list by "
     "model.data_preprocessor, which is missing",
-    "size in a batch should be the same|stack expects each tensor": "images of unequal size need "
-    "test_dataloader.batch_size=1 (training: crops of one size, or model.data_preprocessor.size)",
+    "size in a batch should be the same|stack expects each tensor": "training images of unequal "
+    "size need crops of one size, or model.data_preprocessor.size",
     "must have at most 2 classes": "take out model.decode_head.out_channels and use_sigmoid: there "
     "is one output a class",
     "does not take pixel weights": "take out model.decode_head.sampler",

@@ -11,6 +11,7 @@ from mmengine.dist import all_reduce, get_dist_info
 from mmengine.model import BaseModel
 
 from vdfd_seg.datasets.data import ContinualData
+from vdfd_seg.datasets.segmentation.data import of_one_size
 from vdfd_seg.evaluation import (
     ContinualIoU,
     accuracy,
@@ -69,13 +70,24 @@ def _segmented(learner, data, step, cfg, prediction_dir, pictures):
     metric.dataset_meta = {"classes": protocol.classes_seen(step)}
     with progress(len(loader), f"evaluating step {step}", "batch") as bar:
         for batch in loader:
-            outputs = learner.test_step(batch)
+            outputs = _tested(learner, batch)
             if pictures is not None:
                 pictures(batch, outputs)
             metric.process(batch, [output.to_dict() for output in outputs])
             bar.update()
     metric.evaluate(len(loader.dataset))
     return metric.confusions
+
+
+def _tested(learner, batch: dict) -> list:
+    """The outputs of a batch in its order; images of one size go through the network together."""
+    parts = list(of_one_size(batch))
+    if len(parts) == 1:
+        return learner.test_step(batch)
+    found: dict[int, object] = {}
+    for places, part in parts:
+        found.update(zip(places, learner.test_step(part), strict=True))
+    return [found[place] for place in range(len(found))]
 
 
 def _classified(learner, data, step, cfg, prediction_dir, pictures):
