@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.model import BaseModel
+from mmengine.optim import OptimWrapper
 from torch import nn
 
 from vdfd_seg.hooks import IterationSeedHook, MethodHook, StepStateHook
@@ -81,6 +82,24 @@ def with_own_optimizer(learner):
     own = learner.method.optimizer = torch.optim.Adam(learner.method.parameters(), lr=0.3)
     own.register_step_pre_hook(lambda *_: rates.append(own.param_groups[0]["lr"]))
     return learner, rates
+
+
+class Scaled(OptimWrapper):
+    """MMEngine's AmpOptimWrapper, which asks for a GPU, without autocast."""
+
+    def __init__(self, optimizer, scale):
+        super().__init__(optimizer)
+        self.loss_scaler = torch.amp.GradScaler(
+            "cpu", enabled=scale is not None, init_scale=scale or 1
+        )
+
+    def backward(self, loss):
+        self.loss_scaler.scale(loss).backward()
+        self._inner_count += 1
+
+    def step(self):
+        self.loss_scaler.step(self.optimizer)
+        self.loss_scaler.update()
 
 
 class Batches(torch.utils.data.Dataset):
@@ -194,6 +213,30 @@ class TestMethodHook:
         schedule = [dict(type="MultiStepLR", milestones=[1], gamma=0.5, by_epoch=False)]
         train([MethodHook()], 2, learner=learner, optim=paramwise, schedule=schedule)
         assert rates == pytest.approx([0.3, 0.15])
+
+    @pytest.mark.parametrize("scale", [None, 1024.0])
+    def test_the_methods_gradients_are_unscaled_as_the_networks(self, scale):
+        """A loss that is not finite is an update of neither, and leaves no gradient behind."""
+        learner = Learner()
+        own = learner.method.optimizer = torch.optim.SGD(learner.method.parameters(), lr=0.1)
+        wrapper = Scaled(torch.optim.SGD(learner.network.parameters(), lr=0.1), scale)
+        hook, runner = MethodHook(), SimpleNamespace(model=learner, optim_wrapper=wrapper)
+        hook.before_train(runner)
+        weight, factor = learner.network.weight, learner.method.scale
+
+        def update(slope):
+            wrapper.update_params(slope * (3 * weight.sum() + 2 * factor))
+            hook.after_train_iter(runner, 0)
+
+        update(1.0)
+        assert (weight.item(), factor.item()) == pytest.approx((0.7, 0.8))
+        if scale is None:
+            return
+        update(torch.inf)
+        assert (weight.item(), factor.item()) == pytest.approx((0.7, 0.8))
+        update(1.0)
+        assert (weight.item(), factor.item()) == pytest.approx((0.4, 0.6))
+        assert own.param_groups[0]["params"][0].grad is None
 
     def test_leaves_the_optimiser_afterwards(self, train):
         learner, runner = train([MethodHook()], iterations=1)

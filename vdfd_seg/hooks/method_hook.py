@@ -1,5 +1,6 @@
 """Calls a method around each update of the optimiser."""
 
+import torch
 from mmengine.hooks import Hook
 from torch.optim import Optimizer
 
@@ -15,7 +16,8 @@ class MethodHook(Hook):
     follows the same schedule.
 
     The calls around updates hang on the optimiser itself: under gradient accumulation and loss
-    scaling they come once per update, with gradients already averaged and unscaled.
+    scaling they come once per update, with gradients already averaged and unscaled. An update that
+    loss scaling skips, for a gradient that is not finite, is skipped for both optimisers.
     """
 
     def before_train(self, runner) -> None:
@@ -23,7 +25,8 @@ class MethodHook(Hook):
         learner = learner_of(runner)
         method, adapter = learner.method, learner.adapter
         optimizer = runner.optim_wrapper.optimizer
-        self.backward = runner.optim_wrapper.backward
+        wrapper = runner.optim_wrapper
+        self.backward = wrapper.backward
 
         def backward(loss, **kwargs):
             with method.around_backward():
@@ -34,23 +37,39 @@ class MethodHook(Hook):
 
         def after(*_):
             if method.optimizer is not None:
+                _unscale(method.optimizer, getattr(wrapper, "loss_scaler", None))
                 _follow(method.optimizer, optimizer)
                 method.optimizer.step()
                 method.optimizer.zero_grad()
             method.after_update(adapter, optimizer.param_groups[0]["lr"])
 
         # Before the optimiser clips; and MMEngine has no hook between the two.
-        runner.optim_wrapper.backward = backward
+        wrapper.backward = backward
         self.handles = [
             optimizer.register_step_pre_hook(before),
             optimizer.register_step_post_hook(after),
         ]
+
+    def after_train_iter(self, runner, *_args, **_kwargs) -> None:
+        """Drop the gradients of an update that loss scaling has skipped."""
+        own = learner_of(runner).method.optimizer
+        if own is not None and runner.optim_wrapper.should_update():
+            own.zero_grad()
 
     def after_train(self, runner) -> None:
         """Leave the optimiser."""
         runner.optim_wrapper.backward = self.backward
         for handle in self.handles:
             handle.remove()
+
+
+def _unscale(own: Optimizer, scaler) -> None:
+    """Divide gradients by the scale of the loss, as the scaler does with the network's."""
+    gradients = [p.grad for group in own.param_groups for p in group["params"]]
+    gradients = [gradient for gradient in gradients if gradient is not None]
+    if scaler is not None and scaler.is_enabled() and gradients:
+        # Asked for as a number it would be waited for.
+        torch._foreach_div_(gradients, scaler.scale(torch.ones((), device=gradients[0].device)))
 
 
 def _follow(own: Optimizer, network: Optimizer) -> None:
