@@ -120,7 +120,7 @@ REFUSED = {
     ),
     "another first task": (
         {"protocol.tasks": [["background", "blue"], ["green"], ["red"]]},
-        "protocol.tasks[0][0] was ['background', 'green', 'red'], now ['background', 'blue']",
+        "protocol.tasks[0].classes was ['background', 'green', 'red'], now ['background', 'blue']",
     ),
     "fewer tasks": ({"protocol.tasks": TASKS[:1]}, "protocol.tasks was [", "fingerprint"),
     "another rule": ({"protocol.setting": "disjoint"}, "setting was 'overlap', now 'disjoint'"),
