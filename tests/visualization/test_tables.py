@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vdfd_seg.evaluation import group_runs, read_runs
-from vdfd_seg.visualization.tables import Table, confusion_table, matrix_table, row_shares
+from vdfd_seg.visualization.tables import Table, lost_table, matrix_table, row_shares
 
 
 @pytest.fixture(scope="module")
@@ -51,15 +51,20 @@ def test_shares_are_of_the_true_class():
     assert shares[0].tolist() == [75.0, 25.0] and np.isnan(shares[1]).all()
 
 
-def test_the_largest_confusions_come_first_and_right_ones_are_none(group):
+def test_what_was_lost_most_comes_first_with_what_it_is_taken_for(group):
     counts = np.diag([10] * 7)
     # Of cats 20 in 30 as boats, of sofas 5 in 15 as background.
     counts[2, 1], counts[6, 0] = 20, 5
-    group.first.last["confusions"] = {"0": counts.tolist()}
-    table = confusion_table(group)
-    assert list(table.rows) == ["cat as boat", "sofa as background"]
-    assert table.columns["share"] == [
-        (pytest.approx(200 / 3), None), (pytest.approx(100 / 3), None),
+    last, earlier = group.first.last, group.first.results["steps"][0]
+    last["confusions"] = {"0": counts.tolist()}
+    last["per_class"]["cat"], earlier["per_class"]["cat"] = 12.0, 95.0
+    table = lost_table(group)
+    assert table.rows[0] == "cat, as boat"
+    assert [values[0][0] for values in table.columns.values()] == [
+        83.0, 12.0, pytest.approx(200 / 3),
     ]  # fmt: skip
-    del group.first.last["confusions"]
-    assert confusion_table(group) is None
+    lost = [value for value, _ in table.columns["lost"]]
+    assert lost == sorted(lost, reverse=True) and min(lost) >= 0
+    assert {"sofa, as background"} < set(table.rows) and len(table.rows) == 7
+    del last["confusions"]
+    assert lost_table(group) is None

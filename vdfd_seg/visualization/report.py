@@ -91,7 +91,7 @@ def _context(runs: list[RunFiles], title: str | None, max_images: int) -> dict[s
         "class_table": tables.class_table(groups) if len(runs) > 1 else None,
         "step_tables": tables.step_tables(runs),
         "confusions": figures.confusions(groups),
-        "confusion_tables": list(filter(None, map(tables.confusion_table, groups))),
+        "confusion_tables": list(filter(None, map(tables.lost_table, groups))),
         "samples": samples,
         # Of several protocols a step has no one task.
         "steps": [""] * len(longest.matrix) if notes else longest.task_names[: len(longest.matrix)],

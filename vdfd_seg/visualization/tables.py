@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vdfd_seg.evaluation.groups import MEASURES, Group, Pair
+from vdfd_seg.evaluation.groups import MEASURES, Group, Pair, mean_and_deviation
 from vdfd_seg.evaluation.readable import with_deviation
 from vdfd_seg.evaluation.runs import RunFiles, Value
 from vdfd_seg.visualization.style import cell_colours
@@ -129,18 +129,34 @@ def row_shares(counts: np.ndarray) -> np.ndarray:
     return 100 * np.divide(counts, total, out=np.full_like(counts, np.nan), where=total > 0)
 
 
-def confusion_table(group: Group, most: int = 10) -> Table | None:
-    """The largest shares of a class predicted as another one; None without a confusion matrix."""
-    counts, classes = group.confusion(), list(group.first.last["per_class"])
+def lost_table(group: Group) -> Table | None:
+    """What each class lost since its best step, and what its pixels are called most by mistake.
+
+    The class that lost most comes first. None without a confusion matrix.
+    """
+    counts, last = group.confusion(), group.per_class()
     if counts is None:
         return None
     shares = np.nan_to_num(row_shares(counts))
     np.fill_diagonal(shares, 0)
-    cells = [divmod(cell, len(classes)) for cell in np.argsort(-shares, axis=None)[:most]]
-    cells = [cell for cell in cells if shares[cell] > 0]
-    rows = [f"{classes[true]} as {classes[predicted]}" for true, predicted in cells]
-    columns = {"share": [(shares[cell], None) for cell in cells]}
-    return Table(group.label, "true class as predicted", rows, columns)
+    classes = list(last)
+    found = []
+    for name, row in zip(classes, shares, strict=True):
+        best, _ = mean_and_deviation(_best(run, name) for run in group.runs)
+        value, _ = last[name]
+        lost = None if best is None or value is None else best - value
+        taken = f"{name}, as {classes[row.argmax()]}" if row.max() > 0 else name
+        found.append((taken, lost, value, row.max()))
+    found.sort(key=lambda entry: -1.0 if entry[1] is None else entry[1], reverse=True)
+    names, *columns = zip(*found, strict=True)
+    headings = ("lost", "last", "share taken for it")
+    pairs = {key: [(v, None) for v in own] for key, own in zip(headings, columns, strict=True)}
+    return Table(group.label, "class, mostly taken for", list(names), pairs)
+
+
+def _best(run: RunFiles, name: str) -> Value:
+    values = [step["per_class"].get(name) for step in run.results["steps"]]
+    return max((value for value in values if value is not None), default=None)
 
 
 def scale_rules() -> str:
