@@ -89,7 +89,7 @@ def test_read_a_report(place, vdfd_run, capsys):
     capsys.readouterr()
     for text in blocks(page, "python"):
         exec(compile(text, str(page), "exec"), {})
-    assert str(vdfd_run.results["summary"]["overall"]) in capsys.readouterr().out
+    assert str(vdfd_run.results["summary"]["all"]) in capsys.readouterr().out
 
 
 def test_the_report_has_the_sections_that_the_page_explains(vdfd_run):

@@ -36,5 +36,5 @@ def main(argv: Sequence[str] | None = None) -> int:
     written = adopt(settings, args.checkpoint, args.images, work_dir)
     print(f"step 0: {written}")
     method = f" --method {shlex.join(args.method)}" if args.method else ""
-    print(f"continue:  train {args.config}{method} --work-dir {work_dir} --resume")
+    print(f"continue:  vdfd_seg train {args.config}{method} --work-dir {work_dir} --resume")
     return 0

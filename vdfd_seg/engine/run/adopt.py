@@ -106,6 +106,7 @@ def checked_weights(settings: Settings, path: str | Path) -> dict[str, Tensor]:
     network, _ = build_network(settings.for_step(0).model, protocol.task_sizes(0))
     adapter = checked_adapter(network, protocol)
     if found is not None and found != wanted:
+        print(f"'{path}' has the classes {found}; its rows are put into the order {wanted}.")
         order = [found.index(name) for name in wanted]
         for name in adapter.rows:
             if name in state and len(classes_first(state[name])) == len(order):
