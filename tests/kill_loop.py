@@ -92,10 +92,10 @@ def arm(moment, number):
     replace = files._replace
     parts = {"resume.pth": "state", "checkpoint.pth": "checkpoint", "results.json": "results"}
 
-    def watched(path, write):
+    def watched(path, write, durable):
         part = parts.get(path.name)
         if part is None:
-            return replace(path, write)
+            return replace(path, write, durable)
 
         def through(file):
             if moment == f"{part}-half" and left[0] == 0:
@@ -106,7 +106,7 @@ def arm(moment, number):
             passed(f"{part}-whole")
             return result
 
-        replace(path, through)
+        replace(path, through, durable)
         passed(f"{part}-done")
 
     files._replace = watched

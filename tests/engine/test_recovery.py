@@ -188,12 +188,12 @@ class TestFullDisk:
         work_dir, saves = tmp_path / "work", []
         replace = files._replace
 
-        def full(path, write):
+        def full(path, write, durable):
             if path.name == "resume.pth":
                 saves.append(path)
                 if len(saves) == 3:
                     raise OSError(errno.ENOSPC, "No space left on device")
-            return replace(path, write)
+            return replace(path, write, durable)
 
         with monkeypatch.context() as patch:
             patch.setattr(files, "_replace", full)

@@ -143,10 +143,8 @@ class SegmentationData(ContinualData):
     def _served(self, part: str, samples: list[Sample], cfg: dict, seed: int = 0) -> TaskDataset:
         return self.dataset(part, samples, cfg["dataset"]["pipeline"], seed)
 
-    def _batches(self, dataset: Dataset, order: Sampler | range, cfg: dict) -> Iterator[dict]:
-        for batch in one_pass(dataset, cfg, order):
-            for _, part in of_one_size(batch):
-                yield part
+    def _batches(self, dataset: Dataset, order: Sampler | range, cfg: dict) -> DataLoader:
+        return one_pass(dataset, cfg, order)
 
     def _endless(self, dataset: Dataset, draws: DrawSampler, cfg: dict) -> dict:
         return {
@@ -162,7 +160,7 @@ def of_one_size(batch: dict) -> Iterator[tuple[list[int], dict]]:
     """Parts of a batch whose images can be stacked, each with its places in the batch."""
     places = defaultdict(list)
     for place, image in enumerate(batch["inputs"]):
-        # Views of test-time augmentation are lists, which stay together.
+        # Views of test-time augmentation are lists, and a tensor's images are of one size.
         places[getattr(image, "shape", None)].append(place)
     if len(places) == 1:
         yield list(range(len(batch["inputs"]))), batch

@@ -4,15 +4,22 @@ from collections.abc import Iterable, Iterator
 
 from mmengine.model import BaseModel
 
+from vdfd_seg.datasets.segmentation.data import of_one_size
+
 WORKERS = ("num_workers", "persistent_workers", "prefetch_factor", "timeout", "worker_init_fn")
 """Keys of a loader that are about its workers."""
 
 
 def preprocessed(network: BaseModel, batches: Iterable, training: bool = False) -> Iterator:
-    """Inputs and data samples of each batch, as the network takes them."""
+    """Inputs and data samples of each batch, as the network takes them.
+
+    Images of several sizes are stacked by what pads them in training; else those of one size are
+    a batch.
+    """
     for batch in batches:
-        batch = network.data_preprocessor(batch, training=training)
-        yield batch["inputs"], batch["data_samples"]
+        for _, part in [(None, batch)] if training else of_one_size(batch):
+            part = network.data_preprocessor(part, training=training)
+            yield part["inputs"], part["data_samples"]
 
 
 def without_workers(loader: dict) -> dict:

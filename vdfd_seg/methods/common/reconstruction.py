@@ -40,7 +40,8 @@ def reconstruct_backbone(context: TaskContext, iterations: int) -> None:
     head.requires_grad_(True).train()
     assert context.views is not None
     with torch.no_grad():
-        first = adapter.outputs(next(iter(context.views(1)))[0])
+        # So many views that a first batch is whole where the images are few.
+        first = adapter.outputs(next(iter(context.views(64)))[0])
     torch.manual_seed(context.seed)
     decoder = nn.Conv2d(first.before_dropout.shape[1], adapter.body(first)[-1].shape[1], 1)
     decoder.to(context.device)
