@@ -42,6 +42,8 @@ def test_the_whole_loss_of_a_classifier_is_compiled_and_equals_eager(
     # Without a rehearsal, which would compile as well.
     plain = train("--steps", "0:2", file=file_of(method, None, rehearsal=False))
     graphs, reset = [], torch.compiler.reset
+    reset()
+    counters.clear()  # of other tests of this process
 
     def counting_reset():
         graphs.append(counters["stats"]["unique_graphs"])
