@@ -39,6 +39,7 @@ class PrecisionTerms(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, graphs: TaskPrecisions, eps: float, moved: Tensor, *parameters: Tensor):
+        """The two terms, and what their gradients need."""
         weight1, bias1, weight2, bias2 = parameters
         adjacency = graphs.graph_adjacency
         hidden = torch.addmm(bias1, graphs.graph_smoothed, weight1.t()).relu_()
@@ -61,6 +62,7 @@ class PrecisionTerms(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx, by_quadratic: Tensor, by_log_det: Tensor):
+        """Their gradients with respect to ``moved`` and the parameters."""
         moved, weight2, hidden, length, latents, shares, rows, lu, pivots = ctx.saved_tensors
         with torch.autocast(moved.device.type, enabled=False):
             # Half of it, for which the products below take it twice.

@@ -20,7 +20,7 @@ class Ahead:
         count: How many batches are taken of it.
         device: Where to.
         fetch: Called with the data samples of each batch when it is brought:
-            :meth:`~vdfd_seg.methods.Method.fetch`.
+            the method's ``fetch``.
     """
 
     def __init__(
