@@ -124,7 +124,7 @@ def test_report_and_dry_run_speak_of_accuracy_and_images(sequence, capsys):
     assert run_command("train", [str(run.file), "--dry-run"]) == 0
     text = capsys.readouterr().out
     train_images = read_arrays(json_root(run), "train").labels
-    assert f"zero {(train_images == 0).sum()}" in text
+    assert f"zero: {(train_images == 0).sum()}" in text
     assert "pixels" not in text
 
 

@@ -234,9 +234,9 @@ class TestDryRun:
         # A first rectangle has 15 x 16 = 240 pixels above its void row, a second 19 x 20 = 380.
         rows = [line.split(maxsplit=6) for line in text.splitlines() if line.strip()[:1].isdigit()]
         assert [[*row[:6], row[6].strip()] for row in rows] == [
-            ["0", "background+green+red", "7", "0", "3", "3", "green 4, 1240, red 4, 1100"],
-            ["1", "gold+blue", "5", "0", "5", "5", "gold 3, 860, blue 3, 860"],
-            ["2", "pink+cyan", "5", "0", "6", "7", "pink 3, 860, cyan 3, 1000"],
+            ["0", "background+green+red", "7", "0", "3", "3", "green: 4 / 1,240; red: 4 / 1,100"],
+            ["1", "gold+blue", "5", "0", "5", "5", "gold: 3 / 860; blue: 3 / 860"],
+            ["2", "pink+cyan", "5", "0", "6", "7", "pink: 3 / 860; cyan: 3 / 1,000"],
         ]
 
     def test_names_fingerprint_and_size_of_a_real_run_and_writes_nothing(

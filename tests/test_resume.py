@@ -1,7 +1,5 @@
 """Interrupted and divided runs end as one that was never interrupted, bit for bit."""
 
-from types import SimpleNamespace
-
 import pytest
 import torch
 
@@ -177,16 +175,22 @@ class TestWithinStep:
         resumed = train("--resume", "--steps", "0", file=file, work_dir=tmp_path / "work")
         assert_same_run(resumed, whole, step=0)
 
-    def test_other_config_does_not_go_on_with_it(self, config_file, interrupt, tmp_path, capsys):
+    def test_other_settings_are_refused_before_anything_is_tried(
+        self, config_file, interrupt, tmp_path, refused, monkeypatch
+    ):
         interrupt(config_file(SHORT), tmp_path / "work", step=0, at=3)
-        other = config_file({**SHORT, "train_dataloader.batch_size": 3})
         state = tmp_path / "work" / "step_00" / "resume.pth"
         before = state.read_bytes()
-        arguments = [str(other), "--work-dir", str(tmp_path / "work"), "--resume"]
-        assert run_command("train", arguments) == 2
-        error = capsys.readouterr().err
-        assert "resume.pth" in error
-        assert "train_dataloader.batch_size of all processes was 4, now 3" in error
+        monkeypatch.setattr(sequence, "rehearse", None)
+        changes = {
+            "train_dataloader.batch_size": (3, "batch_size of all processes was 4, now 3."),
+            "method": ({**SHORT["method"], "weight": 2.0}, ": method.weight was 10.0, now 2.0."),
+        }
+        for key, (value, words) in changes.items():
+            file = config_file({**SHORT, key: value})
+            message = refused("train", file, "--work-dir", tmp_path / "work", "--resume")
+            assert f"'{state}' is the same step (step 0, unfinished) with other" in message
+            assert words in message
         assert state.read_bytes() == before
 
 
@@ -244,8 +248,7 @@ def test_state_belongs_to_the_total_batch(short_run, monkeypatch):
     tags = []
     for batch, processes in ((4, 1), (2, 2), (4, 2)):
         settings = load_run(short_run.file, None, {"train_dataloader.batch_size": batch})
-        trainer = SimpleNamespace(config=settings.for_step(0), step=0, settings=settings, data=None)
         monkeypatch.setattr(optimisation, "get_dist_info", lambda n=processes: (0, n))
         monkeypatch.setattr(sequence, "history", lambda *_: {})
-        tags.append(sequence._tag(trainer))
+        tags.append(sequence._tag(settings, None, 0))
     assert tags[0] == tags[1] != tags[2]

@@ -48,10 +48,16 @@ class Stopped(BaseException):
 
     Args:
         number: The signal's number.
+
+    Attributes:
+        saved: What is saved of the step that was stopped, in words; None before the first step.
+        advice: What to type to continue.
     """
 
     def __init__(self, number: int):
         self.number = int(number)
+        self.saved: str | None = None
+        self.advice = "--resume continues"
         super().__init__(signal.Signals(number).name)
 
 

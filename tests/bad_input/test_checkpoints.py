@@ -99,8 +99,9 @@ def test_state_within_a_step(refused, copied):
     run, file = copied
     state = run / "step_02" / "resume.pth"
     (run / "step_02" / "checkpoint.pth").unlink()
-    save_plain(state, {"tag": {"step": 1}, "iteration": 1})
-    assert_says(refused("train", file, "--work-dir", run, "--resume"), str(state), "another run")
+    save_plain(state, {"tag": {"step": 1, "config": {}, "protocol": {}}, "iteration": 1})
+    message = refused("train", file, "--work-dir", run, "--resume")
+    assert_says(message, str(state), "other settings", "step was 1, now 2")
 
 
 STARTS = {

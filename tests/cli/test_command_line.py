@@ -91,7 +91,7 @@ class TestCommandLine:
             (DamagedError("'x' is damaged"), 2, "error: 'x' is damaged\n"),
             (StorageError("x", OSError(28, "No space left")), 74, "error: cannot write 'x' (No sp"),
             (LostProcessError("another process ended"), 75, "error: another process ended\n"),
-            (Stopped(15), 143, "stopped by SIGTERM; --resume continues\n"),
+            (Stopped(15), 143, "stopped by SIGTERM; no step had begun. --res"),
             (KeyboardInterrupt(), 130, "interrupted\n"),
             (ImportError("libGL.so.1: cannot open shared object file: No such file or directory"),
              2, "apt-get install libgl1"),

@@ -57,7 +57,7 @@ def test_the_iteration_is_finished_and_saved(
         arguments = [str(whole.file), "--work-dir", str(tmp_path / "work")]
         assert run_command("train", arguments) == 128 + number
         patch.undo()
-    assert f"stopped by {number.name}" in capfd.readouterr().err
+    assert f"stopped by {number.name}; step 1 is saved. Type" in capfd.readouterr().err
     assert signal.getsignal(number) is before
     assert load_plain(tmp_path / "work" / "step_01" / "resume.pth")["iteration"] == 2
     monkeypatch.undo()
@@ -66,11 +66,21 @@ def test_the_iteration_is_finished_and_saved(
         assert_same_run(resumed, whole)
 
 
-def test_the_second_signal_does_not_wait(whole, stop_at, tmp_path):
+@pytest.mark.parametrize(
+    ("option", "advice"),
+    [
+        ("--seed=3", "Type the same command with --resume to continue."),
+        ("--overwrite", "Type the same command with --resume in place of --overwrite to continue."),
+        ("--resume", "The same command continues."),
+    ],
+)
+def test_the_second_signal_does_not_wait(whole, stop_at, tmp_path, capfd, option, advice):
     stop_at(signal.SIGTERM, step=0, at=1, times=2)
-    arguments = [str(whole.file), "--work-dir", str(tmp_path / "work")]
+    arguments = [str(whole.file), "--work-dir", str(tmp_path / "work"), option]
     assert run_command("train", arguments) == 143
     assert not (tmp_path / "work" / "step_00" / "resume.pth").exists()
+    message = f"stopped by SIGTERM; nothing of step 0 was saved yet. {advice}\n"
+    assert message in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(

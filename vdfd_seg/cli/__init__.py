@@ -73,7 +73,8 @@ def run_guarded(
         status, message = EXIT_BAD_INPUT, f"error: {explained}"
     except Stopped as stopped:
         status = EXIT_SIGNAL + stopped.number
-        message = f"stopped by {stopped}; --resume continues"
+        saved = stopped.saved or "no step had begun"
+        message = f"stopped by {stopped}; {saved}. {stopped.advice}."
     except KeyboardInterrupt:
         status, message = EXIT_INTERRUPTED, "interrupted"
     print(f"vdfd_seg: {message}", file=sys.stderr)

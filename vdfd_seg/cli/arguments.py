@@ -12,12 +12,25 @@ def add_config_arguments(parse: argparse.ArgumentParser) -> None:
     """Add the config, ``--method`` and ``--cfg-options``."""
     parse.add_argument("config", help="a benchmark or a config: a file, or a packaged one's name")
     parse.add_argument(
-        "--method", nargs="+", default=[], metavar=("NAME", "K=V"),
+        "--method", nargs="+", default=[], metavar=("NAME", "K=V"), action=_Method,
         help="the method of a benchmark, and its options (method.K=V)",
     )  # fmt: skip
     parse.add_argument(
         "--cfg-options", nargs="+", default=[], metavar="K=V", help="override config keys"
     )
+
+
+class _Method(argparse.Action):
+    """Keeps a method and its options, and refuses a config that is given behind them."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        for value in values[1:]:
+            if "=" not in value:
+                parser.error(
+                    f"--method: '{value}' is not of the form K=V. A config comes first: "
+                    f"CONFIG --method {values[0]}"
+                )
+        setattr(namespace, self.dest, values)
 
 
 def add_launcher_arguments(parse: argparse.ArgumentParser) -> None:

@@ -53,6 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         weights, config = export_mmseg(checkpoint, out)
         print(f"checkpoint: {weights}\nconfig:     {config}")
         return 0
+    print("exporting the network to ONNX, then comparing it with PyTorch ...", flush=True)
     check = export_onnx(checkpoint, out, tuple(args.size) if args.size else None)
     print(
         f"{out}: scores differ from PyTorch's by at most {check.difference:.1e} of the greatest, "

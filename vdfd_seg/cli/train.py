@@ -83,6 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             )
     except Stopped as stopped:
         requeue(stopped.number)
+        stopped.advice = _how_to_continue(args, stopped.saved is not None)
         raise
     except RuntimeError as error:
         if lost_process(error):
@@ -100,3 +101,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"results: {work_dir / 'results.json'}")
         print(f"report:  {write_report([work_dir], work_dir / 'report.html')}")
     return 0
+
+
+def _how_to_continue(args: argparse.Namespace, begun: bool) -> str:
+    if args.resume or (args.overwrite and not begun):
+        return "The same command continues"
+    instead = " in place of --overwrite" if args.overwrite else ""
+    return f"Type the same command with --resume{instead} to continue"

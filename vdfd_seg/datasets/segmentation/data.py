@@ -32,7 +32,7 @@ class SegmentationData(ContinualData):
     """
 
     metric = "mIoU"
-    counted = "training images, pixels"
+    counted = "training images / pixels"
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class SegmentationData(ContinualData):
         labels = [protocol.label_names[i] for i in protocol.task_labels(step)]
         names = [name for name in labels if name != protocol.background]
         return {
-            name: f"{int((counts[:, i] > 0).sum())}, {int(counts[:, i].sum())}"
+            name: f"{(counts[:, i] > 0).sum():,} / {counts[:, i].sum():,}"
             for name, i in zip(names, protocol.mask_ids(names), strict=True)
         }
 

@@ -37,7 +37,7 @@ def dry_run(settings: Settings) -> str:
     for step, task in enumerate(protocol.tasks):
         train, test = data.train_samples(step), data.test_samples(step)
         images = [len(train), len(data.validation_images(step)), len(test)]
-        classes = ", ".join(f"{name} {held}" for name, held in data.class_counts(step).items())
+        classes = "; ".join(f"{name}: {held}" for name, held in data.class_counts(step).items())
         numbers = map(str, (*images, protocol.num_classes(step)))
         table.add_row(str(step), task.name, *numbers, classes)
     last = len(protocol.tasks) - 1

@@ -1,10 +1,12 @@
 """Walking a protocol: train, remember, save, evaluate, report; step after step."""
 
 import time
+from functools import partial
 from pathlib import Path
 
 from mmengine.dist import barrier, is_main_process
 
+from vdfd_seg.datasets.data import ContinualData
 from vdfd_seg.datasets.segmentation.data import SegmentationData
 from vdfd_seg.engine.input.config_file import imported_modules
 from vdfd_seg.engine.input.data import open_data
@@ -18,11 +20,17 @@ from vdfd_seg.engine.run.rehearsal import rehearse
 from vdfd_seg.engine.run.step import StepTrainer, TrainedStep
 from vdfd_seg.engine.run.testing import load_learner
 from vdfd_seg.engine.run.transfer import transfer_metrics
-from vdfd_seg.engine.state.checkpoints import check_checkpoints, checked_start, history, places
+from vdfd_seg.engine.state.checkpoints import (
+    check_checkpoints,
+    check_states,
+    checked_start,
+    history,
+    places,
+)
 from vdfd_seg.engine.state.recovery import recover
 from vdfd_seg.engine.state.results_writer import ResultsWriter
 from vdfd_seg.engine.state.work_dir import WorkDir
-from vdfd_seg.errors import InputError
+from vdfd_seg.errors import InputError, Stopped
 from vdfd_seg.methods.common.training_memory import held_bytes
 from vdfd_seg.utils.checkpoint import STEP_FORMAT, load_step, nbytes, save_plain
 from vdfd_seg.utils.files import writable_dir
@@ -87,6 +95,7 @@ def train_sequence(
     writer = ResultsWriter(run, settings, data, describe(), command)
     check_checkpoints(run, data, settings, steps)
     todo = [step for step in steps if not run.checkpoint(step).exists()]
+    check_states(run, todo, partial(_tag, settings, data))
     if todo and not overwrite:
         previous = load_step(run.checkpoint(todo[0] - 1)) if todo[0] else None
         rehearse(settings, data, range(todo[0], todo[-1] + 1), previous, start)
@@ -105,6 +114,9 @@ def train_sequence(
             trainer = StepTrainer(settings, data, step, previous, run.step(step), launcher)
             try:
                 _run_step(trainer, run, writer, start if step == 0 else None, examples)
+            except Stopped as stopped:
+                stopped.saved = run.saved_of(step)
+                raise
             finally:
                 forget_runner()
             del trainer, previous
@@ -132,7 +144,7 @@ def _run_step(
         if start is not None:
             trained = TrainedStep(*trainer.prepare(start), start["meta"]["train_images"])
         else:
-            trained = trainer.train(run.resume(step), _tag(trainer))
+            trained = trainer.train(run.resume(step), _tag(settings, data, step))
         learner, saved = trained.learner, finish_step(trained, trainer, run)
     begun = time.perf_counter()
     loader, where = trainer.config.test_dataloader, trainer.config.get("prediction_dir")
@@ -210,13 +222,13 @@ def finish_step(trained: TrainedStep, trainer: StepTrainer, run: WorkDir) -> dic
     return content
 
 
-def _tag(trainer):
+def _tag(settings: Settings, data: ContinualData, step: int) -> dict:
     """What a half-trained step must have in common with the run that continues with it."""
     return {
-        "step": trainer.step,
-        "seed": trainer.settings.seed,
-        "protocol": history(trainer.data, trainer.step),
-        "config": trainer.settings.trained_with(trainer.step),
+        "step": step,
+        "seed": settings.seed,
+        "protocol": history(data, step),
+        "config": settings.trained_with(step),
         # Another number of processes continues where the same images are next.
-        "train_dataloader.batch_size of all processes": total_batch(trainer.config),
+        "train_dataloader.batch_size of all processes": total_batch(settings.for_step(step)),
     }

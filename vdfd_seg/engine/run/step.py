@@ -26,7 +26,7 @@ from vdfd_seg.engine.run.passes import preprocessed, without_workers
 from vdfd_seg.engine.run.peak_memory import PeakMemory
 from vdfd_seg.engine.run.step_runner import StepRunner, model_wrapper, step_hooks
 from vdfd_seg.engine.state.checkpoints import fitting
-from vdfd_seg.engine.state.recovery import checked_state
+from vdfd_seg.engine.state.recovery import last_state
 from vdfd_seg.hooks.learner import learner_of
 from vdfd_seg.methods import TaskContext
 from vdfd_seg.methods.common.pretuning import pretune
@@ -166,14 +166,11 @@ class StepTrainer:
 
         Args:
             resume_path: State of the step while it trains.
-            tag: What that state must belong to.
-
-        Raises:
-            InputError: When the state belongs to another run.
+            tag: What is noted in new states of what they belong to.
         """
         peak = PeakMemory()
         learner, context = self.prepare()
-        state = checked_state(resume_path, tag)
+        state = last_state(resume_path)
         samples = learner.method.select(self.data, self.step, self.carried)
         trains = self.step == 0 or not learner.method.closed_form
         iterations = iterations_of(self.config, len(samples)) if trains else 0

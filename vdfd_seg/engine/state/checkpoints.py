@@ -1,12 +1,13 @@
-"""What a step's checkpoint says of its origin; one of another origin is refused."""
+"""The origin of a run's files: checkpoints and states of another protocol or config are refused."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
 from vdfd_seg.datasets.data import ContinualData
 from vdfd_seg.engine.input.settings import Settings
+from vdfd_seg.engine.state.recovery import last_state
 from vdfd_seg.engine.state.work_dir import WorkDir
 from vdfd_seg.errors import InputError
 from vdfd_seg.utils.checkpoint import load_step, to_plain
@@ -108,6 +109,38 @@ def check_checkpoints(run: WorkDir, data: ContinualData, settings: Settings, ste
         _check_config(saved, data, settings, path)
 
 
+def check_states(run: WorkDir, steps: Iterable[int], tag_of: Callable[[int], dict]) -> None:
+    """Refuse the state of an unfinished step that was trained with other settings.
+
+    Args:
+        run: The run's files.
+        steps: Steps that will be trained.
+        tag_of: What the state of a step must have in common with this run.
+
+    Raises:
+        InputError: Naming the keys that differ, as a config has them.
+    """
+    for step in steps:
+        path = run.resume(step)
+        state = last_state(path, warns=False)
+        if state is None:
+            continue
+        (then, history_then), (now, history_now) = map(_parts, (state["tag"], tag_of(step)))
+        other = told(then, now) or _told_history(history_then, history_now, step)
+        if other:
+            raise InputError(
+                f"'{path}' is the same step (step {step}, unfinished) with other settings: "
+                f"{other}. Give the settings as they were to continue the step, or another "
+                f"--work-dir, or delete '{path.name}' to train the step from its start."
+            )
+
+
+def _parts(tag):
+    """What of a state's tag is settings, by the config's keys, and its protocol's history."""
+    rest = {key: value for key, value in tag.items() if key not in ("config", "protocol")}
+    return rest | tag["config"], tag["protocol"]
+
+
 def check_origin(saved: dict, data: ContinualData, settings: Settings, path: Path) -> None:
     """Refuse a checkpoint of another protocol or method.
 
@@ -162,15 +195,19 @@ def _check_protocol(meta, data, path):
     step, tasks = meta["step"], len(data.protocol.tasks)
     if step >= tasks:
         raise InputError(f"{message}: it is of step {step}, and the protocol has {tasks} tasks.")
-    then, now = meta["history"], history(data, meta["step"])
-    images = {"count": None, "images": None}
-    other = told(then | images, now | images)
-    if not other and then != now:
-        other = (
-            f"step {meta['step']} had {then['count']} training images, now it would have "
-            f"{now['count']}, or others, or other labels. Images that are added for a later task "
-            f"must have none of the earlier tasks' classes labelled (while training they would be "
-            f"masked anyway)"
-        )
+    other = _told_history(meta["history"], history(data, step), step)
     if other:
         raise InputError(f"{message}: {other}.")
+
+
+def _told_history(then, now, step):
+    """Where two histories of a step differ, in words; empty where they do not."""
+    images = {"count": None, "images": None}
+    other = told({"protocol": then | images}, {"protocol": now | images})
+    if other or then == now:
+        return other
+    return (
+        f"step {step} had {then['count']} training images, now it would have {now['count']}, or "
+        f"others, or other labels. Images that are added for a later task must have none of the "
+        f"earlier tasks' classes labelled (while training they would be masked anyway)"
+    )

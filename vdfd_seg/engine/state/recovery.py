@@ -9,7 +9,6 @@ from vdfd_seg.engine.state.work_dir import WorkDir
 from vdfd_seg.errors import DamagedError, InputError, warn
 from vdfd_seg.evaluation import load_results
 from vdfd_seg.utils.checkpoint import load_plain, load_step
-from vdfd_seg.utils.differences import told
 from vdfd_seg.utils.files import previous_state
 
 SUFFIX = ".damaged"
@@ -41,28 +40,22 @@ def recover(run: WorkDir, steps: int, start: bool) -> None:
     barrier()
 
 
-def last_state(path: Path) -> dict | None:
-    """The newest state of an unfinished step that is whole, None if there is none."""
+def last_state(path: Path, warns: bool = True) -> dict | None:
+    """The newest state of an unfinished step that is whole, None if there is none.
+
+    Args:
+        path: The newest state's file.
+        warns: Warn where it is damaged.
+    """
     for candidate in (path, previous_state(path)):
         if not candidate.exists():
             continue
         try:
             return load_plain(candidate)
         except DamagedError as error:
-            warn(f"{_first_sentence(error)}; the state before it is used, if there is one.")
+            if warns:
+                warn(f"{_first_sentence(error)}; the state before it is used, if there is one.")
     return None
-
-
-def checked_state(path: Path, tag: dict) -> dict | None:
-    """The :func:`last_state` of a step, for a run that continues with it."""
-    state = last_state(path)
-    other = told(state["tag"], tag) if state is not None else ""
-    if other:
-        raise InputError(
-            f"'{path}' belongs to another run: {other}. Give the config as it was, another "
-            f"--work-dir, or --overwrite."
-        )
-    return state
 
 
 def _was_trained(folder):

@@ -45,6 +45,15 @@ class WorkDir:
         """State of a step that is being trained."""
         return self.step(step) / "resume.pth"
 
+    def saved_of(self, step: int) -> str:
+        """What is saved of a step that was stopped, in words."""
+        if self.checkpoint(step).exists():
+            return f"step {step} is trained, and its evaluation is left"
+        states = (self.resume(step), previous_state(self.resume(step)))
+        if any(state.exists() for state in states):
+            return f"step {step} is saved"
+        return f"nothing of step {step} was saved yet"
+
     def forget_states(self, step: int) -> None:
         """Remove what a step that is finished needed while it trained."""
         for state in (self.resume(step), previous_state(self.resume(step))):
