@@ -171,3 +171,16 @@ def test_a_command_with_a_slip_is_refused(tmp_path, capsys):
     with pytest.raises(SystemExit):
         parsed(*tool_of(found[0]))
     assert "--sed" in capsys.readouterr().err
+
+
+def test_a_benchmark_in_three_lines_is_one(tmp_path):
+    (text,) = [
+        block
+        for block in blocks(ROOT / "docs/en/user_guides/train_and_evaluate.md", "python")
+        if block.startswith("# digitscenes_5-5.py")
+    ]
+    file = tmp_path / "digitscenes_5-5.py"
+    file.write_text(text.replace("'configs/", f"'{ROOT}/configs/"))
+    settings = load_run(file, "vdfd-plus")
+    assert [len(task.classes) for task in settings.protocol.tasks] == [6, 5]
+    assert settings.files[1] == load_run("digitscenes_4-3", "vdfd-plus").files[1]

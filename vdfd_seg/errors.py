@@ -14,9 +14,9 @@ _LIBRARIES = ("vdfd_seg", "torch", "torchvision", "mmcv", "mmengine", "mmseg")
 class InputError(ValueError):
     """Bad input: a config, file, argument or checkpoint that cannot be used.
 
-    The message names the file or key and says what to do. Command-line tools
-    print it without a traceback and leave with exit status 2. Whatever reads what a user gave may
-    raise it; docstrings say so where the reasons are not obvious.
+    The message names the file or key and what to do. Command-line tools print it without a
+    traceback and end with exit status 2. All code that reads a user's input may raise it.
+    Docstrings name it where the reasons are not obvious.
     """
 
 
@@ -44,7 +44,7 @@ class StorageError(OSError):
 
 
 class Stopped(BaseException):
-    """A signal ended the run. Not an ``Exception``: nothing that mends errors may catch it.
+    """A signal ended the run. Not an ``Exception``, so that no handler of errors catches it.
 
     Args:
         number: The signal's number.
@@ -62,7 +62,7 @@ class Stopped(BaseException):
 
 
 def raised_in_user_code(error: Exception) -> bool:
-    """Whether code that is neither this package's nor a library's had a part in an error."""
+    """Whether code outside this package and its libraries took part in an error."""
     found = sysconfig.get_paths()
     paths = tuple(found[key] for key in ("stdlib", "platstdlib", "purelib", "platlib"))
     return any(
@@ -75,12 +75,12 @@ def raised_in_user_code(error: Exception) -> bool:
 
 @contextmanager
 def reading(what: str) -> Iterator[None]:
-    """Inside, what a library raises becomes an :class:`InputError`.
+    """Turn errors of libraries inside the block into an :class:`InputError`.
 
-    Damaged files make decoders raise all kinds. An error in a user's own code stays as it is.
+    Damaged files make decoders raise all kinds. Errors in a user's own code pass through.
 
     Args:
-        what: What then fails, the message's beginning.
+        what: What failed, the start of the message.
     """
     try:
         yield

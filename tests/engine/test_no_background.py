@@ -44,7 +44,7 @@ def test_they_can_where_there_is_one_or_nothing_grows(settings):
         ("method = dict(type='MiB')", "method MiB is the plain distillation"),
         ("method = dict(type='RCIL')", "method RCIL is with the plain distillation"),
         ("method = dict(type='PLOP')", "method PLOP is without pseudo-labels"),
-        (UNBIASED, "a loss that looks for old classes in the background is the plain one"),
+        (UNBIASED, "a loss that expects old classes in the background becomes the plain one"),
     ],
 )
 def test_what_is_defined_by_it_says_what_it_is_without(settings, monkeypatch, extra, said):

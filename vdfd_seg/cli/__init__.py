@@ -48,17 +48,21 @@ def usage() -> str:
 def run_guarded(
     main: Callable[[Sequence[str] | None], int | None], argv: Sequence[str] | None = None
 ) -> int:
-    """Call a command and turn what went wrong on the user's side into an exit status.
+    """Call a command and turn errors that the user can mend into an exit status.
 
     Args:
         main: The command; None from it counts as 0.
         argv: Its arguments, those of the process if None.
 
     Returns:
-        The exit status: the command's own, or after one message on stderr 2 for bad input or an
-        environment that cannot work, 74 for a disk that is full or fails, 75 where another process
-        of the run ended, 128 plus the number of a signal that ended it. A defect, any other
-        exception, passes through with its traceback.
+        The exit status of the command, or after one message on stderr:
+
+        - 2 for bad input or an environment that cannot work;
+        - 74 for a disk that is full or fails;
+        - 75 if another process of the run ended;
+        - 128 plus the number of a signal that ended the run.
+
+        Any other exception is a defect, and passes through with its traceback.
     """
     try:
         check_distributions()

@@ -1,4 +1,4 @@
-"""Arguments that the commands which run a config share."""
+"""Arguments that several commands share."""
 
 import argparse
 import shlex
@@ -21,7 +21,7 @@ def add_config_arguments(parse: argparse.ArgumentParser) -> None:
 
 
 class _Method(argparse.Action):
-    """Keeps a method and its options, and refuses a config that is given behind them."""
+    """Keeps a method and its options, and refuses a config given after them."""
 
     def __call__(self, parser, namespace, values, option_string=None):
         for value in values[1:]:
@@ -71,7 +71,7 @@ def method_and_options(args: argparse.Namespace) -> tuple[str | None, dict]:
 
 
 def settings_of(args: argparse.Namespace, seed: int | None = None, amp: bool = False):
-    """The checked settings that :func:`add_config_arguments`'s arguments mean."""
+    """The checked settings from the arguments of :func:`add_config_arguments`."""
     with quiet_imports():
         from vdfd_seg.engine import load_run
 
@@ -79,7 +79,7 @@ def settings_of(args: argparse.Namespace, seed: int | None = None, amp: bool = F
 
 
 def step_of(settings, step: int | None) -> int:
-    """A step that a tool was given, the last for None."""
+    """The given step, checked; the last one for None."""
     last = len(settings.protocol.tasks) - 1
     step = last if step is None else step
     if not 0 <= step <= last:

@@ -1,4 +1,4 @@
-"""``vdfd_seg infer``: what a step says of images or a video, and what changed between steps."""
+"""``vdfd_seg infer``: predict images or a video with a step, or compare two steps."""
 
 import argparse
 from collections.abc import Sequence

@@ -113,9 +113,9 @@ def report_on(runs: Sequence, work_dir: Path, title: str | None = None) -> int:
 
 
 def best_of(runs: Sequence) -> list[str]:
-    """Of each config the grid's point with the best mean over its finished seeds and orders.
+    """For each config, the grid's point with the best mean over its finished seeds and orders.
 
-    Best by what the last step has over all images (``overall`` in ``results.json``).
+    The measure is that over all images after the last step (``overall`` in ``results.json``).
     """
     found: dict[str, dict[str, list[float]]] = {}
     for run in runs:

@@ -86,16 +86,16 @@ def head_configs(model: dict) -> list[dict]:
 def build_network(
     model: dict, sizes: int | Sequence[int], pretrained: bool = False
 ) -> tuple[nn.Module, str | None]:
-    """A network with fresh weights, and the file that the config names for those of its backbone.
+    """A network with fresh weights, and the file of initial weights of its backbone.
 
     Args:
         model: The config's model.
         sizes: As in :func:`model_config`.
-        pretrained: Read the files of initial weights that the config names; without, they need
+        pretrained: Read the files of initial weights that the config names. If False, they need
             not exist.
 
     Returns:
-        The network, and the backbone's file, None where the config names none.
+        The network, and the backbone's file: None if the config names none.
 
     Raises:
         InputError: When the model's config cannot be built, or a file does not fit it.
@@ -142,9 +142,9 @@ def _backbone_file(cfg: ConfigDict) -> dict | None:
 
 @contextmanager
 def unlogged():
-    """Inside, MMEngine's logger, with its paragraph for every parameter, keeps to warnings.
+    """Silence MMEngine's logger, which writes a paragraph for every parameter, up to warnings.
 
-    What a network prints is not shown (MSCAN prints its ``init_cfg``).
+    Prints of a network are hidden too (MSCAN prints its ``init_cfg``).
     """
     logger = MMLogger.get_current_instance()
     level = logger.level
@@ -172,12 +172,12 @@ def network_of_step(
         protocol: The protocol.
         step: The step.
         old_state: Weights after the step before; None at the first step.
-        new_rows: How they begin, see :func:`vdfd_seg.models.grow`.
+        new_rows: How rows of new classes start, see :func:`vdfd_seg.models.grow`.
         seed: Seed of the run; initial weights depend on it and on the step only.
         pretrained: At the first step, read the files of initial weights that the config names.
 
     Raises:
-        InputError: When model and protocol do not fit each other, or the weights the model.
+        InputError: When the model does not fit the protocol, or the weights do not fit the model.
     """
     torch.manual_seed(derived_seed(seed, "weights", step))
     pretrained = pretrained and old_state is None

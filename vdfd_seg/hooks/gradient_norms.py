@@ -23,7 +23,7 @@ def term_gradients(
         learner: What trains, with a ``network``.
         terms: Scalars by name. Those with ``loss`` in their names that have a graph are measured,
             except ``loss``, their sum.
-        scale: Gradients are computed of the term times this, and divided by it: what a loss
+        scale: Gradients are computed of the term times this factor, and divided by it, as a loss
             scaler does against underflow.
 
     Returns:
@@ -73,7 +73,8 @@ def _norm(gradients, like: Tensor) -> Tensor:
 def _buffers_kept(network: nn.Module) -> Iterator[None]:
     """Undo what a backward pass does to buffers.
 
-    Activation checkpointing computes layers again in it, and batch norm counts them again.
+    Activation checkpointing computes layers again in the backward pass, and batch norm then counts
+    their inputs again.
     """
     before = [(buffer, buffer.clone()) for buffer in network.buffers()]
     yield

@@ -1,4 +1,4 @@
-"""Says what each term of the loss does to the network, and stops when one is not finite."""
+"""Logs the gradient of each term of the loss, and stops when something is not finite."""
 
 import torch
 from mmengine.hooks import Hook
@@ -28,17 +28,17 @@ class LossHealthHook(Hook):
 
     For each term :math:`\ell_i` of the sum that is trained, :math:`\|\partial \ell_i / \partial
     w\|_2` over the network's trainable parameters w is logged as ``grad/TERM`` (the term's value
-    is in the log as ``TERM``), before clipping. It takes a backward pass a term, without touching
-    what training does: the gradients that accumulate, random state, batch statistics, gradient
-    reduction. Under distributed training they are those of the main process's share of the batch;
-    each process checks its own.
+    is in the log as ``TERM``), before clipping. It takes a backward pass for each term. Training
+    is not changed: accumulated gradients, random state, batch statistics and gradient reduction
+    stay the same. Under distributed training the norms are those of the main process's share of
+    the batch, and each process checks its own share.
 
-    In the iterations that are measured, a value or a gradient that is not finite stops training
-    before it reaches the weights; in the others the value is found, or weights that are spoilt.
-    Under float16 gradients are those of the scaled loss, and an overflow is left to the scaler.
+    In measured iterations, a value or a gradient that is not finite stops training before it
+    reaches the weights. In others, the value or the weights are found soon after. Under float16
+    gradients are those of the scaled loss, and an overflow is left to the scaler.
 
-    Every step has this hook: ``default_hooks=dict(loss_health=dict(gradient_interval=100))``
-    changes it, ``default_hooks=dict(loss_health=None)`` takes it away.
+    Every step has this hook. ``default_hooks=dict(loss_health=dict(gradient_interval=100))``
+    changes it, ``default_hooks=dict(loss_health=None)`` removes it.
 
     Args:
         interval: Iterations between checks of the values and the weights; each check waits for

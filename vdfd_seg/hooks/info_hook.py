@@ -1,4 +1,4 @@
-"""Reads an iteration's losses back from the device together, where they are logged."""
+"""Reads losses back from the device only where they are logged."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from vdfd_seg.registry import HOOKS
 
 @HOOKS.register_module()
 class DeferredInfoHook(RuntimeInfoHook):
-    """MMEngine's ``RuntimeInfoHook``, and ``clip_grad``'s norm, without a wait each iteration.
+    """MMEngine's ``RuntimeInfoHook``, and ``clip_grad``'s norm, without waiting in each iteration.
 
     MMEngine turns every loss and the gradient's norm into a Python number in every iteration, for
     which the processor waits until the GPU is done. Here they stay on the device until the
@@ -36,7 +36,7 @@ class DeferredInfoHook(RuntimeInfoHook):
             wrapper.clip_func = clip_and_keep
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
-        """Keep the losses; pass on all that wait where the next hook logs them."""
+        """Keep the losses; pass all of them on when the next hook logs."""
         for key, value in (outputs or {}).items():
             self._keep(f"train/{key}", value)
         last = runner.iter + 1 == runner.max_iters

@@ -15,9 +15,9 @@ class MethodHook(Hook):
     The method's own optimiser, if it has one, steps with the network's, and its learning rate
     follows the same schedule.
 
-    The calls around updates hang on the optimiser itself: under gradient accumulation and loss
-    scaling they come once per update, with gradients already averaged and unscaled. An update that
-    loss scaling skips, for a gradient that is not finite, is skipped for both optimisers.
+    The calls around updates are attached to the optimiser itself: under gradient accumulation and
+    loss scaling they come once per update, with gradients already averaged and unscaled. An update
+    that loss scaling skips, because a gradient is not finite, is skipped for both optimisers.
     """
 
     def before_train(self, runner) -> None:
@@ -73,7 +73,7 @@ def _unscale(own: Optimizer, scaler) -> None:
 
 
 def _follow(own: Optimizer, network: Optimizer) -> None:
-    """Multiply the learning rates by what the schedule has made of the network's."""
+    """Scale the learning rates as the schedule has scaled the network's."""
     # Groups that do not learn (lr_mult=0) say nothing about the schedule.
     group = max(network.param_groups, key=_full_rate)
     factor = group["lr"] / (_full_rate(group) or 1.0)

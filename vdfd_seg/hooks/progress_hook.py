@@ -13,7 +13,7 @@ from vdfd_seg.registry import HOOKS
 class ProgressHook(Hook):
     """Shows the iterations of a step as one bar, with the loss.
 
-    Where the output is no terminal, a line every ten seconds.
+    Without a terminal it prints a line every ten seconds.
     """
 
     def before_train(self, runner) -> None:

@@ -1,4 +1,4 @@
-"""Saves and restores the middle of a step."""
+"""Saves and restores an unfinished step."""
 
 import os
 import time
@@ -22,9 +22,9 @@ class StepStateHook(Hook):
 
     Everything that training changes is in it: network with buffers, method,
     optimisers, schedulers and loss scaler, and the iteration. The state before it is
-    kept as ``resume_previous.pth``. Where weights are no longer finite the file is not
-    replaced: continuing from it repeats what spoilt them. When a signal asks the run to
-    stop, the state is saved after the iteration and
+    kept as ``resume_previous.pth``. When weights are no longer finite the file is not
+    replaced, so that the iterations that broke them can be repeated. When a signal asks the
+    run to stop, the state is saved after the iteration and
     :class:`~vdfd_seg.errors.Stopped` raised.
 
     Args:

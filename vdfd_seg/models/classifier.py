@@ -46,8 +46,8 @@ class ContinualClassifier(nn.Module):
 
     With self-supervised label augmentation (Lee, Hwang and Shin, ICML 2020; as in PASS and in
     the released VDFD code) a class has four rows, one for each rotation of the image by a
-    multiple of 90 degrees: row ``4 c + k`` is class c turned k times. What the rest of the
-    package calls the logit of class c is row ``4 c``, that of the image as it is.
+    multiple of 90 degrees: row ``4 c + k`` is class c rotated k times. The logit of class c, in
+    the rest of the package, is row ``4 c``: that of the unrotated image.
 
     Args:
         backbone: Config of a network that returns features ``(N, num_features)``.
@@ -55,11 +55,11 @@ class ContinualClassifier(nn.Module):
         head_sizes: Number of classes of each task so far; set for every step.
         rotations: Learn with label augmentation. Default False.
         label_trick: In the class-incremental scenario, let the classes of a step compete with
-            each other alone while it trains, as in the released VDFD code; methods that store
-            data do without. Default True.
-        test: With rotations: predict from the image as it is (``"first"``, the default and the
-            paper's), or from the mean over rotations of row ``4 c + k`` on the image turned k
-            times (``"average"``).
+            each other alone while it trains, as in the released VDFD code. Methods that store
+            data do not use it. Default True.
+        test: With rotations: predict from the unrotated image (``"first"``, the default and the
+            paper's), or from the mean over k of row ``4 c + k`` on the image rotated k times
+            (``"average"``).
 
     Raises:
         InputError: For another ``test``, or a backbone that cannot be built.
@@ -112,7 +112,7 @@ class ContinualClassifier(nn.Module):
 
         Args:
             inputs: ``(N, 3, H, W)``.
-            data_samples: Not used: what competes with what is the adapter's to say.
+            data_samples: Not used: the adapter decides which classes compete.
             mode: ``"tensor"`` or ``"predict"``.
         """
         rows = self.rows_per_class

@@ -23,8 +23,8 @@ def fuse(network: nn.Module, old_state: dict[str, Tensor], share: float) -> None
     r"""Move a trained network's weights back towards those before the step, in place.
 
     :math:`w \leftarrow (1 - \alpha)\, w_{old} + \alpha\, w` for every weight and running
-    statistic that the network had; rows of new classes, which come after the old ones, stay as
-    they are.
+    statistic that the network had; rows of new classes, which come after the old ones, do not
+    change.
 
     Args:
         network: The network at the end of a step.
@@ -32,7 +32,7 @@ def fuse(network: nn.Module, old_state: dict[str, Tensor], share: float) -> None
         share: :math:`\alpha`, from 0 (the old network) to 1 (unchanged).
 
     Raises:
-        InputError: When the network has not the old parameters, naming one.
+        InputError: When the network lacks an old parameter, naming it.
     """
     state = network.state_dict()
     missing = sorted(old_state.keys() - state.keys())

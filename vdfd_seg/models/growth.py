@@ -64,7 +64,7 @@ def classes_first(rows: Tensor) -> Tensor:
 
 
 def has_no_classes(head: type) -> bool:
-    """Whether a kind of head predicts something else, so that its outputs are its own affair."""
+    """Whether a kind of head predicts something else than classes, so that it does not grow."""
     return _CLASS_ROWS.get(head) == ()
 
 

@@ -16,9 +16,9 @@ from vdfd_seg.registry import MODELS
 class ImageBatchPreprocessor(BaseDataPreprocessor):
     """Random crop, random flip and normalisation of uint8 batches.
 
-    In training an image is padded with black and a window of its own size is cut from it, then
-    mirrored with probability 1/2, each image by its own random bits
-    (:class:`~vdfd_seg.datasets.LabelledImages`); in evaluation it stays as it is. Then
+    In training an image is padded with black, a window of its own size is cut from it, and this is
+    mirrored with probability 1/2, by the image's own random bits
+    (:class:`~vdfd_seg.datasets.LabelledImages`). In evaluation nothing of this is done. Then
     ``(x / 255 - mean) / std``. Memory layout: channels last.
 
     Args:

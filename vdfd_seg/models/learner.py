@@ -19,7 +19,7 @@ class ContinualLearner(BaseModel):
     Args:
         network: The segmentor or classifier of MMSegmentation's kind.
         method: A :class:`vdfd_seg.methods.Method`.
-        adapter: The method's view of ``network``.
+        adapter: The adapter through which the method sees ``network``.
 
     Attributes:
         on_terms: Called with the terms of each iteration's loss, by name and with their graph,
@@ -45,9 +45,9 @@ class ContinualLearner(BaseModel):
         self.data_preprocessor = FeaturePreprocessor(self.network.data_preprocessor)
 
     def train(self, mode: bool = True):
-        """As for every module, but at once where all is in this mode already.
+        """Set the mode of all modules; return at once if they are in it already.
 
-        MMEngine asks for it in every iteration, and a walk through all modules is not free.
+        MMEngine calls this in every iteration, and a walk through all modules takes time.
         """
         if (self._mode, self.network.training) == (mode, mode):
             return self

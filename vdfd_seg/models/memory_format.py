@@ -1,4 +1,4 @@
-"""How networks lie in memory: channels last, where that is safe."""
+"""Memory layout of networks: channels last, where that is safe."""
 
 import torch
 from mmseg.models.decode_heads.dm_head import DCM
@@ -11,13 +11,12 @@ BLOCK = 16
 def lay_out(network: nn.Module) -> nn.Module:
     """Lay a network out channels last, in place; activations follow its weights.
 
-    Convolutions are faster so, on CPUs and with tensor cores. But on CPUs oneDNN (issue 6035 of
-    its own, in 3.12) computes one gradient wrongly so, and writes past its workspace: that of the
-    weights of a 1x1 convolution with a stride and fewer input channels than its block, where the
-    stride divides the image. So such a convolution is given its input without the last rows and
-    columns, which its stride never reads, and whatever the layout of the input, oneDNN
-    takes another implementation. Names, types and settings of the modules stay as they are, and
-    so does what they compute.
+    Convolutions are faster in this layout, on CPUs and with tensor cores. On CPUs, oneDNN 3.12 has
+    a defect in it (its issue 6035): one gradient is wrong, and written past its workspace. It is
+    that of the weights of a 1x1 convolution with a stride that divides the image, and with fewer
+    input channels than oneDNN's block. Such a convolution is therefore given its input without the
+    last rows and columns, which its stride never reads, so that oneDNN takes another
+    implementation. Names, types, settings and results of the modules do not change.
 
     Args:
         network: The network; may be laid out already.

@@ -1,7 +1,7 @@
-"""Initial weights, without executing what is in a file, in every way that MMEngine knows.
+"""Reads initial weights in every way that MMEngine knows, without executing a file.
 
-Importing this module makes all of MMEngine's loading of checkpoints safe in this process: its own
-loader takes a file for a pickle and runs it where a file holds more than tensors.
+Importing this module makes all of MMEngine's loading of checkpoints safe in this process. Its own
+loader unpickles a file that holds more than tensors, and so executes it.
 """
 
 from collections.abc import Iterator
@@ -24,8 +24,8 @@ def load_from_file(filename: str, map_location: object = None) -> dict:
     """What MMEngine's ``CheckpointLoader`` returns for a file, on the CPU.
 
     Raises:
-        InputError: For what :func:`~vdfd_seg.models.weight_files.weights_file` or
-            :func:`~vdfd_seg.utils.mmseg_checkpoint.load_foreign` refuses.
+        InputError: If :func:`~vdfd_seg.models.weight_files.weights_file` or
+            :func:`~vdfd_seg.utils.mmseg_checkpoint.load_foreign` refuses the file.
     """
     content = load_foreign(weights_file(filename))
     if filename.startswith("mmcls://"):
@@ -87,8 +87,8 @@ def load_pretrained(module: nn.Module, path: str | Path, prefix: str | None = No
 def checked_readers(network: nn.Module) -> Iterator[None]:
     """Refuse files that do not fit parts with a reader of their own (Swin, ViT, BEiT, ...).
 
-    These convert names and sizes, and may leave out layers; what is left of a wrong file is
-    random weights. Refused are a file with none of the part's names, and other shapes.
+    These convert names and sizes, and may leave out layers, so a wrong file would leave random
+    weights. A file with none of the part's names, or with other shapes, is refused.
     """
 
     def check(module, state_dict, prefix, *_):
@@ -125,7 +125,7 @@ def _other_shape(path, name, found, module, own):
 
 
 def without_pretrained(network: nn.Module) -> None:
-    """Take the files of initial weights out of a network that gets its weights elsewhere."""
+    """Remove the files of initial weights from a network that gets other weights."""
     for module in network.modules():
         if not isinstance(module, BaseModule):
             continue

@@ -1,4 +1,4 @@
-"""Files of initial weights: from the names in MMSegmentation's configs to paths on this machine."""
+"""Finds, and downloads, the files of initial weights that MMSegmentation's configs name."""
 
 import re
 from collections.abc import Callable, Mapping, MutableMapping
@@ -48,7 +48,7 @@ def weights_url(name: str) -> str | None:
             ``open-mmlab://...``, ``torchvision://...`` or ``mmcls://...``.
 
     Raises:
-        InputError: For a name that the table has not, or another kind of address.
+        InputError: For a name that the table lacks, or another kind of address.
     """
     scheme, separator, rest = name.partition("://")
     if not separator:
@@ -67,7 +67,7 @@ def weights_url(name: str) -> str | None:
 
 
 def cached_path(url: str) -> Path:
-    """Where the file of an address is kept: in the folder in which torch and MMEngine look."""
+    """Where the file of an address is kept: the folder that torch and MMEngine use."""
     return Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(url).path).name
 
 
@@ -78,12 +78,12 @@ def weights_file(name: str) -> Path:
         name: A path, or what :func:`weights_url` takes.
 
     Returns:
-        Its path. Where its name carries a digest (``NAME-e67eebb6.pth``: how its SHA-256
-        begins), the content has it.
+        Its path. If its name has a digest (``NAME-e67eebb6.pth``, the start of its SHA-256), the
+        content was checked against it.
 
     Raises:
         InputError: For an unknown name, a file that is missing and cannot be fetched, or content
-            that is another than the name says.
+            that does not match the digest in the name.
     """
     url = weights_url(name)
     path = cached_path(url) if url else Path(name).expanduser()
@@ -113,7 +113,7 @@ def drop_absent(config: MutableMapping) -> list[str]:
         config: Nested dicts and lists; changed in place.
 
     Returns:
-        Of each such file its name in the config, its address, and where it will be.
+        For each such file its name in the config, its address, and its future place.
     """
     absent = []
 

@@ -1,8 +1,8 @@
-"""Signals that end a run: what is trained is saved first, and the exit status tells which it was.
+"""Signals that end a run: training is saved first, and the exit status names the signal.
 
 SIGINT (Ctrl-C), SIGTERM and SIGUSR1 (Slurm's warning before the time is up) do not interrupt an
-iteration: the loop saves after it and then leaves. Where nothing trains, all that counts is on the
-disk already and the run is left at once; so it is at the second signal.
+iteration: the loop saves after it and then ends. Outside training everything that counts is on the
+disk already, so the run ends at once. It also ends at once at the second signal.
 """
 
 import os
@@ -100,10 +100,10 @@ def lost_process(error: Exception) -> bool:
 
 @FUNCTIONS.register_module()
 def deaf_worker(worker_id: int) -> None:
-    """Let a data loader's process leave signals to the one that trains.
+    """Let the workers of a data loader ignore signals to the process that trains.
 
     A terminal, torchrun and Slurm signal the whole process group, which would end the workers
-    before the iteration that waits for them. They still end with their parent, and by its hand.
+    before the iteration that waits for them. Their parent ends them.
     """
     os.setpgid(0, 0)
 

@@ -62,7 +62,7 @@ def imported_modules(config: Config) -> list[str]:
 
 
 def _import_modules(path, config):
-    """As MMEngine does. What a module raises is raised as it is; one that is missing is named."""
+    """Import the modules of ``custom_imports``; their own errors pass through."""
     custom = config.get("custom_imports") or {}
     if not isinstance(custom, Mapping) or set(custom) - {"imports", "allow_failed_imports"}:
         raise InputError(
@@ -86,7 +86,7 @@ def import_module(name: str, where: str) -> None:
         where: Who names it, for the message.
 
     Raises:
-        InputError: For one that is not there; what the module itself raises is raised as it is.
+        InputError: For a module that does not exist. Errors of the module itself pass through.
     """
     try:
         importlib.import_module(name)

@@ -1,4 +1,4 @@
-"""From a config to the images of its protocol."""
+"""Opening the images that a config's protocol needs."""
 
 from collections.abc import Callable
 
@@ -17,7 +17,7 @@ from vdfd_seg.errors import InputError, unknown_name
 
 
 def open_data(settings: Settings, progress: bool = True, strict: bool = True) -> ContinualData:
-    """The images of a config's protocol; those of segmentation are indexed.
+    """Open the images of a config's protocol, and index those of segmentation.
 
     Args:
         settings: The run's settings.

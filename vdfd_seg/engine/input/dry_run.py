@@ -1,4 +1,4 @@
-"""What a run would read, counted before anything trains."""
+"""Counts the images that a run would read, before anything trains."""
 
 import copy
 import io
@@ -20,8 +20,8 @@ from vdfd_seg.models.weight_files import drop_absent
 def dry_run(settings: Settings) -> str:
     """The counts of every step as text, with the network's size.
 
-    Nothing is fetched: initial weights that are not on this machine yet are named, and random
-    ones tried in their place.
+    Nothing is downloaded. Initial weights that are not on this machine yet are named, and random
+    ones used in their place.
     """
     set_up()
     config = copy.deepcopy(settings.config)

@@ -1,4 +1,4 @@
-"""From what a library raised to one message that names the key to change."""
+"""Turns errors of libraries into one message that names the key to change."""
 
 import re
 from collections.abc import Iterator
@@ -43,22 +43,21 @@ ADVICE = {
     r"C\+\+ compiler": "on a CPU torch.compile needs one: install it, or take compile out",
     "out of memory": "lower train_dataloader.batch_size, or the size of crops and test images",
 }
-"""What to do about what is raised for a known reason: regular expressions of the text
-and of the place."""
+"""Advice for errors with a known reason: regular expressions of their text and place."""
 
 
 @contextmanager
 def failing(what: str, keys: str = "", network: nn.Module | None = None) -> Iterator[None]:
-    """Inside, what a library raises becomes one message.
+    """Turn errors of libraries inside the block into one message.
 
     Args:
-        what: What then fails, the message's beginning.
+        what: What failed, the start of the message.
         keys: The config's keys that it depends on, named where nothing better is known.
         network: Its layers are named by their keys in the config's model.
 
     Raises:
-        InputError: With the cause's type, place and text, or after ``what`` that of another
-            InputError. An error in a user's own code is raised as it is.
+        InputError: With ``what``, and the type, place and text of the cause. Errors in a user's
+            own code pass through.
     """
     try:
         yield
@@ -77,7 +76,7 @@ def failing(what: str, keys: str = "", network: nn.Module | None = None) -> Iter
 
 
 def _unregistered(error: Exception) -> str | None:
-    """What MMEngine says of a name that it does not know, short and with the nearest it knows."""
+    """MMEngine's message on an unknown name, shortened, with the nearest known name."""
     found = re.search(r"(?:(\w+)\.)?(\w+) is not in the \w+::(\w[\w ]*) registry", str(error))
     if found is None:
         return None

@@ -1,4 +1,4 @@
-"""What the command line and ``step_overrides`` change in a config, and in which steps."""
+"""Changes of a config by the command line and by ``step_overrides``."""
 
 import argparse
 import copy
@@ -13,7 +13,7 @@ WHOLE_RUN = {"protocol", "method", "seed", "evaluate_on", "data_preparation", "s
 
 
 def parse_options(options: Sequence[str]) -> dict:
-    """``--cfg-options`` as MMEngine reads them."""
+    """Read ``--cfg-options`` as MMEngine does."""
     for option in options:
         if not option.partition("=")[0] or "=" not in option:
             raise InputError(f"--cfg-options: '{option}' is not of the form KEY=VALUE.")
@@ -47,7 +47,7 @@ def step_configs(config: Config, count: int) -> list[Config]:
     ``"1:"``. Later entries win.
 
     Returns:
-        One a step; steps in which the same is changed share theirs.
+        One for each step. Steps with the same changes share one.
     """
     overrides = config.get("step_overrides") or {}
     if not isinstance(overrides, Mapping):

@@ -36,7 +36,7 @@ class Settings:
 
     @property
     def name(self) -> str:
-        """What the run is called, and its config's file without suffix."""
+        """The name of the run, and of its config's file without suffix."""
         return run_name(*self.files)
 
     @property
@@ -46,7 +46,7 @@ class Settings:
 
     @property
     def method_name(self) -> str:
-        """What tables and reports call the method."""
+        """The method's name in tables and reports."""
         return self.config.get("method_name") or self.config.method.type
 
     @cached_property
@@ -65,13 +65,13 @@ class Settings:
         return step_configs(self.config, len(self.protocol.tasks))
 
     def for_step(self, step: int) -> Config:
-        """The config of one step: ``step_overrides`` merged in. Made once; not to be changed."""
+        """The config of one step, with ``step_overrides`` merged in. Shared: do not change it."""
         return self._steps[step]
 
     def trained_with(self, step: int) -> dict:
-        """What of the config a step's weights follow from, once it has begun, as plain data.
+        """The part of the config that decides a step's weights, as plain data.
 
-        Where initial weights come from does not enter: those that follow from them are kept.
+        The files of initial weights are left out: a step that has begun no longer needs them.
         """
         config = self.for_step(step).to_dict()
         parts = {key: config.get(key) for key in _TRAINS}
@@ -85,7 +85,7 @@ class Settings:
         return build_method(self.config.method)
 
     def work_dir(self, given: str | None = None) -> Path:
-        """Where to write: what is given, else the config's ``work_dir``, else work_dirs/NAME."""
+        """The work dir: the given one, else the config's ``work_dir``, else work_dirs/NAME."""
         return Path(given or self.config.get("work_dir") or f"work_dirs/{self.name}")
 
 
@@ -96,7 +96,7 @@ def load_run(
     seed: int | None = None,
     amp: bool = False,
 ) -> Settings:
-    """Read and check the config of a run: all that can be said of it without its data.
+    """Read the config of a run, and check everything that needs no data.
 
     Args:
         config: A config or a benchmark, as in :func:`vdfd_seg.utils.paths.resolve_run`.

@@ -1,4 +1,4 @@
-"""What of MMEngine's and MMSegmentation's configs is refused here, or named as not used."""
+"""Keys of MMEngine's and MMSegmentation's configs that are refused, or reported as not used."""
 
 from collections.abc import Iterator, Mapping
 
@@ -19,16 +19,15 @@ NOTICES = {
     ("tta_model", "tta_pipeline"): "test.py --tta has the scales and flips of MMSegmentation",
     ("efficient_conv_bn_eval",): "not supported",
 }  # fmt: skip
-"""Keys that most configs have and that change no result: what there is instead."""
+"""Keys that most configs have and that change no result, with the replacement."""
 
 REFUSED = {
-    "load_from": "weights that a run begins with are given with --init-from (of a run like this), "
-    "tools/adopt.py (a segmentation network that MMSegmentation trained) or "
-    "model.backbone.init_cfg (of the backbone alone)",
-    "growth": "new rows start from the background's with method.new_rows='balanced', which methods "
-    "that are defined by it have",
+    "load_from": "give initial weights with --init-from (a step 0 of this package), tools/adopt.py "
+    "(a network that MMSegmentation trained) or model.backbone.init_cfg (the backbone alone)",
+    "growth": "method.new_rows sets how new rows start: 'balanced' takes them from that of the "
+    "background",
     "resume": "give --resume on the command line",
-    "randomness": "write seed = N, from which every draw of the run follows",
+    "randomness": "write seed = N, which decides every random draw of the run",
     "sync_bn": "write SyncBN as the type of the model's norm_cfg",
     "find_unused_parameters": "write model_wrapper_cfg = dict(type='MMDistributedDataParallel', "
     "find_unused_parameters=True)",
@@ -39,7 +38,7 @@ REFUSED = {
         "(tools/dist_train.sh)",
     ),
 }
-"""Keys that would change what is learned, or whether it fits: what to do instead."""
+"""Keys that would change the result, or the memory, of a run, with the replacement."""
 
 VALIDATED = "nothing is validated while a step trains"
 PARTS = {
@@ -59,7 +58,7 @@ ZERO = "ZeroRedundancyOptimizer"
 
 
 def check_supported(config: Config) -> None:
-    """Refuse what breaks a method, or would do nothing and leave other results than it promises."""
+    """Refuse keys that would break a method, or that would be ignored and change the results."""
     _check_sharding(config)
     _check_effect(config)
     optimizer = config.optim_wrapper.get("optimizer") or {}
@@ -81,8 +80,8 @@ def _check_sharding(config):
 
     Gradient memories, importances and penalties are sums over a layer's filters, between weights
     and gradients of the same shape (:func:`~vdfd_seg.distillation.penalisable_parameters`). Under
-    FSDP, ZeRO-3 (DeepSpeed) or ColossalAI a process sees pieces of flattened parameters, in which
-    filters begin and end anywhere: those sums would be of something else, without an error.
+    FSDP, ZeRO-3 (DeepSpeed) or ColossalAI a process has pieces of flattened parameters, in which
+    filters start and end anywhere. The sums would be wrong, without an error.
     """
     for key in ("model_wrapper_cfg", "strategy", "optim_wrapper", "optim_wrapper.optimizer"):
         kind = _at(config, f"{key}.type")
@@ -91,9 +90,8 @@ def _check_sharding(config):
             raise InputError(
                 f"{key}.type='{name}' divides the parameters among processes, which breaks the "
                 f"sums over a layer's filters that methods need. Use plain data parallelism (take "
-                f"{key} out); to divide the optimiser's state, which is what takes memory next to "
-                f"the parameters, write optim_wrapper.optimizer="
-                f"dict(type='{ZERO}', optimizer_type='SGD', ...)."
+                f"{key} out). To save memory, divide the optimiser's state: "
+                f"optim_wrapper.optimizer=dict(type='{ZERO}', optimizer_type='SGD', ...)."
             )
 
 
@@ -108,8 +106,8 @@ def _check_effect(config):
     pipeline = config.test_dataloader.dataset.get("pipeline") or []
     if any(kind_of(step.get("type", "")) == "TestTimeAug" for step in pipeline):
         raise InputError(
-            "test_dataloader.dataset.pipeline gives several views of an image (TestTimeAug), of "
-            "which no step is evaluated on; take it out, and give tools/test.py --tta."
+            "test_dataloader.dataset.pipeline has TestTimeAug, which gives several views of an "
+            "image; steps are evaluated on one. Take it out, and use tools/test.py --tta."
         )
     hooks = [*(config.get("default_hooks") or {}).values(), *(config.get("custom_hooks") or [])]
     if any(isinstance(part, Mapping) and part.get("save_best") for part in hooks):
@@ -131,7 +129,7 @@ def _check_effect(config):
 
 
 def notice(config: Config) -> str | None:
-    """One line on the keys that something else takes the place of; None without any."""
+    """One line on the keys that are not used; None if there are none."""
     found = []
     for keys, instead in NOTICES.items():
         given = [key for key in keys if _at(config, key)]

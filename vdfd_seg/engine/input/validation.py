@@ -1,4 +1,4 @@
-"""What a config must have, and what in it must fit: all that can be checked without its data."""
+"""Checks of a config that need no data: required keys, and values that must fit each other."""
 
 from collections.abc import Mapping
 
@@ -29,7 +29,7 @@ LOOPS = (None, "IterBasedTrainLoop", "EpochBasedTrainLoop")
 
 
 def check_keys(config: Config) -> None:
-    """Refuse a config that has not what every run needs, or a misspelt key."""
+    """Refuse a config that lacks a required key, or has a misspelt one."""
     for key in config:
         near = nearest(key, KEYS, cutoff=0.85)
         if key not in KEYS and near:
@@ -44,11 +44,11 @@ def check_keys(config: Config) -> None:
 
 
 def check_step(config: Config, protocol: Protocol) -> None:
-    """Refuse the config of a step that cannot be trained or evaluated so.
+    """Refuse the config of a step that cannot be trained or evaluated.
 
     Raises:
-        InputError: For a misspelt or missing key, a ``train_cfg`` without one length, sizes that
-            MMSegmentation fails at only when a step trains or is evaluated, or what
+        InputError: For a misspelt or missing key, a ``train_cfg`` without one length, sizes at
+            which MMSegmentation would fail later, or what
             :func:`~vdfd_seg.engine.input.unsupported.check_supported` refuses.
     """
     check_keys(config)
@@ -116,11 +116,11 @@ def _check_cycle(cycle):
 
 
 def check_method(method: Method, config: Config, protocol: Protocol) -> None:
-    """Refuse a method that the protocol is not for, and warn where it is not wholly itself.
+    """Refuse a method that does not fit the protocol; warn where a part of it has no effect.
 
     Args:
         method: The method.
-        config: The config, for what it says of the method and of losses.
+        config: The config, for its options of the method and of losses.
         protocol: The protocol.
     """
     kind, segments = config.method.type, protocol.problem == "segmentation"
@@ -149,7 +149,7 @@ def check_method(method: Method, config: Config, protocol: Protocol) -> None:
         if method.without_background:
             said.append(f"method {kind} is {method.without_background}")
         if config.method.get("unbiased_loss") or any(map(_task_aware, types_in(config.model))):
-            said.append("a loss that looks for old classes in the background is the plain one")
+            said.append("a loss that expects old classes in the background becomes the plain one")
         if said:
             warn(f"protocol '{protocol.name}' has no background: {'; '.join(said)}.")
 

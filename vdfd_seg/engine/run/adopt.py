@@ -1,4 +1,4 @@
-"""A network that was trained elsewhere, as step 0 of a sequence."""
+"""Takes a network that was trained elsewhere as step 0 of a sequence."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,7 +34,7 @@ class ImageList:
         self.paths = paths
 
     def get_data_info(self, position: int) -> dict:
-        """What mmsegmentation's pipelines begin with."""
+        """The record that MMSegmentation's pipelines start from."""
         return {"img_path": str(self.paths[position]), "seg_map_path": None, "label_map": None,
                 "reduce_zero_label": False, "seg_fields": []}  # fmt: skip
 
@@ -44,8 +44,8 @@ def adopt(
 ) -> Path:
     """Write a work dir whose step 0 is a network that mmsegmentation trained.
 
-    What the method carries on is estimated from images of the first task; their labels are not
-    needed. Nothing is trained and nothing is evaluated: ``train --resume`` does that.
+    What the method carries is estimated from images of the first task, without their labels.
+    Nothing is trained or evaluated: ``train --resume`` does that.
 
     Args:
         settings: The sequence that continues from the network.
@@ -57,9 +57,9 @@ def adopt(
         The checkpoint of step 0.
 
     Raises:
-        InputError: For a method that cannot begin so, a file that is no checkpoint or fits
-            neither the protocol's first task nor the config's model, unusable images or data, or
-            a work dir that holds a run.
+        InputError: For a method that cannot start from a finished network, a file that is no
+            checkpoint or does not fit the protocol's first task and the config's model, unusable
+            images or data, or a work dir that holds a run.
     """
     set_up()
     _check_method(settings)
@@ -90,7 +90,7 @@ def checked_weights(settings: Settings, path: str | Path) -> dict[str, Tensor]:
         path: The checkpoint.
 
     Raises:
-        InputError: When the file cannot be used, or its classes or shapes are others.
+        InputError: When the file cannot be used, or its classes or shapes differ.
     """
     content = load_foreign(path)
     state = foreign_weights(content, path)

@@ -11,16 +11,16 @@ from vdfd_seg.utils.device import send
 
 
 class Ahead:
-    """The batches of an iterator, each brought to a device while the one before is trained on.
+    """The batches of an iterator, each copied to a device while the one before trains.
 
     On a GPU the copies run on a stream of their own, from pinned memory.
 
     Args:
         batches: The iterator, of dicts with ``data_samples``.
-        count: How many batches are taken of it.
-        device: Where to.
-        fetch: Called with the data samples of each batch when it is brought:
-            the method's ``fetch``.
+        count: How many batches to take.
+        device: Where to copy them.
+        fetch: The method's ``fetch``, called with the data samples of each batch when it is
+            copied.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Ahead:
         return self
 
     def __next__(self) -> dict:
-        """The next batch, after which the one that follows it is on its way."""
+        """The next batch; copying of the one after it has started."""
         batch = self._brought() if self.waiting is None else self.waiting
         if self.stream is not None:
             present = torch.cuda.current_stream(self.device)
@@ -78,7 +78,7 @@ class Ahead:
 
 
 def _tensors(item: Any) -> Iterator[Tensor]:
-    """Those of a batch."""
+    """The tensors of a batch."""
     if isinstance(item, Tensor):
         yield item
         return

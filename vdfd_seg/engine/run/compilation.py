@@ -10,15 +10,15 @@ from vdfd_seg.models import ContinualClassifier, ContinualLearner
 
 @contextmanager
 def compiled(learner: ContinualLearner, options: bool | Mapping | None) -> Iterator[None]:
-    """Inside, the part of a learner's iteration that can be is compiled.
+    """Compile what can be compiled of a learner's iteration, inside the block.
 
-    Of a classifier that is the whole loss: the forward pass, the old network's where the method
-    has one, and every term of the loss; their gradient comes with it. Of a segmentor it is the
-    backbone: hooks that take the classifier's input and losses that look at labels would break a
-    larger graph into pieces. Names of parameters stay. Evaluation comes outside.
+    Of a classifier this is the whole loss with its gradient: the forward passes of the network
+    and of the old network, if the method has one, and every term. Of a segmentor it is the
+    backbone, because hooks on the classifier's input and losses that look at labels would break a
+    larger graph. Names of parameters do not change. Evaluation is not compiled.
 
-    Every size of a batch has a graph of its own, whatever came before it: so a resumed step runs
-    the same kernels as one that was never stopped.
+    Every batch size has a graph of its own, so a resumed step runs the same kernels as an
+    uninterrupted one.
 
     Args:
         learner: What trains.

@@ -1,4 +1,4 @@
-"""Process-wide set-up, once, and the traces that one Runner leaves for the next."""
+"""Set-up of the process, and clean-up between two Runners."""
 
 import ctypes
 import gc
@@ -82,9 +82,9 @@ def _kinds(kind: type[ManagerMixin]):
 def release_memory() -> None:
     """Give back what a finished step has left, before the next one takes its own.
 
-    A Runner and its hooks hold each other: until garbage is collected, the step's networks and
-    optimisers stay. What is freed then stays with glibc's allocator in pieces that the next step
-    does not quite fit, unless it is told to return them to the system.
+    A Runner and its hooks refer to each other, so the step's networks and optimisers stay until
+    garbage is collected. glibc's allocator then keeps the freed memory, in pieces that the next
+    step does not quite fit, unless it is told to return them to the system.
     """
     gc.collect()
     if sys.platform == "linux":

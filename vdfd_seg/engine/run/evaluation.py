@@ -40,7 +40,7 @@ def confusions_of_step(
     """Confusion matrix of each task's test images after ``step``.
 
     A classifier that knows an image's task (``scenario="task"``) predicts the best class of that
-    task, else the best of all classes seen.
+    task. Otherwise it predicts the best of all classes seen.
 
     Args:
         learner: A :class:`~vdfd_seg.models.ContinualLearner`, or for segmentation any model with
@@ -118,7 +118,7 @@ def _classified(learner, data, step, cfg, prediction_dir, pictures):
 
 
 def step_metrics(protocol: Protocol, step: int, confusions: dict[int, np.ndarray]) -> dict:
-    """What a step's entry of ``results.json`` says about accuracy.
+    """The measures of accuracy in a step's entry of ``results.json``.
 
     Returns:
         ``row`` (of the result matrix), ``overall``, ``per_class`` and ``confusions``; for

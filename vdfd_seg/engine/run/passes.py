@@ -13,8 +13,8 @@ WORKERS = ("num_workers", "persistent_workers", "prefetch_factor", "timeout", "w
 def preprocessed(network: BaseModel, batches: Iterable, training: bool = False) -> Iterator:
     """Inputs and data samples of each batch, as the network takes them.
 
-    Images of several sizes are stacked by what pads them in training; else those of one size are
-    a batch.
+    Images of several sizes are padded where the preprocessor pads in training. Otherwise images of
+    one size form a batch.
     """
     for batch in batches:
         for _, part in [(None, batch)] if training else of_one_size(batch):

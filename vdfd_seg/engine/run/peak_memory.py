@@ -1,4 +1,4 @@
-"""The most memory that a stretch of work took.
+"""Peak memory of a part of a run.
 
 ``psutil`` has no peak that can be reset on Linux: ``/proc`` is read here.
 """
@@ -15,7 +15,7 @@ CLEAR = Path("/proc/self/clear_refs")
 
 
 class PeakMemory:
-    """Counts from its construction on.
+    """The peak of memory since its construction.
 
     Attributes:
         of: What is counted. ``"GPU"``: what PyTorch allocated on this process's GPU. On a CPU
@@ -32,7 +32,7 @@ class PeakMemory:
             self.of = "process" if _reset() else "process since its start"
 
     def read(self) -> int:
-        """Bytes at the peak so far; the greatest of all processes, each of which must call."""
+        """Bytes at the peak so far, the maximum over all processes; each of them must call this."""
         if self.of == "GPU":
             found = torch.cuda.max_memory_allocated()
         elif self.of == "process":
@@ -49,7 +49,7 @@ class PeakMemory:
 
 
 def _reset() -> bool:
-    """Bring the mark of resident memory down to the present; whether that worked."""
+    """Reset the peak of resident memory to the present value; returns whether that worked."""
     try:
         CLEAR.write_text("5")
         # Some sandboxes take the order and do nothing. The kernel counts in batches.

@@ -1,4 +1,4 @@
-"""One batch of all that a run will do, before it trains."""
+"""The rehearsal of a run: one batch of everything, before it trains."""
 
 import copy
 import io
@@ -42,13 +42,13 @@ def rehearse(
     previous: dict | None = None,
     start: dict | None = None,
 ) -> None:
-    """Find what would fail hours later: in the first iteration, save, evaluation or end of a task.
+    """Find what would fail hours later: in training, saving, evaluation or the end of a task.
 
-    For the first step, the first with old classes, and each whose config differs: a batch is
-    trained on, the state is saved and restored in memory, the method ends the task on an image,
-    and the outcome predicts a test batch. All of it on networks of its own; nothing is written,
-    no hook or worker of the config runs. A later step follows on what the rehearsal of the step
-    before it left. ``rehearsal = False`` in the config leaves it out.
+    Rehearsed are the first step, the first with old classes, and each whose config differs. A
+    batch is trained on, the state is saved and restored in memory, the method ends the task on one
+    image, and the network predicts a test batch. The networks are copies, nothing is written, and
+    no hook or worker of the config runs. A later step starts from the rehearsal of the step before
+    it. ``rehearsal = False`` in the config turns it off.
 
     Args:
         settings: The run's settings.
@@ -58,8 +58,8 @@ def rehearse(
         start: The checkpoint whose network step 0 takes instead of training.
 
     Raises:
-        InputError: Naming the step, and the key where it can be known. An error in a user's own
-            code is raised as it is.
+        InputError: Naming the step, and the key where it is known. Errors in a user's own code
+            pass through.
     """
     if not settings.config.get("rehearsal", True):
         return
@@ -89,7 +89,7 @@ class _Rehearsal:
             self.trainer.config[part] = without_workers(self.trainer.config[part])
 
     def run(self, whole: bool, taken: dict | None) -> dict:
-        """What the step's checkpoint would hold; ``taken`` is of weights that are not trained."""
+        """The content of the step's checkpoint; with ``taken``, its weights and no training."""
         with failing(f"{self.of} cannot begin", "model and method"):
             learner, context = self.trainer.prepare(taken)
         network = learner.network
@@ -161,7 +161,7 @@ class _Rehearsal:
 
 
 def _without_workers(loader, cfg: dict) -> DataLoader:
-    """Builds a loader with the workers of its config, as it will be built, and the same without.
+    """Build a loader with the workers of its config, as a check, and return one without.
 
     Args:
         loader: Built already, or its config without workers.

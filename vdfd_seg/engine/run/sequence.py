@@ -1,4 +1,4 @@
-"""Walking a protocol: train, remember, save, evaluate, report; step after step."""
+"""Runs the steps of a protocol: train, remember, save, evaluate."""
 
 import time
 from functools import partial
@@ -50,8 +50,8 @@ def train_sequence(
 ) -> dict:
     """Train and evaluate the steps of a protocol.
 
-    A finished step (its checkpoint and its entry in ``results.json`` are there) is
-    not run again; one whose checkpoint alone is there is only evaluated.
+    A finished step has a checkpoint and an entry in ``results.json``, and is not run again. A step
+    with a checkpoint alone is only evaluated.
 
     Args:
         settings: What to run.

@@ -39,7 +39,7 @@ from vdfd_seg.utils.signals import training
 
 
 class ResumableLoop(IterBasedTrainLoop):
-    """MMEngine's iteration loop, begun at an iteration; on a GPU the next batch is fetched ahead.
+    """MMEngine's iteration loop, which can start later; on a GPU the next batch is fetched ahead.
 
     Args:
         start: Iterations already done.
@@ -113,8 +113,7 @@ class StepTrainer:
         """The learner of this step, ready to train.
 
         Args:
-            start: A checkpoint whose weights to set instead of those the step begins with
-                (``--init-from``).
+            start: A checkpoint whose weights replace the initial ones (``--init-from``).
         """
         protocol = self.data.protocol
         method = self.settings.method().to(get_device())
@@ -149,7 +148,7 @@ class StepTrainer:
         return ContinualLearner(adapter.network, method, adapter), context
 
     def end(self, learner: ContinualLearner, context: TaskContext) -> dict:
-        """Fuse the weights where the method wants it, and let it remember the task.
+        """Fuse the weights if the method asks for it, and let it remember the task.
 
         Returns:
             What the method carries, as plain data.
@@ -166,7 +165,7 @@ class StepTrainer:
 
         Args:
             resume_path: State of the step while it trains.
-            tag: What is noted in new states of what they belong to.
+            tag: The settings that new states belong to, saved with them.
         """
         peak = PeakMemory()
         learner, context = self.prepare()
@@ -201,7 +200,7 @@ class StepTrainer:
         """The loader, or its config, of a step that trains on samples or on features of them.
 
         Args:
-            learner: Of :meth:`prepare`; takes features where its method has such.
+            learner: Of :meth:`prepare`; takes features if its method has cached them.
             samples: What the method selected.
             start: Images already consumed, by all processes together.
         """

@@ -9,10 +9,10 @@ from mmengine.utils.dl_utils import collect_env
 
 
 class TerminalFilter(logging.Filter):
-    """Keeps off the terminal what a Runner says of itself; the log file of each step has it all.
+    """Hides a Runner's long messages on the terminal; the log file of each step has them all.
 
     The learning rate of every parameter, the order of the hooks and the config take hundreds of
-    lines a step, among which what matters would be lost. The machine is shown once a process.
+    lines a step. The environment is shown once a process.
     """
 
     NEVER = (
@@ -62,7 +62,7 @@ def model_wrapper(cfg: dict | None) -> dict | None:
 
 
 class StepRunner(Runner):
-    """A Runner that logs the run's config and seed, and spares the terminal.
+    """A Runner that logs the run's config and seed, and keeps the terminal short.
 
     Args:
         config_text: The config of the run.

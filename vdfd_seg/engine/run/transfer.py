@@ -1,4 +1,4 @@
-"""How well a task is solved before it is trained: what forward transfer is computed from."""
+"""Results on a task before it is trained, from which forward transfer is computed."""
 
 import copy
 
@@ -11,11 +11,12 @@ from vdfd_seg.models import ContinualLearner
 
 
 def transfer_metrics(settings: Settings, data: ContinualData, step: int, state: dict) -> dict:
-    """What the network after a step is worth on the next task, where the config asks for it.
+    """Evaluate the network after a step on the next task, if the config asks for it.
 
-    The network is the one with which the next step begins, and predicts by itself. Domain-
-    incrementally that is the network as it is. Task-incrementally its head for the next task is
-    new, as in Lopez-Paz and Ranzato's multi-head networks, so that both values are near chance.
+    The network is the one with which the next step starts, and predicts without the method. In
+    domain-incremental protocols it is the network after the step. In task-incremental ones its
+    head for the next task is new, as in Lopez-Paz and Ranzato's multi-head networks, so both
+    values are near chance.
 
     Args:
         settings: The run's settings; nothing is measured without ``forward_transfer``.

@@ -17,7 +17,7 @@ def averaging(learner: ContinualLearner) -> SegTTAModel:
     """MMSegmentation's model that averages the softmax of several views of an image.
 
     Raises:
-        InputError: For a method that predicts otherwise than its network does.
+        InputError: For a method with its own prediction.
     """
     method = learner.method
     if type(method).predict is not Method.predict:
@@ -31,7 +31,7 @@ def averaging(learner: ContinualLearner) -> SegTTAModel:
 
 
 def augmented(loader: dict) -> dict:
-    """A ``test_dataloader`` that gives each image in every scale, as it is and flipped.
+    """A ``test_dataloader`` that gives each image in every scale, plain and flipped.
 
     Args:
         loader: The config's.

@@ -19,10 +19,10 @@ _NO_HISTORY = ("name", "palette", "classes", "tasks", "unseen", "average")
 
 
 def history(data: ContinualData, step: int) -> dict:
-    """What the training of a step follows from in its protocol and images.
+    """The part of a protocol and its images that decides the training of a step.
 
-    Tasks after the step do not enter, so that it is the same under a protocol with more of them;
-    neither does what only the evaluation depends on, nor the ids of classes in the masks.
+    Later tasks are left out, so a protocol with more of them gives the same. So is everything
+    that matters for evaluation alone, and the ids of classes in the masks.
 
     Returns:
         Plain data: the rules, ``tasks`` (classes and domains up to the step) and of the
@@ -69,15 +69,15 @@ def checked_start(path: str | Path, settings: Settings) -> dict:
 
 @contextmanager
 def fitting(saved: dict, settings: Settings, step: int) -> Iterator[None]:
-    """Inside, weights that do not fit the config's model are refused with what differs in it.
+    """Name the keys of the model that differ, where weights inside the block do not fit.
 
     Args:
-        saved: The checkpoint they are of.
-        settings: What runs.
-        step: Whose model they are loaded into.
+        saved: The checkpoint of the weights.
+        settings: The run's settings.
+        step: The step whose model they are loaded into.
 
     Raises:
-        InputError: After what it was, with the keys of the two models' configs that differ.
+        InputError: The one from the block, with the keys of the two models' configs that differ.
     """
     try:
         yield
@@ -91,8 +91,8 @@ def check_checkpoints(run: WorkDir, data: ContinualData, settings: Settings, ste
     """Refuse checkpoints that this run cannot continue from.
 
     Raises:
-        InputError: For one that is missing, damaged, or of another protocol, method or config, or
-            of a method that carries positions of images which are elsewhere now.
+        InputError: For a checkpoint that is missing, damaged, or of another protocol, method or
+            config, or whose method carries positions of images that have moved in the data set.
     """
     first = steps[0] if steps else 0
     for step in range(len(data.protocol.tasks)):
@@ -144,8 +144,8 @@ def _parts(tag):
 def check_origin(saved: dict, data: ContinualData, settings: Settings, path: Path) -> None:
     """Refuse a checkpoint of another protocol or method.
 
-    A protocol whose tasks up to the checkpoint's step are the same, with the same training images,
-    is not another: tasks may have been added.
+    A protocol with the same tasks and training images up to the checkpoint's step counts as the
+    same: tasks may have been added.
     """
     _check_protocol(saved["meta"], data, path)
     trained, method = saved["method"]["type"], settings.config.method.type
@@ -167,15 +167,14 @@ def _check_config(saved, data, settings, path):
     if other:
         raise InputError(
             f"checkpoint '{path}' was trained with another config: {other}. Give the config as it "
-            f"was (what is to change in later steps belongs under step_overrides), or another "
+            f"was (changes of later steps belong under step_overrides), or another "
             f"--work-dir."
         )
     carries = "old_images" in settings.method().requires and saved["method"]["state"]
     if carries and meta["fingerprint"] != data.fingerprint and meta["places"] != places(data, step):
         raise InputError(
             f"checkpoint '{path}': {settings.config.method.type} carries positions of images of "
-            f"task {step}, which are elsewhere in the data set now; put the new images behind "
-            f"those that were there."
+            f"task {step}, which have moved in the data set; put new images behind the old ones."
         )
 
 

@@ -1,4 +1,4 @@
-"""Continuing a run of which a file is damaged, from what is whole."""
+"""Continues a run with a damaged file from its other files."""
 
 import os
 from pathlib import Path
@@ -17,8 +17,8 @@ SUFFIX = ".damaged"
 def recover(run: WorkDir, steps: int, start: bool) -> None:
     """Set the damaged files of a run aside, with a warning for each.
 
-    A step whose checkpoint is damaged is trained again from the step before it, unless a state of
-    it is there. Where ``results.json`` is damaged, finished steps are evaluated again.
+    A step with a damaged checkpoint is trained again from the step before it, or from a state of
+    its own. If ``results.json`` is damaged, finished steps are evaluated again.
 
     Args:
         run: The run's files.
@@ -41,7 +41,7 @@ def recover(run: WorkDir, steps: int, start: bool) -> None:
 
 
 def last_state(path: Path, warns: bool = True) -> dict | None:
-    """The newest state of an unfinished step that is whole, None if there is none.
+    """The newest undamaged state of an unfinished step; None if there is none.
 
     Args:
         path: The newest state's file.
@@ -59,7 +59,7 @@ def last_state(path: Path, warns: bool = True) -> dict | None:
 
 
 def _was_trained(folder):
-    """MMEngine's folder of logs tells a step that was trained from one that was taken."""
+    """Whether a step was trained here: then it has a folder of MMEngine's logs."""
     return any(entry.is_dir() and entry.name[0].isdigit() for entry in folder.iterdir())
 
 

@@ -33,8 +33,8 @@ class ResultsWriter:
         command: The command line.
 
     Raises:
-        InputError: When the results that are there belong to another protocol, unless its tasks
-            are the first of this one's, or to another method or seed.
+        InputError: When existing results belong to another method, seed or protocol. A protocol
+            with the first of this one's tasks is accepted.
     """
 
     def __init__(
@@ -98,11 +98,11 @@ class ResultsWriter:
     def begin(self) -> bool:
         """Put results of fewer tasks aside.
 
-        The test images may be more now, and the example images others: evaluated again from the
-        checkpoints, all rows are of the same.
+        There may be more test images now, and other examples. All steps are evaluated again from
+        their checkpoints, so that all rows compare.
 
         Returns:
-            Whether there were such, so that all steps must be evaluated again.
+            Whether there were such results, so that all steps must be evaluated again.
         """
         barrier()
         if self._shorter is None:

@@ -55,7 +55,7 @@ class WorkDir:
         return f"nothing of step {step} was saved yet"
 
     def forget_states(self, step: int) -> None:
-        """Remove what a step that is finished needed while it trained."""
+        """Remove the states of a finished step."""
         for state in (self.resume(step), previous_state(self.resume(step))):
             state.unlink(missing_ok=True)
 
@@ -64,7 +64,7 @@ class WorkDir:
         return self.step(step) / "predictions"
 
     def set_results_aside(self, tasks: int) -> Path:
-        """Rename the results of so many tasks, and forget the example images chosen for them."""
+        """Rename the results of ``tasks`` tasks, and delete their example images."""
         aside = self.path / OLD_RESULTS.replace("*", str(tasks))
         os.replace(self.results, aside)
         shutil.rmtree(self.samples, ignore_errors=True)
@@ -79,11 +79,11 @@ class WorkDir:
 
     @property
     def holds_run(self) -> bool:
-        """Whether there are results, or weights of a step: what was refused leaves none."""
+        """Whether there are results or weights of a step. A refused run leaves neither."""
         return self.results.exists() or any(self.path.glob("step_[0-9]*/*.pth*"))
 
     def open(self, resume: bool, overwrite: bool) -> None:
-        """Make the folder, unless it holds a run that was not asked to be touched.
+        """Make the folder; refuse one that holds a run, unless told to continue or delete it.
 
         Args:
             resume: Continue with what is there.

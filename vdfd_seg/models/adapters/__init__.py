@@ -8,7 +8,7 @@ from vdfd_seg.models.classifier import ContinualClassifier
 
 
 def adapter_of(network: nn.Module, scenario: str) -> SegmentationAdapter | ClassificationAdapter:
-    """What a method sees of ``network``.
+    """The adapter through which a method sees ``network``.
 
     Args:
         network: A segmentor of mmsegmentation, or a :class:`ContinualClassifier`.

@@ -19,10 +19,10 @@ class ClassificationOutputs:
 
     Attributes:
         inputs: ``(N, 3, H, W)`` images, as the network got them.
-        embedding: ``(N, d)`` features of the images as they are.
-        logits: ``(N, C)`` logits of the classes, for the images as they are.
+        embedding: ``(N, d)`` features of the unrotated images.
+        logits: ``(N, C)`` logits of the classes, for the unrotated images.
         all_logits: ``(M, R)`` logits of every row; with label augmentation ``R = 4 C`` rows, in
-            training of ``M = 4 N`` turned images; without it the same as ``logits``.
+            training of ``M = 4 N`` rotated images; without it the same as ``logits``.
     """
 
     inputs: Tensor
@@ -32,7 +32,7 @@ class ClassificationOutputs:
 
 
 def _forward(network: ContinualClassifier, inputs: Tensor, turned: bool) -> ClassificationOutputs:
-    """One forward pass, of all four turns of the images where ``turned``."""
+    """One forward pass; with ``turned``, of all four rotations of the images."""
     rows = network.rows_per_class
     features = network.features(rotated(inputs) if turned else inputs)
     logits = network.logits(features)
@@ -76,12 +76,12 @@ class ClassificationAdapter:
             head.requires_grad_(sees_old or old_heads or not self.within_task)
 
     def load(self, state: dict[str, Tensor], num_old: int, init: str = "random") -> None:
-        """Load the weights of a step of ``num_old`` classes; later heads stay as they are.
+        """Load the weights of a step of ``num_old`` classes; later heads keep their weights.
 
         Args:
             state: The weights.
-            num_old: How many classes the weights know; heads behind them are new.
-            init: Not used: new heads begin with random rows.
+            num_old: How many classes the weights know; later heads are new.
+            init: Not used: new heads start with random rows.
 
         Raises:
             InputError: For weights of another network, naming the parameter.
@@ -106,12 +106,12 @@ class ClassificationAdapter:
     def old_outputs(
         self, network: ContinualClassifier, outputs: ClassificationOutputs
     ) -> ClassificationOutputs:
-        """What the network of the step before gives for the same images, without gradients.
+        """Outputs of the network of the step before for the same images, without gradients.
 
         Args:
-            network: It, in evaluation mode.
-            outputs: Of the present network; comparable are the first columns of its
-                ``all_logits``.
+            network: The network of the step before, in evaluation mode.
+            outputs: Those of the current network; the result corresponds to the first columns of
+                its ``all_logits``.
         """
         with torch.no_grad():
             turned = len(outputs.all_logits) > len(outputs.inputs)
@@ -122,11 +122,11 @@ class ClassificationAdapter:
         return self.old_outputs(network, outputs).all_logits
 
     def old_groups(self, num_old: int, apart: bool) -> list[slice]:
-        """Rows of ``all_logits`` that a softmax over old classes is taken over.
+        """Groups of rows of ``all_logits``, each with a softmax over old classes of its own.
 
         Args:
             num_old: How many classes are old.
-            apart: Take those of each old task by themselves where the task is known.
+            apart: One group for each old task where the task is known.
         """
         rows = self.network.rows_per_class
         if self.scenario != "task" or not apart:
@@ -143,7 +143,7 @@ class ClassificationAdapter:
         return logits
 
     def task_loss(self, outputs: ClassificationOutputs, samples) -> dict[str, Tensor]:
-        """Cross-entropy among the classes that compete; rotations are classes of their own."""
+        """Cross-entropy among the classes that compete; each rotation counts as a class."""
         labels, tasks, rows = samples.labels, samples.tasks, self.network.rows_per_class
         logits = wide(outputs.all_logits)
         if len(logits) > len(labels):
@@ -165,7 +165,7 @@ class ClassificationAdapter:
         return scores.masked_fill(owners != tasks[:, None], float("-inf"))
 
     def competing(self, scores: Tensor, samples: LabelledImages) -> Tensor:
-        """Scores ``(N, C)`` at evaluation: where the task is known, minus infinity elsewhere."""
+        """Scores ``(N, C)`` for evaluation: minus infinity at other tasks' classes, if known."""
         return self._masked(scores, samples.tasks) if self.scenario == "task" else scores
 
     def labels(self, samples: LabelledImages) -> Tensor:
@@ -177,6 +177,6 @@ class ClassificationAdapter:
         return self.classifier()[0]
 
     def classifier(self) -> tuple[Tensor, None]:
-        """Rows ``(C, d)`` of all heads, for images as they are; there are no biases."""
+        """Rows ``(C, d)`` of all heads for unrotated images; there are no biases."""
         weights = torch.cat([head.weight for head in self.network.heads])
         return weights[:: self.network.rows_per_class], None

@@ -1,4 +1,4 @@
-"""A segmentor whose inputs are what its classifier takes, computed before."""
+"""An adapter that takes cached features in place of images."""
 
 import torch
 import torch.nn.functional as F
@@ -33,7 +33,7 @@ class FeatureAdapter(SegmentationAdapter):
 
 
 class FeaturePreprocessor(BaseDataPreprocessor):
-    """Stacks cached features in single precision where a network trains; else takes images.
+    """Stacks cached features in single precision in training; takes images in evaluation.
 
     Args:
         images: The network's own preprocessor.

@@ -1,4 +1,4 @@
-"""A decode head's losses without a wait for the device."""
+"""A decode head's losses without waiting for the device."""
 
 import torch
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
@@ -7,9 +7,9 @@ from torch import Tensor, nn
 
 
 def head_losses(head: BaseDecodeHead, logits: Tensor, samples: list) -> dict[str, Tensor]:
-    """``head.loss_by_feat``, of which MMSegmentation's own is computed here.
+    """``head.loss_by_feat``, with MMSegmentation's own version replaced.
 
-    That one selects the labelled pixels for ``acc_seg``, and the processor has to wait in every
+    That version selects the labelled pixels for ``acc_seg``, so the processor waits in every
     iteration until their number is known. The values are the same.
     """
     if type(head).loss_by_feat is not BaseDecodeHead.loss_by_feat or head.sampler is not None:
@@ -28,7 +28,7 @@ def head_losses(head: BaseDecodeHead, logits: Tensor, samples: list) -> dict[str
 
 @torch.no_grad()
 def pixel_accuracy(logits: Tensor, labels: Tensor, ignore_index: int) -> Tensor:
-    """Percentage ``(1,)`` of the labelled pixels whose greatest logit is their label's."""
+    """Percentage ``(1,)`` of the labelled pixels that are predicted correctly."""
     eps = torch.finfo(torch.float32).eps
     labelled = labels != ignore_index
     right = ((logits.argmax(1) == labels) & labelled).sum(dtype=torch.float32) + eps

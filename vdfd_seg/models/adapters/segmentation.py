@@ -43,7 +43,7 @@ class Outputs:
 
 
 def _stages(network: EncoderDecoder) -> list[BaseDecodeHead]:
-    """The main head; of a cascade all stages, of which each takes the logits of the one before."""
+    """The main head; of a cascade all stages: each takes the logits of the one before."""
     heads = network.decode_head
     return list(heads) if isinstance(heads, nn.ModuleList) else [heads]
 
@@ -137,7 +137,7 @@ class SegmentationAdapter:
 
         Args:
             num_hidden: How many.
-            sees_old: Not used: labels say what is hidden.
+            sees_old: Not used: the labels hide the same classes in all images.
             old_heads: Not used: the rows of a head train together.
         """
         for module in self.network.modules():
@@ -173,11 +173,11 @@ class SegmentationAdapter:
         return self.network(inputs, mode="tensor")
 
     def old_outputs(self, network: nn.Module, outputs: Outputs) -> Outputs:
-        """What the network of the step before gives for the same images, without gradients.
+        """Outputs of the network of the step before for the same images, without gradients.
 
         Args:
-            network: It, in evaluation mode.
-            outputs: Of the present network; comparable are its ``all_logits`` and ``features``.
+            network: The network of the step before, in evaluation mode.
+            outputs: Those of the current network, with ``all_logits`` and ``features`` to compare.
         """
         with torch.no_grad():
             return _forward(network, outputs.inputs)
@@ -189,12 +189,12 @@ class SegmentationAdapter:
     def body(self, outputs: Outputs) -> tuple[Tensor, ...]:
         """The maps of the backbone that the main head takes as input (before its ASPP).
 
-        Of DeepLabV3+ without the low-level map that its head fetches on its own.
+        DeepLabV3+ lacks the low-level map here: its head fetches it on its own.
         """
         return _as_tuple(self.head._transform_inputs(outputs.features))
 
     def old_groups(self, num_old: int, apart: bool = False) -> list[slice]:
-        """Rows of ``all_logits`` that a softmax over old classes is taken over: one for all."""
+        """Groups of rows of ``all_logits``, each with a softmax over old classes: one for all."""
         return [slice(0, num_old)]
 
     def at_labels(self, logits: Tensor, samples: list) -> Tensor:
@@ -208,7 +208,7 @@ class SegmentationAdapter:
         return {**losses, **self.auxiliary_losses(outputs, samples)}
 
     def auxiliary_losses(self, outputs: Outputs, samples: list) -> dict[str, Tensor]:
-        """Those of the auxiliary heads, for a method with another loss of the main head."""
+        """Losses of the auxiliary heads, for a method with its own loss of the main head."""
         losses = {}
         for (key, head), logits in zip(self.auxiliary.items(), outputs.auxiliary, strict=True):
             prefix = key.replace("auxiliary", "aux").replace("_head", "").replace(".", "_")
