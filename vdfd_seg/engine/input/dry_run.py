@@ -2,6 +2,7 @@
 
 import copy
 import io
+import textwrap
 from dataclasses import replace
 
 from rich import box
@@ -37,9 +38,11 @@ def dry_run(settings: Settings) -> str:
     for step, task in enumerate(protocol.tasks):
         train, test = data.train_samples(step), data.test_samples(step)
         images = [len(train), len(data.validation_images(step)), len(test)]
-        classes = "; ".join(f"{name}: {held}" for name, held in data.class_counts(step).items())
+        # Lines break between classes only: textwrap does not split at this kind of space.
+        counts = (f"{name}: {count}" for name, count in data.class_counts(step).items())
+        classes = textwrap.fill("; ".join(each.replace(" ", "\u00a0") for each in counts), 48)
         numbers = map(str, (*images, protocol.num_classes(step)))
-        table.add_row(str(step), task.name, *numbers, classes)
+        table.add_row(str(step), task.name, *numbers, classes.replace("\u00a0", " "))
     last = len(protocol.tasks) - 1
     network, _ = build_network(settings.for_step(last).model, protocol.task_sizes(last))
     size = sum(p.numel() for p in network.parameters())
