@@ -35,7 +35,7 @@ def test_print_config_shows_a_step_as_it_is_trained(tool, config_file):
 
 def test_browse_dataset_shows_no_class_of_another_step(tool, config_file, tmp_path):
     from vdfd_seg.engine import load_run
-    from vdfd_seg.visualization import default_palette
+    from vdfd_seg.protocols.voc import default_palette
     from vdfd_seg.visualization.overlay import VOID_COLOUR
 
     kinds = ("LoadImageFromFile", "LoadAnnotations", "PackSegInputs")

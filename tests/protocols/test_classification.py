@@ -60,7 +60,7 @@ def test_the_first_classes_of_the_order_alone():
         ({"tasks": "10"}, "tasks='10'"),
         ({"num_classes": 101}, "num_classes=101 must be a number from 1 to 100"),
         ({"order": CLASSES[:-1]}, "order must name each class of CIFAR100 once"),
-        ({"scenario": "domain"}, "scenario='domain' is not one of"),
+        ({"scenario": "domain"}, "scenario='domain' is not for classification"),
         ({"setting": "overlap"}, "setting is not for classification; what can be set are tasks"),
         ({"task": 10}, "unknown key in protocol CIFAR100 'task'. Did you mean 'tasks'"),
         ({"validation": 1.0}, "validation"),

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from vdfd_seg.evaluation import summarise, write_results
-from vdfd_seg.visualization import colourise, default_palette
+from vdfd_seg.protocols.voc import default_palette
+from vdfd_seg.visualization import colourise
 
 CLASSES = ["background", "boat", "cat", "chair", "dog & wolf", "horse", "sofa"]
 TASKS = [0, 0, 0, 1, 1, 2, 2]

@@ -6,7 +6,8 @@ from PIL import Image
 
 from vdfd_seg.errors import InputError
 from vdfd_seg.evaluation import RunFiles
-from vdfd_seg.visualization import colourise, default_palette, write_montage
+from vdfd_seg.protocols.voc import default_palette
+from vdfd_seg.visualization import colourise, write_montage
 from vdfd_seg.visualization.pages import caption
 
 

@@ -3,7 +3,8 @@ import sys
 import numpy as np
 import pytest
 
-from vdfd_seg.visualization import colourise, default_palette, legend, overlay
+from vdfd_seg.protocols.voc import default_palette
+from vdfd_seg.visualization import colourise, legend, overlay
 from vdfd_seg.visualization.overlay import _fonts, drawable
 
 PALETTE = [[0, 0, 0], [200, 0, 0], [0, 100, 50]]

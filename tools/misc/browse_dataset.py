@@ -36,9 +36,10 @@ def write_pictures(settings, step: int, count: int, out: Path) -> list[Path]:
     from vdfd_seg.datasets.sampler import DrawSampler
     from vdfd_seg.engine.input.data import open_data
     from vdfd_seg.engine.run.environment import set_up
+    from vdfd_seg.protocols.voc import default_palette
     from vdfd_seg.utils.files import atomic_write_image, writable_dir
     from vdfd_seg.utils.seeding import derived_seed
-    from vdfd_seg.visualization import colourise, default_palette, legend
+    from vdfd_seg.visualization import colourise, legend
     from vdfd_seg.visualization.pages import as_rgb, side_by_side, stacked
 
     protocol = settings.protocol

@@ -10,10 +10,10 @@ from vdfd_seg.engine.run.environment import set_up
 from vdfd_seg.errors import InputError
 from vdfd_seg.inference.loading import head_sizes, import_modules, own_types, predicts_otherwise
 from vdfd_seg.inference.masks import image_transforms
+from vdfd_seg.protocols.voc import default_palette
 from vdfd_seg.utils.checkpoint import load_step, to_plain
 from vdfd_seg.utils.files import atomic_write, atomic_write_text
 from vdfd_seg.utils.nested import types_in
-from vdfd_seg.visualization import default_palette
 
 HEADER = "# Written by 'vdfd_seg export'"
 

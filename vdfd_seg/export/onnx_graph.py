@@ -21,10 +21,10 @@ from vdfd_seg.errors import InputError
 from vdfd_seg.inference.loading import head_sizes, load_predictor
 from vdfd_seg.inference.masks import image_transforms
 from vdfd_seg.models import ContinualClassifier, ContinualLearner
+from vdfd_seg.protocols.voc import default_palette
 from vdfd_seg.utils.checkpoint import load_step
 from vdfd_seg.utils.environment import optional_module
 from vdfd_seg.version import __version__
-from vdfd_seg.visualization import default_palette
 
 TOLERANCE = 1e-4
 """How far scores may differ from PyTorch's, relative to the greatest of them (or to 1)."""

@@ -11,7 +11,8 @@ from vdfd_seg.datasets.segmentation.crops import whole_image
 from vdfd_seg.errors import reading
 from vdfd_seg.inference.predictor import Image, StepPredictor
 from vdfd_seg.models import ContinualLearner
-from vdfd_seg.visualization import default_palette, legend, overlay
+from vdfd_seg.protocols.voc import default_palette
+from vdfd_seg.visualization import legend, overlay
 from vdfd_seg.visualization.pages import as_rgb, stacked
 
 # What a pipeline of evaluation does to labels; here there are none.

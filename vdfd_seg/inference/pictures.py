@@ -7,9 +7,10 @@ import numpy as np
 from PIL import Image
 
 from vdfd_seg.protocols import Protocol
+from vdfd_seg.protocols.voc import default_palette
 from vdfd_seg.utils.files import atomic_write_image, writable_dir
 from vdfd_seg.utils.paths import step_name
-from vdfd_seg.visualization import default_palette, legend, overlay
+from vdfd_seg.visualization import legend, overlay
 from vdfd_seg.visualization.pages import as_rgb, caption, side_by_side, stacked
 
 

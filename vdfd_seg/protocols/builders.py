@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from vdfd_seg.errors import InputError, unknown_name
 from vdfd_seg.protocols.protocol import Protocol, Task
 
-CLASSIFICATION_RULES = ("validation",)
-
 
 def class_incremental(
     dataset: str,
@@ -105,20 +103,16 @@ def classification(
         **rules: ``validation`` and ``name``.
 
     Raises:
-        InputError: For another scenario, an order that is no permutation,
-            classes that do not divide into the tasks, or a rule of segmentation.
+        InputError: For an order that is no permutation, classes that do not divide into the
+            tasks, or a rule of segmentation.
     """
     name = rules.pop("name", f"{tasks}-split")
     for key in rules:
-        if key not in CLASSIFICATION_RULES:
+        if key != "validation":
             raise InputError(
                 f"protocol '{name}': {key} is not for classification; what can be set are tasks, "
-                f"scenario, num_classes, order, name, {' and '.join(CLASSIFICATION_RULES)}."
+                f"scenario, num_classes, order, name and validation."
             )
-    if scenario not in ("task", "class"):
-        raise InputError(
-            f"protocol '{name}': scenario={scenario!r} is not one of ('task', 'class')."
-        )
     learned = _ordered(classes, order, name, f"class of {dataset}")
     count = len(learned) if num_classes is None else num_classes
     if type(count) is not int or not 1 <= count <= len(learned):

@@ -19,15 +19,11 @@ CLASSES = (
 )  # fmt: skip
 
 
-def cifar100(
-    tasks: int = 10, scenario: str = "task", num_classes: int | None = None, **rules
-) -> Protocol:
+def cifar100(tasks: int = 10, num_classes: int | None = None, **rules) -> Protocol:
     """CIFAR-100 in natural class order, ``tasks=10`` (10-split) or ``20`` (20-split).
 
     Args:
-        tasks: Number of tasks; must divide the number of classes.
-        scenario: ``"task"`` or ``"class"``.
-        num_classes: Learn the first so many classes of the order; default all.
-        **rules: ``order``, ``validation``, ``name``.
+        tasks, num_classes: As in :func:`~vdfd_seg.protocols.builders.classification`.
+        **rules: ``scenario``, ``order``, ``validation``, ``name``.
     """
-    return classification("CIFAR100", CLASSES, tasks, scenario, num_classes, **rules)
+    return classification("CIFAR100", CLASSES, tasks, num_classes=num_classes, **rules)

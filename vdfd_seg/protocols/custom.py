@@ -19,10 +19,9 @@ def custom(
 
     Args:
         classes: All class names; a class's position is its id in the masks.
-        tasks: For each task the names of its classes (``scenario="class"``) or
-            of its domains (``"domain"``): a list of names, or a dict of the
-            fields of :class:`Task`. The first task of ``"domain"`` has all
-            classes; where it lists some, the pixels of the others are void.
+        tasks: For each task the names of its classes (``scenario="class"``) or of its domains
+            (``"domain"``): a list of names, or a dict of the fields of :class:`Task`. The first
+            task of ``"domain"`` has all classes; where it lists some, the others are void.
         name: The protocol's name.
         dataset: The data set's name.
         scenario: ``"class"``, ``"domain"``, or with ``problem="classification"`` ``"task"``.
@@ -30,29 +29,24 @@ def custom(
             unless ``background`` names another; without one, ``unseen`` is ``"ignore"``.
 
     Raises:
-        InputError: For a task that is neither a list of names nor a dict of
-            Task's fields, a class that may be meant as the background, or a protocol that breaks a
-            rule of Protocol.
+        InputError: For a task that is neither a list of names nor a dict of Task's fields, or a
+            class that may be meant as the background.
     """
+    part = "domains" if scenario == "domain" else "classes"
     built = []
     for number, task in enumerate(tasks):
-        if isinstance(task, dict):
-            unknown = set(task) - {"name", "classes", "domains"}
-            if unknown:
-                raise InputError(f"protocol '{name}': task {number} has unknown keys {unknown}.")
-            if any(isinstance(task.get(key), str) for key in ("classes", "domains")):
-                raise InputError(
-                    f"protocol '{name}': the classes or domains of task {number} must be a list "
-                    f"of names."
-                )
-            names = task.get("classes") or task.get("domains") or ()
-            fields = {k: tuple(v) for k, v in task.items() if k != "name"}
-            built.append(Task(task.get("name", task_name(names)), **fields))
-        elif isinstance(task, str):
-            raise InputError(f"protocol '{name}': task {number} must be a list of names.")
-        else:
-            key = "domains" if scenario == "domain" else "classes"
-            built.append(Task(task_name(task), **{key: tuple(task)}))
+        fields = dict(task) if isinstance(task, dict) else {part: task}
+        unknown = set(fields) - {"name", "classes", "domains"}
+        if unknown:
+            raise InputError(f"protocol '{name}': task {number} has unknown keys {unknown}.")
+        if any(isinstance(fields.get(key), str) for key in ("classes", "domains")):
+            raise InputError(
+                f"protocol '{name}': the classes or domains of task {number} must be a list of "
+                f"names."
+            )
+        names = fields.get("classes") or fields.get("domains") or ()
+        title = fields.pop("name", task_name(names))
+        built.append(Task(title, **{key: tuple(value) for key, value in fields.items()}))
     if scenario == "domain":
         if built:
             built[0] = Task(built[0].name, built[0].classes or tuple(classes), built[0].domains)

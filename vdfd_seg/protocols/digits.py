@@ -6,15 +6,11 @@ from vdfd_seg.protocols.protocol import Protocol
 CLASSES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 
-def digits(
-    tasks: int = 5, scenario: str = "task", num_classes: int | None = None, **rules
-) -> Protocol:
+def digits(tasks: int = 5, num_classes: int | None = None, **rules) -> Protocol:
     """Ten digits, by default two a task.
 
     Args:
-        tasks: Number of tasks; must divide the number of classes.
-        scenario: ``"task"`` or ``"class"``.
-        num_classes: Learn the first so many classes of the order; default all.
-        **rules: ``order``, ``validation``, ``name``.
+        tasks, num_classes: As in :func:`~vdfd_seg.protocols.builders.classification`.
+        **rules: ``scenario``, ``order``, ``validation``, ``name``.
     """
-    return classification("Digits", CLASSES, tasks, scenario, num_classes, **rules)
+    return classification("Digits", CLASSES, tasks, num_classes=num_classes, **rules)

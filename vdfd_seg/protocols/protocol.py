@@ -2,19 +2,12 @@
 
 import hashlib
 import json
-from collections import Counter
 from dataclasses import asdict, dataclass
-from typing import Literal, NoReturn
+from typing import Literal
 
 from vdfd_seg.errors import InputError
+from vdfd_seg.protocols.checks import IGNORE_INDEX, refusals
 
-PROBLEMS = ("segmentation", "classification")
-SCENARIOS = ("class", "domain", "task")
-SETTINGS = ("overlap", "disjoint", "partitioned")
-UNSEEN_RULES = ("background", "ignore", "ignore_background")
-AVERAGES = ("present", "all")
-DOMAIN_SPLITS = ("clean", "published")
-IGNORE_INDEX = 255
 SALIENT_INDEX = 254
 """Label of background that a saliency map marks as some object, for methods that ask for it."""
 UNKNOWN = -1
@@ -26,11 +19,10 @@ class Task:
 
     Attributes:
         name: A short name for tables and logs.
-        classes: Names of the classes the task introduces. The background
-            belongs to the first task. Domain-incremental: every class belongs
-            to the first task and later tasks introduce none.
-        domains: Names of the domains whose images the task holds
-            (domain-incremental only), for instance the cities of Cityscapes.
+        classes: Names of the classes that it introduces; the background belongs to the first task.
+            Domain-incremental: all classes in the first task, none in later ones.
+        domains: Domain-incremental only: names of the domains whose images it holds, for instance
+            the cities of Cityscapes.
     """
 
     name: str
@@ -48,41 +40,35 @@ class Protocol:
     Attributes:
         name: The protocol's name, for instance ``"10-5"``.
         dataset: The data set's name, for instance ``"VOC"``.
-        scenario: ``"class"`` or ``"domain"`` incremental; classification also
-            ``"task"``: as class-incremental, but an image comes with its task,
-            and only that task's classes compete (van de Ven and Tolias, 2019).
-        classes: All class names of the data set; a class's position is its id
-            in the masks, or among an image's labels.
+        scenario: ``"class"`` or ``"domain"`` incremental; classification also ``"task"``: an image
+            comes with its task, whose classes alone compete (van de Ven and Tolias, 2019).
+        classes: All class names of the data set; a class's position is its id in the masks, or
+            among images' labels.
         tasks: The tasks, in order.
-        background: The class that stands for everything not learned yet, or
-            None where the data set has none.
-        setting: Class-incremental only. ``"overlap"``: a step trains on every
-            image with a pixel of one of its classes; ``"disjoint"``: on those
-            of them without classes of later tasks (both MiB, Cermelli et al.,
-            CVPR 2020); ``"partitioned"``: every image belongs to one of its
+        background: The class that stands for everything not learned yet; None without one.
+        setting: Class-incremental only; old and future classes are always masked to the
+            background. ``"overlap"``: a step trains on every image with a pixel of one of its
+            classes; ``"disjoint"``: on those of them without classes of later tasks (both MiB,
+            Cermelli et al., CVPR 2020); ``"partitioned"``: every image belongs to one of its
             classes, drawn, and to the step that learns it (Kwak et al., 2024).
-            All mask old and future classes to the background.
-        unseen: What becomes of classes not learned yet at test time:
-            ``"background"`` (PLOP, RCIL), ``"ignore"`` (MiB), or
-            ``"ignore_background"``: ignored, and with them the background, which
-            is then an output that is never right (MiB on ADE20K).
-        average: A mean IoU is over the classes ``"present"`` in the test
-            images (PLOP, RCIL) or over ``"all"`` classes seen.
-        validation: Share of the training images held out for tuning, in
-            [0, 1). Chosen by a hash of each image's name, so adding images
-            moves no other image.
-        domain_split: Domain-incremental only: how the images of a domain are
-            divided, see :mod:`vdfd_seg.datasets.segmentation.selection`. None when the
-            data set comes with its own test images.
+        unseen: What becomes of classes not learned yet at test time: ``"background"`` (PLOP,
+            RCIL), ``"ignore"`` (MiB), or ``"ignore_background"``: ignored, and with them the
+            background, an output that is then never right (MiB on ADE20K).
+        average: A mean IoU is over the classes ``"present"`` in the test images (PLOP, RCIL) or
+            over ``"all"`` classes seen.
+        validation: Share of the training images held out for tuning, in [0, 1): by a hash of each
+            image's name, so that adding images moves no other.
+        domain_split: Domain-incremental only: how a domain's images are divided, see
+            :mod:`vdfd_seg.datasets.segmentation.selection`; None where the data set comes with
+            its own test images.
         test_share: Share of test images under ``domain_split``.
         palette: One RGB colour a class, in the order of ``classes``.
-        problem: ``"segmentation"``: pixels have labels; ``"classification"``:
-            images have, one each. Then a step trains on the images of its own
-            classes, and nothing is masked.
+        problem: ``"segmentation"``: pixels have labels; ``"classification"``: images have, one
+            each; a step trains on those of its own classes, and nothing is masked.
 
     Raises:
-        InputError: For a class named twice or unknown to the data set, an
-            unknown rule, a share out of range, or no tasks.
+        InputError: For a class named twice or unknown to the data set, an unknown rule, a share
+            out of range, or no tasks.
     """
 
     name: str
@@ -101,90 +87,8 @@ class Protocol:
     problem: str = "segmentation"
 
     def __post_init__(self):
-        self._check_rules()
-        if not self.classes:
-            self._refuse("has no classes; list those of the masks.")
-        if not self.tasks:
-            self._refuse("has no tasks; list at least one.")
-        self._check_classes()
-        self._check_names("class", self.classes, [t.classes for t in self.tasks])
-        part = "domains" if self.scenario == "domain" else "classes"
-        for number, task in enumerate(self.tasks):
-            if not getattr(task, part):
-                self._refuse(f"task '{task.name}' has no {part}.")
-            if part == "domains" and number and task.classes:
-                self._refuse(
-                    f"task '{task.name}' introduces classes; with scenario='domain' every class "
-                    f"belongs to the first task."
-                )
-        if part == "domains":
-            self._check_names("domain", None, [t.domains for t in self.tasks])
-        if self.background is not None and self.tasks[0].classes[:1] != (self.background,):
-            self._refuse(
-                f"the background class '{self.background}' must be the first class of the first "
-                f"task; set background=None if there is none."
-            )
-
-    def _refuse(self, message: str) -> NoReturn:
-        raise InputError(f"protocol '{self.name}': {message}")
-
-    def _check_rules(self):
-        choices = [("problem", PROBLEMS), ("scenario", SCENARIOS), ("unseen", UNSEEN_RULES),
-                   ("average", AVERAGES)]  # fmt: skip
-        if self.scenario == "class" and self.problem == "segmentation":
-            choices.append(("setting", SETTINGS))
-        if self.domain_split is not None:
-            choices.append(("domain_split", DOMAIN_SPLITS))
-        for key, valid in choices:
-            if getattr(self, key) not in valid:
-                self._refuse(f"{key}={getattr(self, key)!r} is not one of {valid}.")
-        for key in ("validation", "test_share"):
-            if not 0 <= getattr(self, key) < 1:
-                self._refuse(f"{key} must be in [0, 1).")
-        allowed = {"segmentation": ("class", "domain"), "classification": ("class", "task")}
-        if self.scenario not in allowed[self.problem]:
-            self._refuse(
-                f"scenario='{self.scenario}' is not for {self.problem}; use one of "
-                f"{allowed[self.problem]}."
-            )
-        needs = "background" in self.unseen and self.scenario == "class"
-        if needs and self.background is None:
-            self._refuse(f"unseen='{self.unseen}' needs a background class; use unseen='ignore'.")
-        if self.unseen == "ignore_background" and self.average == "all":
-            self._refuse(
-                "average='all' counts the background, which unseen ignores; use 'present'."
-            )
-
-    def _check_classes(self):
-        for name in self.classes:
-            if not (isinstance(name, str) and name and name.isprintable() and name == name.strip()):
-                self._refuse(
-                    f"the class name {name!r} must be text in one line, with no blanks around it."
-                )
-        repeated = [name for name, count in Counter(self.classes).items() if count > 1]
-        if repeated:
-            self._refuse(
-                f"the class '{repeated[0]}' is in classes twice; a class has one id in the masks."
-            )
-        if len(self.classes) > IGNORE_INDEX:
-            self._refuse(
-                f"{len(self.classes)} classes; masks of one byte hold {IGNORE_INDEX} at most."
-            )
-        if self.palette and len(self.palette) != len(self.classes):
-            self._refuse(
-                f"the palette has {len(self.palette)} colours for {len(self.classes)} classes; "
-                f"give one for each."
-            )
-
-    def _check_names(self, kind, known, groups):
-        counts = Counter(name for group in groups for name in group)
-        for name, count in counts.items():
-            if count > 1:
-                self._refuse(
-                    f"{kind} '{name}' is named more than once; each {kind} belongs to one task."
-                )
-            if known is not None and name not in known:
-                self._refuse(f"{kind} '{name}' is not one of the data set's: {', '.join(known)}.")
+        for refusal in refusals(self):
+            raise InputError(f"protocol '{self.name}': {refusal}")
 
     @property
     def hides(self) -> bool:
@@ -217,10 +121,7 @@ class Protocol:
         return self.label_names[: self.num_classes(step)]
 
     def task_labels(self, step: int) -> range:
-        """Labels (output channels) that ``step`` introduces.
-
-        Domain-incremental: all labels, whatever the step.
-        """
+        """Labels (output channels) that ``step`` introduces; domain-incremental: all labels."""
         if self.scenario == "domain":
             return range(self.num_classes(0))
         return range(self.num_old(step), self.num_classes(step))
@@ -239,19 +140,17 @@ class Protocol:
 
         Args:
             visible: Labels that keep their number.
-            rest: What every other class of the data set becomes:
-                ``"background"`` (label 0, the background shift) or
-                ``"ignore"`` (255).
+            rest: What every other class becomes: ``"background"`` (label 0, the background
+                shift) or ``"ignore"`` (255).
 
         Returns:
             256 numbers; -1 marks values that the data set does not have.
         """
-        table = [UNKNOWN] * 256
         fill = 0 if rest == "background" and self.background is not None else IGNORE_INDEX
-        table[: len(self.classes)] = [fill] * len(self.classes)
+        table = [fill] * len(self.classes) + [UNKNOWN] * (256 - len(self.classes))
         for label in visible:
             table[self.classes.index(self.label_names[label])] = label
-        if self.background is not None and self.background in self.classes:
+        if self.background is not None:
             table[self.classes.index(self.background)] = 0
         table[IGNORE_INDEX] = IGNORE_INDEX
         return tuple(table)
@@ -269,7 +168,7 @@ class Protocol:
     def test_label_map(self, step: int) -> tuple[int, ...]:
         """Labels of a test image after ``step``: unseen classes by the ``unseen`` rule."""
         table = list(self.label_map(range(self.num_classes(step)), self.unseen))
-        if self.unseen == "ignore_background" and self.background in self.classes:
+        if self.unseen == "ignore_background" and self.background is not None:
             table[self.classes.index(self.background)] = IGNORE_INDEX
         return tuple(table)
 
@@ -283,8 +182,7 @@ class Protocol:
         """Hash of everything that makes two results comparable.
 
         Args:
-            split_hash: Digest of the images and masks (names and pixels per
-                class), so that a part of a data set is not mistaken for it.
+            split_hash: Digest of images and masks: a part of a data set is not mistaken for it.
 
         Returns:
             16 hexadecimal digits of a SHA-256.

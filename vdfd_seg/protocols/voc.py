@@ -11,18 +11,26 @@ CLASSES = (
 )  # fmt: skip
 
 
-def _devkit_colour(index: int) -> tuple[int, int, int]:
-    """Colour of a class id in the VOC devkit: its bits, dealt to R, G, B from the top."""
-    red = green = blue = 0
-    for position in range(8):
-        bits = index >> (3 * position)
-        red |= (bits & 1) << (7 - position)
-        green |= (bits >> 1 & 1) << (7 - position)
-        blue |= (bits >> 2 & 1) << (7 - position)
-    return red, green, blue
+def default_palette(num_classes: int) -> list[list[int]]:
+    """The colour map of PASCAL VOC (``VOClabelcolormap`` of its development kit).
+
+    Bits 0, 1, 2 of a class index go to the top bits of red, green and blue, bits 3, 4, 5 to the
+    next lower ones and so on, so that near indices get far colours.
+
+    Args:
+        num_classes: Number of classes, up to 256.
+
+    Returns:
+        ``num_classes`` RGB triples of 0..255.
+    """
+
+    def channel(index: int, first: int) -> int:
+        return sum((index >> (3 * bit + first) & 1) << (7 - bit) for bit in range(8))
+
+    return [[channel(index, first) for first in range(3)] for index in range(num_classes)]
 
 
-PALETTE = tuple(_devkit_colour(i) for i in range(len(CLASSES)))
+PALETTE = tuple((red, green, blue) for red, green, blue in default_palette(len(CLASSES)))
 
 SPLITS = (
     "offline", "19-1", "15-5", "15-1", "10-5", "10-1", "5-5", "5-3", "5-1", "2-2", "2-1", "1-1",

@@ -2,7 +2,7 @@
 
 from vdfd_seg.visualization.figures import write_plots
 from vdfd_seg.visualization.montage import write_montage
-from vdfd_seg.visualization.overlay import colourise, default_palette, legend, overlay
+from vdfd_seg.visualization.overlay import colourise, legend, overlay
 from vdfd_seg.visualization.plots import heatmap, marks, step_curves
 from vdfd_seg.visualization.report import write_report
 from vdfd_seg.visualization.samples import Sample, collect_samples
@@ -11,7 +11,6 @@ __all__ = [
     "Sample",
     "collect_samples",
     "colourise",
-    "default_palette",
     "heatmap",
     "legend",
     "marks",

@@ -17,25 +17,6 @@ FONT_SIZE = 14
 """Height of letters in pixels."""
 
 
-def default_palette(num_classes: int) -> list[list[int]]:
-    """The colour map of PASCAL VOC (``VOClabelcolormap`` of its development kit).
-
-    Bits 0, 1, 2 of a class index go to the top bits of red, green and blue, bits 3, 4, 5 to the
-    next lower ones and so on, so that near indices get far colours.
-
-    Args:
-        num_classes: Number of classes, up to 256.
-
-    Returns:
-        ``num_classes`` RGB triples of 0..255.
-    """
-
-    def channel(index: int, first: int) -> int:
-        return sum((index >> (3 * bit + first) & 1) << (7 - bit) for bit in range(8))
-
-    return [[channel(index, first) for first in range(3)] for index in range(num_classes)]
-
-
 def colourise(
     mask: np.ndarray, palette: Palette, void: tuple[int, int, int] = VOID_COLOUR
 ) -> np.ndarray:

@@ -12,7 +12,8 @@ from PIL import Image, UnidentifiedImageError
 from vdfd_seg.datasets.image_limit import check_image_size
 from vdfd_seg.errors import InputError
 from vdfd_seg.evaluation.runs import RunFiles
-from vdfd_seg.visualization.overlay import VOID_COLOUR, default_palette
+from vdfd_seg.protocols.voc import default_palette
+from vdfd_seg.visualization.overlay import VOID_COLOUR
 
 _SIZE = (400, 400)
 """The most that an embedded picture has, in pixels."""

@@ -7,7 +7,8 @@ from torch.optim import Optimizer
 from torch.utils.data import Dataset
 
 from vdfd_seg.methods.common.context import TaskContext
-from vdfd_seg.protocols.protocol import PROBLEMS, Protocol
+from vdfd_seg.protocols import Protocol
+from vdfd_seg.protocols.checks import PROBLEMS
 
 REQUIREMENTS = {
     "old_images": "keeps images of earlier tasks, or reads them again",
