@@ -9,7 +9,8 @@ from PIL import Image
 from tests.test_resume import assert_same_run
 from tests.tiny import CLASSES, TRAIN, VAL
 from vdfd_seg import load_predictor
-from vdfd_seg.evaluation import confusion_matrix, mean_iou
+from vdfd_seg.evaluation import confusion_matrix
+from vdfd_seg.evaluation.functional import mean_iou
 
 DOMAINS = ("day", "night")
 

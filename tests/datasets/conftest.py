@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vdfd_seg.datasets import build_index
+from vdfd_seg.datasets.segmentation.index import build_index
 
 MASKS = {
     "a": [[0, 0, 1], [2, 255, 255]],

@@ -4,8 +4,9 @@ from itertools import islice
 
 import pytest
 
-from vdfd_seg.datasets import DrawSampler, ViewSampler, derived_seed
 from vdfd_seg.datasets import sampler as sampler_module
+from vdfd_seg.datasets.sampler import DrawSampler, ViewSampler
+from vdfd_seg.utils.seeding import derived_seed
 
 
 def draws(count, size=7, **settings):

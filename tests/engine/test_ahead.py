@@ -4,7 +4,7 @@ import torch
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
-from vdfd_seg.datasets import LabelledImages
+from vdfd_seg.datasets.classification.batches import LabelledImages
 from vdfd_seg.engine.run.ahead import Ahead
 
 

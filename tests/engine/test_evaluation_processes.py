@@ -10,7 +10,7 @@ from PIL import Image
 from torch import nn
 
 from tests.group import in_group
-from vdfd_seg.datasets import ImageArrays
+from vdfd_seg.datasets.classification.arrays import ImageArrays
 from vdfd_seg.datasets.segmentation.data import of_one_size
 
 CLASSES = ("background", "a", "b", "c")

@@ -8,7 +8,8 @@ from mmseg.evaluation import IoUMetric
 from mmseg.structures import SegDataSample
 from PIL import Image
 
-from vdfd_seg.evaluation import ContinualIoU, confusion_matrix, mean_iou
+from vdfd_seg.evaluation import ContinualIoU, confusion_matrix
+from vdfd_seg.evaluation.functional import mean_iou
 
 CLASSES = ("background", "one", "two")
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from vdfd_seg.evaluation import RunFiles, group_runs, mean_and_deviation, read_runs
+from vdfd_seg.evaluation import RunFiles, read_runs
+from vdfd_seg.evaluation.groups import group_runs, mean_and_deviation
 
 RESULTS = {
     "method": "VDFD",

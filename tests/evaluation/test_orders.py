@@ -5,7 +5,9 @@ import copy
 import pytest
 
 from tests.evaluation.test_seeds import run
-from vdfd_seg.evaluation import format_comparison, format_orders, over_orders
+from vdfd_seg.evaluation import format_comparison
+from vdfd_seg.evaluation.orders import over_orders
+from vdfd_seg.evaluation.table import format_orders
 
 ORDERS = {"f": [["a"], ["b", "c"]], "g": [["b"], ["a", "c"]], "h": [["c"], ["a", "b"]]}
 

@@ -1,22 +1,18 @@
 import json
+from functools import partial
 
 import numpy as np
 import pytest
 
 from vdfd_seg.errors import InputError
-from vdfd_seg.evaluation import (
-    accuracy_row,
-    class_incremental_row,
-    domain_incremental_row,
-    iou_per_class,
-    load_results,
+from vdfd_seg.evaluation import load_results, pool, with_intransigence, write_results
+from vdfd_seg.evaluation.functional import accuracy, accuracy_per_class, iou_per_class, mean_iou
+from vdfd_seg.evaluation.results import (
     old_new_all,
     per_class,
-    pool,
-    recall_per_class,
+    row_by_classes,
+    row_by_domains,
     summarise,
-    with_intransigence,
-    write_results,
 )
 
 CONFUSION = np.array([[8, 0, 2, 0], [0, 5, 0, 5], [1, 0, 9, 0], [0, 0, 0, 4]])
@@ -29,30 +25,31 @@ def without_the_last_class():
     return confusion
 
 
-def test_class_incremental_row():
+def test_row_of_mean_ious():
     iou = iou_per_class(CONFUSION)
     expected = [iou[:2].mean(), iou[2], iou[3]]
-    assert class_incremental_row(CONFUSION, TASKS) == pytest.approx(expected)
+    assert row_by_classes(CONFUSION, TASKS, mean_iou) == pytest.approx(expected)
     # A task without labels is None or zero.
-    assert class_incremental_row(without_the_last_class(), TASKS)[2] is None
-    assert class_incremental_row(without_the_last_class(), TASKS, average="all")[2] == 0.0
+    assert row_by_classes(without_the_last_class(), TASKS, mean_iou)[2] is None
+    zero = partial(mean_iou, average="all")
+    assert row_by_classes(without_the_last_class(), TASKS, zero)[2] == 0.0
 
 
-def test_domain_incremental_row_and_pool():
+def test_row_by_domains_and_pool():
     confusions = {0: np.diag([3, 3]), 2: np.array([[1, 1], [1, 1]])}
-    assert domain_incremental_row(confusions) == [100.0, None, pytest.approx(100 / 3)]
+    assert row_by_domains(confusions) == [100.0, None, pytest.approx(100 / 3)]
     assert pool(confusions).tolist() == [[4, 1], [1, 4]]
 
 
-def test_accuracy_row():
+def test_row_of_accuracies():
     # 13 of 20 images of the first task's two classes, 9 of 10 of the second's, all of the third's.
-    assert accuracy_row(CONFUSION, TASKS) == [65.0, 90.0, 100.0]
-    assert accuracy_row(without_the_last_class(), TASKS) == [65.0, 90.0, None]
+    assert row_by_classes(CONFUSION, TASKS, accuracy) == [65.0, 90.0, 100.0]
+    assert row_by_classes(without_the_last_class(), TASKS, accuracy) == [65.0, 90.0, None]
     # Tasks whose classes do not follow one another.
-    assert accuracy_row(CONFUSION, [0, 1, 0, 1]) == [85.0, pytest.approx(900 / 14)]
+    assert row_by_classes(CONFUSION, [0, 1, 0, 1], accuracy) == [85.0, pytest.approx(900 / 14)]
 
 
-@pytest.mark.parametrize("row", [class_incremental_row, accuracy_row, old_new_all])
+@pytest.mark.parametrize("row", [partial(row_by_classes, metric=accuracy), old_new_all])
 def test_task_of_class_must_fit(row):
     with pytest.raises(ValueError, match="task_of_class names 2 classes"):
         row(CONFUSION, [0, 1])
@@ -70,12 +67,11 @@ def test_old_new_all():
 
 
 def test_per_class():
-    assert per_class(np.diag([3, 0]), ["a", "b"]) == {"a": 100.0, "b": None}
-    found = recall_per_class(without_the_last_class(), ["a", "b", "c", "d"])
+    assert per_class(iou_per_class(np.diag([3, 0])), ["a", "b"]) == {"a": 100.0, "b": None}
+    found = per_class(accuracy_per_class(without_the_last_class()), ["a", "b", "c", "d"])
     assert found == {"a": 80.0, "b": 50.0, "c": 90.0, "d": None}
-    for function in (per_class, recall_per_class):
-        with pytest.raises(ValueError, match="zip"):
-            function(CONFUSION, ["a", "b"])
+    with pytest.raises(ValueError, match="zip"):
+        per_class(iou_per_class(CONFUSION), ["a", "b"])
 
 
 def test_summary_of_three_tasks_by_hand():

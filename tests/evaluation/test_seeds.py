@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from vdfd_seg.evaluation import RunFiles, format_seeds, group_runs
+from vdfd_seg.evaluation import RunFiles
+from vdfd_seg.evaluation.groups import group_runs
+from vdfd_seg.evaluation.table import format_seeds
 
 
 def run(seed=0, method="VDFD", fingerprint="f", old=50.0, bwt=-10.0, memory=100):

@@ -115,7 +115,7 @@ def train(registered_modules, tmp_path):
     """Train a learner by a Runner with some hooks."""
     from mmengine.runner import Runner
 
-    from vdfd_seg.datasets import DrawSampler
+    from vdfd_seg.datasets.sampler import DrawSampler
     from vdfd_seg.engine.run.environment import forget_runner
     from vdfd_seg.engine.run.step import ResumableLoop
 

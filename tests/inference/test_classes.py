@@ -85,7 +85,7 @@ def test_tasks_that_are_not_there(classifier):
 
 def test_files_and_arrays_that_are_no_images(classifier, digits):
     predict = load_predictor(classifier("class").path)
-    with pytest.raises(InputError, match="not an image or damaged"):
+    with pytest.raises(InputError, match="this image is damaged"):
         predict(next(digits.glob("*.json")))
     with pytest.raises(InputError, match="must be an image"):
         predict(np.zeros((8, 8)))

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from vdfd_seg.datasets import LabelledImages
-from vdfd_seg.datasets.classification.batches import random_bits
+from vdfd_seg.datasets.classification.batches import LabelledImages, random_bits
 from vdfd_seg.errors import InputError
 from vdfd_seg.models import ImageBatchPreprocessor
 from vdfd_seg.models.image_batch_preprocessor import augment

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vdfd_seg.evaluation import summarise, write_results
+from vdfd_seg.evaluation import write_results
+from vdfd_seg.evaluation.results import summarise
 from vdfd_seg.protocols.voc import default_palette
 from vdfd_seg.visualization import colourise
 

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from vdfd_seg.errors import InputError
-from vdfd_seg.evaluation import group_runs, read_runs, write_results
+from vdfd_seg.evaluation import read_runs, write_results
+from vdfd_seg.evaluation.groups import group_runs
 from vdfd_seg.visualization import figures, write_plots, write_report
 
 

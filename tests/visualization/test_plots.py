@@ -6,8 +6,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from vdfd_seg.visualization import heatmap, marks, step_curves
-from vdfd_seg.visualization.plots import most_rows
+from vdfd_seg.visualization.plots import heatmap, marks, most_rows, step_curves
 from vdfd_seg.visualization.style import to_svg
 from vdfd_seg.visualization.tables import Table
 

@@ -9,7 +9,8 @@ from PIL import Image
 from tests.visualization.page import Page
 from vdfd_seg.errors import InputError
 from vdfd_seg.evaluation import RunFiles, load_results, read_runs
-from vdfd_seg.visualization import collect_samples, write_report
+from vdfd_seg.visualization import write_report
+from vdfd_seg.visualization.samples import collect_samples
 
 
 @pytest.fixture(scope="module")

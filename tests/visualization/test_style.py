@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vdfd_seg.visualization import heatmap, marks, step_curves
+from vdfd_seg.visualization.plots import heatmap, marks, step_curves
 from vdfd_seg.visualization.style import CYCLE, cell_colours, run_style, save_figure, to_svg
 from vdfd_seg.visualization.tables import Table
 

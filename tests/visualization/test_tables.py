@@ -5,7 +5,8 @@ import csv
 import numpy as np
 import pytest
 
-from vdfd_seg.evaluation import group_runs, read_runs
+from vdfd_seg.evaluation import read_runs
+from vdfd_seg.evaluation.groups import group_runs
 from vdfd_seg.visualization.tables import Table, lost_table, matrix_table, row_shares
 
 

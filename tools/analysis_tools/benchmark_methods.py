@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         from contenders import measured, peak_of, prepared
 
         from vdfd_seg.engine.run.environment import set_up
-        from vdfd_seg.evaluation import human_bytes
+        from vdfd_seg.evaluation.readable import human_bytes
         from vdfd_seg.methods.common.training_memory import held_bytes
         from vdfd_seg.utils.checkpoint import load_step
 

@@ -22,7 +22,8 @@ import torch
 import torch.nn.functional as F
 from torch.utils.data import BatchSampler, DataLoader, Dataset
 
-from vdfd_seg.datasets import DrawSampler, ImageBatches
+from vdfd_seg.datasets.classification.batches import ImageBatches
+from vdfd_seg.datasets.sampler import DrawSampler
 from vdfd_seg.models import ImageBatchPreprocessor
 from vdfd_seg.models.memory_format import lay_out
 from vdfd_seg.models.preact_resnet import PreActResNet18

@@ -1,4 +1,4 @@
-"""A limit on what an image may decompress to: a few kilobytes can claim to be gigabytes."""
+"""Opening images, with a limit on what a few kilobytes may decompress to."""
 
 import os
 import warnings
@@ -34,6 +34,29 @@ def check_image_size(path: str | Path) -> None:
         raise InputError(f"{path}: {bomb(error)}") from error
     except Exception:  # Pillow's decoders raise all kinds; the caller's decoder will say it.
         return
+
+
+def open_image(path: str | Path, what: str = "image") -> Image.Image:
+    """An image file, decoded whole.
+
+    Args:
+        path: The file.
+        what: What it is, for messages.
+
+    Raises:
+        InputError: For an image over the limit, a damaged one, or none.
+    """
+    set_image_limit()
+    try:
+        with Image.open(path) as image:
+            image.load()
+    except Image.DecompressionBombError as error:
+        raise InputError(f"{path}: {bomb(error)}") from error
+    except Exception as error:  # Pillow's decoders raise all kinds.
+        raise InputError(
+            f"{path}: this {what} is damaged, truncated or no image ({error})."
+        ) from error
+    return image
 
 
 def bomb(error: Exception) -> str:

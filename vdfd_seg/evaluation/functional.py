@@ -65,9 +65,34 @@ def iou_per_class(confusion: np.ndarray) -> np.ndarray:
         ``(C,)`` float64 in percent; NaN for a class in neither labels nor predictions.
     """
     confusion = _square(confusion)
-    intersection = np.diag(confusion)
-    union = confusion.sum(axis=0) + confusion.sum(axis=1) - intersection
-    return np.divide(100.0 * intersection, union, out=np.full(len(union), np.nan), where=union > 0)
+    return _shares(confusion, confusion.sum(axis=0) + confusion.sum(axis=1) - np.diag(confusion))
+
+
+def accuracy_per_class(confusion: np.ndarray) -> np.ndarray:
+    """Accuracy on the images or pixels of each class, ``a_c = 100 * M[c, c] / sum_d M[c, d]``.
+
+    Args and returns as :func:`iou_per_class`; NaN for a class without labels.
+    """
+    confusion = _square(confusion)
+    return _shares(confusion, confusion.sum(axis=1))
+
+
+def accuracy(confusion: np.ndarray, classes: Sequence[int] | np.ndarray | None = None) -> float:
+    """Accuracy pooled over the images of the classes S.
+
+    ``a = 100 * sum_{c in S} M[c, c] / sum_{c in S} sum_d M[c, d]``.
+
+    Args:
+        confusion: ``(C, C)`` counts, rows are true classes.
+        classes: Indices S; default all.
+
+    Returns:
+        Percent; NaN without images.
+    """
+    confusion = _square(confusion)
+    chosen = np.arange(len(confusion)) if classes is None else np.asarray(classes, dtype=np.int64)
+    count = confusion[chosen].sum()
+    return float(100.0 * np.diag(confusion)[chosen].sum() / count) if count else float("nan")
 
 
 def mean_iou(
@@ -90,29 +115,7 @@ def mean_iou(
     Raises:
         ValueError: If ``average`` is neither of the two or an index is out of range.
     """
-    confusion = _square(confusion)
-    chosen = _chosen(confusion, classes, average)
-    if chosen.size == 0:
-        return float("nan")
-    return float(np.nan_to_num(iou_per_class(confusion)[chosen], nan=0.0).mean())
-
-
-def accuracy(confusion: np.ndarray, classes: Sequence[int] | np.ndarray | None = None) -> float:
-    """Accuracy pooled over the images of the classes S.
-
-    ``a = 100 * sum_{c in S} M[c, c] / sum_{c in S} sum_d M[c, d]``.
-
-    Args:
-        confusion: ``(C, C)`` counts, rows are true classes.
-        classes: Indices S; default all.
-
-    Returns:
-        Percent; NaN without images.
-    """
-    confusion = _square(confusion)
-    chosen = np.arange(len(confusion)) if classes is None else np.asarray(classes, dtype=np.int64)
-    count = confusion[chosen].sum()
-    return float(100.0 * np.diag(confusion)[chosen].sum() / count) if count else float("nan")
+    return _mean(iou_per_class(confusion), confusion, classes, average)
 
 
 def mean_accuracy(
@@ -120,22 +123,12 @@ def mean_accuracy(
     classes: Sequence[int] | np.ndarray | None = None,
     average: Average = "present",
 ) -> float:
-    """Mean over a set S of classes of their accuracy, ``(1 / |S|) * sum over c in S of a_c``.
+    """Mean over a set S of classes of :func:`accuracy_per_class`; arguments as :func:`mean_iou`.
 
-    ``a_c = 100 * M[c, c] / sum_d M[c, d]``: "mean accuracy" of Long, Shelhamer and Darrell, CVPR
-    2015, mAcc of MMSegmentation; their pixel accuracy, aAcc, is :func:`accuracy`.
-
-    Args:
-        confusion, classes, average: As in :func:`mean_iou`.
-
-    Returns:
-        Percent; NaN where ``S`` is empty.
+    "Mean accuracy" of Long, Shelhamer and Darrell, CVPR 2015, mAcc of MMSegmentation; their pixel
+    accuracy, aAcc, is :func:`accuracy`.
     """
-    confusion = _square(confusion)
-    chosen = _chosen(confusion, classes, average)
-    if chosen.size == 0:
-        return float("nan")
-    return float(np.mean([np.nan_to_num(accuracy(confusion, [index])) for index in chosen]))
+    return _mean(accuracy_per_class(confusion), confusion, classes, average)
 
 
 def _square(confusion: np.ndarray) -> np.ndarray:
@@ -145,13 +138,17 @@ def _square(confusion: np.ndarray) -> np.ndarray:
     return confusion
 
 
-def _chosen(
-    confusion: np.ndarray, classes: Sequence[int] | np.ndarray | None, average: Average
-) -> np.ndarray:
-    """The classes that a mean is over."""
+def _shares(confusion: np.ndarray, of: np.ndarray) -> np.ndarray:
+    """The diagonal in percent of other counts; NaN where there are none."""
+    return np.divide(100.0 * np.diag(confusion), of, out=np.full(len(of), np.nan), where=of > 0)
+
+
+def _mean(values: np.ndarray, confusion: np.ndarray, classes, average: Average) -> float:
     if average not in ("present", "all"):
         raise ValueError(f"average must be 'present' or 'all', not {average!r}")
-    chosen = np.arange(len(confusion)) if classes is None else np.asarray(classes, dtype=np.int64)
-    if chosen.size and (chosen.min() < 0 or chosen.max() >= len(confusion)):
-        raise ValueError(f"classes {chosen.tolist()} do not fit {len(confusion)} classes")
-    return chosen[confusion.sum(axis=1)[chosen] > 0] if average == "present" else chosen
+    chosen = np.arange(len(values)) if classes is None else np.asarray(classes, dtype=np.int64)
+    if chosen.size and (chosen.min() < 0 or chosen.max() >= len(values)):
+        raise ValueError(f"classes {chosen.tolist()} do not fit {len(values)} classes")
+    if average == "present":
+        chosen = chosen[np.asarray(confusion).sum(axis=1)[chosen] > 0]
+    return float(np.nan_to_num(values[chosen]).mean()) if chosen.size else float("nan")

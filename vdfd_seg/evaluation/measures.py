@@ -22,7 +22,7 @@ def average_accuracy(matrix: Matrix) -> float | None:
     Lopez-Paz and Ranzato, "Gradient Episodic Memory for Continual Learning", NeurIPS 2017; the
     same in Adam-NSCL (Wang et al., CVPR 2021). For segmentation ``R`` holds mIoU.
     """
-    return _defined(_lower_triangle(matrix)[-1].mean())
+    return defined(_lower_triangle(matrix)[-1].mean())
 
 
 def backward_transfer(matrix: Matrix) -> float | None:
@@ -34,7 +34,7 @@ def backward_transfer(matrix: Matrix) -> float | None:
     lower = _lower_triangle(matrix)
     if len(lower) < 2:
         return None
-    return _defined((lower[-1, :-1] - np.diag(lower)[:-1]).mean())
+    return defined((lower[-1, :-1] - np.diag(lower)[:-1]).mean())
 
 
 def new_task_metric(matrix: Matrix) -> float | None:
@@ -44,7 +44,7 @@ def new_task_metric(matrix: Matrix) -> float | None:
     task, which methods that start from the same network share, is left out.
     """
     lower = _lower_triangle(matrix)
-    return _defined(np.diag(lower)[1:].mean()) if len(lower) > 1 else None
+    return defined(np.diag(lower)[1:].mean()) if len(lower) > 1 else None
 
 
 def forgetting(matrix: Matrix) -> float | None:
@@ -58,7 +58,7 @@ def forgetting(matrix: Matrix) -> float | None:
         return None
     # ndarray.max propagates NaN, so an unknown entry makes the result unknown.
     best = np.array([lower[task:-1, task].max() for task in range(len(lower) - 1)])
-    return _defined((best - lower[-1, :-1]).mean())
+    return defined((best - lower[-1, :-1]).mean())
 
 
 def forward_transfer(
@@ -74,7 +74,7 @@ def forward_transfer(
         untrained: ``b_j`` of these tasks.
     """
     gains = np.array(before, dtype=np.float64) - np.array(untrained, dtype=np.float64)
-    return _defined(gains.mean()) if gains.size else None
+    return defined(gains.mean()) if gains.size else None
 
 
 def intransigence(matrix: Matrix, joint: Matrix) -> float | None:
@@ -104,7 +104,7 @@ def average_incremental(values: Sequence[float | None]) -> float | None:
         values: ``a_i``, the metric over everything seen after step ``i``, pooled.
     """
     array = np.array(values, dtype=np.float64)
-    return _defined(array.mean()) if array.size else None
+    return defined(array.mean()) if array.size else None
 
 
 def _lower_triangle(matrix: Matrix) -> np.ndarray:
@@ -122,5 +122,6 @@ def _lower_triangle(matrix: Matrix) -> np.ndarray:
     return lower
 
 
-def _defined(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)
+def defined(value: float | None) -> float | None:
+    """A number for JSON, which has no NaN: None in its place."""
+    return None if value is None or np.isnan(value) else float(value)

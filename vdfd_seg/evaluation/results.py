@@ -5,23 +5,19 @@ Confusion matrices ``(C, C)`` count over the C classes seen, rows are true class
 percent; None for a task that was not seen, a class or a task without labelled pixels or images.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from vdfd_seg.errors import InputError
-from vdfd_seg.evaluation.functional import (
-    Average,
-    accuracy,
-    iou_per_class,
-    mean_iou,
-)
+from vdfd_seg.evaluation.functional import Average, mean_iou
 from vdfd_seg.evaluation.measures import (
     Matrix,
     average_accuracy,
     average_incremental,
     backward_transfer,
+    defined,
     forgetting,
     intransigence,
 )
@@ -35,33 +31,28 @@ def pool(confusions: Mapping[int, np.ndarray]) -> np.ndarray:
     return np.sum([np.asarray(confusion) for confusion in confusions.values()], axis=0)
 
 
-def class_incremental_row(
-    confusion: np.ndarray, task_of_class: Sequence[int], average: Average = "present"
+def row_by_classes(
+    confusion: np.ndarray,
+    task_of_class: Sequence[int],
+    metric: Callable[[np.ndarray, np.ndarray], float],
 ) -> Row:
-    """A row of the result matrix: mean IoU over the classes of each task."""
+    """A row of the result matrix: a metric over the classes of each task.
+
+    Args:
+        confusion, task_of_class: See above.
+        metric: Of a confusion matrix and indices of classes, such as
+            :func:`~vdfd_seg.evaluation.functional.mean_iou`.
+    """
     tasks = _checked_tasks(confusion, task_of_class)
-    return [
-        _plain(mean_iou(confusion, np.flatnonzero(tasks == task), average))
-        for task in range(tasks.max() + 1)
-    ]
+    found = (metric(confusion, np.flatnonzero(tasks == t)) for t in range(tasks.max() + 1))
+    return list(map(defined, found))
 
 
-def accuracy_row(confusion: np.ndarray, task_of_class: Sequence[int]) -> Row:
-    """A row of the result matrix of classification: accuracy on each task's test images."""
-    tasks = _checked_tasks(confusion, task_of_class)
-    return [
-        _plain(accuracy(confusion, np.flatnonzero(tasks == task)))
-        for task in range(tasks.max() + 1)
-    ]
-
-
-def domain_incremental_row(
-    confusions: Mapping[int, np.ndarray], average: Average = "present"
-) -> Row:
+def row_by_domains(confusions: Mapping[int, np.ndarray], average: Average = "present") -> Row:
     """A row of the result matrix: mean IoU over all classes on each task's own test images."""
     row: Row = [None] * (max(confusions) + 1)
     for task, confusion in confusions.items():
-        row[task] = _plain(mean_iou(confusion, average=average))
+        row[task] = defined(mean_iou(confusion, average=average))
     return row
 
 
@@ -80,7 +71,7 @@ def old_new_all(
     tasks = _checked_tasks(confusion, task_of_class)
     parts = {"old": tasks == 0, "new": tasks > 0, "all": tasks >= 0}
     found = {
-        name: _plain(mean_iou(confusion, np.flatnonzero(part), average))
+        name: defined(mean_iou(confusion, np.flatnonzero(part), average))
         for name, part in parts.items()
     }
     old, new = found["old"], found["new"]
@@ -88,16 +79,9 @@ def old_new_all(
     return found
 
 
-def per_class(confusion: np.ndarray, classes: Sequence[str]) -> dict[str, float | None]:
-    """IoU of each class by name; None for one in neither labels nor predictions."""
-    values = iou_per_class(confusion)
-    return {name: _plain(value) for name, value in zip(classes, values, strict=True)}
-
-
-def recall_per_class(confusion: np.ndarray, classes: Sequence[str]) -> dict[str, float | None]:
-    """Accuracy on the images of each class by name."""
-    values = [accuracy(confusion, [index]) for index in range(len(confusion))]
-    return {name: _plain(value) for name, value in zip(classes, values, strict=True)}
+def per_class(values: np.ndarray, classes: Sequence[str]) -> dict[str, float | None]:
+    """A value of each class by name; None for NaN."""
+    return {name: defined(value) for name, value in zip(classes, values, strict=True)}
 
 
 def summarise(matrix: Matrix, overall_per_step: Sequence[float | None]) -> dict[str, float | None]:
@@ -119,7 +103,7 @@ def summarise(matrix: Matrix, overall_per_step: Sequence[float | None]) -> dict[
         "bwt": backward_transfer(matrix),
         "forgetting": forgetting(matrix),
         "avg_incremental": average_incremental(overall_per_step),
-        "overall": _plain(overall_per_step[-1]),
+        "overall": defined(overall_per_step[-1]),
     }
 
 
@@ -161,8 +145,3 @@ def _checked_tasks(confusion: np.ndarray, task_of_class: Sequence[int]) -> np.nd
             f"{len(confusion)}"
         )
     return np.asarray(task_of_class, dtype=np.int64)
-
-
-def _plain(value: float | None) -> float | None:
-    """A Python float for JSON, which has no NaN."""
-    return None if value is None or np.isnan(value) else float(value)

@@ -18,8 +18,8 @@ class ImageBatchPreprocessor(BaseDataPreprocessor):
 
     In training an image is padded with black, a window of its own size is cut from it, and this is
     mirrored with probability 1/2, by the image's own random bits
-    (:class:`~vdfd_seg.datasets.LabelledImages`). In evaluation nothing of this is done. Then
-    ``(x / 255 - mean) / std``. Memory layout: channels last.
+    (:class:`~vdfd_seg.datasets.classification.batches.LabelledImages`). In evaluation nothing of
+    this is done. Then ``(x / 255 - mean) / std``. Memory layout: channels last.
 
     Args:
         mean: One a channel, for pixels in [0, 1].

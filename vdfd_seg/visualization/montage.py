@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from vdfd_seg.datasets.image_limit import open_image
 from vdfd_seg.errors import InputError
 from vdfd_seg.evaluation.runs import RunFiles
 from vdfd_seg.utils.files import atomic_write_image
 from vdfd_seg.visualization.overlay import colourise, legend
 from vdfd_seg.visualization.pages import caption, side_by_side, stacked
-from vdfd_seg.visualization.samples import open_picture, palette_of
+from vdfd_seg.visualization.samples import palette_of
 
 _HEIGHT = 128
 """Of each picture, in pixels."""
@@ -42,11 +43,11 @@ def write_montage(runs: Sequence[RunFiles], path: str | Path, images: int = 2) -
                for step in steps]  # fmt: skip
     cells = [[caption(""), caption("image"), caption("labels"), *learned]]
     for name in names:
-        image = np.array(open_picture(first.work_dir / f"samples/{name}.jpg").convert("RGB"))
-        truth = np.array(open_picture(first.work_dir / f"samples/{name}.png"))
+        image = np.array(open_image(first.work_dir / f"samples/{name}.jpg").convert("RGB"))
+        truth = np.array(open_image(first.work_dir / f"samples/{name}.png"))
         for run in runs:
             files = (run.step_dir(step) / f"predictions/{name}.png" for step in steps)
-            masks = [truth, *(np.array(open_picture(file)) for file in files)]
+            masks = [truth, *(np.array(open_image(file)) for file in files)]
             pictures = [image, *(colourise(mask, palette) for mask in masks)]
             cells.append([caption(run.name), *map(_enlarged, pictures)])
     widths = [max(cell.shape[1] for cell in column) for column in zip(*cells)]

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from vdfd_seg.datasets.image_limit import check_image_size
+from vdfd_seg.datasets.image_limit import open_image
 from vdfd_seg.errors import InputError
 from vdfd_seg.evaluation.runs import RunFiles
 from vdfd_seg.protocols.voc import default_palette
@@ -79,7 +79,7 @@ def palette_of(run: RunFiles) -> list[list[int]]:
 def _image_uri(path: Path) -> str | None:
     if not path.exists():
         return None
-    picture = open_picture(path).convert("RGB")
+    picture = open_image(path).convert("RGB")
     picture.thumbnail(_SIZE)
     return _uri(picture, "JPEG", quality=82)
 
@@ -87,7 +87,7 @@ def _image_uri(path: Path) -> str | None:
 def _mask_uri(path: Path, run: RunFiles) -> str | None:
     if not path.exists():
         return None
-    mask = np.array(open_picture(path))
+    mask = np.array(open_image(path))
     if mask.ndim != 2 or mask.dtype != np.uint8:
         raise InputError(f"{path}: not a mask of class indices (an 8-bit PNG with one channel)")
     # Indices stay indices: a palette image is a tenth of the size of an RGB one, and shrinking
@@ -99,21 +99,6 @@ def _mask_uri(path: Path, run: RunFiles) -> str | None:
     picture.putpalette(colours.tobytes())
     picture.thumbnail(_SIZE, Image.Resampling.NEAREST)
     return _uri(picture, "PNG", optimize=True)
-
-
-def open_picture(path: Path) -> Image.Image:
-    """An image file, read whole.
-
-    Raises:
-        InputError: If it cannot be read as an image, naming it.
-    """
-    check_image_size(path)
-    try:
-        picture = Image.open(path)
-        picture.load()
-    except (UnidentifiedImageError, OSError) as error:
-        raise InputError(f"{path}: cannot be read as an image") from error
-    return picture
 
 
 def _uri(picture: Image.Image, kind: str, **options: object) -> str:

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from vdfd_seg.datasets import ClassificationData, Sample
+from vdfd_seg.datasets import ClassificationData
 from vdfd_seg.datasets import data as module
+from vdfd_seg.datasets.data import Sample
 from vdfd_seg.errors import InputError
 from vdfd_seg.protocols import build_protocol
 from vdfd_seg.protocols.digits import CLASSES

@@ -4,7 +4,8 @@ import pickle
 import numpy as np
 import pytest
 
-from vdfd_seg.datasets import ImageArrays, read_arrays, write_arrays
+from vdfd_seg.datasets import read_arrays, write_arrays
+from vdfd_seg.datasets.classification.arrays import ImageArrays
 from vdfd_seg.errors import InputError
 
 CLASSES = ("cat", "dog", "owl")

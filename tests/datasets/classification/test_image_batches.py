@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from vdfd_seg.datasets import ImageBatches, LabelledImages
-from vdfd_seg.datasets.classification.batches import random_bits
+from vdfd_seg.datasets.classification.batches import ImageBatches, LabelledImages, random_bits
 
 
 def split_mix(state):

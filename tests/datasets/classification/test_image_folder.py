@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vdfd_seg.datasets import read_image_folder
+from vdfd_seg.datasets.classification.folder import read_image_folder
 from vdfd_seg.errors import InputError
 
 
@@ -116,8 +116,12 @@ class TestErrors:
             ("3_eel", os.mkdir, "3_eel: this class has no image"),
             ("7_owl/x.png", lambda p: save(p, picture(0)), "7_owl: the class 'owl' is also 1_owl"),
             ("2_ant/b.png", lambda p: save(p, picture(0, (6, 4))), r"b\.png: 4x6 .* have 6x4"),
-            ("1_owl/notes.txt", lambda p: p.write_text("none"), r"notes\.txt: not an image"),
-            ("1_owl/more", os.mkdir, "more: not an image"),
+            (
+                "1_owl/notes.txt",
+                lambda p: p.write_text("none"),
+                r"notes\.txt: this image",
+            ),
+            ("1_owl/more", os.mkdir, "more: this image"),
             ("2_ant/x.png", lambda p: save(p, np.zeros((4, 4), np.uint16)), "more than 8 bits"),
         ],
     )
@@ -131,7 +135,7 @@ class TestErrors:
         path = folder / "train/2_ant/b.png"
         save(path, picture(0))
         path.write_bytes(path.read_bytes()[:keep])
-        with pytest.raises(InputError, match=r"b\.png: not an image or damaged"):
+        with pytest.raises(InputError, match=r"b\.png: this image is damaged"):
             read_image_folder(folder, "train")
 
     @pytest.mark.parametrize("factor", [1.5, 3])

@@ -6,7 +6,8 @@ import pytest
 from PIL import Image
 
 from tests import fake_cifar as fake
-from vdfd_seg.datasets import convert_cifar100, read_arrays, read_cifar100_python
+from vdfd_seg.datasets import read_arrays
+from vdfd_seg.datasets.conversion.cifar import convert_cifar100, read_cifar100_python
 from vdfd_seg.errors import InputError
 
 

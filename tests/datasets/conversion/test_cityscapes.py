@@ -67,7 +67,7 @@ class TestConverter:
         [
             (np.full((8, 16), 34, np.uint8), "hold 34; Cityscapes' ids are 0 to 33"),
             (np.zeros((8, 16, 3), np.uint8), "have mode RGB"),
-            (b"text", "damaged or truncated"),
+            (b"text", "damaged, truncated"),
         ],
     )
     def test_labels_that_cannot_be_used(self, tmp_path, content, says):

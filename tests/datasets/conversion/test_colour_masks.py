@@ -50,7 +50,7 @@ def test_writing_into_the_source(convert, tmp_path):
 
 def test_a_folder_without_masks(tmp_path, table, capsys):
     assert tool.main([str(tmp_path / "nothing"), str(tmp_path / "out"), str(table)]) == 2
-    assert "holds no images" in capsys.readouterr().err
+    assert "does not exist" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("line", ["1 2 3", "1,2,3,a1", "a1:1,2,3::", "a; 1; 2; 3"])

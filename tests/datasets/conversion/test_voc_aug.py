@@ -132,7 +132,8 @@ class TestWrongArchives:
             ("sbd", "train.txt", b"2008_000010\n../../evil\n", "names '../../evil' in train.txt"),
             ("voc", "SegmentationClass/2007_000001.png", fake.jpeg("2007_000001"),
              r"2007_000001\.png is no palette image"),
-            ("voc", "SegmentationClass/2007_000001.png", b"text", "000001.png cannot be read"),
+            ("voc", "SegmentationClass/2007_000001.png", b"text",
+             r"000001\.png: this mask of VOC.* is damaged"),
             *[("sbd", "cls/2008_000010.mat", content, f"{SBD_TAR}: .*000010.mat: no mask, or a")
               for content in (b"", b"x" * 200, NO_CLASSES, GOOD_MAT[:-5], GOOD_MAT[:100])],
             ("sbd", "cls/2008_000010.mat", fake.mat(np.full((2, 2), 21, np.uint8)),

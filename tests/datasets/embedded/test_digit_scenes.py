@@ -8,9 +8,9 @@ from PIL import Image
 from scipy import ndimage
 
 from tools.dataset_converters import digit_scenes as tool
-from vdfd_seg.datasets import build_index
 from vdfd_seg.datasets import write_digit_scenes as write
 from vdfd_seg.datasets.embedded.digit_scenes_render import digit_pool, photo_strips, render_scene
+from vdfd_seg.datasets.segmentation.index import build_index
 from vdfd_seg.errors import InputError
 from vdfd_seg.protocols.digit_scenes import CLASSES as DIGIT_SCENES_CLASSES
 from vdfd_seg.protocols.digit_scenes import PALETTE as DIGIT_SCENES_PALETTE

@@ -2,7 +2,8 @@
 
 import pytest
 
-from vdfd_seg.datasets import open_source, prepare_data
+from vdfd_seg.datasets import open_source
+from vdfd_seg.datasets.conversion.preparation import prepare_data
 from vdfd_seg.errors import InputError
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from tests.fake_cityscapes import CITY_SIZES, names
-from vdfd_seg.datasets import ClassIndex
 from vdfd_seg.datasets.segmentation import selection
+from vdfd_seg.datasets.segmentation.index import ClassIndex
 from vdfd_seg.protocols import build_protocol
 from vdfd_seg.protocols.cityscapes import CITIES
 

@@ -9,7 +9,9 @@ from mmseg.datasets.transforms import LoadAnnotations
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from vdfd_seg.datasets import DrawSampler, Sample, TaskDataset
+from vdfd_seg.datasets.data import Sample
+from vdfd_seg.datasets.sampler import DrawSampler
+from vdfd_seg.datasets.segmentation.task_dataset import TaskDataset
 from vdfd_seg.errors import InputError
 
 RANDOM = [

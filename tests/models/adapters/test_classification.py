@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from vdfd_seg.datasets import LabelledImages
+from vdfd_seg.datasets.classification.batches import LabelledImages
 from vdfd_seg.errors import InputError
 from vdfd_seg.models import ClassificationAdapter, SegmentationAdapter, adapter_of
 

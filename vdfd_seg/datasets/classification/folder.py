@@ -4,10 +4,9 @@ import re
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from vdfd_seg.datasets.image_limit import check_image_size
-from vdfd_seg.errors import InputError, reading
+from vdfd_seg.datasets.image_limit import open_image
+from vdfd_seg.errors import InputError
 
 _NUMBERED = re.compile(r"(\d+)_(.+)")
 _DEEP_MODES = ("I", "F")
@@ -76,14 +75,10 @@ def _classes(folder: Path, tile: int | None) -> dict[str, Path]:
     entries = _entries(folder)
     chosen = [path for path in entries if path.is_dir() == (tile is None)]
     if not chosen:
-        wanted = "folders of images" if tile is None else "sheets of tiles"
-        hint = ""
-        if entries:
-            hint = (
-                "; for sheets of tiles give --tile SIDE"
-                if tile is None
-                else ("; for folders of images leave --tile out")
-            )
+        wanted, hint = "sheets of tiles", "; for folders of images leave --tile out"
+        if tile is None:
+            wanted, hint = "folders of images", "; for sheets of tiles give --tile SIDE"
+        hint = hint if entries else ""
         raise InputError(f"{folder}: holds no {wanted}, one per class{hint}.")
     ordered = []
     for path in chosen:
@@ -102,18 +97,13 @@ def _classes(folder: Path, tile: int | None) -> dict[str, Path]:
 
 
 def read_image(path: Path) -> np.ndarray:
-    """An image as an array.
-
-    Returns:
-        ``(H, W, 3)`` uint8 RGB.
-    """
-    check_image_size(path)
-    with reading(f"{path}: not an image or damaged"), Image.open(path) as image:
-        if image.mode.startswith(_DEEP_MODES):
-            raise InputError(
-                f"{path}: more than 8 bits per channel (mode {image.mode}); convert it to 8 bits."
-            )
-        return np.array(image.convert("RGB"))
+    """An image as an array, ``(H, W, 3)`` uint8 RGB."""
+    image = open_image(path)
+    if image.mode.startswith(_DEEP_MODES):
+        raise InputError(
+            f"{path}: more than 8 bits per channel (mode {image.mode}); convert it to 8 bits."
+        )
+    return np.array(image.convert("RGB"))
 
 
 def _cut(sheet: np.ndarray, tile: int, path: Path) -> np.ndarray:

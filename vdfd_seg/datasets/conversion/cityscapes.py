@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from vdfd_seg.datasets.workers import map_parallel
+from vdfd_seg.datasets.image_limit import open_image
+from vdfd_seg.datasets.workers import on_all_cores
 from vdfd_seg.errors import InputError
 from vdfd_seg.protocols import IGNORE_INDEX
 from vdfd_seg.utils.files import atomic_write, atomic_write_text
@@ -45,11 +46,10 @@ def convert_cityscapes(root: str | Path) -> dict[str, Counter]:
     """
     root = Path(root)
     found: dict[str, Counter[str]] = {split: Counter() for split in SPLITS}
-    names: list[str] = []
-    missing: list[tuple] = []
-    todo: list[tuple] = []
+    names, missing, todo = [], [], []
     for split in SPLITS:
-        for image in _sorted(root / "leftImg8bit" / split):
+        # As text, not part by part: the published order.
+        for image in sorted((root / "leftImg8bit" / split).glob(f"*/*{_IMAGE}"), key=str):
             city, stem = image.parent.name, image.name.removesuffix(_IMAGE)
             ids = root / "gtFine" / split / city / f"{stem}{_IDS}"
             target = ids.with_name(f"{stem}{_TRAIN_IDS}")
@@ -67,8 +67,7 @@ def convert_cityscapes(root: str | Path) -> dict[str, Counter]:
             f"{missing[0][0]}: these labels are missing, and those of {len(missing) - 1} more "
             f"images; unpack gtFine_trainvaltest.zip in '{root}'."
         )
-    for _ in map_parallel(_convert, todo):
-        pass
+    on_all_cores(_convert, todo)
     atomic_write_text(root / LIST, "".join(f"{name}\n" for name in names))
     return found
 
@@ -84,15 +83,10 @@ def train_id_table() -> np.ndarray:
 
 
 def _convert(ids: Path, target: Path) -> None:
-    try:
-        with Image.open(ids) as image:
-            mode, labels = image.mode, np.asarray(image)
-    except (OSError, SyntaxError, ValueError) as error:
-        raise InputError(
-            f"{ids}: these labels are damaged or truncated ({error}); unpack them again."
-        ) from None
-    if mode not in ("L", "P"):
-        raise InputError(f"{ids}: these labels have mode {mode}, not one byte a pixel.")
+    image = open_image(ids, "mask of labels")
+    if image.mode not in ("L", "P"):
+        raise InputError(f"{ids}: these labels have mode {image.mode}, not one byte a pixel.")
+    labels = np.asarray(image)
     converted = train_id_table()[labels]
     if converted.min() < 0:
         raise InputError(
@@ -104,8 +98,3 @@ def _convert(ids: Path, target: Path) -> None:
         atomic_write(target, lambda file: mask.save(file, "PNG"))
     except OSError as error:
         raise InputError(f"{target}: cannot be written ({error.strerror}).") from None
-
-
-def _sorted(folder: Path) -> list[Path]:
-    # As text, not part by part: the published order.
-    return sorted(folder.glob(f"*/*{_IMAGE}"), key=str)

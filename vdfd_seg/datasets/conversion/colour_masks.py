@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from vdfd_seg.datasets.image_files import IMAGE_SUFFIXES, visible_files
+from vdfd_seg.datasets.image_files import find_images
+from vdfd_seg.datasets.image_limit import open_image
 from vdfd_seg.datasets.written_folder import png_palette
 from vdfd_seg.errors import InputError
 from vdfd_seg.protocols import IGNORE_INDEX
@@ -66,21 +67,16 @@ def convert_colour_masks(
         How many masks were written.
     """
     source, target = Path(source), Path(target)
-    files = [Path(f) for f in visible_files(source) if f.lower().endswith(IMAGE_SUFFIXES)]
-    if not files:
-        raise InputError(f"'{source}' holds no images ({', '.join(IMAGE_SUFFIXES)}).")
+    files, base = find_images(source), source if source.is_dir() else source.parent
     if source.resolve() in (target.resolve(), *target.resolve().parents):
         raise InputError(f"'{target}' lies in the folder of the masks in colours; name another.")
     writable_dir(target, "the new folder")
     ids = np.full(2**24, IGNORE_INDEX if unlisted_void else _UNLISTED, np.uint16)
     ids[[_code(*colour) for colour in colours]] = range(len(colours))
     palette = png_palette(colours)
-    for path in sorted(files):
-        try:
-            with Image.open(path) as image:
-                red, green, blue = np.moveaxis(np.asarray(image.convert("RGB"), np.uint32), -1, 0)
-        except OSError as error:
-            raise InputError(f"mask '{path}' cannot be read: {error}") from error
+    for path in files:
+        pixels = np.asarray(open_image(path, "mask").convert("RGB"), np.uint32)
+        red, green, blue = np.moveaxis(pixels, -1, 0)
         mask = ids[_code(red, green, blue)]
         others = mask == _UNLISTED
         if others.any():
@@ -92,7 +88,7 @@ def convert_colour_masks(
             )
         written = Image.fromarray(mask.astype(np.uint8))
         written.putpalette(palette)
-        file = target / path.relative_to(source).with_suffix(".png")
+        file = target / path.relative_to(base).with_suffix(".png")
         file.parent.mkdir(parents=True, exist_ok=True)
         atomic_write_image(file, written)
     return len(files)

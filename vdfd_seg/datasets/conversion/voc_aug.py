@@ -10,7 +10,8 @@ import numpy as np
 from PIL import Image
 
 from vdfd_seg.datasets.conversion.archives import unpack
-from vdfd_seg.datasets.workers import map_parallel
+from vdfd_seg.datasets.image_limit import open_image
+from vdfd_seg.datasets.workers import on_all_cores
 from vdfd_seg.datasets.written_folder import VocLayout, png_palette, write_folder
 from vdfd_seg.errors import InputError
 from vdfd_seg.protocols.voc import CLASSES, PALETTE
@@ -143,12 +144,13 @@ def _write(archives: Path, root: Path, counts: Mapping[str, int] | None) -> None
                     f"official ones."
                 )
         for file, folder in moved:
-            if folder == _LAYOUT.masks:
-                _check_mask(file)
+            if folder == _LAYOUT.masks and open_image(file, f"mask of {VOC.file}").mode != "P":
+                raise InputError(
+                    f"{VOC.file}: {file.name} is no palette image; fetch the official one."
+                )
             file.rename(root / folder / file.name)
         targets = [root / _LAYOUT.masks / f"{file.stem}.png" for file in mats]
-        for _ in map_parallel(_convert_mat, zip(mats, targets, strict=True)):
-            pass
+        on_all_cores(_convert_mat, zip(mats, targets, strict=True))
     found.update(voc_masks=len(labelled), sbd_masks=len(mats))
     _LAYOUT.finish(root, split, {"version": VERSION, "counts": found})
 
@@ -172,16 +174,6 @@ def _unpack(
             what = f"names '{wrong[0]}' in" if wrong else "has no"
             raise InputError(f"{path}: {what} {split}.txt; expected {expected}.")
     return root, found
-
-
-def _check_mask(file: Path) -> None:
-    try:
-        with Image.open(file) as mask:
-            fits = mask.mode == "P"
-    except OSError as error:
-        raise InputError(f"{VOC.file}: {file.name} cannot be read ({error}).") from error
-    if not fits:
-        raise InputError(f"{VOC.file}: {file.name} is no palette image; fetch the official one.")
 
 
 def _convert_mat(file: Path, target: Path) -> None:

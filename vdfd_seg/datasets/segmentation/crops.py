@@ -22,9 +22,8 @@ class RandomResizedCrop(BaseTransform):
     The part's area is :math:`a \cdot HW` with :math:`a` uniform in ``scale``, the ratio of its
     sides (width by height) :math:`e^u` with :math:`u` uniform between the logarithms of
     ``ratio`` (Szegedy et al., CVPR 2015, as torchvision has it, which MiB and PLOP use with areas
-    from a half to twice the image's). A part that does not fit into the image is drawn again, ten
-    times at most; then it is the largest part in the middle whose ratio is within ``ratio``.
-    In an image of 2:1 few parts of half its area or more fit, so that most crops are that one.
+    from a half to twice the image's). A part that does not fit is drawn again, ten times at most;
+    then it is the largest part in the middle within ``ratio`` (in an image of 2:1, most are).
 
     Modified keys: ``img``, ``img_shape`` and the maps in ``seg_fields``.
 
@@ -83,19 +82,15 @@ class RandomResizedCrop(BaseTransform):
         results["img_shape"] = self.size
         return results
 
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(size={self.size}, scale={self.scale}, ratio={self.ratio})"
-
 
 @TRANSFORMS.register_module()
 class EvaluationCrop(BaseTransform):
     """Evaluate on the middle of the image alone, at the resolution it has been resized to.
 
     What MiB, PLOP and RCIL report numbers on: shorter side to 512, the middle 512 x 512. To be put
-    behind ``LoadAnnotations``, so that the labels are of the same part and size, and behind
-    ``Resize`` unless it resizes itself (``shorter_side``): then before it, which has nothing left
-    to do but for inference and the report's pictures. Those leave the crop out and show the whole
-    image.
+    behind ``LoadAnnotations``, so that the labels are of the same part, and behind ``Resize``; with
+    ``shorter_side`` before it, which then serves inference and the report's pictures alone: those
+    leave the crop out and show the whole image.
 
     Modified keys: ``img``, ``img_shape``, the maps in ``seg_fields``, and ``ori_shape``, to which
     predictions are resized.
@@ -143,9 +138,6 @@ class EvaluationCrop(BaseTransform):
         results["img_shape"] = results["ori_shape"] = results["img"].shape[:2]
         return results
 
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(size={self.size}, shorter_side={self.shorter_side})"
-
 
 def whole_image(pipeline: Sequence[dict]) -> list[dict]:
     """A test pipeline without :class:`EvaluationCrop`."""
@@ -154,9 +146,8 @@ def whole_image(pipeline: Sequence[dict]) -> list[dict]:
 
 def evaluated_part(pipeline: Sequence[dict]) -> tuple[int, int] | None:
     """Height and width of the part that a test pipeline evaluates; None for whole images."""
-    for step in filter(_crops, pipeline):
-        return EvaluationCrop(step.get("size", _SIZE)).size
-    return None
+    crop = next(filter(_crops, pipeline), None)
+    return None if crop is None else EvaluationCrop(crop.get("size", _SIZE)).size
 
 
 def _crops(step: object) -> bool:

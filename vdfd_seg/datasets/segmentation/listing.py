@@ -1,7 +1,7 @@
 """What MMSegmentation's reading of a folder passes over or misunderstands."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from os.path import isfile, join, normpath, relpath, splitext
 
 from mmengine.dataset import BaseDataset
@@ -12,19 +12,35 @@ from vdfd_seg.errors import InputError
 
 
 def check_listing(dataset: BaseDataset, items: Iterable[dict]) -> None:
-    """Refuse a folder that MMSegmentation does not read as it is meant.
+    """Refuse a folder of which MMSegmentation reads too few images, or some twice.
 
     Args:
-        dataset: Only one that lists its images as ``BaseSegDataset`` does is looked at.
+        dataset: Only one that lists its folder as ``BaseSegDataset`` does is looked at.
         items: Its data infos.
 
     Raises:
         InputError: For images that have a mask but another suffix than ``img_suffix``, hidden
             folders, or folders that are reached twice.
     """
-    listed_by_mmseg = type(dataset).load_data_list is BaseSegDataset.load_data_list
-    if listed_by_mmseg and not isfile(dataset.ann_file):
-        _check_folder(dataset, items)
+    lists_folder = type(dataset).load_data_list is BaseSegDataset.load_data_list
+    if not lists_folder or isfile(dataset.ann_file):
+        return
+    images = dataset.data_prefix.get("img_path")
+    files = {normpath(file) for file in visible_files(images)}
+    read = {normpath(item["img_path"]) for item in items}
+    left_out = list(_left_out(dataset, images, files, read))
+    if left_out:
+        shown = ", ".join(left_out[:5]) + (", ..." if len(left_out) > 5 else "")
+        raise InputError(
+            f"{len(left_out)} images in '{images}' have a mask, but do not end in "
+            f"'{dataset.img_suffix}' (img_suffix), and would be left out: {shown}. Give all "
+            f"images one suffix, or name the ones that are meant in a list (ann_file)."
+        )
+    if read - files:
+        raise InputError(
+            f"'{min(read - files)}' lies in a hidden folder, or in one that is reached twice "
+            f"through a link; take it out, or list the images that are meant (ann_file)."
+        )
 
 
 def nothing_listed(dataset: BaseDataset) -> InputError:
@@ -42,32 +58,19 @@ def nothing_listed(dataset: BaseDataset) -> InputError:
     )
 
 
-def _check_folder(dataset: BaseSegDataset, items: Iterable[dict]) -> None:
-    """Refuse a folder of which MMSegmentation reads too few images, or some twice."""
-    images, masks = (dataset.data_prefix.get(key) for key in ("img_path", "seg_map_path"))
-    suffix = dataset.img_suffix
-    files = {normpath(file) for file in visible_files(images)}
-    read = {normpath(item["img_path"]) for item in items}
-    if dataset._indices is None and masks:
-        left_out = []
-        for file in sorted(files - read):
-            low = file.lower()
-            if not low.endswith((suffix.lower(), *IMAGE_SUFFIXES)):
-                continue
-            stem = file[: -len(suffix)] if low.endswith(suffix.lower()) else splitext(file)[0]
-            mask = join(masks, relpath(stem, images) + dataset.seg_map_suffix)
-            # Masks may lie next to the images: a mask is no image of its own.
-            if stem + suffix not in read and isfile(mask) and normpath(mask) != file:
-                left_out.append(relpath(file, images))
-        if left_out:
-            shown = ", ".join(left_out[:5]) + (", ..." if len(left_out) > 5 else "")
-            raise InputError(
-                f"{len(left_out)} images in '{images}' have a mask, but do not end in "
-                f"'{suffix}' (img_suffix), and would be left out: {shown}. Give all images one "
-                f"suffix, or name the ones that are meant in a list (ann_file)."
-            )
-    if read - files:
-        raise InputError(
-            f"'{min(read - files)}' lies in a hidden folder, or in one that is reached twice "
-            f"through a link; take it out, or list the images that are meant (ann_file)."
-        )
+def _left_out(
+    dataset: BaseSegDataset, images: str, files: set[str], read: set[str]
+) -> Iterator[str]:
+    """Images of another suffix that have a mask."""
+    masks, suffix = dataset.data_prefix.get("seg_map_path"), dataset.img_suffix
+    if dataset._indices is not None or not masks:
+        return
+    for file in sorted(files - read):
+        low = file.lower()
+        if not low.endswith((suffix.lower(), *IMAGE_SUFFIXES)):
+            continue
+        stem = file[: -len(suffix)] if low.endswith(suffix.lower()) else splitext(file)[0]
+        mask = join(masks, relpath(stem, images) + dataset.seg_map_suffix)
+        # Masks may lie next to the images: a mask is no image of its own.
+        if stem + suffix not in read and isfile(mask) and normpath(mask) != file:
+            yield relpath(file, images)

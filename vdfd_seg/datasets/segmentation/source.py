@@ -50,9 +50,9 @@ def open_source(
             are counted.
 
     Raises:
-        InputError: For an unknown dataset type, a missing data root, folder or
-            image list, a list that names a missing file, a folder with masks of images that would
-            not be read, masks of 0 and 255 alone, and all that :func:`build_index` refuses.
+        InputError: For a type, data root, folder or image list that there is not, images that
+            would not be read or lie elsewhere, other numbers of the classes than the protocol's,
+            masks of 0 and 255 alone, and all that :func:`build_index` refuses.
     """
     cfg = {k: v for k, v in cfg.items() if k != "pipeline"}
     kind = cfg.get("type")
@@ -83,13 +83,13 @@ def open_source(
     items = [dataset.get_data_info(i) for i in range(len(dataset))]
     if not items:
         raise nothing_listed(dataset)
-    check_inside(items, cfg)
+    _check_inside(items, cfg)
     check_listing(dataset, items)
     names = protocol.classes
     folder = os.path.join(root or "", cfg.get("data_prefix", {}).get("img_path", "")) or "."
     for item in items:
         item["name"] = relative_name(item["img_path"], folder)
-    check_numbering(dataset, items, protocol)
+    _check_numbering(dataset, items, protocol)
     zero = bool(items[0].get("reduce_zero_label"))
     index = build_index(
         items,
@@ -107,15 +107,8 @@ def open_source(
     return Source(dataset, index)
 
 
-def check_numbering(dataset: BaseDataset, items: Sequence[dict], protocol: Protocol) -> None:
-    """Refuse a data set that numbers classes otherwise than the protocol.
-
-    Args:
-        dataset: The data set.
-        items: Its data infos.
-        protocol: A class's position in its ``classes`` is its id in the masks; under
-            ``reduce_zero_label``, where 0 is no label, its id less one.
-    """
+def _check_numbering(dataset: BaseDataset, items: Sequence[dict], protocol: Protocol) -> None:
+    """Refuse ids of classes that are other than their places in the protocol's ``classes``."""
     kind = type(dataset).__name__
     if getattr(dataset, "ignore_index", IGNORE_INDEX) != IGNORE_INDEX:
         raise InputError(
@@ -146,15 +139,8 @@ def check_numbering(dataset: BaseDataset, items: Sequence[dict], protocol: Proto
         )
 
 
-def check_inside(items: Iterable[dict], cfg: dict) -> None:
-    """Refuse a list of images with a path out of the data set (``../``, or from the root).
-
-    Links below the data root are the user's own and are followed.
-
-    Args:
-        items: mmsegmentation's data infos.
-        cfg: The dataset's config, whose ``data_root`` and ``data_prefix`` are trusted.
-    """
+def _check_inside(items: Iterable[dict], cfg: dict) -> None:
+    """Refuse paths out of the data set (``../``, or from the root); links are the user's own."""
     root = cfg.get("data_root") or ""
     prefixes = [value for value in cfg.get("data_prefix", {}).values() if value]
     folders = [os.path.join(root, value) for value in prefixes]
@@ -163,9 +149,7 @@ def check_inside(items: Iterable[dict], cfg: dict) -> None:
     allowed = tuple(os.path.join(os.path.abspath(folder), "") for folder in folders)
     for item in items:
         for path in (item["img_path"], item.get("seg_map_path")):
-            if path is None:
-                continue
-            if not os.path.abspath(path).startswith(allowed):
+            if path is not None and not os.path.abspath(path).startswith(allowed):
                 raise InputError(
                     f"the image list '{cfg.get('ann_file')}' names '{path}', which is outside the "
                     f"data root '{root}'; images and masks must be below it."

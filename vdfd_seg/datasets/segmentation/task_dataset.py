@@ -13,18 +13,16 @@ from vdfd_seg.utils.seeding import derived_seed, seed_generators
 class TaskDataset(Dataset):
     """The samples of one step, served through an mmsegmentation pipeline.
 
-    Any dataset of MMSegmentation can be the source: only its list of images and
-    masks is used. :class:`MaskLabels` is put behind the pipeline's
-    ``LoadAnnotations`` unless the pipeline already has it.
+    Any dataset of MMSegmentation can be the source: only its list of images and masks is used.
+    :class:`MaskLabels` is put behind ``LoadAnnotations`` unless the pipeline already has it.
 
     Args:
         source: A dataset built with an empty pipeline.
         samples: What to serve.
         pipeline: mmsegmentation transforms.
         metainfo: ``classes`` and ``palette`` in label order.
-        seed: Base of the random state of each draw: the pipeline's randomness
-            is a function of (seed, draw number) alone, so an interrupted run
-            draws the same images again.
+        seed: The pipeline's randomness is a function of (seed, draw number) alone, so that an
+            interrupted run draws the same again.
     """
 
     def __init__(
@@ -53,12 +51,10 @@ class TaskDataset(Dataset):
         """One packed sample; a pipeline that ends in ``TestTimeAug`` gives lists of its views.
 
         Args:
-            key: A position, or a pair (position, draw number) whose draw number
-                sets the random state first.
+            key: A position, or (position, draw number): the number sets the random state first.
         """
-        position, draw = key, None
-        if isinstance(key, tuple):
-            position, draw = key
+        position, draw = key if isinstance(key, tuple) else (key, None)
+        if draw is not None:
             seed_generators(derived_seed(self.seed, "draw", draw))
         sample = self.samples[position]
         info = self.source.get_data_info(sample.image)
@@ -76,21 +72,14 @@ class TaskDataset(Dataset):
 
 def _with_masking(pipeline):
     kinds = [kind_of(transform["type"]) for transform in pipeline]
-    if "LoadAnnotations" not in kinds:
+    if "LoadAnnotations" not in kinds or "MaskLabels" in kinds:
         return list(pipeline)
     after = kinds.index("LoadAnnotations") + 1
-    if "MaskLabels" in kinds:
-        return list(pipeline)
     return [*pipeline[:after], {"type": "vdfd_seg.MaskLabels"}, *pipeline[after:]]
 
 
 def loading_part(pipeline: Sequence[dict], where: str) -> list[dict]:
-    """What stands before :class:`MaskLabels` in a pipeline.
-
-    Args:
-        pipeline: mmsegmentation transforms.
-        where: What to call it in messages.
-    """
+    """What stands before :class:`MaskLabels` in a pipeline, which messages call ``where``."""
     kinds = [kind_of(transform["type"]) for transform in _with_masking(pipeline)]
     if "MaskLabels" not in kinds:
         raise InputError(

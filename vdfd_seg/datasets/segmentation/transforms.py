@@ -2,9 +2,9 @@
 
 import numpy as np
 from mmcv.transforms import BaseTransform
-from PIL import Image
 
-from vdfd_seg.errors import InputError, reading
+from vdfd_seg.datasets.image_limit import open_image
+from vdfd_seg.errors import InputError
 from vdfd_seg.protocols import IGNORE_INDEX, SALIENT_INDEX
 from vdfd_seg.registry import TRANSFORMS
 
@@ -13,21 +13,16 @@ from vdfd_seg.registry import TRANSFORMS
 class MaskLabels(BaseTransform):
     """Turn the values stored in a mask into the labels of a continual-learning step.
 
-    To be put after ``LoadAnnotations``. The sample's own table says what becomes of
-    every mask value: classes of the step keep a label, past and future classes become
-    background (the background shift) or ignored.
+    To be put after ``LoadAnnotations``. The sample's own table says what becomes of every mask
+    value: classes of the step keep a label, past and future ones become background (the background
+    shift) or ignored. ``gt_seg_map``, ``(height, width)`` uint8, becomes the labels.
 
-    Required keys:
+    Keys that the data set sets:
 
-    - ``gt_seg_map``: ``(height, width)`` uint8.
-    - ``continual_label_map``: 256 integers, the label (0 to 255) of each mask value,
-      or -1 for a value that must not occur; the data set sets it.
+    - ``continual_label_map``: 256 integers, the label (0 to 255) of each mask value, or -1 for a
+      value that must not occur.
     - ``saliency_path`` (optional): a saliency map; background where it is not 0 gets the label
       ``SALIENT_INDEX``.
-
-    Modified keys:
-
-    - ``gt_seg_map``: the labels, same shape and type.
     """
 
     def transform(self, results: dict) -> dict:
@@ -57,33 +52,21 @@ class MaskLabels(BaseTransform):
         results["gt_seg_map"] = labels.astype(np.uint8)
         return results
 
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}()"
-
 
 @TRANSFORMS.register_module()
 class BlankLabels(BaseTransform):
-    """Stands in for ``LoadAnnotations`` where images come without masks: every pixel is ignored.
-
-    Added keys:
-
-    - ``gt_seg_map``: ``(height, width)`` uint8 of 255, in the image's size as it was read.
-    """
+    """Stands in for ``LoadAnnotations`` where images come without masks: every pixel is ignored."""
 
     def transform(self, results: dict) -> dict:
-        """Add the map."""
+        """Add ``gt_seg_map``, uint8 of 255 in the image's size as it was read."""
         size = results.get("ori_shape", results["img"].shape)[:2]
         results["gt_seg_map"] = np.full(size, IGNORE_INDEX, np.uint8)
         results.setdefault("seg_fields", []).append("gt_seg_map")
         return results
 
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}()"
-
 
 def _salient(path: str, shape: tuple[int, ...]) -> np.ndarray:
-    with reading(f"cannot read the saliency map '{path}'"), Image.open(path) as image:
-        found = np.asarray(image)
+    found = np.asarray(open_image(path, "saliency map"))
     if found.shape != shape:
         raise InputError(
             f"the saliency map '{path}' has shape {found.shape}, the image's mask {shape}: it must "

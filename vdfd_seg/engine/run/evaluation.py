@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,18 +13,15 @@ from mmengine.model import BaseModel
 
 from vdfd_seg.datasets.data import ContinualData
 from vdfd_seg.datasets.segmentation.data import of_one_size
-from vdfd_seg.evaluation import (
-    ContinualIoU,
+from vdfd_seg.evaluation import ContinualIoU, pool
+from vdfd_seg.evaluation.functional import (
     accuracy,
-    accuracy_row,
-    class_incremental_row,
-    domain_incremental_row,
-    old_new_all,
-    per_class,
-    pool,
-    recall_per_class,
+    accuracy_per_class,
+    iou_per_class,
+    mean_accuracy,
+    mean_iou,
 )
-from vdfd_seg.evaluation.functional import mean_accuracy, mean_iou
+from vdfd_seg.evaluation.results import old_new_all, per_class, row_by_classes, row_by_domains
 from vdfd_seg.hooks import progress
 from vdfd_seg.protocols import IGNORE_INDEX, Protocol
 from vdfd_seg.utils.files import atomic_write_text, writable_dir
@@ -136,8 +134,8 @@ def step_metrics(protocol: Protocol, step: int, confusions: dict[int, np.ndarray
 def _accuracies(protocol, step, confusions, pooled, names):
     return {
         "overall": accuracy(pooled),
-        "per_class": recall_per_class(pooled, names),
-        "row": accuracy_row(pooled, protocol.task_of_class(step)),
+        "per_class": per_class(accuracy_per_class(pooled), names),
+        "row": row_by_classes(pooled, protocol.task_of_class(step), accuracy),
     }
 
 
@@ -146,14 +144,14 @@ def _ious(protocol, step, confusions, pooled, names):
         "overall": mean_iou(pooled, average=protocol.average),
         "mean_accuracy": mean_accuracy(pooled, average=protocol.average),
         "pixel_accuracy": accuracy(pooled),
-        "per_class": per_class(pooled, names),
+        "per_class": per_class(iou_per_class(pooled), names),
     }
     if protocol.scenario == "class":
         owners = protocol.task_of_class(step)
-        metrics["row"] = class_incremental_row(pooled, owners, protocol.average)
+        metrics["row"] = row_by_classes(pooled, owners, partial(mean_iou, average=protocol.average))
         metrics.update(old_new_all(pooled, owners, protocol.average))
     else:
-        metrics["row"] = domain_incremental_row(confusions, protocol.average)
+        metrics["row"] = row_by_domains(confusions, protocol.average)
     return metrics
 
 

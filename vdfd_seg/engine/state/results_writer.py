@@ -6,14 +6,11 @@ from vdfd_seg.datasets.data import ContinualData
 from vdfd_seg.engine.input.settings import Settings
 from vdfd_seg.engine.state.work_dir import WorkDir
 from vdfd_seg.errors import InputError
-from vdfd_seg.evaluation import (
-    format_number,
-    forward_transfer,
-    load_results,
-    summarise,
-    write_results,
-)
+from vdfd_seg.evaluation import load_results, write_results
 from vdfd_seg.evaluation.files import SCHEMA, SUMMARY
+from vdfd_seg.evaluation.measures import forward_transfer
+from vdfd_seg.evaluation.readable import format_number
+from vdfd_seg.evaluation.results import summarise
 from vdfd_seg.utils.checkpoint import to_plain
 from vdfd_seg.utils.differences import told
 

@@ -79,7 +79,7 @@ class Method(nn.Module):
         """Samples that ``step`` trains on; default the step's own.
 
         Args:
-            data: A :class:`vdfd_seg.datasets.ContinualData`.
+            data: A :class:`vdfd_seg.datasets.data.ContinualData`.
             step: The step.
             carried: The state carried from the step before.
         """
