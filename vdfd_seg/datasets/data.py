@@ -22,11 +22,11 @@ class Sample:
 
     Attributes:
         image: Position in the source.
-        label_map: Lookup table of 256 labels, see ``Protocol.label_map``; empty
-            where images, not pixels, have labels.
+        label_map: Lookup table of 256 labels, see ``Protocol.label_map``; empty where images, not
+            pixels, have labels.
         task: The task it is counted for in evaluation.
-        saliency: File of a map as large as the image, other than 0 where there is some object:
-            background there gets the label ``SALIENT_INDEX``. "" for none.
+        saliency: File of a map as large as the image; background where it is not 0 gets the label
+            ``SALIENT_INDEX``. "" for none.
     """
 
     image: int
@@ -46,10 +46,9 @@ class ContinualData(ABC):
 
     Args:
         protocol: What is learned when.
-        train: Where training images come from; has a ``root``, a ``digest`` and ``names``.
-        test: Where test images come from.
-        evaluate_on: ``"test"``, or ``"validation"`` to evaluate on the part of
-            the training images that the protocol holds out for tuning.
+        train, test: Where images come from; have a ``root``, a ``digest`` and ``names``.
+        evaluate_on: ``"test"``, or ``"validation"``: the part of the training images that the
+            protocol holds out for tuning.
         rules: What else makes two results comparable, for the fingerprint.
     """
 
@@ -161,12 +160,9 @@ class ContinualData(ABC):
     def excerpt(self, count: int) -> "ContinualData":
         """The same protocol with at most so many training images a step."""
         few = copy.copy(self)
-
-        def train_images(step: int) -> np.ndarray:
-            images = self.train_images(step)
-            return images[subsample(list(range(len(images))), count)]
-
-        few.train_images = train_images  # type: ignore[method-assign]
+        few.train_images = lambda step: np.array(  # type: ignore[method-assign]
+            subsample(self.train_images(step).tolist(), count)
+        )
         return few
 
     def train_loader(
@@ -175,8 +171,7 @@ class ContinualData(ABC):
         """An endless loader of shuffled batches, or its config.
 
         Args:
-            samples: What to train on.
-            cfg: The config's ``train_dataloader``.
+            samples, cfg: What to train on, and the config's ``train_dataloader``.
             seed: Of the step: shuffles and augmentation follow from it.
             start: Images already consumed, by all processes together.
             views: Augmented views of an image, see :class:`DrawSampler`.
@@ -219,11 +214,7 @@ class ContinualData(ABC):
 
 
 def held_out(names: Sequence[str], share: float) -> np.ndarray:
-    """Images kept for validation: those whose name hashes below ``share``.
-
-    Returns:
-        bool (images,). An image's place depends on its name alone.
-    """
+    """Images kept for validation, bool (images,): those whose name hashes below ``share``."""
     heads = [hashlib.sha256(name.encode()).digest()[:8] for name in names]
     return np.array([int.from_bytes(head, "big") / 2**64 < share for head in heads], dtype=bool)
 

@@ -27,12 +27,10 @@ def visible_files(folder: str | Path) -> list[str]:
 
 
 def find_images(path: str | Path, out: str | Path | None = None) -> list[Path]:
-    """An image, or the images below a folder; see :func:`visible_files`.
-
-    What else is there is counted in one warning.
+    """An image, or the images below a folder; what else is there is counted in one warning.
 
     Args:
-        path: The file or folder.
+        path: The file or folder, see :func:`visible_files`.
         out: Where pictures are written: what is in this folder, below ``path``, is left out.
     """
     path = Path(path)

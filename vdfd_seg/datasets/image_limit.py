@@ -37,11 +37,7 @@ def check_image_size(path: str | Path) -> None:
 
 
 def open_image(path: str | Path, what: str = "image") -> Image.Image:
-    """An image file, decoded whole.
-
-    Args:
-        path: The file.
-        what: What it is, for messages.
+    """An image file, decoded whole; messages call it ``what``.
 
     Raises:
         InputError: For an image over the limit, a damaged one, or none.

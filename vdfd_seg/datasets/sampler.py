@@ -12,18 +12,15 @@ from vdfd_seg.utils.seeding import derived_seed
 class DrawSampler(Sampler):
     """Endless shuffled passes over a dataset, as pairs (position, draw number).
 
-    Draw ``n`` of the whole job is number ``n mod N`` of pass ``n // N``; with
-    several processes, process ``r`` of ``W`` takes the draws ``r, r + W, ...``.
-
-    With ``views`` the number that comes with a position is not the draw's but the view's,
-    ``position * views + n // N mod views``: as augmentation follows from it, an image comes in so
-    many augmented views, one after another.
+    Draw ``n`` of the whole job is number ``n mod N`` of pass ``n // N``; with several processes,
+    process ``r`` of ``W`` takes the draws ``r, r + W, ...``. With ``views`` the number that comes
+    with a position is the view's, ``position * views + n // N mod views``: as augmentation follows
+    from it, an image comes in so many augmented views, one after another.
 
     Args:
         dataset: The dataset, of N samples.
         seed: Base of the shuffles.
-        start: First draw of the whole job: images already consumed by all
-            processes of an interrupted run.
+        start: First draw of the whole job: images that an interrupted run has consumed.
         views: Augmented views of an image; None for a new one at every draw.
     """
 
@@ -53,13 +50,9 @@ class DrawSampler(Sampler):
 class ViewSampler(Sampler):
     """Every augmented view of every image once, as pairs (position, view number).
 
-    The views are those that :class:`DrawSampler` draws of the same dataset with as many views:
+    The views are those that :class:`DrawSampler` draws of the same dataset with as many ``views``:
     each image's first, then each image's second, so that a batch shows different images.
     With several processes, process ``r`` of ``W`` takes every ``W``-th of these, from ``r`` on.
-
-    Args:
-        dataset: The dataset.
-        views: Views of an image.
     """
 
     def __init__(self, dataset: Sized, views: int):

@@ -169,19 +169,14 @@ def peak_of_step(step: dict[str, Any]) -> tuple[int, str] | None:
 
 
 def mean_and_deviation(values: Iterable[Value]) -> Pair:
-    """Mean and sample standard deviation, ``sqrt(sum((x - mean)^2) / (n - 1))``.
+    """Mean and sample standard deviation, ``sqrt(sum((x - mean)^2) / (n - 1))``, of runs' values.
 
-    Args:
-        values: One value a run.
-
-    Returns:
-        Both; (None, None) where a value is None, no deviation of a single value.
+    (None, None) where a value is None; no deviation of a single value.
     """
     values = list(values)
-    known = [value for value in values if value is not None]
-    if not known or len(known) < len(values):
+    if not values or None in values:
         return None, None
-    return mean(known), stdev(known) if len(known) > 1 else None
+    return mean(values), stdev(values) if len(values) > 1 else None
 
 
 def group_runs(runs: Sequence[RunFiles]) -> list[Group]:
@@ -190,13 +185,10 @@ def group_runs(runs: Sequence[RunFiles]) -> list[Group]:
     These have one method, config, protocol (fingerprint), metric and finished steps. Where a seed
     is there twice, something else was changed, and each run stands for itself.
 
-    Args:
-        runs: The runs. A group of one has the run's name, if there is one; others that of the
-            method, with the config where the method has several.
-
     Returns:
         The groups, in the order of their first runs, with the letters of their protocols where
-        there are several.
+        there are several. A group of one has the run's name, if there is one; others that of the
+        method, with the config where the method has several.
     """
     letters, _ = protocol_marks([run.results for run in runs])
     known = all(run.work_dir != Path() for run in runs)

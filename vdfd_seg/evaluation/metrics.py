@@ -26,10 +26,10 @@ class ContinualIoU(BaseMetric):
 
     Args:
         ignore_index: Label of pixels that are not evaluated. Default 255.
-        average: ``"present"`` or ``"all"``, see ``mean_iou``. Default ``"present"``.
+        average: ``"present"`` (default) or ``"all"``, see ``mean_iou``.
         output_dir: Folder for the predictions as 8-bit PNG files of class indices, named after
             the image's stem. Default None: none are written.
-        **kwargs: ``collect_device``, ``prefix`` and ``collect_dir`` of MMEngine's ``BaseMetric``.
+        **kwargs: Those of MMEngine's ``BaseMetric``.
 
     Attributes:
         confusions: ``{task: (C, C) int64}``, rows are true classes; empty before the first
@@ -84,11 +84,7 @@ class ContinualIoU(BaseMetric):
                 self._write(self.output_dir, prediction, sample["img_path"])
 
     def compute_metrics(self, results: list) -> dict[str, Any]:
-        """Pool the images of each task.
-
-        Returns:
-            ``{"mIoU": percent, "confusions": {task: (C, C) array}}``.
-        """
+        """``{"mIoU": percent, "confusions": {task: (C, C) array}}``, the images of each pooled."""
         size = self.num_classes
         confusions: dict[int, np.ndarray] = {}
         for task, cells, counts in results:
@@ -99,11 +95,7 @@ class ContinualIoU(BaseMetric):
         return {"mIoU": mean_iou(pooled, average=self.average), "confusions": confusions}
 
     def evaluate(self, size: int) -> dict[str, float]:
-        """Gather over all ranks, set :attr:`confusions` and return the scalar metric.
-
-        Returns:
-            ``{"mIoU": percent}``, with the prefix if one was given.
-        """
+        """Gather over all ranks, set :attr:`confusions` and return ``{"mIoU": percent}``."""
         metrics = super().evaluate(size)
         self.confusions = metrics.pop(f"{self.prefix}/confusions" if self.prefix else "confusions")
         return metrics

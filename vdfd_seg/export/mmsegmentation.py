@@ -9,8 +9,7 @@ from vdfd_seg.engine.networks import head_configs, model_config
 from vdfd_seg.engine.run.environment import set_up
 from vdfd_seg.errors import InputError
 from vdfd_seg.inference.loading import head_sizes, import_modules, own_types, predicts_otherwise
-from vdfd_seg.inference.masks import image_transforms
-from vdfd_seg.protocols.voc import default_palette
+from vdfd_seg.inference.masks import image_transforms, palette_of
 from vdfd_seg.utils.checkpoint import load_step, to_plain
 from vdfd_seg.utils.files import atomic_write, atomic_write_text
 from vdfd_seg.utils.nested import types_in
@@ -24,8 +23,7 @@ def export_mmseg(checkpoint: str | Path, out: str | Path) -> tuple[Path, Path]:
     The config has the model (with as many classes as the step knows, and plain cross-entropy in
     place of this package's losses, which predicting does not use), the test pipeline, a
     visualizer, and where the network needs the run's ``custom_imports``, these; the checkpoint the
-    weights, class names and palette, as plain data that ``torch.load(weights_only=True)`` reads.
-    Weights are not changed.
+    unchanged weights, class names and palette, as ``torch.load(weights_only=True)`` reads them.
 
     Args:
         checkpoint: A step's checkpoint of segmentation.
@@ -36,8 +34,7 @@ def export_mmseg(checkpoint: str | Path, out: str | Path) -> tuple[Path, Path]:
 
     Raises:
         InputError: For a file that is no step's checkpoint, a classifier's, or a network or a
-            method that mmsegmentation does not have; for a config that would be overwritten and
-            is not an earlier export's.
+            method that mmsegmentation does not have; for a config that no export wrote.
     """
     out = Path(out)
     if out.suffix != ".pth":
@@ -63,7 +60,6 @@ def export_mmseg(checkpoint: str | Path, out: str | Path) -> tuple[Path, Path]:
             f"all that mmsegmentation would get from '{checkpoint}'."
         )
     classes = list(meta["dataset_meta"]["classes"])
-    palette = meta["dataset_meta"]["palette"] or default_palette(len(classes))
     model = _model(meta, head_sizes(saved), checkpoint)
     pipeline, modules = image_transforms(meta), meta.get("imports", [])
     config = _config(model, pipeline, modules if own_types([model, pipeline], modules) else [])
@@ -71,7 +67,7 @@ def export_mmseg(checkpoint: str | Path, out: str | Path) -> tuple[Path, Path]:
         "state_dict": saved["state_dict"],
         "meta": to_plain(
             {
-                "dataset_meta": {"classes": classes, "palette": palette},
+                "dataset_meta": {"classes": classes, "palette": palette_of(meta)},
                 "vdfd_seg": {key: meta[key] for key in ("step", "protocol", "fingerprint")},
             }
         ),

@@ -19,9 +19,8 @@ from torch.onnx.errors import OnnxExporterError
 
 from vdfd_seg.errors import InputError
 from vdfd_seg.inference.loading import head_sizes, load_predictor
-from vdfd_seg.inference.masks import image_transforms
+from vdfd_seg.inference.masks import image_transforms, palette_of
 from vdfd_seg.models import ContinualClassifier, ContinualLearner
-from vdfd_seg.protocols.voc import default_palette
 from vdfd_seg.utils.checkpoint import load_step
 from vdfd_seg.utils.environment import optional_module
 from vdfd_seg.version import __version__
@@ -112,16 +111,15 @@ def export_onnx(
     Args:
         checkpoint: A step's checkpoint.
         out: The file, ending in ``.onnx``. Written only if it equals PyTorch.
-        size: (H, W) of images; None for any: networks that pool to fixed grids cannot. A
-            classifier takes its training images' size, where the checkpoint says it.
+        size: (H, W) of images; None for any, which networks that pool to fixed grids cannot; of a
+            classifier for that of its training images, where the checkpoint says it.
 
     Returns:
         How it compares.
 
     Raises:
-        InputError: For a checkpoint that cannot be used, a network that cannot be exported so,
-            packages that are missing, or a file that does not equal PyTorch within
-            :data:`TOLERANCE`.
+        InputError: For a checkpoint or network that cannot be exported so, packages that are
+            missing, or a file that does not equal PyTorch within :data:`TOLERANCE`.
     """
     out = Path(out)
     if out.suffix != ".onnx":
@@ -190,10 +188,9 @@ def _program(module, size, hint):
 
 def _description(saved):
     meta = saved["meta"]
-    classes = meta["dataset_meta"]["classes"]
     described = {
-        "classes": classes,
-        "palette": meta["dataset_meta"]["palette"] or default_palette(len(classes)),
+        "classes": meta["dataset_meta"]["classes"],
+        "palette": palette_of(meta),
         "head_sizes": head_sizes(saved),
         "input": "float32 (N, 3, H, W), RGB, 0 to 255",
         "image_size": meta.get("image_size"),

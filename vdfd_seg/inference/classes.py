@@ -33,13 +33,9 @@ class ClassPrediction:
 class ClassPredictor(StepPredictor[ClassPrediction]):
     """A step's classifier; images of another size than ``image_size`` are resized to it.
 
-    Attributes:
-        task: The task whose classes alone compete; None: those of all tasks seen.
-
     Args:
-        learner: The network and its method.
-        meta: The checkpoint's.
-        task: See above.
+        learner, meta: As for the base class.
+        task: The task whose classes alone compete; None: those of all tasks seen.
     """
 
     problem = "classification"

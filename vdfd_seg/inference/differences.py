@@ -1,7 +1,6 @@
 """What two steps say differently of the same images."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -9,8 +8,7 @@ from vdfd_seg.errors import InputError
 from vdfd_seg.evaluation import confusion_matrix
 from vdfd_seg.inference.classes import ClassPredictor
 from vdfd_seg.inference.masks import Predictor
-from vdfd_seg.visualization import legend
-from vdfd_seg.visualization.pages import as_rgb, comparison, stacked
+from vdfd_seg.visualization.pages import as_rgb, comparison, with_legend
 
 
 def common_classes(
@@ -19,12 +17,10 @@ def common_classes(
     """One numbering of the classes that two networks know, whatever their order in each.
 
     Args:
-        old: Class names of the first network in label order.
-        new: Those of the second.
+        old, new: Class names of the two in label order.
 
     Returns:
-        All names, the second network's first, and for each network the number there of each of
-        its labels.
+        All names, the second network's first, and for either network the number of each label.
     """
     names = [*new, *(name for name in old if name not in new)]
     place = {name: number for number, name in enumerate(names)}
@@ -70,14 +66,14 @@ class Differences:
 
     Attributes:
         classes: Names of the classes that either step knows.
+        read: Reads an image's file as the second step does.
         palette: Their colours, for segmentation; a class of both has the second step's.
         background: Place of the second step's background among them; None where there is none.
         counts: ``(C, C)`` int64: how many pixels (classification: images) that the first step
             gave class i the second gives class j, over all images so far.
 
     Args:
-        old: Predictor of the first step.
-        new: Predictor of the second.
+        old, new: Predictors of the two steps.
     """
 
     def __init__(self, old: Predictor | ClassPredictor, new: Predictor | ClassPredictor):
@@ -86,7 +82,7 @@ class Differences:
                 f"one of the checkpoints to compare is for {old.problem}, the other for "
                 f"{new.problem}."
             )
-        self.old, self.new = old, new
+        self.old, self.new, self.read = old, new, new.read
         self.classes, self._of_old, self._of_new = common_classes(old.classes, new.classes)
         if isinstance(old, Predictor) and isinstance(new, Predictor):
             self.background = new.background
@@ -94,19 +90,12 @@ class Differences:
             self.palette = [*new.palette, *(c for name, c in more if name not in new.classes)]
         self.counts = np.zeros((len(self.classes), len(self.classes)), dtype=np.int64)
 
-    def read(self, path: str | Path) -> np.ndarray:
-        """The image of a file, as the second step reads it."""
-        return self.new.read(path)
-
     def masks(self, images: list) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Each image's labels of either step, in the order of ``classes``, and their counts."""
         assert isinstance(self.old, Predictor) and isinstance(self.new, Predictor)
-        found = []
-        for old, new in zip(self.old(images), self.new(images), strict=True):
-            old, new = self._of_old[old], self._of_new[new]
-            counts = self._count(old, new)
-            found.append((old, new, counts))
-        return found
+        pairs = zip(self.old(images), self.new(images), strict=True)
+        renumbered = ((self._of_old[old], self._of_new[new]) for old, new in pairs)
+        return [(old, new, self._count(old, new)) for old, new in renumbered]
 
     def predictions(self, images: list) -> list[tuple]:
         """Each image's :class:`ClassPrediction` of either step."""
@@ -142,8 +131,7 @@ class Differences:
 
         Args:
             image: ``(H, W, 3)``.
-            old: ``(H, W)`` labels of A in the order of ``classes``.
-            new: ``(H, W)`` labels of B.
+            old, new: ``(H, W)`` labels of A and B in the order of ``classes``.
             named: Which classes the legend has; default those present in either.
             alpha: Weight of the overlays' colours. Default 0.5.
 
@@ -154,6 +142,4 @@ class Differences:
             named = np.union1d(old, new).tolist()
         titles = (f"A: step {self.old.step}", f"B: step {self.new.step}", "changed, to")
         page = comparison(as_rgb(image), (old, new), titles, self.palette, alpha, self.background)
-        names = [self.classes[label] for label in named]
-        colours = [self.palette[label] for label in named]
-        return stacked([page, legend(names, colours, page.shape[1])])
+        return with_legend(page, named, self.classes, self.palette)

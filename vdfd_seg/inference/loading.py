@@ -35,16 +35,16 @@ def load_predictor(
     Args:
         checkpoint: The file, or a work dir.
         step: Of a work dir, this step; default its last.
-        task: Of a classifier, the task that the images belong to, from 0: only its classes
-            compete. Default None: the classes of all tasks seen compete.
+        task: Of a classifier, the images' task, from 0, whose classes alone compete. Default
+            None: the classes of all tasks seen.
 
     Returns:
         A :class:`~vdfd_seg.inference.Predictor` (segmentation) or a
         :class:`~vdfd_seg.inference.ClassPredictor` (classification), on the GPU if there is one.
 
     Raises:
-        InputError: For a file that is no step's checkpoint or is damaged, a step that the work
-            dir does not have, or a task that the checkpoint does not have.
+        InputError: For a file that is no step's checkpoint or is damaged, or a step or task that
+            there is not.
     """
     checkpoint = Path(checkpoint)
     if checkpoint.is_dir() or step is not None:

@@ -12,8 +12,8 @@ from vdfd_seg.errors import reading
 from vdfd_seg.inference.predictor import Image, StepPredictor
 from vdfd_seg.models import ContinualLearner
 from vdfd_seg.protocols.voc import default_palette
-from vdfd_seg.visualization import legend, overlay
-from vdfd_seg.visualization.pages import as_rgb, stacked
+from vdfd_seg.visualization import overlay
+from vdfd_seg.visualization.pages import as_rgb, with_legend
 
 # What a pipeline of evaluation does to labels; here there are none.
 LABEL_TRANSFORMS = ("LoadAnnotations", "vdfd_seg.MaskLabels")
@@ -29,6 +29,12 @@ def image_transforms(meta: dict) -> list[dict]:
     return steps
 
 
+def palette_of(meta: dict) -> list[list[int]]:
+    """RGB of each class of a checkpoint; VOC's colour map where it has none."""
+    described = meta["dataset_meta"]
+    return described["palette"] or default_palette(len(described["classes"]))
+
+
 class Predictor(StepPredictor[np.ndarray]):
     """A step's segmentation network: labels ``(H, W)`` at the image's own size.
 
@@ -40,15 +46,14 @@ class Predictor(StepPredictor[np.ndarray]):
             leave it unpainted.
 
     Args:
-        learner: The network and its method.
-        meta: The checkpoint's.
+        learner, meta: As for the base class.
     """
 
     problem = "segmentation"
 
     def __init__(self, learner: ContinualLearner, meta: dict):
         super().__init__(learner, meta)
-        self.palette = meta["dataset_meta"]["palette"] or default_palette(len(self.classes))
+        self.palette = palette_of(meta)
         # Checkpoints that do not say which class it is are taken to call it so.
         name = meta.get("background") or "background"
         self.background = self.classes.index(name) if name in self.classes else None
@@ -82,18 +87,13 @@ class Predictor(StepPredictor[np.ndarray]):
         """An overlay above a legend of the classes ``named``; the background has neither."""
         blended = overlay(as_rgb(image), mask, self.palette, alpha, self.background)
         named = [label for label in named if label != self.background]
-        if not named:
-            return blended
-        names = [self.classes[label] for label in named]
-        colours = [self.palette[label] for label in named]
-        return stacked([blended, legend(names, colours, blended.shape[1])])
+        return with_legend(blended, named, self.classes, self.palette)
 
     def pages(self, images: list, alpha: float, whole_legend: bool) -> Iterator[tuple]:
         """Overlays for a folder or video: (page, labels, no changes) of each image.
 
         Args:
-            images: As for a call.
-            alpha: Weight of the colours, 0 to 1.
+            images, alpha: As for :meth:`picture`.
             whole_legend: Name all classes, not only those present.
         """
         everything = list(range(len(self.classes)))

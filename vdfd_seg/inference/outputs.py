@@ -1,7 +1,5 @@
 """Writing what a step says of images and videos into a folder."""
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
@@ -16,7 +14,7 @@ from vdfd_seg.inference.classes import ClassPredictor
 from vdfd_seg.inference.differences import Differences
 from vdfd_seg.inference.masks import Predictor
 from vdfd_seg.inference.video import VideoReader, VideoWriter, is_video
-from vdfd_seg.utils.files import atomic_write_image, atomic_write_text
+from vdfd_seg.utils.files import atomic_write_image, atomic_write_text, csv_text
 
 
 class Source:
@@ -44,12 +42,9 @@ class Source:
         return "frame" if self.video else "image"
 
     def batches(self, read: Callable, size: int, doing: str) -> Iterator[list]:
-        """Lists of up to ``size`` pairs (name, pixels), with a progress bar.
+        """Lists of up to ``size`` pairs (name, pixels), with a progress bar that says ``doing``.
 
-        Args:
-            read: Reads an image's file.
-            size: At most so many.
-            doing: What the bar says.
+        ``read`` reads an image's file.
 
         Raises:
             InputError: For what cannot be read, after a last batch of what came before it.
@@ -100,8 +95,7 @@ def write_pages(
         How many images or frames, and [image, from, to, pixels] for every change between two steps.
 
     Raises:
-        InputError: When an input would be overwritten, names collide, or an image or video
-            cannot be read.
+        InputError: When an input would be overwritten, or names collide.
     """
     rows: list[list] = []
     pages = _pages(source, predict, size, alpha, rows)
@@ -164,12 +158,7 @@ def _targets(source, out, masks):
 
 
 def classified(source: Source, predict: ClassPredictor | Differences, size: int) -> list[list]:
-    """What a classifier says of every image.
-
-    Args:
-        source: The images.
-        predict: The step, or two of them.
-        size: Images a batch.
+    """What a classifier, or two of them, says of every image, by batches of ``size``.
 
     Returns:
         [image, class, score] of every image, or [image, class A, score A, class B, score B].
@@ -188,13 +177,11 @@ def classified(source: Source, predict: ClassPredictor | Differences, size: int)
 
 def write_rows(path: Path, head: list[str], rows: Iterable[list], base: Path) -> None:
     """A CSV whose first column are images, relative to ``base``, or numbers of frames."""
-    text = io.StringIO()
-    lines = csv.writer(text, lineterminator="\n")
-    lines.writerow(head)
+    lines = [head]
     for name, *cells in rows:
         name = name.relative_to(base).as_posix() if isinstance(name, Path) else name
-        lines.writerow([name, *cells])
-    atomic_write_text(path, text.getvalue())
+        lines.append([name, *cells])
+    atomic_write_text(path, csv_text(lines))
 
 
 def _refuse_overwriting(images: Iterable[Path], targets: Iterable[Path]) -> None:

@@ -10,8 +10,8 @@ from vdfd_seg.protocols import Protocol
 from vdfd_seg.protocols.voc import default_palette
 from vdfd_seg.utils.files import atomic_write_image, writable_dir
 from vdfd_seg.utils.paths import step_name
-from vdfd_seg.visualization import legend, overlay
-from vdfd_seg.visualization.pages import as_rgb, caption, side_by_side, stacked
+from vdfd_seg.visualization import overlay
+from vdfd_seg.visualization.pages import as_rgb, caption, side_by_side, stacked, with_legend
 
 
 class PictureWriter:
@@ -19,8 +19,7 @@ class PictureWriter:
 
     Args:
         folder: Where the pictures go.
-        protocol: The protocol.
-        step: The step that predicts; classes of later tasks have no colour.
+        protocol, step: What predicts; classes of later tasks have no colour.
     """
 
     def __init__(self, folder: str | Path, protocol: Protocol, step: int):
@@ -46,17 +45,15 @@ class PictureWriter:
             ]
             pixels = as_rgb(image.numpy()[::-1].transpose(1, 2, 0))
             pixels = cv2.resize(pixels, masks[0].shape[::-1])
-            self._write(pixels, masks, Path(output.img_path).stem)
+            page = self._page(pixels, masks)
+            file = self.folder / f"{Path(output.img_path).stem}.png"
+            atomic_write_image(file, Image.fromarray(page))
 
-    def _write(self, pixels, masks, name):
+    def _page(self, pixels, masks):
         panels = [
             stacked([caption(title), overlay(pixels, mask, self.palette, 0.5, self.background)])
             for title, mask in zip(("labels", "prediction"), masks, strict=True)
         ]
         seen = [label for label in np.unique(masks) if label < len(self.classes)]
         seen = [label for label in seen if label != self.background]
-        parts = [side_by_side(panels)]
-        if seen:
-            names, colours = [self.classes[i] for i in seen], [self.palette[i] for i in seen]
-            parts.append(legend(names, colours, parts[0].shape[1]))
-        atomic_write_image(self.folder / f"{name}.png", Image.fromarray(stacked(parts)))
+        return with_legend(side_by_side(panels), seen, self.classes, self.palette)

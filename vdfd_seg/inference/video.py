@@ -31,9 +31,6 @@ class VideoReader:
     Attributes:
         frames: How many the file announces; 0 where it does not say.
         rate: Frames a second; :data:`DEFAULT_RATE` where the file does not say.
-
-    Args:
-        path: The file.
     """
 
     def __init__(self, path: str | Path):

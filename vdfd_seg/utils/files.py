@@ -1,11 +1,12 @@
 """Replacing files so that a reader sees the old content or the new, never half of it."""
 
+import csv
 import errno
 import io
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import BinaryIO, TypeGuard, cast
 
@@ -101,6 +102,13 @@ def _replace(path: Path, write: Callable[[BinaryIO], object], durable: bool) -> 
 def atomic_write_text(path: str | Path, text: str) -> Path:
     """:func:`atomic_write` of UTF-8 text."""
     return atomic_write(path, lambda file: file.write(text.encode()))
+
+
+def csv_text(rows: Iterable[Iterable[object]]) -> str:
+    """Rows as CSV."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
 
 
 def atomic_write_image(path: str | Path, image: Image.Image, **options: object) -> Path:

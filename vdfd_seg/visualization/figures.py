@@ -197,9 +197,6 @@ def write_plots(runs: Sequence[RunFiles | str | Path], folder: str | Path) -> li
     Returns:
         The files: ``heatmap_RUN``, ``confusion_RUN``, ``curves``, ``classes`` and ``orders``, as
         far as there are values.
-
-    Raises:
-        InputError: If results cannot be used or ``folder`` is a file.
     """
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():

@@ -10,8 +10,8 @@ from vdfd_seg.datasets.image_limit import open_image
 from vdfd_seg.errors import InputError
 from vdfd_seg.evaluation.runs import RunFiles
 from vdfd_seg.utils.files import atomic_write_image
-from vdfd_seg.visualization.overlay import colourise, legend
-from vdfd_seg.visualization.pages import caption, side_by_side, stacked
+from vdfd_seg.visualization.overlay import colourise
+from vdfd_seg.visualization.pages import caption, side_by_side, stacked, with_legend
 from vdfd_seg.visualization.samples import palette_of
 
 _HEIGHT = 128
@@ -25,11 +25,8 @@ def write_montage(runs: Sequence[RunFiles], path: str | Path, images: int = 2) -
 
     Args:
         runs: Runs of one protocol, with examples (``examples`` in the config is not 0).
-        path: The PNG.
+        path: The PNG, which is returned.
         images: How many of the examples, each with rows of its own. Default 2.
-
-    Returns:
-        ``path``.
 
     Raises:
         InputError: If the first run has no examples, naming its folder.
@@ -55,7 +52,7 @@ def write_montage(runs: Sequence[RunFiles], path: str | Path, images: int = 2) -
         side_by_side([_padded(cell, width) for cell, width in zip(row, widths)]) for row in cells
     ]
     table = stacked([part for line in lines for part in (line, _GAP)])
-    picture = stacked([table, legend(first.classes, palette, table.shape[1])])
+    picture = with_legend(table, range(len(first.classes)), first.classes, palette)
     atomic_write_image(Path(path), Image.fromarray(picture))
     return Path(path)
 

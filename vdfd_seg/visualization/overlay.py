@@ -29,16 +29,13 @@ def colourise(
 
     Returns:
         ``(H, W, 3)`` uint8 RGB.
-
-    Raises:
-        ValueError: If the mask is not two-dimensional.
     """
     mask = np.asarray(mask)
     if mask.ndim != 2:
         raise ValueError(f"a mask has two dimensions, got shape {mask.shape}")
-    colours = np.vstack([_checked(palette), np.array(void, dtype=np.uint8)[None]])
-    count = len(colours) - 1
-    return colours[np.where((mask >= 0) & (mask < count), mask, count)]
+    colours = np.vstack([_checked(palette), np.array(void, dtype=np.uint8)])
+    known = (mask >= 0) & (mask < len(palette))
+    return colours[np.where(known, mask, len(palette))]
 
 
 def overlay(
@@ -77,11 +74,8 @@ def legend(classes: Sequence[str], palette: Palette, width: int = 480) -> np.nda
 
     Args:
         classes: Names in the order of the palette.
-        palette: ``(C, 3)`` RGB of 0..255, at least as long as ``classes``.
+        palette: ``(C, 3)`` RGB of 0..255, at least as long as ``classes``; or ValueError.
         width: Width in pixels. Default 480. Widened to the longest name if that needs more.
-
-    Raises:
-        ValueError: If there are more classes than colours.
     """
     colours = _checked(palette)
     if len(classes) > len(colours):

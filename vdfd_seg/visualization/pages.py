@@ -1,11 +1,11 @@
 """Pictures put together: below each other, side by side, with captions."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from vdfd_seg.visualization.overlay import FONT_SIZE, Palette, colourise, drawable, overlay
+from vdfd_seg.visualization.overlay import FONT_SIZE, Palette, colourise, drawable, legend, overlay
 
 
 def as_rgb(image: np.ndarray) -> np.ndarray:
@@ -35,6 +35,17 @@ def side_by_side(parts: Sequence[np.ndarray]) -> np.ndarray:
     return np.concatenate(columns, axis=1)
 
 
+def with_legend(
+    picture: np.ndarray, labels: Iterable[int], classes: Sequence[str], palette: Palette
+) -> np.ndarray:
+    """A picture above the names and colours of the classes ``labels``, if there are any."""
+    labels = list(labels)
+    if not labels:
+        return picture
+    names, colours = [classes[i] for i in labels], [palette[i] for i in labels]
+    return stacked([picture, legend(names, colours, picture.shape[1])])
+
+
 def caption(text: str) -> np.ndarray:
     """A line of text on white, as wide as it needs."""
     text, font = drawable(text, FONT_SIZE)
@@ -48,13 +59,9 @@ def changes(image: np.ndarray, old: np.ndarray, new: np.ndarray, palette: Palett
     """Where two masks differ, in the new class's colour; elsewhere the image, pale and grey.
 
     Args:
-        image: ``(H, W, 3)`` uint8 RGB.
-        old: ``(H, W)`` labels.
-        new: ``(H, W)`` labels.
+        image: ``(H, W, 3)`` uint8 RGB, as what is returned.
+        old, new: ``(H, W)`` labels.
         palette: ``(C, 3)`` RGB of 0..255.
-
-    Returns:
-        ``(H, W, 3)`` uint8 RGB.
     """
     grey = np.rint(170 + image.mean(axis=2, keepdims=True) / 3)
     changed = (np.asarray(old) != np.asarray(new))[..., None]
@@ -69,15 +76,12 @@ def comparison(
     alpha: float = 0.5,
     background: int | None = None,
 ) -> np.ndarray:
-    """Two overlays (arguments as in :func:`overlay`), and right of them :func:`changes`.
+    """Two overlays, and right of them :func:`changes`.
 
     Args:
-        image: ``(H, W, 3)`` uint8 RGB.
+        image, palette, alpha, background: As for :func:`~vdfd_seg.visualization.overlay`.
         masks: Two masks ``(H, W)``.
         titles: Three captions.
-        palette: ``(C, 3)`` RGB of 0..255.
-        alpha: Weight of the overlays' colours. Default 0.5.
-        background: As for :func:`~vdfd_seg.visualization.overlay.overlay`.
     """
     panels = [overlay(image, mask, palette, alpha, background) for mask in masks]
     panels.append(changes(image, masks[0], masks[1], palette))

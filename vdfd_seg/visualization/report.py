@@ -34,12 +34,9 @@ def write_report(
 
     Args:
         runs: Work dirs (or loaded runs), one or several.
-        out: The HTML file.
+        out: The HTML file, which is returned.
         title: Title of the page. Default: the names of the methods and of the protocol.
         max_images: How many test images to show at most. Default 8.
-
-    Returns:
-        ``out``.
 
     Raises:
         InputError: If results or pictures cannot be used.

@@ -24,8 +24,7 @@ class Sample(NamedTuple):
 
     Attributes:
         name: Stem of the image's file.
-        image: The input.
-        truth: The coloured ground truth.
+        image, truth: The input, and the coloured ground truth.
         predictions: For each run its name and the coloured prediction after each step.
     """
 
@@ -47,9 +46,6 @@ def collect_samples(runs: Sequence[RunFiles], max_images: int = 8) -> list[Sampl
 
     Returns:
         One entry per image; empty where nothing was saved.
-
-    Raises:
-        InputError: If a file is not a readable image, naming it.
     """
     names = {path.stem for run in runs for path in (run.work_dir / "samples").glob("*.jpg")}
     if not names:

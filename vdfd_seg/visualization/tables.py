@@ -1,7 +1,5 @@
 """Tables of a report: measures, matrices and classes, for the page and as CSV."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from itertools import pairwise, zip_longest
 from typing import Any, NamedTuple
@@ -11,6 +9,7 @@ import numpy as np
 from vdfd_seg.evaluation.groups import MEASURES, Group, Pair, mean_and_deviation
 from vdfd_seg.evaluation.readable import with_deviation
 from vdfd_seg.evaluation.runs import RunFiles, Value
+from vdfd_seg.utils.files import csv_text
 from vdfd_seg.visualization.style import cell_colours
 
 
@@ -54,10 +53,7 @@ class Table(NamedTuple):
             columns[name], deviations = zip(*pairs, strict=True)
             if any(value is not None for value in deviations):
                 columns[f"{name}, standard deviation"] = deviations
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerows([columns, *zip_longest(*columns.values())])
-        return text.getvalue()
+        return csv_text([columns, *zip_longest(*columns.values())])
 
 
 def headline(groups: Sequence[Group], compare: bool) -> dict[str, Any]:
@@ -100,13 +96,7 @@ def task_labels(run: RunFiles) -> list[str]:
 
 def class_table(groups: Sequence[Group]) -> Table:
     """Values per class of every method after its last step."""
-    found = {group.label: group.per_class() for group in groups}
-    classes = list(dict.fromkeys(name for values in found.values() for name in values))
-    columns = {
-        label: [values.get(name, (None, None)) for name in classes]
-        for label, values in found.items()
-    }
-    return Table("After the last step", "class", classes, columns)
+    return _of_classes("After the last step", {g.label: g.per_class() for g in groups})
 
 
 def step_tables(runs: Sequence[RunFiles]) -> list[Table]:
@@ -114,12 +104,18 @@ def step_tables(runs: Sequence[RunFiles]) -> list[Table]:
     tables = []
     for run in runs:
         steps = {f"step {step['step']}": step["per_class"] for step in run.results["steps"]}
-        classes = list(dict.fromkeys(name for values in steps.values() for name in values))
-        columns = {
-            step: [(values.get(name), None) for name in classes] for step, values in steps.items()
-        }
-        tables.append(Table(run.name, "class", classes, columns))
+        pairs = {s: {name: (v, None) for name, v in each.items()} for s, each in steps.items()}
+        tables.append(_of_classes(run.name, pairs))
     return tables
+
+
+def _of_classes(title: str, found: Mapping[str, Mapping[str, Pair]]) -> Table:
+    """A row for each class that any column has."""
+    classes = list(dict.fromkeys(name for values in found.values() for name in values))
+    columns = {
+        key: [values.get(name, (None, None)) for name in classes] for key, values in found.items()
+    }
+    return Table(title, "class", classes, columns)
 
 
 def row_shares(counts: np.ndarray) -> np.ndarray:

@@ -18,7 +18,6 @@ SUFFIXES = ("_images.npy", "_labels.npy", ".json")
 
 _CONVERTER = "python tools/dataset_converters/cifar100.py SOURCE ROOT"
 _CHUNK = 4096
-_DIGEST_LENGTH = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +53,7 @@ class ImageArrays:
         described = json.dumps([list(self.images.shape), list(self.classes), images])
         digest = hashlib.sha256(described.encode())
         digest.update(np.ascontiguousarray(self.labels, dtype="<i8").data)
-        return digest.hexdigest()[:_DIGEST_LENGTH]
+        return digest.hexdigest()[:16]
 
 
 def write_arrays(
@@ -62,15 +61,13 @@ def write_arrays(
 ) -> None:
     """Write one split, replacing what the split held.
 
-    Each file is replaced atomically, and the description comes last: a split whose writing was
-    interrupted reads as missing, never as a mixture.
+    The description comes last: an interrupted split reads as missing, never as a mixture.
 
     Args:
         root: The data set's folder; made if it is absent.
         split: Name of the split, for instance ``"train"``.
         images: ``(N, H, W, 3)`` uint8, RGB.
-        labels: ``(N,)`` of any integer type, each in ``[0, len(classes))``.
-        classes: Names of the classes.
+        labels: ``(N,)`` of any integer type, each the index of one of ``classes``, their names.
     """
     files = _files(root, split)
     images, labels = np.asarray(images), np.asarray(labels)
@@ -99,12 +96,7 @@ def write_arrays(
 
 
 def read_arrays(root: str | Path, split: str) -> ImageArrays:
-    """Open a split that :func:`write_arrays` wrote; images are mapped into memory, not read.
-
-    Args:
-        root: The data set's folder.
-        split: Name of the split.
-    """
+    """Open a split that :func:`write_arrays` wrote; images are mapped into memory, not read."""
     files = _files(root, split)
     for path in files:
         if not path.is_file():

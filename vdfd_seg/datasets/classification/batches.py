@@ -18,9 +18,8 @@ class LabelledImages:
     Attributes:
         labels: ``(N,)`` int64 labels in the order of the network's outputs.
         tasks: ``(N,)`` int64: the task of each image.
-        random: ``(N,)`` int64 of 63 random bits an image, from which its augmentation
-            follows; None in evaluation.
-        draws: ``(N,)`` int64: the number from which the random bits follow; None in evaluation.
+        random: ``(N,)`` int64, 63 random bits an image, for its augmentation; None in evaluation.
+        draws: ``(N,)`` int64, the numbers from which these follow; None in evaluation.
     """
 
     labels: Tensor
@@ -47,9 +46,8 @@ class ImageBatches(Dataset):
 
     Args:
         images: ``(M, H, W, 3)`` uint8, kept as it is and on its device.
-        positions: ``(N,)`` which of them are served.
-        labels: ``(N,)`` labels in the order of the network's outputs.
-        tasks: ``(N,)`` the task of each.
+        positions, labels, tasks: ``(N,)`` which of them are served, and each one's label, in the
+            order of the network's outputs, and task.
         seed: Base of the random bits.
         classes: Class names in label order, for MMEngine's ``metainfo``.
     """
@@ -91,12 +89,7 @@ class ImageBatches(Dataset):
 def random_bits(seed: int, draws: Tensor) -> Tensor:
     """63 random bits for each draw number: the SplitMix64 generator's output function.
 
-    Args:
-        seed: Any integer.
-        draws: ``(N,)`` int64.
-
-    Returns:
-        ``(N,)`` int64, not negative.
+    ``(N,)`` int64, not negative, of draws ``(N,)`` int64 and any integer as seed.
     """
     # Products wrap around, and shifts of negative numbers are masked to be unsigned.
     state = draws * _signed(0x9E3779B97F4A7C15) + _signed(seed * 0xD1342543DE82EF95)

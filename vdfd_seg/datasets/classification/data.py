@@ -27,10 +27,7 @@ class ClassificationData(ContinualData):
             for a class that is not learned.
 
     Args:
-        protocol: What is learned when.
-        train: Training images.
-        test: Test images.
-        evaluate_on: See :class:`ContinualData`.
+        protocol, train, test, evaluate_on: See :class:`ContinualData`.
     """
 
     metric = "accuracy"

@@ -25,9 +25,8 @@ def read_image_folder(
     Args:
         source: Folder that holds the folder ``split``.
         split: Name of the split.
-        tile: None for ``SOURCE/SPLIT/CLASS/IMAGE.ext``, all images of one size. Else
-            ``SOURCE/SPLIT/CLASS.ext``, every file a sheet of square tiles of this side, which
-            are taken row by row.
+        tile: None for ``SOURCE/SPLIT/CLASS/IMAGE.ext``, all images of one size. Else the side of
+            the square tiles in sheets ``SOURCE/SPLIT/CLASS.ext``, which are taken row by row.
 
     Returns:
         Images ``(N, H, W, 3)`` uint8, labels ``(N,)`` int64, and the names of the classes.

@@ -27,11 +27,10 @@ def convert_ade20k(
 ) -> dict[str, int]:
     """Write the images and masks of the archive, unless they are there already.
 
-    Masks stay as they are: grey PNGs of 0 (no label) and 1 to 150. Nothing in the archive decides
-    where a file is written.
+    Masks stay as they are: grey PNGs of 0 (no label) and 1 to 150.
 
     Args:
-        archive: :data:`ARCHIVE`.
+        archive: :data:`ARCHIVE`. Nothing in it decides where a file is written.
         target: The data set's folder, with ``images`` and ``annotations`` of ``training`` and
             ``validation`` as the unpacked archive has them: absent, empty, or holding it.
         counts: Numbers of images that are expected; None accepts any.

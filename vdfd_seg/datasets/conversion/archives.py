@@ -20,8 +20,7 @@ def unpack(path: str | Path, folder: Path, wanted: Callable[[str], bool], expect
     Args:
         path: A tar file, compressed or not.
         folder: Where the files go, under their names in the archive.
-        wanted: Called with a member's name (without a leading ``./``): whether to unpack it.
-            Links, devices and folders are passed over.
+        wanted: Whether to unpack a regular file, by its name without a leading ``./``.
         expected: What the archive should be, for messages.
 
     Raises:

@@ -22,17 +22,14 @@ _EXPECTED = f"the '{_FOLDER}' folder or archive of CIFAR-100"
 def read_cifar100_python(
     source: str | Path, split: str
 ) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-    """Read a split of the official archive of CIFAR-100 for Python.
-
-    Its pickles are read without running anything that they hold.
+    """Read a split of CIFAR-100's official archive for Python, without running what it holds.
 
     Args:
         source: The folder ``cifar-100-python``, a folder that holds it, or the ``.tar.gz``.
         split: ``"train"`` or ``"test"``.
 
     Returns:
-        Images ``(N, 32, 32, 3)`` uint8, fine labels ``(N,)`` int64, and the names of the fine
-        classes.
+        Images ``(N, 32, 32, 3)`` uint8, and fine labels ``(N,)`` int64 and their names.
     """
     if split not in SPLITS:
         raise InputError(f"CIFAR-100 has the splits {' and '.join(SPLITS)}, not '{split}'.")
@@ -75,8 +72,7 @@ def convert_cifar100(
     Args:
         source: What :func:`read_cifar100_python` reads, or a folder with ``train`` and ``test``
             as :func:`read_image_folder` reads them. Which of the two is found out.
-        target: Folder for the arrays; splits that it holds are replaced, once both splits of
-            the source have been read without an error.
+        target: Folder for the arrays, whose splits are replaced once the source has been read.
         tile: Side of the tiles, where every class is one sheet of tiles.
 
     Returns:

@@ -58,8 +58,7 @@ def convert_colour_masks(
     """Write a mask of ids, as PNG with the same palette, for every image below a folder.
 
     Args:
-        source: The folder of masks in colours.
-        target: The new folder, with the same folders in it.
+        source, target: The folder of masks in colours, and the new one with the same folders.
         colours: That of each class; its place is the id.
         unlisted_void: Other colours are pixels without a label, 255, instead of an error.
 

@@ -97,9 +97,6 @@ def load_restricted(file: BinaryIO, name: str) -> object:
     """Read a pickle that holds numeric arrays, numbers, strings and builtin containers.
 
     Text that Python 2 wrote arrives as bytes. Nothing that the file names is imported or called.
-
-    Returns:
-        The object.
     """
     try:
         return _Unpickler(file, encoding="bytes").load()

@@ -74,8 +74,7 @@ def convert_voc_aug(
 
     Training images are those of VOC's ``train`` and of SBD's ``train`` and ``val`` that are not in
     VOC's ``val`` (Hariharan et al., ICCV 2011): 10,582. VOC's own masks are taken where there are
-    any, with their void borders; the others are SBD's, which have no void: those
-    are converted on all cores.
+    any, with their void borders; the others are SBD's, which have no void.
 
     Args:
         archives: A folder with :data:`VOC` and :data:`SBD`.
@@ -86,8 +85,7 @@ def convert_voc_aug(
         counts: Numbers of images that are expected; None accepts any.
 
     Returns:
-        ``train`` and ``val``: numbers of images; ``voc_masks`` and ``sbd_masks``: where their
-        masks are from.
+        Numbers: ``train`` and ``val`` of images, ``voc_masks`` and ``sbd_masks`` of masks.
 
     Raises:
         InputError: An archive that is missing, damaged or another; other numbers of images than

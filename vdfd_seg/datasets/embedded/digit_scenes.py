@@ -28,17 +28,16 @@ def write_digit_scenes(
 ) -> Path:
     """Write DigitScenes in the folder layout of PASCAL VOC, unless it is there already.
 
-    A scene has one to four of scikit-learn's scanned digits, scaled, rotated and
-    coloured, over a crop of one of its two photographs. Training and validation share
-    neither digits nor parts of the photographs. Masks are palette PNGs: 0 background,
-    1 to 10 the digits zero to nine, 255 void (a one pixel wide border). The scenes
-    depend on the arguments alone. Some seconds of work. Several processes may call at once.
+    A scene has one to four of scikit-learn's scanned digits, scaled, rotated and coloured, over a
+    crop of one of its two photographs. Training and validation share neither digits nor parts of
+    the photographs. Masks are palette PNGs: 0 background, 1 to 10 the digits zero to nine, 255 void
+    (a one pixel wide border). The scenes depend on the arguments alone. Some seconds of work.
+    Several processes may call at once.
 
     Args:
-        root: The data set's folder: absent, empty, or holding DigitScenes (which is
-            replaced if it is incomplete or was written with other arguments).
-        num_train: Number of training scenes.
-        num_val: Number of validation scenes.
+        root: The data set's folder: absent, empty, or holding DigitScenes (which is replaced if
+            it is incomplete or was written with other arguments).
+        num_train, num_val: Numbers of scenes.
         size: Height and width in pixels, 32 at least.
         seed: Not negative; another seed gives other scenes.
 

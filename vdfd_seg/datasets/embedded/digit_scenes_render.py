@@ -39,8 +39,8 @@ class Scene:
 
     Attributes:
         image: ``(height, width, 3)`` uint8, RGB.
-        mask: ``(height, width)`` uint8: 0 background, 1 to 10 the digits zero to
-            nine, 255 void (the one pixel wide border around each digit).
+        mask: ``(height, width)`` uint8: 0 background, 1 to 10 the digits zero to nine, 255 void
+            (the one pixel wide border around each digit).
         samples: Indices into ``sklearn.datasets.load_digits()`` of the digits used.
     """
 
@@ -54,7 +54,7 @@ def render_scene(split: str, number: int, size: tuple[int, int], seed: int) -> S
 
     Args:
         split: ``"train"`` or ``"val"``; they share neither digits nor parts of photographs.
-        number: The scene's number, from 0.
+        number: The scene's, from 0.
         size: Height and width in pixels.
         seed: Of the whole data set, not negative.
     """
@@ -80,20 +80,14 @@ def render_scene(split: str, number: int, size: tuple[int, int], seed: int) -> S
 
 
 def digit_pool(split: str, digit: int) -> np.ndarray:
-    """Indices of the scanned digits of one class that a split may use."""
+    """Indices of the scanned digits of a class that a split may use."""
     indices = np.flatnonzero(_digits()[1] == digit)
     in_val = np.arange(len(indices)) % _VAL_EVERY == _VAL_EVERY - 1
     return indices[in_val if split == "val" else ~in_val]
 
 
 def photo_strips(split: str, photo: int, width: int) -> list[tuple[int, int]]:
-    """First and end columns of the parts that a split uses of one of the photographs.
-
-    Args:
-        split: ``"train"`` or ``"val"``.
-        photo: Index into ``sklearn.datasets.load_sample_images().images``.
-        width: The photograph's width in pixels.
-    """
+    """First and end columns of the parts that a split uses of a photograph of this width."""
     strips = _PHOTO_STRIPS[photo][split]
     return [(round(start * width), round(end * width)) for start, end in strips]
 

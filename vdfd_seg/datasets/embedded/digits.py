@@ -24,8 +24,7 @@ def write_digits(root: str | Path) -> Path:
     processes may call at once.
 
     Args:
-        root: The data set's folder: absent, empty, or holding the digits (which are written
-            again if they are incomplete).
+        root: The data set's folder: absent, empty, or holding the digits, whole or not.
 
     Returns:
         ``root``, for :func:`vdfd_seg.datasets.read_arrays` with ``"train"`` and ``"test"``.

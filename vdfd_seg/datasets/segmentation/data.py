@@ -23,10 +23,7 @@ class SegmentationData(ContinualData):
     """The images and masks of a protocol; old and future classes are masked in training.
 
     Args:
-        protocol: What is learned when.
-        train: Where training images come from.
-        test: Where test images come from.
-        evaluate_on: See :class:`ContinualData`.
+        protocol, train, test, evaluate_on: See :class:`ContinualData`.
         crop: Height and width of the part of the images that is evaluated, if not all of them:
             part of the fingerprint.
     """
@@ -50,10 +47,7 @@ class SegmentationData(ContinualData):
         return train_images(self.protocol, self.train.index, step)
 
     def train_digest(self, step: int) -> str:
-        """Of images by name and pixels by label.
-
-        Images of later tasks and the ids that the masks give to other classes do not enter.
-        """
+        """Of images by name and pixels by label; the masks' ids of other classes do not enter."""
         images, table = self.train_images(step), np.asarray(self.label_map(step))
         labels = sorted({0, *self.protocol.task_labels(step), IGNORE_INDEX})
         held = self.train.index.counts[images]
@@ -170,13 +164,7 @@ def of_one_size(batch: dict) -> Iterator[tuple[list[int], dict]]:
 
 
 def one_pass(dataset: Dataset, cfg: dict, order: Any = None) -> DataLoader:
-    """A data set in batches, once.
-
-    Args:
-        dataset: What to read.
-        cfg: The config's loader.
-        order: Another order than the data set's own.
-    """
+    """A data set in a config's batches, once, in its own or another ``order``."""
     return DataLoader(
         dataset,
         sampler=order,

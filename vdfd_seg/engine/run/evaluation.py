@@ -1,7 +1,5 @@
 """Evaluating a step on every task seen so far."""
 
-import csv
-import io
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -24,7 +22,7 @@ from vdfd_seg.evaluation.functional import (
 from vdfd_seg.evaluation.results import old_new_all, per_class, row_by_classes, row_by_domains
 from vdfd_seg.hooks import progress
 from vdfd_seg.protocols import IGNORE_INDEX, Protocol
-from vdfd_seg.utils.files import atomic_write_text, writable_dir
+from vdfd_seg.utils.files import atomic_write_text, csv_text, writable_dir
 
 
 def confusions_of_step(
@@ -104,14 +102,12 @@ def _classified(learner, data, step, cfg, prediction_dir, pictures):
     all_reduce(total)
     all_reduce(predicted, "max")
     if prediction_dir is not None and rank == 0:
-        names, text = data.protocol.label_names, io.StringIO()
-        lines = csv.writer(text, lineterminator="\n")
-        lines.writerow(["image", "task", "label", "predicted"])
+        names, lines = data.protocol.label_names, [["image", "task", "label", "predicted"]]
         for sample, best in zip(samples, predicted.tolist(), strict=True):
             label = names[data.labels[part][sample.image]]
-            lines.writerow([sample.image, sample.task, label, names[best]])
+            lines.append([sample.image, sample.task, label, names[best]])
         folder = writable_dir(prediction_dir, "prediction_dir")
-        atomic_write_text(folder / "predictions.csv", text.getvalue())
+        atomic_write_text(folder / "predictions.csv", csv_text(lines))
     return {0: total.view(count, count).numpy()}
 
 
