@@ -12,7 +12,7 @@ from PIL import Image
 
 from tests.bad_input.damage import assert_says
 from tests.tiny import tiny_config
-from vdfd_seg.cli import run_command
+from vdfd_seg.cli import run_command, run_guarded
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -109,10 +109,10 @@ def test_an_archive_that_is_none(capfd, tmp_path):
     for name, content in archives.items():
         path = tmp_path / "cifar.tar.gz"
         path.write_bytes(content)
-        assert main([str(path), str(tmp_path / "out")]) == 2, name
+        assert run_guarded(main, [str(path), str(tmp_path / "out")]) == 2, name
         error = capfd.readouterr().err
         assert_says(error, "cifar.tar.gz", "CIFAR-100")
         assert "Traceback" not in error
-    assert main([str(tmp_path / "none.tar.gz"), str(tmp_path / "out")]) == 2
+    assert run_guarded(main, [str(tmp_path / "none.tar.gz"), str(tmp_path / "out")]) == 2
     assert_says(capfd.readouterr().err, "there is no such file")
     assert not (tmp_path / "out").exists()

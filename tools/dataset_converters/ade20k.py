@@ -4,11 +4,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from vdfd_seg.errors import InputError
+from vdfd_seg.cli import run_guarded
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Convert the data set; returns the exit status (0, or 2 for bad input)."""
+    """Convert the data set."""
     parser = argparse.ArgumentParser(
         description="Write the images and masks of ADEChallengeData2016.zip, and count them."
     )
@@ -23,15 +23,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Takes seconds, which a usage text should not.
     from vdfd_seg.datasets.conversion.ade20k import COUNTS, convert_ade20k
 
-    try:
-        found = convert_ade20k(args.archive, args.target, None if args.any_counts else COUNTS)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    found = convert_ade20k(args.archive, args.target, None if args.any_counts else COUNTS)
     print(f"training: {found['training']} images, validation: {found['validation']} images")
     print(f"The data set is in {args.target}")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_guarded(main))

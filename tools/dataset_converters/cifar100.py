@@ -4,11 +4,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from vdfd_seg.errors import InputError
+from vdfd_seg.cli import run_guarded
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Convert the data set; returns the exit status (0, or 2 for bad input)."""
+    """Convert the data set."""
     parser = argparse.ArgumentParser(
         description="Convert CIFAR-100, or images in folders by class, to arrays."
     )
@@ -28,11 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Takes seconds, which a usage text should not.
     from vdfd_seg.datasets.conversion.cifar import convert_cifar100
 
-    try:
-        splits = convert_cifar100(args.source, args.target, args.tile)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    splits = convert_cifar100(args.source, args.target, args.tile)
     for split, arrays in splits.items():
         print(f"{split}: {len(arrays)} images of {len(arrays.classes)} classes")
     print(f"The data set is in {args.target}")
@@ -40,4 +36,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_guarded(main))

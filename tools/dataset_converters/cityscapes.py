@@ -4,14 +4,14 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from vdfd_seg.errors import InputError
+from vdfd_seg.cli import run_guarded
 
 OFFICIAL = {"train": 2975, "val": 500}
 """Images in the official sets."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Convert the labels; returns the exit status (0, or 2 for bad input)."""
+    """Convert the labels."""
     parser = argparse.ArgumentParser(
         description="Write *_gtFine_labelTrainIds.png next to Cityscapes' *_gtFine_labelIds.png, "
         "for train and val, where they are missing."
@@ -21,11 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Takes seconds, which a usage text should not.
     from vdfd_seg.datasets.conversion.cityscapes import convert_cityscapes
 
-    try:
-        found = convert_cityscapes(args.root)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    found = convert_cityscapes(args.root)
     for split, cities in found.items():
         total, official = sum(cities.values()), OFFICIAL[split]
         note = f" (the official set has {official}: not comparable with published numbers)"
@@ -35,4 +31,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_guarded(main))

@@ -4,11 +4,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from vdfd_seg.errors import InputError
+from vdfd_seg.cli import run_guarded
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Convert the masks; returns the exit status (0, or 2 for bad input)."""
+    """Convert the masks."""
     parser = argparse.ArgumentParser(
         description="Write masks of class ids (palette PNG) from masks in colours."
     )
@@ -22,15 +22,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Takes seconds, which a usage text should not.
     from vdfd_seg.datasets.conversion.colour_masks import convert_colour_masks, read_colours
 
-    try:
-        colours = read_colours(args.table)
-        count = convert_colour_masks(args.source, args.target, colours, args.unlisted_void)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    colours = read_colours(args.table)
+    count = convert_colour_masks(args.source, args.target, colours, args.unlisted_void)
     print(f"{args.target}: {count} masks of {len(colours)} ids")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_guarded(main))

@@ -4,11 +4,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from vdfd_seg.errors import InputError
+from vdfd_seg.cli import run_guarded
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Write the data set; returns the exit status (0, or 2 for bad input)."""
+    """Write the data set."""
     parser = argparse.ArgumentParser(
         description="Write DigitScenes (scanned digits over photographs) in VOC's folder layout."
     )
@@ -28,14 +28,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Takes seconds, which a usage text should not.
     from vdfd_seg.datasets.embedded.digit_scenes import write_digit_scenes
 
-    try:
-        root = write_digit_scenes(args.root, args.num_train, args.num_val, args.size, args.seed)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    root = write_digit_scenes(args.root, args.num_train, args.num_val, args.size, args.seed)
     print(f"DigitScenes is in {root}")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_guarded(main))

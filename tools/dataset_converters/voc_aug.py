@@ -4,11 +4,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from vdfd_seg.errors import InputError
+from vdfd_seg.cli import run_guarded
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Convert the data set; returns the exit status (0, or 2 for bad input)."""
+    """Convert the data set."""
     parser = argparse.ArgumentParser(
         description="Write the augmented Pascal VOC 2012 (train_aug and val) from the official "
         "archives of VOC and SBD."
@@ -32,14 +32,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Takes seconds, which a usage text should not.
     from vdfd_seg.datasets.conversion.voc_aug import COUNTS, convert_voc_aug, download_voc_aug
 
-    try:
-        if args.download:
-            download_voc_aug(args.archives)
-        counts = None if args.any_counts else COUNTS
-        found = convert_voc_aug(args.archives, args.target, counts)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    if args.download:
+        download_voc_aug(args.archives)
+    counts = None if args.any_counts else COUNTS
+    found = convert_voc_aug(args.archives, args.target, counts)
     print(f"train: {found['train']} images, val: {found['val']} images")
     print(f"masks: {found['voc_masks']} of VOC, {found['sbd_masks']} of SBD")
     print(f"The data set is in {args.target}")
@@ -47,4 +43,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_guarded(main))

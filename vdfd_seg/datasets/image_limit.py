@@ -2,6 +2,8 @@
 
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from PIL import Image
@@ -31,33 +33,38 @@ def check_image_size(path: str | Path) -> None:
     try:
         Image.open(path).close()
     except Image.DecompressionBombError as error:
-        raise InputError(f"{path}: {bomb(error)}") from error
+        raise _too_large(path, error) from error
     except Exception:  # Pillow's decoders raise all kinds; the caller's decoder will say it.
         return
 
 
-def open_image(path: str | Path, what: str = "image") -> Image.Image:
-    """An image file, decoded whole; messages call it ``what``.
+@contextmanager
+def decoding(path: str | Path, what: str = "image") -> Iterator[None]:
+    """Inside, what Pillow raises of a file becomes an :class:`InputError`, which calls it ``what``.
 
-    Raises:
-        InputError: For an image over the limit, a damaged one, or none.
+    An image over the limit is refused.
     """
     set_image_limit()
     try:
-        with Image.open(path) as image:
-            image.load()
+        yield
+    except InputError:
+        raise
     except Image.DecompressionBombError as error:
-        raise InputError(f"{path}: {bomb(error)}") from error
+        raise _too_large(path, error) from error
     except Exception as error:  # Pillow's decoders raise all kinds.
-        raise InputError(
-            f"{path}: this {what} is damaged, truncated or no image ({error})."
-        ) from error
+        problem = f"this {what} is damaged, truncated or no image ({error})"
+        raise InputError(f"{path}: {problem}; fetch or write it again.") from error
+
+
+def open_image(path: str | Path, what: str = "image") -> Image.Image:
+    """An image file, decoded whole, as :func:`decoding` has it."""
+    with decoding(path, what), Image.open(path) as image:
+        image.load()
     return image
 
 
-def bomb(error: Exception) -> str:
-    """What to say after the file's name where Pillow refuses."""
-    return (
-        f"too large an image ({error}) cut it up, or set {VARIABLE} to a greater number if you "
-        f"trust it."
+def _too_large(path: str | Path, error: Exception) -> InputError:
+    return InputError(
+        f"{path}: too large an image ({error}) cut it up, or set {VARIABLE} to a greater number "
+        f"if you trust it."
     )

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from tools.dataset_converters import ade20k as tool
+from vdfd_seg.cli import run_guarded
 from vdfd_seg.datasets import SegmentationData, open_source
 from vdfd_seg.datasets.conversion.ade20k import convert_ade20k
 from vdfd_seg.datasets.segmentation.selection import train_images
@@ -83,7 +84,7 @@ class TestConversion:
             archive.write_bytes(archive.read_bytes()[:-100])
         if case == "counts":
             options = []
-        assert tool.main([str(archive), str(tmp_path / "out"), *options]) == 2
+        assert run_guarded(tool.main, [str(archive), str(tmp_path / "out"), *options]) == 2
         error = capsys.readouterr().err
         assert f"error: {archive}: " in error
         assert "ADEChallengeData2016.zip" in error

@@ -27,5 +27,5 @@ def test_runs_as_a_script(tmp_path):
     arguments = ("tools/dataset_converters/cifar100.py", tmp_path / "absent", tmp_path / "out")
     result = run_python(*arguments, env={**os.environ, "PYTHONPATH": str(ROOT)})
     assert result.returncode == 2
-    assert result.stderr.startswith("error: ") and result.stderr.count("\n") == 1
+    assert result.stderr.startswith("vdfd_seg: error: ") and result.stderr.count("\n") == 1
     assert "absent: there is no such file or folder" in result.stderr

@@ -6,6 +6,7 @@ from PIL import Image
 
 from tests import fake_cityscapes as fake
 from tools.dataset_converters import cityscapes as tool
+from vdfd_seg.cli import run_guarded
 from vdfd_seg.datasets.conversion.cityscapes import convert_cityscapes, train_id_table
 from vdfd_seg.datasets.segmentation.source import open_source
 from vdfd_seg.engine import load_run
@@ -94,9 +95,9 @@ class TestConverter:
         lines = capsys.readouterr().out.splitlines()
         count = sum(SIZES[city] for city in fake.VAL_CITIES)
         assert lines[1].startswith(f"val: {count} images of 3 cities (the official set has 500")
-        assert tool.main([str(tmp_path)]) == 2
+        assert run_guarded(tool.main, [str(tmp_path)]) == 2
         error = capsys.readouterr().err
-        assert error.startswith("error: ") and error.count("\n") == 1
+        assert error.startswith("vdfd_seg: error: ") and error.count("\n") == 1
 
 
 class TestDataset:

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from tools.dataset_converters import colour_masks as tool
+from vdfd_seg.cli import run_guarded
 from vdfd_seg.datasets.conversion.colour_masks import read_colours
 from vdfd_seg.errors import InputError
 
@@ -25,7 +26,7 @@ def convert(tmp_path, table, capsys):
     def run(*options, target=tmp_path / "out"):
         (tmp_path / "in/below").mkdir(parents=True, exist_ok=True)
         Image.fromarray(COLOURS).save(tmp_path / "in/below/a.bmp")
-        status = tool.main([str(tmp_path / "in"), str(target), str(table), *options])
+        status = run_guarded(tool.main, [str(tmp_path / "in"), str(target), str(table), *options])
         if status:
             return None, capsys.readouterr().err
         with Image.open(target / "below/a.png") as mask:
@@ -49,7 +50,8 @@ def test_writing_into_the_source(convert, tmp_path):
 
 
 def test_a_folder_without_masks(tmp_path, table, capsys):
-    assert tool.main([str(tmp_path / "nothing"), str(tmp_path / "out"), str(table)]) == 2
+    arguments = [str(tmp_path / "nothing"), str(tmp_path / "out"), str(table)]
+    assert run_guarded(tool.main, arguments) == 2
     assert "does not exist" in capsys.readouterr().err
 
 

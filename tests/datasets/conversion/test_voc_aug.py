@@ -10,6 +10,7 @@ from scipy.io import savemat
 
 from tests import fake_voc as fake
 from tools.dataset_converters import voc_aug as tool
+from vdfd_seg.cli import run_guarded
 from vdfd_seg.datasets.conversion import voc_aug
 from vdfd_seg.datasets.conversion.voc_aug import COUNTS, convert_voc_aug
 from vdfd_seg.datasets.segmentation.source import open_source
@@ -163,9 +164,9 @@ class TestTool:
         assert described["counts"] == FOUND
 
     def test_bad_input_is_a_message_and_status_2(self, archives, tmp_path, capsys):
-        assert tool.main([str(archives), str(tmp_path / "out")]) == 2
+        assert run_guarded(tool.main, [str(archives), str(tmp_path / "out")]) == 2
         error = capsys.readouterr().err
-        assert error.startswith("error: ") and error.count("\n") == 1
+        assert error.startswith("vdfd_seg: error: ") and error.count("\n") == 1
 
     def test_download_fetches_what_is_missing(self, archives, tmp_path, capsys, monkeypatch):
         def local(archive):
@@ -177,6 +178,6 @@ class TestTool:
             monkeypatch.setattr(voc_aug, name, local(getattr(voc_aug, name)))
         folder = tmp_path / "in"
         arguments = [str(folder), str(tmp_path / "out"), "--any-counts"]
-        assert tool.main(arguments) == 2
+        assert run_guarded(tool.main, arguments) == 2
         assert tool.main([*arguments, "--download"]) == 0
         assert {path.name for path in folder.iterdir()} == {VOC_TAR, SBD_TAR}

@@ -8,6 +8,7 @@ from PIL import Image
 from scipy import ndimage
 
 from tools.dataset_converters import digit_scenes as tool
+from vdfd_seg.cli import run_guarded
 from vdfd_seg.datasets import write_digit_scenes as write
 from vdfd_seg.datasets.embedded.digit_scenes_render import digit_pool, photo_strips, render_scene
 from vdfd_seg.datasets.segmentation.index import build_index
@@ -157,5 +158,5 @@ class TestTool:
         assert str(tmp_path / "set") in capsys.readouterr().out
 
     def test_bad_input_is_a_message_and_status_2(self, tmp_path, capsys):
-        assert tool.main([str(tmp_path / "set"), "--num-train", "0"]) == 2
+        assert run_guarded(tool.main, [str(tmp_path / "set"), "--num-train", "0"]) == 2
         assert "num_train" in capsys.readouterr().err

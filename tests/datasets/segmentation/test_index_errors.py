@@ -31,10 +31,10 @@ def test_no_items(index):
     [
         ("img_path", os.remove, ("image is missing",)),
         ("seg_map_path", os.remove, ("mask is missing", "images/b.jpg")),
-        ("img_path", lambda path: Path(path).write_bytes(b""), ("empty",)),
-        ("seg_map_path", lambda path: Path(path).write_bytes(b""), ("empty",)),
-        ("img_path", lambda path: Path(path).write_text("<html>"), ("damaged or truncated",)),
-        ("seg_map_path", lambda path: Path(path).write_text("<html>"), ("damaged or truncated",)),
+        ("img_path", lambda path: Path(path).write_bytes(b""), ("damaged",)),
+        ("seg_map_path", lambda path: Path(path).write_bytes(b""), ("damaged",)),
+        ("img_path", lambda path: Path(path).write_text("<html>"), ("damaged, truncated",)),
+        ("seg_map_path", lambda path: Path(path).write_text("<html>"), ("damaged, truncated",)),
         # A JPEG without its end marker.
         ("img_path", lambda path: Path(path).write_bytes(Path(path).read_bytes()[:-2]),
          ("truncated",)),
@@ -136,7 +136,7 @@ def test_truncated_mask(items, index, tmp_path, write_image, write_mask):
     mask.write_bytes(mask.read_bytes()[:-300])
     message = error_of(index, items)
     assert str(mask) in message
-    assert "damaged or truncated" in message
+    assert "damaged, truncated" in message
 
 
 @pytest.mark.parametrize("size", [16, 5000])

@@ -5,7 +5,6 @@ import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -31,8 +30,7 @@ class ClassIndex:
     Attributes:
         names: The images' names, unique, in the split's order.
         counts: ``(images, 256)`` int64, pixels per mask value; read-only.
-        digest: SHA-256 (hexadecimal) over names and counts, in order: two splits
-            share it only if they hold the same names with the same labels counted.
+        digest: SHA-256 (hexadecimal) over names and counts, in order.
     """
 
     names: tuple[str, ...]
@@ -67,12 +65,12 @@ def build_index(
     so a second call reads no mask, and a changed file is noticed.
 
     Args:
-        items: mmsegmentation's data infos: dictionaries with ``img_path`` and
-            ``seg_map_path`` (local files), and optionally ``name``. The name defaults
-            to the image's path relative to the images' common folder, without suffix.
+        items: mmsegmentation's data infos: dictionaries with ``img_path`` and ``seg_map_path``
+            (local files), and optionally ``name``. The name defaults to the image's path relative
+            to the images' common folder, without suffix.
         num_classes: Ids 0 to ``num_classes - 1`` are classes.
-        cache_dir: Where counts are cached; default: ``$VDFD_SEG_CACHE``, else
-            ``$XDG_CACHE_HOME/vdfd_seg``, else ``~/.cache/vdfd_seg``. A folder that
+        cache_dir: Where counts are cached, see
+            :func:`~vdfd_seg.datasets.segmentation.index_cache.default_folder`. A folder that
             cannot be written costs a warning only.
         progress: Show a progress bar on stderr where that is a terminal.
         reduce_zero_label: As in MMSegmentation, 0 is no label and every other id one less.
@@ -81,9 +79,8 @@ def build_index(
         The index, in the order of ``items``.
 
     Raises:
-        InputError: No items, two items of one name, or files that are missing, damaged,
-            of unequal size, not index masks, or with ids outside the valid ones. One
-            message names the first five files and counts the rest.
+        InputError: No items, two items of one name, or files that are missing, damaged, of unequal
+            size, not index masks, or with other ids: the first five by name, the rest counted.
     """
     if not items:
         raise InputError("the data set has no images: check its annotation file and folders.")
@@ -141,16 +138,15 @@ def _scan(pairs: Sequence[tuple[str, str]], num_classes: int, progress: bool) ->
     counts = np.zeros((len(pairs), MASK_VALUES), dtype=np.int64)
     problems: list[str] = []
     executor = ThreadPoolExecutor(_THREADS)
-    scan = partial(scan_mask, num_classes=num_classes)
     try:
-        results = executor.map(scan, *zip(*pairs, strict=True))
+        scans = [executor.submit(scan_mask, *pair, num_classes) for pair in pairs]
         # No bar where stderr is no terminal.
-        bar = tqdm(results, "Indexing masks", len(pairs), disable=None if progress else True)
-        for row, result in enumerate(bar):
-            if isinstance(result, str):
-                problems.append(result)
-            else:
-                counts[row] = result
+        bar = tqdm(scans, "Indexing masks", disable=None if progress else True)
+        for row, scan in enumerate(bar):
+            try:
+                counts[row] = scan.result()
+            except InputError as error:
+                problems.append(str(error))
     finally:
         executor.shutdown(cancel_futures=True)
     if problems:
