@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from vdfd_seg.evaluation import RunFiles
+from vdfd_seg.evaluation import RunFiles, format_comparison
 from vdfd_seg.evaluation.groups import group_runs
-from vdfd_seg.evaluation.table import format_seeds
 
 
 def run(seed=0, method="VDFD", fingerprint="f", old=50.0, bwt=-10.0, memory=100):
@@ -18,7 +17,7 @@ def run(seed=0, method="VDFD", fingerprint="f", old=50.0, bwt=-10.0, memory=100)
         "metric": "mIoU",
         "protocol": {
             "name": "4-3", "dataset": "D", "scenario": "class", "setting": "overlap",
-            "fingerprint": fingerprint,
+            "fingerprint": fingerprint, "tasks": ["first", "second"],
         },
         "steps": [
             {"step": step, "memory_bytes": memory, "seconds": None, "parameters": 1,
@@ -53,7 +52,7 @@ def test_memory_is_the_most_of_any_step_and_run():
         "held_bytes": 3 * 2**20, "peak_memory_bytes": 2**31, "peak_memory_of": "process",
     }  # fmt: skip
     assert (group.cost()["held"], group.cost()["peak"]) == (3 * 2**20, (2**31, "process"))
-    text = format_seeds(runs)
+    text = format_comparison(runs)
     assert "3.0 MiB" in text
     assert "2.0 GiB RAM" in text
 
@@ -61,22 +60,22 @@ def test_memory_is_the_most_of_any_step_and_run():
 def test_unfinished_run_is_not_averaged_with_finished_ones():
     longer = copy.deepcopy(run(1))
     longer["steps"].append({**longer["steps"][-1], "step": 2})
-    text = format_seeds([run(0), longer])
+    text = format_comparison([run(0), longer])
     assert "VDFD [a]" in text and "VDFD [b]" in text
     assert "fingerprint f, after step 1\n" in text and "fingerprint f, after step 2\n" in text
 
 
 def test_a_measure_that_is_not_known_of_every_run_has_no_mean():
-    text = format_seeds([run(0, bwt=None), run(1)])
+    text = format_comparison([run(0, bwt=None), run(1)])
     assert "BWT" not in text and "Forget" in text
 
 
 def test_table_names_methods_and_marks_protocols():
-    text = format_seeds([run(0), run(1, old=52.0), run(0, method="FineTune", fingerprint="g")])
+    text = format_comparison([run(0), run(1, old=52.0), run(0, method="FineTune", fingerprint="g")])
     assert "51.00 ± 1.41" in text
     assert "Old" in text
     classification = [run(0)]
     del classification[0]["summary"]["old"], classification[0]["summary"]["new"]
-    assert "Old" not in format_seeds(classification)
+    assert "Old" not in format_comparison(classification)
     assert "NOT COMPARABLE" in text
-    assert "NOT COMPARABLE" not in format_seeds([run(0), run(1)])
+    assert "NOT COMPARABLE" not in format_comparison([run(0), run(1)])

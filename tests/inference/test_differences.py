@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from vdfd_seg.errors import InputError
-from vdfd_seg.inference import Differences, common_classes, load_predictor
-from vdfd_seg.inference.differences import changes_of, format_changes
+from vdfd_seg.inference import Differences, load_predictor
+from vdfd_seg.inference.differences import changes_of, common_classes, format_changes
 
 
 def test_classes_are_matched_by_name():

@@ -129,18 +129,16 @@ class Group:
             ``peak`` (bytes and what they are of), the most of any step.
         """
 
-        def seconds(run: RunFiles) -> Value:
-            times = [step["seconds"] for step in run.results["steps"]]
-            return None if None in times else sum(times)
-
         def per_iteration(run: RunFiles) -> Value:
             steps = run.results["steps"]
             times = (step["seconds_per_iter"] for step in steps[1:] or steps)
             return mean_and_deviation(time for time in times if time)[0]
 
+        times = [[step["seconds"] for step in run.results["steps"]] for run in self.runs]
+        seconds = (None if None in each else sum(each) for each in times)
         steps = [step for run in self.runs for step in run.results["steps"]]
         return {
-            "seconds": mean_and_deviation(map(seconds, self.runs))[0],
+            "seconds": mean_and_deviation(seconds)[0],
             "seconds_per_iter": mean_and_deviation(map(per_iteration, self.runs))[0],
             "parameters": self.first.last["parameters"],
             "carried": _most(run.last["memory_bytes"] for run in self.runs),

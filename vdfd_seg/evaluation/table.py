@@ -16,6 +16,7 @@ from vdfd_seg.evaluation.readable import format_number, human_bytes, with_deviat
 from vdfd_seg.evaluation.runs import RunFiles, protocol_marks, run_names
 
 _MEMORY = ("carried", "held", "peak")
+_WIDE = 160
 
 
 def format_table(
@@ -61,33 +62,32 @@ def format_table(
     return _render([steps, summary, *further, costs], notes, width)
 
 
-def format_seeds(
-    results: Sequence[dict[str, Any]],
-    width: int = 160,
-    folders: Sequence[str | Path] | None = None,
+def format_comparison(
+    results: Sequence[dict[str, Any]], folders: Sequence[str | Path] | None = None
 ) -> str:
-    """Each method's measures, mean ± sample standard deviation over its seeds, and its cost.
+    """Each method's measures over its seeds, and its cost; below them those over orders.
+
+    Mean ± sample standard deviation; the second part is left out where there is one order only.
 
     Args:
         results: Contents of ``results.json`` files; what belongs together: see
-            :func:`~vdfd_seg.evaluation.groups.group_runs`.
-        width: Width in characters.
+            :func:`~vdfd_seg.evaluation.groups.group_runs` and
+            :func:`~vdfd_seg.evaluation.orders.over_orders`.
         folders: Their work dirs.
     """
-    groups = group_runs(_runs(results, folders))
+    places = folders or [""] * len(results)
+    groups = group_runs([RunFiles(Path(f), run) for run, f in zip(results, places)])
     tables = []
     for keys in _split(_known(MEASURES, groups)):
         rows = [[group.label, str(len(group.runs)), *_measures(group, keys)] for group in groups]
         tables.append(_table(None, ("Method", "Seeds", *_headings(keys)), rows))
     costs = _costs(None, "Method", groups, (*_MEMORY, "s/iter"))
-    return _render([*tables, costs], protocol_marks(results)[1], width)
-
-
-def format_orders(results: Sequence[dict[str, Any]], width: int = 160) -> str:
-    """:func:`over_orders` as a plain-text table; empty where there is one order only."""
+    text = _render([*tables, costs], protocol_marks(results)[1], _WIDE)
     sets = over_orders(results)
-    if not sets:
-        return ""
+    return f"{text}\n{_over_orders(sets)}" if sets else text
+
+
+def _over_orders(sets: list[list[dict[str, Any]]]) -> str:
     known = [key for key in MEASURES if any(row[key][0] is not None for s in sets for row in s)]
 
     def cells(row: dict[str, Any], keys: Iterable[str]) -> list[str]:
@@ -105,23 +105,7 @@ def format_orders(results: Sequence[dict[str, Any]], width: int = 160) -> str:
     ]
     left_out = any(row["left_out"] for rows in sets for row in rows)
     note = "(+N): orders that not every method has finished, and that are left out.\n"
-    return _render(tables, {}, width) + (note if left_out else "")
-
-
-def format_comparison(
-    results: Sequence[dict[str, Any]],
-    width: int = 160,
-    folders: Sequence[str | Path] | None = None,
-) -> str:
-    """The tables over seeds, and below them that over orders where there are several."""
-    orders = format_orders(results, width)
-    return format_seeds(results, width, folders) + (f"\n{orders}" if orders else "")
-
-
-def _runs(
-    results: Sequence[dict[str, Any]], folders: Sequence[str | Path] | None = None
-) -> list[RunFiles]:
-    return [RunFiles(Path(f), run) for run, f in zip(results, folders or [""] * len(results))]
+    return _render(tables, {}, _WIDE) + (note if left_out else "")
 
 
 def _step(group: Group, step: dict[str, Any], split: list[str]) -> list[str]:

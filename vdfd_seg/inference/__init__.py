@@ -1,7 +1,7 @@
 """Predicting with the checkpoint of any step: masks, classes, pictures, what changed."""
 
 from vdfd_seg.inference.classes import ClassPrediction, ClassPredictor
-from vdfd_seg.inference.differences import Differences, common_classes
+from vdfd_seg.inference.differences import Differences
 from vdfd_seg.inference.loading import load_predictor
 from vdfd_seg.inference.masks import Predictor
 
@@ -10,6 +10,5 @@ __all__ = [
     "ClassPredictor",
     "Differences",
     "Predictor",
-    "common_classes",
     "load_predictor",
 ]

@@ -21,9 +21,6 @@ from vdfd_seg.utils.checkpoint import load_step
 from vdfd_seg.utils.nested import types_in
 from vdfd_seg.utils.paths import find_checkpoints
 
-_PREDICTORS: dict[str, type[Predictor] | type[ClassPredictor]] = {
-    kind.problem: kind for kind in (Predictor, ClassPredictor)
-}
 _REGISTRIES = [METHODS, *(r for r in vars(mmseg_registry).values() if isinstance(r, Registry))]
 
 
@@ -54,8 +51,8 @@ def load_predictor(
     import_modules(saved, checkpoint)
     meta = saved["meta"]
     sizes = head_sizes(saved)
-    kind = _PREDICTORS[meta.get("problem", "segmentation")]
-    if task is not None and kind is Predictor:
+    classifies = meta.get("problem") == "classification"
+    if task is not None and not classifies:
         raise InputError(
             f"checkpoint '{checkpoint}' segments; a task can only be given to a classifier's."
         )
@@ -66,7 +63,7 @@ def load_predictor(
     network = finished_network(meta["model"], sizes, saved["state_dict"])
     adapter = adapter_of(network, "class" if task is None else "task")
     learner = ContinualLearner(network, _method(saved), adapter).eval()
-    return kind(learner, meta) if task is None else ClassPredictor(learner, meta, task)
+    return ClassPredictor(learner, meta, task) if classifies else Predictor(learner, meta)
 
 
 def import_modules(saved: dict, checkpoint: str | Path) -> None:

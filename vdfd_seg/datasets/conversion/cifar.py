@@ -6,7 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from vdfd_seg.datasets.classification.arrays import ImageArrays, read_arrays, write_arrays
+from vdfd_seg.datasets.classification.arrays import (
+    ImageArrays,
+    check_arrays,
+    read_arrays,
+    write_arrays,
+)
 from vdfd_seg.datasets.classification.folder import read_image_folder
 from vdfd_seg.datasets.conversion.archives import unpack
 from vdfd_seg.datasets.conversion.restricted_pickle import load_restricted
@@ -43,25 +48,17 @@ def read_cifar100_python(
             )
         folder = folder / _FOLDER if (folder / _FOLDER).is_dir() else folder
         meta, batch = (_read(folder / name, source) for name in (_META, split))
-    names = meta.get(b"fine_label_names")
-    if not (isinstance(names, list) and names and all(type(name) is bytes for name in names)):
-        raise _other(source, f"'fine_label_names' of '{_META}' is not a list of names")
-    rows, labels = batch.get(b"data"), batch.get(b"fine_labels")
-    if not (isinstance(rows, np.ndarray) and rows.dtype == np.uint8 and rows.ndim == 2):
-        raise _other(source, f"'data' of '{split}' is not a table of bytes")
-    if rows.shape[1] != 3 * _SIDE**2:
-        raise _other(source, f"'data' of '{split}' has rows of {rows.shape[1]} bytes")
-    if not (isinstance(labels, list) and all(type(label) is int for label in labels)):
-        raise _other(source, f"'fine_labels' of '{split}' is not a list of integers")
-    if len(labels) != len(rows):
-        raise _other(source, f"'{split}' has {len(labels)} labels for {len(rows)} images")
-    if set(labels) - set(range(len(names))):
-        raise _other(source, f"'fine_labels' of '{split}' has others than the {len(names)} classes")
-    # A row is the red plane, the green one and the blue one.
-    planes = np.asarray(rows).reshape(-1, 3, _SIDE, _SIDE)
-    images = np.ascontiguousarray(planes.transpose(0, 2, 3, 1))
-    classes = tuple(name.decode("utf-8", "replace") for name in names)
-    return images, np.array(labels, dtype=np.int64), classes
+    try:
+        # A row is the red plane, the green one and the blue one.
+        planes = np.asarray(batch[b"data"]).reshape(-1, 3, _SIDE, _SIDE)
+        images = np.ascontiguousarray(planes.transpose(0, 2, 3, 1))
+        labels = np.array(batch[b"fine_labels"])
+        classes = tuple(name.decode("utf-8", "replace") for name in meta[b"fine_label_names"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        problem = f"{type(error).__name__}: {error}"
+        raise _other(source, f"'{split}' or '{_META}' hold other things ({problem})") from error
+    check_arrays(images, labels, classes, [f"{source}: '{name}'" for name in (split, split, _META)])
+    return images, labels.astype(np.int64), classes
 
 
 def convert_cifar100(

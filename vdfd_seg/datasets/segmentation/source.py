@@ -64,9 +64,6 @@ def open_source(
             f"data_root '{root}' does not exist; set it with --cfg-options data_root=FOLDER or in "
             f"the config."
         )
-    listed = os.path.join(root or "", cfg.get("ann_file") or "")
-    if os.path.isfile(listed) and not os.path.getsize(listed):
-        raise InputError(f"dataset {kind}: the image list '{listed}' lists no images.")
     for key, value in [("ann_file", cfg.get("ann_file")), *cfg.get("data_prefix", {}).items()]:
         path = os.path.join(root or "", value or "")
         if value and not os.path.exists(path):
