@@ -7,7 +7,6 @@ mmsegmentation's own defaults do not resolve from a sibling scope.
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import FUNCTIONS as MMENGINE_FUNCTIONS
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
-from mmengine.registry import METRICS as MMENGINE_METRICS
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import OPTIM_WRAPPERS as MMENGINE_OPTIM_WRAPPERS
 from mmengine.registry import TRANSFORMS as MMENGINE_TRANSFORMS
@@ -23,6 +22,5 @@ TRANSFORMS = _child("transform", MMENGINE_TRANSFORMS, "datasets")
 FUNCTIONS = _child("function", MMENGINE_FUNCTIONS, "datasets")
 MODELS = _child("model", MMENGINE_MODELS, "models")
 HOOKS = _child("hook", MMENGINE_HOOKS, "hooks")
-METRICS = _child("metric", MMENGINE_METRICS, "evaluation")
 OPTIM_WRAPPERS = _child("optimizer wrapper", MMENGINE_OPTIM_WRAPPERS, "engine")
 METHODS = Registry("continual-learning method", scope="vdfd_seg", locations=["vdfd_seg.methods"])

@@ -37,7 +37,7 @@ class Guess(nn.Module):
         return batch["data_samples"]
 
 
-def segment(root, scenario, step, batch_size):
+def segment(root, scenario, step, batch_size, folder=None):
     from vdfd_seg.datasets import SegmentationData, open_source
     from vdfd_seg.engine.run.environment import set_up
     from vdfd_seg.engine.run.evaluation import confusions_of_step
@@ -61,7 +61,7 @@ def segment(root, scenario, step, batch_size):
     data = SegmentationData(protocol, *sources)
     cfg = {"batch_size": batch_size, "num_workers": 0, "dataset": {"pipeline": PIPELINE}}
     learner = Guess(protocol.num_classes(step))
-    found = confusions_of_step(learner, data, step, cfg)
+    found = confusions_of_step(learner, data, step, cfg, folder)
     samples = data.test_samples(step)
     labelled = sum(int(sources[1].index.counts[s.image].sum()) for s in samples)
     return {
@@ -117,6 +117,16 @@ def test_images_of_several_sizes_share_batches(tiny_root, registered_modules, tm
     one, *several = [segment(str(root), "class", 2, size) for size in (1, 3, 4)]
     assert one["labelled"] < segment(str(tiny_root), "class", 2, 1)["labelled"]
     assert several == [one] * 2
+
+
+def test_predictions_are_written_as_class_indices(tiny_root, registered_modules, tmp_path):
+    one = segment(str(tiny_root), "class", 2, 2, tmp_path)
+    written = sorted(tmp_path.iterdir())
+    assert len(written) == one["images"] > 0
+    for path in written:
+        image = torch.from_numpy(np.array(Image.open(tiny_root / "JPEGImages" / path.name)))
+        guess = image.permute(2, 0, 1).float().mean(0).long() % len(CLASSES)
+        assert np.array_equal(np.array(Image.open(path)), guess.numpy())
 
 
 def test_a_batch_is_divided_by_size():

@@ -172,9 +172,10 @@ def mean_and_deviation(values: Iterable[Value]) -> Pair:
     (None, None) where a value is None; no deviation of a single value.
     """
     values = list(values)
-    if not values or None in values:
+    known = [value for value in values if value is not None]
+    if not known or len(known) < len(values):
         return None, None
-    return mean(values), stdev(values) if len(values) > 1 else None
+    return mean(known), stdev(known) if len(known) > 1 else None
 
 
 def group_runs(runs: Sequence[RunFiles]) -> list[Group]:

@@ -1,6 +1,7 @@
 """Protocols over a user's own data, written out in the config."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from vdfd_seg.errors import InputError
 from vdfd_seg.protocols.builders import task_name
@@ -35,7 +36,7 @@ def custom(
     part = "domains" if scenario == "domain" else "classes"
     built = []
     for number, task in enumerate(tasks):
-        fields = dict(task) if isinstance(task, dict) else {part: task}
+        fields: dict[str, Any] = dict(task) if isinstance(task, dict) else {part: task}
         unknown = set(fields) - {"name", "classes", "domains"}
         if unknown:
             raise InputError(f"protocol '{name}': task {number} has unknown keys {unknown}.")

@@ -46,7 +46,9 @@ def convert_cityscapes(root: str | Path) -> dict[str, Counter]:
     """
     root = Path(root)
     found: dict[str, Counter[str]] = {split: Counter() for split in SPLITS}
-    names, missing, todo = [], [], []
+    names: list[str] = []
+    missing: list[tuple] = []
+    todo: list[tuple] = []
     for split in SPLITS:
         # As text, not part by part: the published order.
         for image in sorted((root / "leftImg8bit" / split).glob(f"*/*{_IMAGE}"), key=str):

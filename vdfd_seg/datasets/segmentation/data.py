@@ -123,7 +123,7 @@ class SegmentationData(ContinualData):
         skipped = ("dataset", "sampler", "persistent_workers")
         loader = {k: v for k, v in cfg.items() if k not in skipped}
         loader["dataset"] = self._served(self.evaluate_on_part, samples, cfg)
-        loader["sampler"] = {"type": "DefaultSampler", "shuffle": False}
+        loader["sampler"] = {"type": "DefaultSampler", "shuffle": False, "round_up": False}
         return Runner.build_dataloader(loader, seed=0)
 
     def dataset(self, part: str, samples, pipeline, seed: int = 0) -> TaskDataset:

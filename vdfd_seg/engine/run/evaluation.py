@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from mmengine.dist import all_reduce, get_dist_info
 from mmengine.model import BaseModel
+from PIL import Image
 
 from vdfd_seg.datasets.data import ContinualData
 from vdfd_seg.datasets.segmentation.data import of_one_size
-from vdfd_seg.evaluation import ContinualIoU, pool
+from vdfd_seg.evaluation import confusion_matrix, pool
 from vdfd_seg.evaluation.functional import (
     accuracy,
     accuracy_per_class,
@@ -21,8 +22,8 @@ from vdfd_seg.evaluation.functional import (
 )
 from vdfd_seg.evaluation.results import old_new_all, per_class, row_by_classes, row_by_domains
 from vdfd_seg.hooks import progress
-from vdfd_seg.protocols import IGNORE_INDEX, Protocol
-from vdfd_seg.utils.files import atomic_write_text, csv_text, writable_dir
+from vdfd_seg.protocols import Protocol
+from vdfd_seg.utils.files import atomic_write_image, atomic_write_text, csv_text, writable_dir
 
 
 def confusions_of_step(
@@ -58,21 +59,27 @@ def confusions_of_step(
 
 
 def _segmented(learner, data, step, cfg, prediction_dir, pictures):
-    protocol = data.protocol
-    loader = data.test_loader(data.test_samples(step), cfg)
-    metric = ContinualIoU(
-        ignore_index=IGNORE_INDEX, average=protocol.average, output_dir=prediction_dir
-    )
-    metric.dataset_meta = {"classes": protocol.classes_seen(step)}
+    samples, count = data.test_samples(step), data.protocol.num_classes(step)
+    tasks = sorted({sample.task for sample in samples})
+    counts = np.zeros((len(tasks), count, count), dtype=np.int64)
+    folder = None if prediction_dir is None else writable_dir(prediction_dir, "prediction_dir")
+    loader = data.test_loader(samples, cfg)
     with progress(len(loader), f"evaluating step {step}", "batch") as bar:
         for batch in loader:
             outputs = _tested(learner, batch)
             if pictures is not None:
                 pictures(batch, outputs)
-            metric.process(batch, [output.to_dict() for output in outputs])
+            for output in outputs:
+                parts = (output.pred_sem_seg, output.gt_sem_seg)
+                predicted, labels = (part.data.squeeze(0).cpu().numpy() for part in parts)
+                counts[tasks.index(output.task)] += confusion_matrix(predicted, labels, count)
+                if folder is not None:
+                    file = folder / f"{Path(output.img_path).stem}.png"
+                    atomic_write_image(file, Image.fromarray(predicted.astype(np.uint8)))
             bar.update()
-    metric.evaluate(len(loader.dataset))
-    return metric.confusions
+    total = torch.from_numpy(counts)
+    all_reduce(total)
+    return dict(zip(tasks, total.numpy(), strict=True))
 
 
 def _tested(learner, batch: dict) -> list:
