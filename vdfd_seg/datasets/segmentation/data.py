@@ -112,19 +112,11 @@ class SegmentationData(ContinualData):
         with Image.open(info["img_path"]) as image:
             return image.size
 
-    def test_loader(self, samples: list[Sample], cfg: dict) -> DataLoader:
-        """A loader of MMEngine's over test samples, each process its share.
-
-        In batches, images of one size follow each other.
-        """
+    def test_loader(self, samples: list[Sample], cfg: dict) -> Iterable[dict]:
+        """:meth:`pass_over` test samples; in batches, images of one size follow each other."""
         if cfg["batch_size"] > 1:
             samples = sorted(samples, key=self._size)
-        # Workers end with the pass: there is nothing to persist for.
-        skipped = ("dataset", "sampler", "persistent_workers")
-        loader = {k: v for k, v in cfg.items() if k not in skipped}
-        loader["dataset"] = self._served(self.evaluate_on_part, samples, cfg)
-        loader["sampler"] = {"type": "DefaultSampler", "shuffle": False, "round_up": False}
-        return Runner.build_dataloader(loader, seed=0)
+        return super().test_loader(samples, cfg)
 
     def dataset(self, part: str, samples, pipeline, seed: int = 0) -> TaskDataset:
         """A :class:`TaskDataset` over ``"train"`` or ``"test"`` images."""
@@ -163,16 +155,10 @@ def of_one_size(batch: dict) -> Iterator[tuple[list[int], dict]]:
         yield chosen, {key: [values[place] for place in chosen] for key, values in batch.items()}
 
 
-def one_pass(dataset: Dataset, cfg: dict, order: Any = None) -> DataLoader:
-    """A data set in a config's batches, once, in its own or another ``order``."""
-    return DataLoader(
-        dataset,
-        sampler=order,
-        batch_size=cfg["batch_size"],
-        num_workers=cfg.get("num_workers", 0),
-        collate_fn=_collate,
-    )
-
-
-def _collate(items):
-    return {key: [item[key] for item in items] for key in items[0]}
+def one_pass(dataset: Any, cfg: dict, order: Any = None) -> DataLoader:
+    """A data set by a config's loader, once, whole, in its own or another ``order``."""
+    # Workers end with the pass: there is nothing to persist for.
+    skipped = ("dataset", "sampler", "batch_sampler", "drop_last", "persistent_workers")
+    loader = {key: value for key, value in cfg.items() if key not in skipped}
+    loader["dataset"], loader["sampler"] = dataset, range(len(dataset)) if order is None else order
+    return Runner.build_dataloader(loader, seed=0)
