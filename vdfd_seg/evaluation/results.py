@@ -96,8 +96,6 @@ def summarise(matrix: Matrix, overall_per_step: Sequence[float | None]) -> dict[
         ``acc``, ``bwt``, ``forgetting``, ``avg_incremental`` and ``overall``, the last entry of
         ``overall_per_step``. Unrounded.
     """
-    if len(matrix) != len(overall_per_step):
-        raise ValueError(f"{len(matrix)} rows but {len(overall_per_step)} overall values")
     return {
         "acc": average_accuracy(matrix),
         "bwt": backward_transfer(matrix),

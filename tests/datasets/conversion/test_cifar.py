@@ -99,11 +99,6 @@ def test_content_that_is_not_cifar100s_is_named(tmp_path, files, message):
         read_cifar100_python(fake.write_folder(tmp_path, files), "train")
 
 
-def test_unknown_split(tmp_path):
-    with pytest.raises(InputError, match="train and test, not 'meta'"):
-        read_cifar100_python(fake.write_folder(tmp_path), "meta")
-
-
 class TestConversion:
     @pytest.fixture
     def tiles(self, tmp_path):

@@ -4,7 +4,6 @@ import json
 import re
 import zipfile
 import zlib
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -70,9 +69,7 @@ def _finished(root: Path, counts: Mapping[str, int] | None) -> bool:
 
 
 def _write(archive: Path, root: Path, counts: Mapping[str, int] | None) -> None:
-    for kind in _SUFFIXES:
-        for split in COUNTS:
-            (root / kind / split).mkdir(parents=True)
+    root.mkdir()
     try:
         with zipfile.ZipFile(archive) as content:
             for member in content.infolist():
@@ -81,7 +78,9 @@ def _write(archive: Path, root: Path, counts: Mapping[str, int] | None) -> None:
                     continue
                 if member.file_size > MAX_MEMBER:
                     raise InputError(f"{archive}: {member.filename} is far too large.")
-                (root / found[1] / f"{found[4]}.{found[5]}").write_bytes(content.read(member))
+                file = root / found[1] / f"{found[4]}.{found[5]}"
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(content.read(member))
     except FileNotFoundError as error:
         raise InputError(f"{archive}: there is no such file; expected {ARCHIVE}.") from error
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
@@ -90,11 +89,9 @@ def _write(archive: Path, root: Path, counts: Mapping[str, int] | None) -> None:
         ) from error
     written = _counts(root)
     if not _finished(root, counts):
-        there = Counter(path.parent.name for path in root.glob("images/*/*"))
         raise InputError(
-            f"{archive}: {there['training']} training and {there['validation']} validation images, "
-            f"of which {written['training']} and {written['validation']} are of sets with a mask "
-            f"for each; expected {COUNTS['training']} and {COUNTS['validation']}: fetch {ARCHIVE} "
-            f"again."
+            f"{archive}: {written['training']} training and {written['validation']} validation "
+            f"images with masks (0 where one lacks its mask); expected {COUNTS['training']} and "
+            f"{COUNTS['validation']}: fetch {ARCHIVE} again."
         )
     (root / "dataset.json").write_text(json.dumps({"dataset": "ADE20K", "counts": written}) + "\n")

@@ -36,8 +36,6 @@ def read_cifar100_python(
     Returns:
         Images ``(N, 32, 32, 3)`` uint8, and fine labels ``(N,)`` int64 and their names.
     """
-    if split not in SPLITS:
-        raise InputError(f"CIFAR-100 has the splits {' and '.join(SPLITS)}, not '{split}'.")
     source = Path(source)
     with TemporaryDirectory() as place:
         folder = source
@@ -76,8 +74,6 @@ def convert_cifar100(
         The converted splits, ``"train"`` and ``"test"``.
     """
     source = Path(source)
-    if not source.exists():
-        raise InputError(f"{source}: there is no such file or folder; expected {_EXPECTED}.")
     if _is_image_folder(source):
         read = {split: read_image_folder(source, split, tile) for split in SPLITS}
     elif tile is not None:
