@@ -23,7 +23,8 @@ def test_counts_by_hand():
     assert [line.split() for line in lines[2:]] == [
         ["c", "a", "2", "66.7", "%"], ["a", "b", "1", "50.0", "%"],
     ]  # fmt: skip
-    assert format_changes(counts, "abc", "pixels", most=1).endswith("... and 1 more")
+    many = format_changes(np.ones((6, 6), int), "abcdef", "pixels")
+    assert many.endswith("... and 10 more")
 
 
 def test_nothing_changed():

@@ -20,10 +20,10 @@ def test_default_palette_is_vocs():
 
 
 def test_colourise():
-    found = colourise(np.array([[0, 1], [2, 255]], dtype=np.uint8), PALETTE, void=(9, 8, 7))
+    found = colourise(np.array([[0, 1], [2, 255]], dtype=np.uint8), PALETTE)
     assert found.dtype == np.uint8
-    assert found.tolist() == [[[0, 0, 0], [200, 0, 0]], [[0, 100, 50], [9, 8, 7]]]
-    assert colourise(np.array([[-1]]), PALETTE, void=(9, 8, 7)).tolist() == [[[9, 8, 7]]]
+    assert found.tolist() == [[[0, 0, 0], [200, 0, 0]], [[0, 100, 50], [224, 224, 192]]]
+    assert colourise(np.array([[-1]]), PALETTE).tolist() == [[[224, 224, 192]]]
 
 
 def test_overlay_blends_but_leaves_void_and_background():

@@ -16,12 +16,10 @@ from vdfd_seg.evaluation.readable import format_number, human_bytes, with_deviat
 from vdfd_seg.evaluation.runs import RunFiles, protocol_marks, run_names
 
 _MEMORY = ("carried", "held", "peak")
-_WIDE = 160
+_NARROW, _WIDE = 110, 160
 
 
-def format_table(
-    results: Sequence[dict[str, Any]], names: Sequence[str] | None = None, width: int = 110
-) -> str:
+def format_table(results: Sequence[dict[str, Any]], names: Sequence[str] | None = None) -> str:
     """Runs side by side: the result matrix by step, the summaries, and what the runs cost.
 
     Runs of different protocols or metrics are marked with a letter, explained below the tables.
@@ -29,10 +27,9 @@ def format_table(
     Args:
         results: Results as read by :func:`~vdfd_seg.evaluation.load_results`.
         names: Names of the runs. Default: their methods, made unique.
-        width: Width in characters. Default 110.
 
     Returns:
-        Plain ASCII text (names aside), ending in a newline.
+        Plain ASCII text (names aside) of 110 columns, ending in a newline.
     """
     if not results:
         raise InputError("no results to put into a table")
@@ -59,7 +56,7 @@ def format_table(
     known = _known(FURTHER, groups)
     rows = [[group.label, *_measures(group, known)] for group in groups]
     further = [_table("Further measures", ("Run", *_headings(known)), rows)] if known else []
-    return _render([steps, summary, *further, costs], notes, width)
+    return _render([steps, summary, *further, costs], notes, _NARROW)
 
 
 def format_comparison(

@@ -10,6 +10,8 @@ from vdfd_seg.inference.classes import ClassPredictor
 from vdfd_seg.inference.masks import Predictor
 from vdfd_seg.visualization.pages import as_rgb, comparison, with_legend
 
+_MOST_ROWS = 20
+
 
 def common_classes(
     old: Sequence[str], new: Sequence[str]
@@ -34,14 +36,13 @@ def changes_of(counts: np.ndarray, classes: Sequence[str]) -> list[tuple[str, st
     return sorted(rows, key=lambda row: (-row[2], row[:2]))
 
 
-def format_changes(counts: np.ndarray, classes: Sequence[str], unit: str, most: int = 20) -> str:
+def format_changes(counts: np.ndarray, classes: Sequence[str], unit: str) -> str:
     """A table of what changed: old class, new class, count and share of the old class's.
 
     Args:
         counts: ``(C, C)``, rows are old classes; what stayed is on the diagonal.
         classes: Names in its order.
         unit: What is counted: ``"pixels"``.
-        most: Rows at most.
     """
     rows, total = changes_of(counts, classes), int(counts.sum())
     changed = sum(count for *_, count in rows)
@@ -50,14 +51,14 @@ def format_changes(counts: np.ndarray, classes: Sequence[str], unit: str, most: 
         return lines[0]
     before = dict(zip(classes, counts.sum(1).tolist(), strict=True))
     table = [("from", "to", unit, "of the class")]
-    for old, new, count in rows[:most]:
+    for old, new, count in rows[:_MOST_ROWS]:
         table.append((old, new, str(count), f"{100 * count / before[old]:.1f} %"))
     widths = [max(len(row[k]) for row in table) for k in range(4)]
     for row in table:
         cells = [row[k].ljust(widths[k]) if k < 2 else row[k].rjust(widths[k]) for k in range(4)]
         lines.append("  ".join(cells).rstrip())
-    if len(rows) > most:
-        lines.append(f"... and {len(rows) - most} more")
+    if len(rows) > _MOST_ROWS:
+        lines.append(f"... and {len(rows) - _MOST_ROWS} more")
     return "\n".join(lines)
 
 

@@ -17,15 +17,12 @@ FONT_SIZE = 14
 """Height of letters in pixels."""
 
 
-def colourise(
-    mask: np.ndarray, palette: Palette, void: tuple[int, int, int] = VOID_COLOUR
-) -> np.ndarray:
-    """Give each class of a mask its colour.
+def colourise(mask: np.ndarray, palette: Palette) -> np.ndarray:
+    """Give each class of a mask its colour, and VOC's cream to what is outside the palette.
 
     Args:
         mask: ``(H, W)`` integers, class indices.
         palette: ``(C, 3)`` RGB of 0..255.
-        void: Colour of every index outside the palette, such as 255. Default VOC's cream.
 
     Returns:
         ``(H, W, 3)`` uint8 RGB.
@@ -33,7 +30,7 @@ def colourise(
     mask = np.asarray(mask)
     if mask.ndim != 2:
         raise ValueError(f"a mask has two dimensions, got shape {mask.shape}")
-    colours = np.vstack([_checked(palette), np.array(void, dtype=np.uint8)])
+    colours = np.vstack([_checked(palette), np.array(VOID_COLOUR, dtype=np.uint8)])
     known = (mask >= 0) & (mask < len(palette))
     return colours[np.where(known, mask, len(palette))]
 

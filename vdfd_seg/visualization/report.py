@@ -19,10 +19,7 @@ _FEW = 5
 
 
 def write_report(
-    runs: Sequence[RunFiles | str | Path],
-    out: str | Path,
-    title: str | None = None,
-    max_images: int = 8,
+    runs: Sequence[RunFiles | str | Path], out: str | Path, title: str | None = None
 ) -> Path:
     """Write one HTML file that needs nothing else: no script, network, font or other file.
 
@@ -36,7 +33,6 @@ def write_report(
         runs: Work dirs (or loaded runs), one or several.
         out: The HTML file, which is returned.
         title: Title of the page. Default: the names of the methods and of the protocol.
-        max_images: How many test images to show at most. Default 8.
 
     Raises:
         InputError: If results or pictures cannot be used.
@@ -49,11 +45,11 @@ def write_report(
     )  # fmt: skip
     page = environment.get_template("report.html.j2")
     out.parent.mkdir(parents=True, exist_ok=True)
-    atomic_write_text(out, page.render(_context(loaded, title, max_images)))
+    atomic_write_text(out, page.render(_context(loaded, title)))
     return out
 
 
-def _context(runs: list[RunFiles], title: str | None, max_images: int) -> dict[str, Any]:
+def _context(runs: list[RunFiles], title: str | None) -> dict[str, Any]:
     marks, notes = protocol_marks([run.results for run in runs])
     groups = group_runs(runs)
     several = len(groups) < len(runs)
@@ -61,7 +57,7 @@ def _context(runs: list[RunFiles], title: str | None, max_images: int) -> dict[s
     compare = len(groups) > 1 and not any(marks)
     metric = figures.metric_of(runs)
     longest = max(runs, key=lambda run: len(run.matrix))
-    samples = collect_samples([group.first for group in groups], max_images)
+    samples = collect_samples([group.first for group in groups])
     single = [Group(run.name, (run,), mark) for run, mark in zip(runs, marks, strict=True)]
     names = ", ".join(group.name for group in groups)
     protocol = runs[0].results["protocol"]

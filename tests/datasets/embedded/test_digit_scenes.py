@@ -108,7 +108,7 @@ def test_splits_share_no_scanned_digit():
     used = {"train": set(), "val": set()}
     for split, samples in used.items():
         for number in range(20):
-            samples.update(render_scene(split, number, (48, 48), 0).samples)
+            samples.update(render_scene(split, number, (48, 48), 0)[2])
     assert used["train"]
     assert used["val"]
     assert not used["train"] & used["val"]

@@ -53,10 +53,9 @@ class TestRandomResizedCrop:
         assert crop.part(1000, 300) == (300, 0, 400, 300)
         assert crop.part(300, 400) == (0, 0, 300, 400)
 
-    @pytest.mark.parametrize("backend", ["pillow", "cv2"])
-    def test_labels_stay_with_their_pixels(self, backend):
+    def test_labels_stay_with_their_pixels(self):
         np.random.seed(2)
-        crop = RandomResizedCrop(size=(60, 80), scale=(0.3, 0.8), backend=backend)
+        crop = RandomResizedCrop(size=(60, 80), scale=(0.3, 0.8))
         for _ in range(10):
             results = crop(sample(120, 160))
             assert results["img"].shape == (60, 80, 3) and results["img_shape"] == (60, 80)
@@ -74,9 +73,7 @@ class TestRandomResizedCrop:
             draws.append([crop.part(375, 500) for _ in range(5)])
         assert draws[0] == draws[1] != draws[2]
 
-    @pytest.mark.parametrize(
-        "arguments", [{"size": (0, 4)}, {"size": (4,)}, {"scale": (2, 1)}, {"ratio": (0, 1)}]
-    )
+    @pytest.mark.parametrize("arguments", [{"size": (0, 4)}, {"size": (4,)}, {"scale": (2, 1)}])
     def test_arguments_that_make_no_sense(self, arguments):
         with pytest.raises(InputError, match="RandomResizedCrop: "):
             RandomResizedCrop(**arguments)

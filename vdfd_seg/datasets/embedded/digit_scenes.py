@@ -59,7 +59,7 @@ def write_digit_scenes(
         for split in SPLITS:
             for number, name in enumerate(names[split]):
                 scene = render_scene(split, number, tuple(description["size"]), seed)
-                image, mask = Image.fromarray(scene.image), Image.fromarray(scene.mask)
+                image, mask = map(Image.fromarray, scene[:2])
                 image.save(folder / _LAYOUT.images / f"{name}.jpg", quality=_JPEG_QUALITY)
                 mask.putpalette(palette)
                 mask.save(folder / _LAYOUT.masks / f"{name}.png")

@@ -1,7 +1,6 @@
 """Composing one scene of DigitScenes: digits over a crop of a photograph."""
 
 import colorsys
-from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -33,23 +32,9 @@ _HUE_DEVIATION = 0.035
 _LUMINANCE = np.array([0.299, 0.587, 0.114])
 
 
-@dataclass(frozen=True)
-class Scene:
-    """One scene.
-
-    Attributes:
-        image: ``(height, width, 3)`` uint8, RGB.
-        mask: ``(height, width)`` uint8: 0 background, 1 to 10 the digits zero to nine, 255 void
-            (the one pixel wide border around each digit).
-        samples: Indices into ``sklearn.datasets.load_digits()`` of the digits used.
-    """
-
-    image: np.ndarray
-    mask: np.ndarray
-    samples: tuple[int, ...]
-
-
-def render_scene(split: str, number: int, size: tuple[int, int], seed: int) -> Scene:
+def render_scene(
+    split: str, number: int, size: tuple[int, int], seed: int
+) -> tuple[np.ndarray, np.ndarray, list[int]]:
     """The scene ``number`` of a split, a function of the arguments alone.
 
     Args:
@@ -57,6 +42,11 @@ def render_scene(split: str, number: int, size: tuple[int, int], seed: int) -> S
         number: The scene's, from 0.
         size: Height and width in pixels.
         seed: Of the whole data set, not negative.
+
+    Returns:
+        The image ``(height, width, 3)`` uint8, RGB; the mask ``(height, width)`` uint8: 0
+        background, 1 to 10 the digits zero to nine, 255 void (the one pixel wide border around
+        each); and which of ``sklearn.datasets.load_digits()`` are shown.
     """
     rng = np.random.Generator(np.random.PCG64([seed, SPLITS.index(split), number]))
     canvas = _background(split, size, rng)
@@ -76,7 +66,7 @@ def render_scene(split: str, number: int, size: tuple[int, int], seed: int) -> S
         mask[ink] = digit + 1
         samples.append(sample)
     image = np.rint(canvas * 255).clip(0, 255).astype(np.uint8)
-    return Scene(image, mask, tuple(samples))
+    return image, mask, samples
 
 
 def digit_pool(split: str, digit: int) -> np.ndarray:

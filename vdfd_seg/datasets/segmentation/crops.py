@@ -12,6 +12,7 @@ from vdfd_seg.errors import InputError
 from vdfd_seg.registry import TRANSFORMS
 
 _ATTEMPTS = 10
+_RATIOS = (3 / 4, 4 / 3)
 _SIZE = (512, 512)
 
 
@@ -20,43 +21,31 @@ class RandomResizedCrop(BaseTransform):
     r"""Cut out a random part and resize it to ``size``, without keeping its shape.
 
     The part's area is :math:`a \cdot HW` with :math:`a` uniform in ``scale``, the ratio of its
-    sides (width by height) :math:`e^u` with :math:`u` uniform between the logarithms of
-    ``ratio`` (Szegedy et al., CVPR 2015, as torchvision has it, which MiB and PLOP use with areas
-    from a half to twice the image's). A part that does not fit is drawn again, ten times at most;
-    then it is the largest part in the middle within ``ratio`` (in an image of 2:1, most are).
+    sides (width by height) :math:`e^u` with :math:`u` uniform between the logarithms of 3/4 and
+    4/3 (Szegedy et al., CVPR 2015, as torchvision has it, which MiB and PLOP use with areas from
+    a half to twice the image's). A part that does not fit is drawn again, ten times at most; then
+    it is the largest of such a ratio in the middle (in an image of 2:1, most are). Pillow averages
+    over the pixels where it makes smaller, as the published code does.
 
     Modified keys: ``img``, ``img_shape`` and the maps in ``seg_fields``.
 
     Args:
         size: Height and width of what comes out.
         scale: Least and largest area of a part, as a share of the image's; may exceed 1.
-        ratio: Least and largest ratio of width to height.
-        backend: ``"pillow"`` averages over the pixels where it makes smaller, as the published
-            code does; ``"cv2"`` is faster and does not.
     """
 
-    def __init__(
-        self,
-        size: Sequence[int] = _SIZE,
-        scale: Sequence[float] = (0.5, 2.0),
-        ratio: Sequence[float] = (3 / 4, 4 / 3),
-        backend: str = "pillow",
-    ):
-        size = _checked_size(self, size)
-        for key, (low, high) in (("scale", scale), ("ratio", ratio)):
-            if not 0 < low <= high:
-                raise InputError(
-                    f"RandomResizedCrop: {key}={(low, high)} must be two numbers above 0, in order."
-                )
-        self.size = size
-        self.scale = tuple(scale)
-        self.ratio = tuple(ratio)
-        self.backend = backend
+    def __init__(self, size: Sequence[int] = _SIZE, scale: Sequence[float] = (0.5, 2.0)):
+        self.size = _checked_size(self, size)
+        self.scale = low, high = tuple(scale)
+        if not 0 < low <= high:
+            raise InputError(
+                f"RandomResizedCrop: scale={(low, high)} must be two numbers above 0, in order."
+            )
 
     def part(self, height: int, width: int) -> tuple[int, int, int, int]:
         """A random part of an image: top, left, height, width."""
         small, large = self.scale
-        upright, wide = (math.log(ratio) for ratio in self.ratio)
+        upright, wide = map(math.log, _RATIOS)
         for _ in range(_ATTEMPTS):
             area = height * width * np.random.uniform(small, large)
             ratio = math.exp(np.random.uniform(upright, wide))
@@ -65,8 +54,8 @@ class RandomResizedCrop(BaseTransform):
                 top = np.random.randint(height - part_height + 1)
                 left = np.random.randint(width - part_width + 1)
                 return top, left, part_height, part_width
-        part_width = min(width, round(height * self.ratio[1]))
-        part_height = min(height, round(width / self.ratio[0]))
+        part_width = min(width, round(height * _RATIOS[1]))
+        part_height = min(height, round(width / _RATIOS[0]))
         return (height - part_height) // 2, (width - part_width) // 2, part_height, part_width
 
     def transform(self, results: dict) -> dict:
@@ -77,7 +66,7 @@ class RandomResizedCrop(BaseTransform):
         for key, interpolation in keys:
             cut = np.ascontiguousarray(results[key][top : top + height, left : left + width])
             results[key] = mmcv.imresize(
-                cut, self.size[::-1], interpolation=interpolation, backend=self.backend
+                cut, self.size[::-1], interpolation=interpolation, backend="pillow"
             )
         results["img_shape"] = self.size
         return results
