@@ -53,13 +53,11 @@ def items(tmp_path):
 
 
 @pytest.fixture
-def index(tmp_path):
+def index(tmp_path, monkeypatch):
     """``build_index`` for three classes with a cache of the test's own."""
+    monkeypatch.setenv("VDFD_SEG_CACHE", str(tmp_path / "cache"))
 
     def build(items, **settings):
-        return build_index(
-            items,
-            **{"num_classes": 3, "cache_dir": tmp_path / "cache", "progress": False, **settings},
-        )
+        return build_index(items, **{"num_classes": 3, "progress": False, **settings})
 
     return build

@@ -5,7 +5,6 @@ import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
@@ -54,24 +53,21 @@ def build_index(
     items: Sequence[dict],
     *,
     num_classes: int,
-    cache_dir: str | Path | None = None,
     progress: bool = True,
     reduce_zero_label: bool = False,
 ) -> ClassIndex:
     """Count the pixels of every class in every mask, checking the files on the way.
 
     Masks are read as they are stored (palette indices or grey values); 255 is no label. The
-    counts are cached under a key made of the files' relative paths, sizes and modification times,
-    so a second call reads no mask, and a changed file is noticed.
+    counts are cached in :func:`~vdfd_seg.datasets.segmentation.index_cache.default_folder` under a
+    key made of the files' relative paths, sizes and modification times, so a second call reads no
+    mask, and a changed file is noticed. A folder that cannot be written costs a warning only.
 
     Args:
         items: mmsegmentation's data infos: dictionaries with ``img_path`` and ``seg_map_path``
             (local files), and optionally ``name``. The name defaults to the image's path relative
             to the images' common folder, without suffix.
         num_classes: Ids 0 to ``num_classes - 1`` are classes.
-        cache_dir: Where counts are cached, see
-            :func:`~vdfd_seg.datasets.segmentation.index_cache.default_folder`. A folder that
-            cannot be written costs a warning only.
         progress: Show a progress bar on stderr where that is a terminal.
         reduce_zero_label: As in MMSegmentation, 0 is no label and every other id one less.
 
@@ -88,7 +84,7 @@ def build_index(
     names = _names(items, [image for image, _ in pairs])
     if reduce_zero_label:
         num_classes = min(num_classes + 1, IGNORE_INDEX)
-    file = cache_file(pairs, num_classes, cache_dir)
+    file = cache_file(pairs, num_classes)
     counts = load_counts(file, len(pairs))
     if counts is None:
         counts = _scan(pairs, num_classes, progress)

@@ -18,18 +18,27 @@ from vdfd_seg.utils.files import atomic_write
 FORMAT_VERSION = 1
 
 
-def cache_file(
-    pairs: Sequence[tuple[str, str]], num_classes: int, folder: str | Path | None = None
-) -> Path:
+def cache_file(pairs: Sequence[tuple[str, str]], num_classes: int) -> Path:
     """Where the counts of these files in their present state are cached.
 
     Args:
         pairs: Absolute paths of images and of their masks.
         num_classes: Number of classes that the counts were checked against.
-        folder: The cache's folder; default: :func:`default_folder`.
     """
-    folder = Path(folder) if folder is not None else default_folder()
-    return folder / f"index-{_key(pairs, num_classes)}.npz"
+    root = common_folder(path for pair in pairs for path in pair)
+    digest = hashlib.sha256(f"{FORMAT_VERSION} {num_classes} {IGNORE_INDEX}\n".encode())
+    problems = []
+    for image, mask in pairs:
+        try:
+            for path in (image, mask):
+                status = os.stat(path)
+                relative = path[len(root) :]
+                digest.update(f"{relative}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+        except OSError as error:
+            problems.append(_missing(image, mask, path, error))
+    if problems:
+        raise unusable(problems, len(pairs))
+    return default_folder() / f"index-{digest.hexdigest()}.npz"
 
 
 def load_counts(path: Path, images: int) -> np.ndarray | None:
@@ -72,23 +81,6 @@ def default_folder() -> Path:
 def common_folder(paths: Iterable[str]) -> str:
     """The deepest folder that all of these absolute, normalised paths lie in."""
     return os.path.commonpath({path.rpartition(os.sep)[0] or os.sep for path in paths})
-
-
-def _key(pairs: Sequence[tuple[str, str]], num_classes: int) -> str:
-    root = common_folder(path for pair in pairs for path in pair)
-    digest = hashlib.sha256(f"{FORMAT_VERSION} {num_classes} {IGNORE_INDEX}\n".encode())
-    problems = []
-    for image, mask in pairs:
-        try:
-            for path in (image, mask):
-                status = os.stat(path)
-                relative = path[len(root) :]
-                digest.update(f"{relative}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
-        except OSError as error:
-            problems.append(_missing(image, mask, path, error))
-    if problems:
-        raise unusable(problems, len(pairs))
-    return digest.hexdigest()
 
 
 def _missing(image: str, mask: str, path: str, error: OSError) -> str:
