@@ -32,23 +32,17 @@ class DFT(FrozenTrunkMethod):
         lr: Their learning rate (Adam).
         num_views: Augmented views of an image, see
             :class:`~vdfd_seg.methods.common.frozen_trunk.FrozenTrunkMethod`.
-
-    Raises:
-        InputError: For an option out of range, or a protocol in which classes do not arrive.
     """
 
-    def __init__(self, iterations: int = 200, lr: float = 0.01, num_views: int = 4):
-        super().__init__(num_views, old_rows="frozen")
-        at_least_one(self, iterations=iterations)
-        positive(self, lr=lr)
-        self.iterations = iterations
-        self.lr = lr
+    old_rows = "frozen"
+    iterations: int = at_least_one(200)
+    lr: float = positive(0.01)
 
     def check(self, protocol: Protocol) -> None:
         """Refuse protocols whose classes are all there at first, and another start of rows."""
         if protocol.scenario != "class":
             raise InputError("method DFT: it is for class-incremental protocols.")
-        one_of(self, ("random",), new_rows=self.new_rows)
+        one_of("random").set(self, "new_rows", self.new_rows)
 
     def before_task(self, context: TaskContext) -> None:
         """Put the rows of the step's classes in place, and freeze the rest."""

@@ -45,26 +45,12 @@ class DKD(SigmoidRows):
             schedule of the network's.
         num_views: Augmented views of an image whose logits and their parts are cached, with
             6 bytes for each view, old class and position.
-
-    Raises:
-        InputError: For an option out of range.
     """
 
-    def __init__(
-        self,
-        pos_weight: float = 1.0,
-        kd_weight: float = 5.0,
-        dkd_weight: float = 5.0,
-        auxiliary_lr: float = 0.01,
-        num_views: int = 4,
-    ):
-        super().__init__(pos_weight, num_views)
-        not_negative(self, kd_weight=kd_weight, dkd_weight=dkd_weight)
-        positive(self, auxiliary_lr=auxiliary_lr)
-        self.kd_weight = kd_weight
-        self.dkd_weight = dkd_weight
-        self.auxiliary_lr = auxiliary_lr
-        self.auxiliary: SpareRow | None = None
+    kd_weight: float = not_negative(5.0)
+    dkd_weight: float = not_negative(5.0)
+    auxiliary_lr: float = positive(0.01)
+    auxiliary: SpareRow
 
     def before_task(self, context: TaskContext) -> None:
         """Cache the parts of the logits, and begin new rows from the auxiliary one."""
@@ -86,7 +72,6 @@ class DKD(SigmoidRows):
 
     def extra_losses(self, adapter, outputs, samples: list) -> dict[str, Tensor]:
         """The auxiliary row's loss, and the weighted distillations."""
-        assert self.auxiliary is not None
         labels = adapter.labels(samples)
         scores = self.auxiliary(outputs.embedding.detach())
         pixels = F.softplus(wide(adapter.upsample(scores, labels)))[:, 0]
@@ -103,5 +88,4 @@ class DKD(SigmoidRows):
     def after_task(self, context: TaskContext) -> dict:
         """Let the cache go, and carry the auxiliary row."""
         super().after_task(context)
-        assert self.auxiliary is not None
         return {"auxiliary": self.auxiliary.carried()}

@@ -26,9 +26,6 @@ class EWC(RunningImportance):
             ``"image"``, the best of four on CIFAR-100 (docs/en/notes/results_cifar100.md).
         alpha, images, estimator, batch_size: See
             :class:`~vdfd_seg.methods.common.importance.RunningImportance`.
-
-    Raises:
-        InputError: See there.
     """
 
     weights = {"facil": 5000.0, "image": 1000.0}

@@ -11,14 +11,14 @@ from vdfd_seg.datasets.data import Sample
 from vdfd_seg.errors import InputError
 from vdfd_seg.methods.common.context import TaskContext
 from vdfd_seg.methods.common.features import features_of
-from vdfd_seg.methods.common.options import at_least_one, not_negative
-from vdfd_seg.methods.common.teacher import TeacherMethod, sigmoid_distillation
+from vdfd_seg.methods.common.options import at_least_one
+from vdfd_seg.methods.common.teacher import LogitsDistillation, sigmoid_distillation
 from vdfd_seg.protocols import Protocol
 from vdfd_seg.registry import METHODS
 
 
 @METHODS.register_module()
-class ICaRL(TeacherMethod):
+class ICaRL(LogitsDistillation):
     r"""Keeps exemplars of old classes, and classifies by the nearest mean of exemplars.
 
     Training runs over the step's images and all exemplars; all classes seen compete, in both
@@ -40,21 +40,12 @@ class ICaRL(TeacherMethod):
         exemplars: How many in all, divided equally among the classes seen and rounded up.
             Default 2000.
         weight: :math:`\lambda`. Default 1.
-
-    Raises:
-        InputError: For fewer than one exemplar, or a negative weight.
     """
 
-    requires = TeacherMethod.requires | {"old_images"}
+    requires = LogitsDistillation.requires | {"old_images"}
     problems = ("classification",)
-
-    def __init__(self, exemplars: int = 2000, weight: float = 1.0):
-        super().__init__()
-        at_least_one(self, exemplars=exemplars)
-        not_negative(self, weight=weight)
-        self.exemplars = exemplars
-        self.weight = weight
-        self.means: Tensor | None = None
+    exemplars: int = at_least_one(2000)
+    means: Tensor | None = None
 
     def select(self, data, step: int, carried: dict) -> list:
         """The step's images and all exemplars."""
@@ -82,12 +73,9 @@ class ICaRL(TeacherMethod):
         super().before_task(context)
         context.adapter.within_task = False
 
-    def extra_losses(self, adapter, outputs, samples) -> dict[str, Tensor]:
-        """The weighted distillation of the old classes' sigmoids."""
-        if self.teacher is None:
-            return {}
-        old = adapter.old_logits(self.teacher, outputs)
-        return {"loss_kd": self.weight * sigmoid_distillation(outputs.all_logits, old)}
+    def distilled(self, adapter, new: Tensor, old: Tensor) -> Tensor:
+        """The distillation of the old classes' sigmoids."""
+        return sigmoid_distillation(new, old)
 
     def after_task(self, context: TaskContext) -> dict:
         """Choose exemplars of the new classes, cut those of the old, and take all means."""

@@ -3,7 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor
 
-from vdfd_seg.methods.common.options import not_negative
+from vdfd_seg.methods.common.options import not_negative, option, positive
 from vdfd_seg.methods.lwf import LwF
 from vdfd_seg.registry import METHODS
 
@@ -29,34 +29,19 @@ class ILT(LwF):
         feature_weight: :math:`\mu`.
         temperature: Of the output's distillation.
         average_classes: Divide the output's distillation by the number of old classes.
-
-    Raises:
-        InputError: For a negative weight, or a temperature that is not positive.
     """
 
     problems = ("segmentation",)
+    weight: float = not_negative(100.0)
+    temperature: float = positive(1.0)
+    average_classes: bool = option(True)
+    variant = "facil"
+    feature_weight: float = not_negative(100.0)
 
-    def __init__(
-        self,
-        weight: float = 100.0,
-        feature_weight: float = 100.0,
-        temperature: float = 1.0,
-        average_classes: bool = True,
-    ):
-        super().__init__(weight, temperature, average_classes)
-        not_negative(self, feature_weight=feature_weight)
-        self.feature_weight = feature_weight
-
-    def extra_losses(self, adapter, outputs, samples) -> dict[str, Tensor]:
-        """The weighted distillations, from one forward pass of the old network."""
-        if self.teacher is None:
-            return {}
-        old = adapter.old_outputs(self.teacher, outputs)
+    def losses_of(self, adapter, outputs, old, samples) -> dict[str, Tensor]:
+        """The weighted distillations of the outputs and of the features."""
         pairs = list(zip(adapter.body(outputs), adapter.body(old), strict=True))
         terms = [F.mse_loss(new.float(), past.float()) for new, past in pairs]
-        features = sum(terms[1:], start=terms[0]) / len(terms)
-        outputs_kd = self.distilled(adapter, outputs.all_logits, old.all_logits, samples)
-        return {
-            "loss_kd": self.weight * outputs_kd,
-            "loss_features": self.feature_weight * features,
-        }
+        features = self.feature_weight * (sum(terms[1:], start=terms[0]) / len(terms))
+        losses = super().losses_of(adapter, outputs, old, samples)
+        return {**losses, "loss_features": features}

@@ -1,13 +1,14 @@
 """Learning without forgetting."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor
 
 from vdfd_seg.losses.wide import wide
-from vdfd_seg.methods.common.options import not_negative, one_of, positive
-from vdfd_seg.methods.common.teacher import TeacherMethod
+from vdfd_seg.methods.common.options import one_of, option, positive
+from vdfd_seg.methods.common.teacher import LogitsDistillation
 from vdfd_seg.registry import METHODS
 
 
@@ -57,7 +58,7 @@ def distillation_over_groups(
 
 
 @METHODS.register_module()
-class LwF(TeacherMethod):
+class LwF(LogitsDistillation):
     """Adds a distillation of the old classes from the network of the step before.
 
     ``L = L_CE + weight * l``, see :func:`distillation_loss`. Nothing is carried between steps; the
@@ -70,46 +71,19 @@ class LwF(TeacherMethod):
         variant: For classification. ``"facil"``, the default, as FACIL: one softmax over all old
             classes; old heads do not train. ``"paper"``, as Li and Hoiem: where the task is known
             a softmax for each old task, with their losses summed; old heads train, too.
-
-    Raises:
-        InputError: For a negative weight, a temperature that is not positive, or an unknown
-            variant.
     """
 
-    def __init__(
-        self,
-        weight: float = 1.0,
-        temperature: float = 2.0,
-        average_classes: bool = False,
-        variant: str = "facil",
-    ):
-        super().__init__()
-        not_negative(self, weight=weight)
-        positive(self, temperature=temperature)
-        one_of(self, ("facil", "paper"), variant=variant)
-        self.weight = weight
-        self.temperature = temperature
-        self.average_classes = average_classes
-        if variant == "paper":
+    temperature: float = positive(2.0)
+    average_classes: bool = option(False)
+    variant: str = one_of("facil", "paper")
+
+    def __init__(self, **options: Any):
+        super().__init__(**options)
+        if self.variant == "paper":
             self.requires = self.requires | {"old_heads"}
 
-    def extra_losses(self, adapter, outputs, samples) -> dict[str, Tensor]:
-        """The weighted distillation."""
-        if self.teacher is None:
-            return {}
-        old = adapter.old_logits(self.teacher, outputs)
-        return {"loss_kd": self.weight * self.distilled(adapter, outputs.all_logits, old, samples)}
-
-    def distilled(self, adapter, new: Tensor, old: Tensor, samples) -> Tensor:
-        """The distillation before weighting.
-
-        Args:
-            adapter: The adapter.
-            new: ``all_logits`` of the network that trains.
-            old: The teacher's.
-            samples: The batch's data samples, for the resolution of their labels.
-        """
-        new, old = adapter.at_labels(new, samples), adapter.at_labels(old, samples)
-        rows = adapter.old_groups(self.num_old, apart="old_heads" in self.requires)
+    def distilled(self, adapter, new: Tensor, old: Tensor) -> Tensor:
+        """The cross-entropies of the groups of old classes that compete."""
+        rows = adapter.old_groups(self.num_old, apart=self.variant == "paper")
         groups = ((new[:, each], old[:, each]) for each in rows)
         return distillation_over_groups(groups, self.temperature, self.average_classes)

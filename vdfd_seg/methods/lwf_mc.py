@@ -6,7 +6,7 @@ from torch import Tensor
 
 from vdfd_seg.losses import wide
 from vdfd_seg.methods.common.options import not_negative
-from vdfd_seg.methods.common.teacher import TeacherMethod, sigmoid_distillation
+from vdfd_seg.methods.common.teacher import LogitsDistillation, sigmoid_distillation
 from vdfd_seg.protocols import IGNORE_INDEX
 from vdfd_seg.registry import METHODS
 
@@ -37,7 +37,7 @@ def binary_cross_entropy(
 
 
 @METHODS.register_module()
-class LwFMC(TeacherMethod):
+class LwFMC(LogitsDistillation):
     r"""LwF-MC, "multi-class": iCaRL's training loss without its exemplars.
 
     .. math::
@@ -56,17 +56,10 @@ class LwFMC(TeacherMethod):
 
     Args:
         weight: :math:`\lambda`.
-
-    Raises:
-        InputError: For a negative weight.
     """
 
     problems = ("segmentation",)
-
-    def __init__(self, weight: float = 10.0):
-        super().__init__()
-        not_negative(self, weight=weight)
-        self.weight = weight
+    weight: float = not_negative(10.0)
 
     def task_loss(self, adapter, outputs, samples) -> dict[str, Tensor]:
         """Binary cross-entropy of the main head; the losses of the auxiliary ones."""
@@ -74,10 +67,6 @@ class LwFMC(TeacherMethod):
         loss = binary_cross_entropy(logits, adapter.labels(samples))
         return {"decode.loss_bce": loss, **adapter.auxiliary_losses(outputs, samples)}
 
-    def extra_losses(self, adapter, outputs, samples) -> dict[str, Tensor]:
-        """The weighted distillation of the old classes' sigmoids."""
-        if self.teacher is None:
-            return {}
-        old = adapter.at_labels(adapter.old_logits(self.teacher, outputs), samples)
-        new = adapter.at_labels(outputs.logits, samples)
-        return {"loss_kd": self.weight * sigmoid_distillation(new, old)}
+    def distilled(self, adapter, new: Tensor, old: Tensor) -> Tensor:
+        """The distillation of the old classes' sigmoids."""
+        return sigmoid_distillation(new, old)

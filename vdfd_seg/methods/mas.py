@@ -24,9 +24,6 @@ class MAS(RunningImportance):
             ``"image"``, the paper's 1, whose penalty has no factor 1/2.
         alpha, images, estimator, batch_size: See
             :class:`~vdfd_seg.methods.common.importance.RunningImportance`.
-
-    Raises:
-        InputError: See there.
     """
 
     weights = {"facil": 1.0, "image": 2.0}

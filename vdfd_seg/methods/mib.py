@@ -3,14 +3,13 @@
 from torch import Tensor
 
 from vdfd_seg.losses import unbiased_distillation
-from vdfd_seg.methods.common.context import TaskContext
 from vdfd_seg.methods.common.options import not_negative, positive
-from vdfd_seg.methods.common.teacher import TeacherMethod
+from vdfd_seg.methods.common.teacher import LogitsDistillation
 from vdfd_seg.registry import METHODS
 
 
 @METHODS.register_module()
-class MiB(TeacherMethod):
+class MiB(LogitsDistillation):
     r"""Distils under the background shift.
 
     .. math::
@@ -25,35 +24,15 @@ class MiB(TeacherMethod):
     Args:
         weight: :math:`\lambda`.
         alpha: Hardens the old network's distribution.
-
-    Raises:
-        InputError: For a negative weight, or an alpha that is not positive.
     """
 
     problems = ("segmentation",)
     unbiased_loss = True
     new_rows = "balanced"
     without_background = "the plain distillation of the old classes"
+    weight: float = not_negative(10.0)
+    alpha: float = positive(1.0)
 
-    def __init__(self, weight: float = 10.0, alpha: float = 1.0):
-        super().__init__()
-        not_negative(self, weight=weight)
-        positive(self, alpha=alpha)
-        self.weight = weight
-        self.alpha = alpha
-        self.hides = False
-
-    def before_task(self, context: TaskContext) -> None:
-        """Take the teacher, and note whether the background hides its classes."""
-        super().before_task(context)
-        self.hides = self.num_hidden(context) > 0
-
-    def extra_losses(self, adapter, outputs, samples) -> dict[str, Tensor]:
-        """The weighted unbiased distillation."""
-        if self.teacher is None:
-            return {}
-        new = adapter.at_labels(outputs.logits, samples)
-        old = adapter.at_labels(adapter.old_logits(self.teacher, outputs), samples)
-        if not self.hides:
-            new = new[:, : self.num_old]
-        return {"loss_kd": self.weight * unbiased_distillation(new, old, self.alpha)}
+    def distilled(self, adapter, new: Tensor, old: Tensor) -> Tensor:
+        """The unbiased distillation, or the plain one where nothing is hidden."""
+        return unbiased_distillation(new if self.hides else new[:, : self.num_old], old, self.alpha)

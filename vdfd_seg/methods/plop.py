@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,7 +11,7 @@ from torch import Tensor
 from vdfd_seg.losses import local_pod_loss
 from vdfd_seg.methods.common.context import TaskContext
 from vdfd_seg.methods.common.distilled_maps import distilled_maps, growth_factor
-from vdfd_seg.methods.common.options import at_least_one, not_negative, one_of
+from vdfd_seg.methods.common.options import at_least_one, not_negative, one_of, option
 from vdfd_seg.methods.common.pseudo_labels import (
     EntropyMedians,
     normalised_entropy,
@@ -64,50 +65,28 @@ class PLOP(TeacherMethod):
             pixels are accepted.
         use_pseudo_labels: Whether hidden pixels get labels.
         adaptive_factor: Whether images are weighted by :math:`\nu`.
-
-    Raises:
-        InputError: For a negative weight or threshold, no bins, a scale below 1, or an unknown
-            ``entropy``.
     """
 
     problems = ("segmentation",)
     new_rows = "balanced"
     without_background = "without pseudo-labels"
+    feature_weight: float = not_negative(0.01)
+    logits_weight: float = not_negative(0.0005)
+    scales: Sequence[int] = at_least_one((1, 2, 4))
+    min_threshold: float = not_negative(0.001)
+    bins: int = at_least_one(100)
+    entropy: str = one_of("unit", "released")
+    use_pseudo_labels: bool = option(True)
+    adaptive_factor: bool = option(True)
 
-    def __init__(
-        self,
-        feature_weight: float = 0.01,
-        logits_weight: float = 0.0005,
-        scales: Sequence[int] = (1, 2, 4),
-        min_threshold: float = 0.001,
-        bins: int = 100,
-        entropy: str = "unit",
-        use_pseudo_labels: bool = True,
-        adaptive_factor: bool = True,
-    ):
-        super().__init__()
-        not_negative(
-            self,
-            feature_weight=feature_weight,
-            logits_weight=logits_weight,
-            min_threshold=min_threshold,
-        )
-        at_least_one(self, bins=bins, scales=scales)
-        one_of(self, ("unit", "released"), entropy=entropy)
-        self.feature_weight = feature_weight
-        self.logits_weight = logits_weight
-        self.scales = tuple(scales)
-        self.min_threshold = min_threshold
-        self.bins = bins
-        self.entropy = entropy
-        self.use_pseudo_labels = use_pseudo_labels
-        self.adaptive_factor = adaptive_factor
-        self.background = False
-        self.growth = 1.0
-        self.scale = 1.0
+    background = False
+    growth = scale = 1.0
+    _seen: tuple[Outputs, Outputs] | None = None
+
+    def __init__(self, **options: Any):
+        super().__init__(**options)
         # In the state: a step that continues elsewhere must keep the same thresholds to the bit.
         self.register_buffer("thresholds", None)
-        self._seen: tuple[Outputs, Outputs] | None = None
 
     def num_hidden(self, context: TaskContext) -> int:
         """None with pseudo-labels: an unbiased loss would take them for background again."""

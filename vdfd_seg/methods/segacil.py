@@ -38,23 +38,14 @@ class SegACIL(Method):
         ridge: :math:`\gamma`.
         confidence: Least score of a pseudo-label; above 1, there are none.
         num_views: Augmented views of an image, each of which enters once.
-
-    Raises:
-        InputError: For an option out of range.
     """
 
     requires = frozenset({"labels"})
     problems = ("segmentation",)
     closed_form = True
-
-    def __init__(self, ridge: float = 1.0, confidence: float = 0.6, num_views: int = 1):
-        super().__init__()
-        positive(self, ridge=ridge)
-        not_negative(self, confidence=confidence)
-        at_least_one(self, num_views=num_views)
-        self.ridge = ridge
-        self.confidence = confidence
-        self.passes = num_views
+    ridge: float = positive(1.0)
+    confidence: float = not_negative(0.6)
+    num_views: int = at_least_one(1)
 
     def before_task(self, context: TaskContext) -> None:
         """Freeze the trunk."""
@@ -69,7 +60,7 @@ class SegACIL(Method):
         size = d if bias is None else d + 1
         gram = torch.zeros(size, size, dtype=torch.float64, device=rows.device)
         targets = torch.zeros(size, num_classes, dtype=torch.float64, device=rows.device)
-        for features, labels in pixels_of(context, self.passes):
+        for features, labels in pixels_of(context, self.num_views):
             if context.num_hidden:
                 scores = F.linear(features, rows, bias)[:, : context.num_old]
                 labels = with_old_classes(labels, scores, self.confidence)

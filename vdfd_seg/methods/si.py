@@ -5,7 +5,7 @@ from torch import Tensor
 
 from vdfd_seg.methods.common.context import TaskContext
 from vdfd_seg.methods.common.importance import ImportancePenalty, buffer_name, penalised
-from vdfd_seg.methods.common.options import positive
+from vdfd_seg.methods.common.options import not_negative, positive
 from vdfd_seg.registry import METHODS
 
 
@@ -26,18 +26,12 @@ class SI(ImportancePenalty):
     Args:
         weight: :math:`\lambda`.
         damping: :math:`\xi`.
-
-    Raises:
-        InputError: For a negative weight, or a damping that is not positive.
     """
 
     requires = ImportancePenalty.requires | {"own_training"}
-
-    def __init__(self, weight: float = 0.2, damping: float = 0.1):
-        super().__init__(weight)
-        positive(self, damping=damping)
-        self.damping = damping
-        self._before: dict[str, tuple[Tensor, Tensor]] = {}
+    weight: float = not_negative(0.2)
+    damping: float = positive(0.1)
+    _before: dict[str, tuple[Tensor, Tensor]] = {}
 
     def before_task(self, context: TaskContext) -> None:
         """Begin the sums; the start of the step is kept from the first task on."""

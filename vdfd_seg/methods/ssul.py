@@ -11,9 +11,8 @@ from torch import Tensor
 from vdfd_seg.errors import InputError
 from vdfd_seg.methods.common.context import TaskContext
 from vdfd_seg.methods.common.feature_cache import FeatureCache
-from vdfd_seg.methods.common.frozen_rows import FrozenRows
 from vdfd_seg.methods.common.frozen_trunk import FrozenTrunkMethod
-from vdfd_seg.methods.common.options import not_negative, one_of, positive
+from vdfd_seg.methods.common.options import not_negative, one_of, option, positive
 from vdfd_seg.methods.common.pseudo_labels import relabelled, with_old_classes
 from vdfd_seg.methods.common.sigmoid_rows import (
     check_background,
@@ -64,28 +63,14 @@ class SSUL(FrozenTrunkMethod):
             network's.
         num_views: Augmented views of an image, see
             :class:`~vdfd_seg.methods.common.frozen_trunk.FrozenTrunkMethod`.
-
-    Raises:
-        InputError: For an option out of range.
     """
 
-    def __init__(
-        self,
-        threshold: float = 0.7,
-        saliency: str | None = None,
-        background: str = "frozen",
-        unknown_lr: float = 0.01,
-        num_views: int = 4,
-    ):
-        super().__init__(num_views)
-        not_negative(self, threshold=threshold)
-        one_of(self, ("free", "frozen"), background=background)
-        positive(self, unknown_lr=unknown_lr)
-        self.threshold = threshold
-        self.saliency = saliency
-        self.background = background
-        self.unknown_lr = unknown_lr
-        self.unknown: SpareRow | None = None
+    old_rows = "free"
+    threshold: float = not_negative(0.7)
+    saliency: str | None = option(None)
+    background: str = one_of("frozen", "free")
+    unknown_lr: float = positive(0.01)
+    unknown: SpareRow
 
     def check(self, protocol: Protocol) -> None:
         """Refuse what has no background, and a folder of maps that is none."""
@@ -130,7 +115,7 @@ class SSUL(FrozenTrunkMethod):
         self.optimizer = torch.optim.SGD(self.unknown.parameters(), self.unknown_lr, momentum=0.9)
         super().before_task(context)
         if context.step:
-            self.frozen = FrozenRows(context.num_old, first=int(self.background == "free"))
+            self.frozen = slice(int(self.background == "free"), context.num_old)
             self.unknown.begin_new_rows(adapter, context.num_old)
             self._find_old_classes(context)
 
@@ -149,7 +134,6 @@ class SSUL(FrozenTrunkMethod):
 
     def task_loss(self, adapter, outputs, samples: list) -> dict[str, Tensor]:
         """The cross-entropies of all rows and of u, and the losses of auxiliary heads."""
-        assert self.unknown is not None
         labels = adapter.labels(samples)
         known = labels.masked_fill(labels == SALIENT_INDEX, 0)
         logits = adapter.upsample(outputs.logits, labels)
@@ -163,5 +147,4 @@ class SSUL(FrozenTrunkMethod):
     def after_task(self, context: TaskContext) -> dict:
         """Let the cache go, and carry u."""
         super().after_task(context)
-        assert self.unknown is not None
         return {"unknown": self.unknown.carried()}

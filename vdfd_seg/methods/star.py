@@ -8,7 +8,7 @@ from torch import Tensor
 from vdfd_seg.losses import wide
 from vdfd_seg.methods.common.context import TaskContext
 from vdfd_seg.methods.common.feature_cache import at_middle
-from vdfd_seg.methods.common.options import at_least_one, not_negative
+from vdfd_seg.methods.common.options import at_least_one, not_negative, positive
 from vdfd_seg.methods.common.sigmoid_rows import SigmoidRows, mean_where
 from vdfd_seg.protocols import IGNORE_INDEX
 from vdfd_seg.registry import METHODS
@@ -60,30 +60,16 @@ class STAR(SigmoidRows):
         num_samples: Replayed features of each old class and iteration.
         num_views: Augmented views of an image whose features are cached, with 2 bytes for each
             view, channel and position.
-
-    Raises:
-        InputError: For an option out of range.
     """
 
     # Prototypes are of labelled pixels.
     requires = frozenset({"old_outputs", "labels"})
-
-    def __init__(
-        self,
-        pos_weight: float = 4.0,
-        pkd_weight: float = 5.0,
-        cont_weight: float = 0.05,
-        num_samples: int = 256,
-        num_views: int = 4,
-    ):
-        super().__init__(pos_weight, num_views)
-        not_negative(self, pkd_weight=pkd_weight, cont_weight=cont_weight)
-        at_least_one(self, num_samples=num_samples)
-        self.pkd_weight = pkd_weight
-        self.cont_weight = cont_weight
-        self.num_samples = num_samples
-        self.classes: dict[str, Tensor] = {}
-        self.missing: Tensor | None = None
+    pos_weight: float = positive(4.0)
+    pkd_weight: float = not_negative(5.0)
+    cont_weight: float = not_negative(0.05)
+    num_samples: int = at_least_one(256)
+    classes: dict[str, Tensor] = {}
+    missing: Tensor | None = None
 
     def before_task(self, context: TaskContext) -> None:
         """Cache the features, take the prototypes, and count what is missing of each class."""

@@ -1,6 +1,7 @@
 """VDFD for networks seen through an adapter: segmentors and classifiers alike."""
 
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from mmengine.dist import all_reduce
@@ -13,16 +14,17 @@ from vdfd_seg.distillation import (
     penalisable_parameters,
 )
 from vdfd_seg.distillation.loss import ACCUMULATIONS
-from vdfd_seg.distillation.precision import Precision, precision_of
+from vdfd_seg.distillation.precision import Precision
 from vdfd_seg.errors import InputError
-from vdfd_seg.methods.common.base import Method
 from vdfd_seg.methods.common.context import TaskContext
-from vdfd_seg.methods.common.frozen_rows import FrozenRows
+from vdfd_seg.methods.common.divergences import known_precision
+from vdfd_seg.methods.common.frozen_rows import RowFreezingMethod
 from vdfd_seg.methods.common.options import (
     at_least_one,
-    none_or_at_least_one,
+    none_or,
     not_negative,
     one_of,
+    option,
     positive,
 )
 from vdfd_seg.protocols import Protocol
@@ -30,7 +32,7 @@ from vdfd_seg.registry import METHODS
 
 
 @METHODS.register_module()
-class VDFD(Method):
+class VDFD(RowFreezingMethod):
     r"""Variational data-free knowledge distillation.
 
     Adds :math:`\lambda \sum_{i<t} L_{dis}(w, \theta; D_i)` to the new task's loss
@@ -57,45 +59,23 @@ class VDFD(Method):
         accumulation: ``"sum"`` over the old tasks, the paper's formula, or ``"last"``, what
             the released class-incremental code does: only the most recent old task is
             penalised, and its quadratic term counts (number of old tasks) squared times.
-
-    Raises:
-        InputError: For an option that is not one of these.
     """
 
     # The background shift is not VDFD's matter: the paper has no class-incremental segmentation.
     unbiased_loss = True
     new_rows = "balanced"
+    weight: float = not_negative(1.0)
+    rank: int = at_least_one(1)
+    precision: Precision = option("gcn", known_precision)
+    eps: float = positive(1e-3)
+    images: int | None = none_or(at_least_one(256))
+    old_rows: str = one_of("free", "frozen", "penalised")
+    unknown: str = one_of("error", "skip")
+    accumulation: str = one_of(*ACCUMULATIONS)
 
-    def __init__(
-        self,
-        weight: float = 1.0,
-        rank: int = 1,
-        precision: Precision = "gcn",
-        eps: float = 1e-3,
-        images: int | None = 256,
-        old_rows: str = "free",
-        unknown: str = "error",
-        accumulation: str = "sum",
-    ):
-        super().__init__()
-        one_of(self, ("free", "frozen", "penalised"), old_rows=old_rows)
-        one_of(self, ("error", "skip"), unknown=unknown)
-        one_of(self, ACCUMULATIONS, accumulation=accumulation)
-        not_negative(self, weight=weight)
-        positive(self, eps=eps)
-        at_least_one(self, rank=rank)
-        none_or_at_least_one(self, images=images)
-        self.weight = weight
-        self.rank = rank
-        precision_of(precision)
-        self.precision = precision
-        self.eps = eps
-        self.images = images
-        self.old_rows = old_rows
-        self.unknown = unknown
-        self.accumulation = accumulation
+    def __init__(self, **options: Any):
+        super().__init__(**options)
         self.penalty: VariationalDistillationLoss | None = None
-        self.frozen = FrozenRows(0)
 
     def check(self, protocol: Protocol) -> None:
         """Refuse ``old_rows`` where old rows are not a matter of the method."""
@@ -113,7 +93,7 @@ class VDFD(Method):
     def before_task(self, context: TaskContext) -> None:
         """Build the penalty from the memories of the tasks before."""
         if self.old_rows == "frozen":
-            self.frozen = FrozenRows(context.num_old)
+            self.frozen = slice(context.num_old)
         states = context.carried.get("memories", [])
         if states and self.weight:
             params = self.penalised(context)
@@ -153,14 +133,6 @@ class VDFD(Method):
     def around_backward(self) -> AbstractContextManager:
         """Add the penalty's gradient when the network's is complete."""
         return nullcontext() if self.penalty is None else self.penalty.deferred_gradient()
-
-    def before_update(self, adapter) -> None:
-        """Keep frozen rows."""
-        self.frozen.before_update(adapter)
-
-    def after_update(self, adapter, learning_rate: float) -> None:
-        """Put frozen rows back."""
-        self.frozen.after_update(adapter)
 
     def after_task(self, context: TaskContext) -> dict:
         """Estimate the task's gradient memory and add it to those carried."""

@@ -1,29 +1,26 @@
 """VDFD's bound on the images of a step, and replay of features of old classes."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch.nn.functional as F
-from mmengine.device import get_device
 from torch import Tensor
 
 from vdfd_seg.distillation import FeatureGaussians
 from vdfd_seg.errors import InputError
 from vdfd_seg.losses import new_classes_as_background
-from vdfd_seg.methods.common.base import Method
 from vdfd_seg.methods.common.context import TaskContext
-from vdfd_seg.methods.common.divergences import build_divergence
+from vdfd_seg.methods.common.divergences import Divergence, build_divergence
 from vdfd_seg.methods.common.feature_cache import FeatureCache, pixels_of
 from vdfd_seg.methods.common.frozen_trunk import freeze_trunk
-from vdfd_seg.methods.common.options import at_least_one, not_negative
-from vdfd_seg.methods.common.output_cache import OutputCache
+from vdfd_seg.methods.common.options import not_negative, option
+from vdfd_seg.methods.common.output_cache import CachedOutputsMethod
 from vdfd_seg.methods.common.reconstruction import reconstruct_backbone
 from vdfd_seg.protocols import Protocol
 from vdfd_seg.registry import METHODS
 
 
 @METHODS.register_module()
-class VDFDPlus(Method):
+class VDFDPlus(CachedOutputsMethod):
     r"""The variational bound on the new task's images, and replay of features without images.
 
     .. math::
@@ -61,36 +58,22 @@ class VDFDPlus(Method):
         reconstruct: With ``replay``, iterations after the first task in which the head learns to
             keep what the backbone knows and the first task did not need
             (:func:`~vdfd_seg.methods.common.reconstruction.reconstruct_backbone`); 0 for none.
-
-    Raises:
-        InputError: For an option out of range.
     """
 
-    requires = frozenset({"old_heads", "old_outputs"})
+    requires = CachedOutputsMethod.requires | {"old_heads"}
     unbiased_loss = True
     new_rows = "balanced"
+    weight: float = not_negative(1.0)
+    divergence: Divergence = option("Softmax", build_divergence)
+    replay: int = not_negative(0)
+    reconstruct: int = not_negative(0)
+    memory: FeatureGaussians | None = None
+    num_old = 0
+    hides = False
 
-    def __init__(
-        self,
-        weight: float = 1.0,
-        divergence: str | Mapping[str, Any] = "Softmax",
-        replay: int = 0,
-        num_views: int = 4,
-        reconstruct: int = 0,
-    ):
-        super().__init__()
-        not_negative(self, weight=weight, replay=replay, reconstruct=reconstruct)
-        at_least_one(self, num_views=num_views)
-        self.weight = weight
-        self.divergence = build_divergence(divergence)
-        self.replay = replay
-        self.cached_views = num_views
-        self.reconstruct = reconstruct
-        self.memory: FeatureGaussians | None = None
-        self.cache: OutputCache | None = None
-        self.num_old = 0
-        self.hides = False
-        if replay:
+    def __init__(self, **options: Any):
+        super().__init__(**options)
+        if self.replay:
             self.requires = self.requires | {"features", "labels"}
 
     def check(self, protocol: Protocol) -> None:
@@ -105,16 +88,18 @@ class VDFDPlus(Method):
         """Cache features and outputs, and prepare the divergence."""
         if not context.step:
             return
-        # The first step, which has no cache, draws new views every time.
-        self.num_views = self.cached_views if self.replay or self.weight else None
         if self.replay:
             self.memory = self._carried(context).to(context.device)
             freeze_trunk(context.adapter)
-            self.training_features = FeatureCache(context, self.cached_views)
+            self.training_features = FeatureCache(context, self.num_views)
         if self.weight:
-            self._cache_outputs(context)
+            self._begin_divergence(context)
+            self.cache_outputs(context)
+        elif not self.replay:
+            # Nothing is cached: a new view at every draw, as the class has it.
+            del self.num_views
 
-    def _cache_outputs(self, context: TaskContext) -> None:
+    def _begin_divergence(self, context: TaskContext) -> None:
         protocol, adapter = context.protocol, context.adapter
         sizes = [size for size in protocol.task_sizes(context.step - 1) if size]
         self.num_old = sum(sizes)
@@ -122,19 +107,10 @@ class VDFDPlus(Method):
         rows = adapter.prototypes().detach()[: self.num_old]
         self.divergence.begin(rows.split(sizes), apart=protocol.scenario == "task")
         self.optimizer = self.divergence.optimizer
-        assert context.views is not None
-        adapter.network.eval()
-        self.cache = OutputCache(
-            context.views(self.cached_views),
-            lambda inputs: self._of_old_classes(adapter.logits(inputs)),
-        )
-        adapter.network.train()
-        context.log(f"cached the outputs of {len(self.cache.values)} views")
 
-    def fetch(self, samples) -> None:
-        """The cached outputs."""
-        if self.cache is not None:
-            self.cache.fetch(samples, get_device())
+    def cached(self, adapter, outputs) -> Tensor:
+        """The old classes' logits."""
+        return self._of_old_classes(outputs.logits)
 
     def extra_losses(self, adapter, outputs, samples) -> dict[str, Tensor]:
         """The weighted divergence, its parts for the log, and the replay."""
@@ -164,7 +140,7 @@ class VDFDPlus(Method):
             return {}
         if self.reconstruct and not context.step:
             reconstruct_backbone(context, self.reconstruct)
-        pixels = pixels_of(context, self.cached_views, features)
+        pixels = pixels_of(context, self.num_views, features)
         step, hides = context.step, context.protocol.hides
         labels = context.protocol.task_labels(step)
         gaussians = FeatureGaussians.of(pixels, [0, *labels] if step and hides else labels)

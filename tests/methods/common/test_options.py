@@ -1,39 +1,70 @@
+import inspect
+import re
+
 import pytest
+import torch
 
 from vdfd_seg.errors import InputError
 from vdfd_seg.methods import build_method
 from vdfd_seg.methods.common.options import (
+    WithOptions,
     at_least_one,
-    none_or_at_least_one,
+    none_or,
     not_negative,
     one_of,
+    option,
     positive,
+    share,
 )
 
 NAN, INF = float("nan"), float("inf")
 
 
 @pytest.mark.parametrize(
-    ("check", "fit", "unfit"),
+    ("declared", "fit", "unfit"),
     [
-        (not_negative, (0, 0.5, 3), (-1, -1e-9, NAN, INF)),
-        (positive, (1e-9, 2), (0, -1, NAN, INF)),
-        (at_least_one, (1, 7, (1, 2), [4]), (0, -3, (), [], (1, 0))),
-        (none_or_at_least_one, (1, 7, None), (0, -3)),
+        (not_negative(1), (0, 0.5, 3), (-1, -1e-9, NAN, INF)),
+        (positive(1), (1e-9, 2), (0, -1, NAN, INF)),
+        (share(1), (0, 0.5, 1, True), (-0.1, 1.1, NAN)),
+        (at_least_one(1), (1, 7, (1, 2), [4]), (0, -3, (), [], (1, 0))),
+        (none_or(at_least_one(1)), (1, 7, None), (0, -3)),
+        (one_of("left", "right"), ("left", "right"), ("up", None)),
     ],
 )
-def test_numbers(check, fit, unfit):
+def test_values(declared, fit, unfit):
+    class Part(WithOptions):
+        side = declared
+
     for value in fit:
-        check("a method", option=value)
+        assert Part(side=value).side == value
     for value in unfit:
-        with pytest.raises(InputError, match="method str: option="):
-            check("a method", option=value)
+        with pytest.raises(InputError, match=re.escape(f"method Part: side={value!r} ")):
+            Part(side=value)
 
 
-def test_words():
-    one_of("a method", ("left", "right"), side="left")
-    with pytest.raises(InputError, match=r"side='up' is not one of \('left', 'right'\)"):
-        one_of("a method", ("left", "right"), side="up")
+class Base(WithOptions):
+    weight: float = not_negative(1.0)
+    kind: str = one_of("round", "square")
+
+
+class Derived(Base):
+    kind = "square"
+    layer = option(3, lambda width: torch.nn.Linear(width, width))
+
+    def __init__(self, name="x", **options):
+        super().__init__(**options)
+        self.name = name
+
+
+def test_a_subclass_has_its_bases_options_but_those_that_it_fixes():
+    assert str(inspect.signature(Base)) == "(*, weight=1.0, kind='round')"
+    assert str(inspect.signature(Derived)) == "(name='x', *, weight=1.0, layer=3)"
+    made = Derived("y", weight=0.5)
+    assert (made.name, made.weight, made.kind) == ("y", 0.5, "square")
+    # What is read may be a module; a class's own attribute would hide it.
+    assert [len(p) for p in made.parameters()] == [3, 3]
+    with pytest.raises(TypeError, match="no option 'kind'"):
+        Derived(kind="round")
 
 
 GAUSSIAN = {"type": "GaussianBound"}
@@ -47,7 +78,7 @@ REFUSED = {
         ({"weight": -1}, "weight=-1 must not be negative"), ({"alpha": 1.5}, "alpha=1.5"),
         ({"estimator": "images"}, "estimator='images' is not one of"),
         ({"batch_size": 0}, "batch_size=0 must be at least 1"),
-        ({"images": 0}, "images=0 must be None or at least 1"),
+        ({"images": 0}, "images=0 must be at least 1 or None"),
     ],
     "ICaRL": [({"exemplars": 0}, "exemplars=0 must be at least 1"), ({"weight": -1}, "weight=-1")],
     "ILT": [
@@ -61,7 +92,7 @@ REFUSED = {
         ({"gaussians": -0.1}, "gaussians=-0.1 must not be negative"), ({"gaussians": "few"}, ""),
     ],
     "LwFMC": [({"weight": -1}, "weight=-1")],
-    "MAS": [({"weight": -1}, "weight=-1"), ({"images": -3}, "images=-3 must be None or at")],
+    "MAS": [({"weight": -1}, "weight=-1"), ({"images": -3}, "images=-3 must be at least")],
     "MiB": [
         ({"weight": -1}, "weight=-1"), ({"alpha": 0}, "alpha=0 must be above 0"),
         ({"fuse": "much"}, ""), ({"fuse": -1}, "fuse=-1 must be from 0 to 1"),
@@ -96,7 +127,7 @@ REFUSED = {
     "VDFD": [
         ({"weight": "much"}, ""), ({"weight": -1}, "weight=-1"), ({"rank": None}, ""),
         ({"rank": 0}, "rank=0 must be at least 1"), ({"eps": 0}, "eps=0 must be above 0"),
-        ({"images": 0}, "images=0 must be None or at least 1"),
+        ({"images": 0}, "images=0 must be at least 1 or None"),
         ({"old_rows": "fixed"}, "old_rows='fixed' is not one of"),
         ({"unknown": "ignore"}, "unknown='ignore' is not one of"),
         ({"accumulation": "mean"}, "accumulation='mean' is not one of"),

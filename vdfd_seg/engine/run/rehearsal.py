@@ -99,7 +99,8 @@ class _Rehearsal:
         assert views is not None
         # One image a process, unless the method asks for certain ones, and of a batch of images as
         # many views as the training draws from.
-        context.views = lambda count: views(min(count, learner.method.num_views or 1))
+        most = (learner.method.num_views if self.step else None) or 1
+        context.views = lambda count: views(min(count, most))
         context.batches = lambda limit=None, samples=None: batches(
             get_world_size() if samples is None else limit, samples
         )

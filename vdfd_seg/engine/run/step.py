@@ -206,7 +206,8 @@ class StepTrainer:
         """
         method = learner.method
         cfg = self.config.train_dataloader
-        loader = self.data.train_loader(samples, cfg, self.seed, start, method.num_views)
+        views = method.num_views if self.step else None
+        loader = self.data.train_loader(samples, cfg, self.seed, start, views)
         if method.training_features is not None:
             learner.train_on_features()
             # In memory already: workers would only copy it.

@@ -2,11 +2,20 @@
 
 from contextlib import AbstractContextManager, nullcontext
 
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import Optimizer
 from torch.utils.data import Dataset
 
 from vdfd_seg.methods.common.context import TaskContext
+from vdfd_seg.methods.common.options import (
+    Option,
+    WithOptions,
+    not_negative,
+    one_of,
+    option,
+    share,
+)
+from vdfd_seg.models.growth import INITIALISATIONS
 from vdfd_seg.protocols import Protocol
 from vdfd_seg.protocols.checks import PROBLEMS
 
@@ -23,8 +32,17 @@ REQUIREMENTS = {
 }
 """What a method may keep or need next to the network that trains."""
 
+COMMON: dict[str, Option] = {
+    "unbiased_loss": option(False),
+    "new_rows": one_of(*INITIALISATIONS),
+    "fuse": share(False),
+    "gaussians": not_negative(0.0),
+}
+"""Options of every method, whatever its constructor takes. ``gaussians`` above 0 adds a
+:class:`~vdfd_seg.methods.common.gaussian_classifier.GaussianClassifier`."""
 
-class Method(nn.Module):
+
+class Method(WithOptions):
     """How a network learns a task without losing the earlier ones.
 
     A step calls, in order: :meth:`check`, :meth:`num_hidden`, :meth:`before_task`,
@@ -34,26 +52,25 @@ class Method(nn.Module):
     ``state_dict`` is what an interrupted step saves and restores. Before a run trains, all of
     it is called once for one batch, on an object and a network of their own.
 
+    Options are declared as attributes, see :class:`~vdfd_seg.methods.common.options.WithOptions`;
+    :data:`COMMON` are those of every method.
+
     Attributes:
         optimizer: Trains the method's own parameters (VDFD's GCN), one step for each
-            of the network's, with a learning rate that follows the network's schedule
-            (halved when that is halved); set by :meth:`before_task`, None without such
-            parameters. They are kept apart so that clipping of the network's gradients
-            does not depend on them.
+            of the network's, with a learning rate that follows the network's schedule; set by
+            :meth:`before_task`, None without such parameters. They are apart so that clipping of
+            the network's gradients does not depend on them.
         requires: What it keeps or needs next to the network that trains, of :data:`REQUIREMENTS`;
             an instance may have others than its class, by its options.
         unbiased_loss: Whether the main head's cross-entropy is MiB's unbiased one wherever the
-            background hides old classes
-            (:class:`~vdfd_seg.losses.UnbiasedCrossEntropyLoss`). Every method takes it
-            as an option.
+            background hides old classes (:class:`~vdfd_seg.losses.UnbiasedCrossEntropyLoss`).
         new_rows: How the classifier's rows of new classes start there, see
             :func:`vdfd_seg.models.grow`, and with ``"pretuned"``
-            :func:`~vdfd_seg.methods.common.pretuning.pretune`. An option of every method, too.
+            :func:`~vdfd_seg.methods.common.pretuning.pretune`.
         fuse: Whether the weights at the end of a step are fused with those before it, with the
             share of :func:`vdfd_seg.models.fusion.ewf_share`, or a share of one's own from 0 to 1.
-            An option of every method, too.
-        num_views: How many augmented views of an image the training draws from; None for a new
-            one at every draw.
+        num_views: How many augmented views of an image the training draws from after the first
+            step; None for a new one at every draw, as in the first.
         training_features: What training draws from in place of images, with ``num_views``; set
             by :meth:`before_task`, None for images. The adapter is then a
             :class:`~vdfd_seg.models.adapters.features.FeatureAdapter`.

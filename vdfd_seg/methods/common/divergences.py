@@ -4,16 +4,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from vdfd_seg.distillation import VariationalBound
 from vdfd_seg.distillation.precision import Precision, precision_of
 from vdfd_seg.errors import InputError, unknown_name
-from vdfd_seg.methods.common.options import positive
+from vdfd_seg.methods.common.options import WithOptions, option, positive
 from vdfd_seg.methods.lwf import distillation_over_groups
 
 
-class Divergence(nn.Module):
+class Divergence(WithOptions):
     """What every divergence has.
 
     Attributes:
@@ -56,11 +56,7 @@ class SoftmaxDivergence(Divergence):
         temperature: T.
     """
 
-    def __init__(self, temperature: float = 2.0):
-        super().__init__()
-        positive(self, temperature=temperature)
-        self.temperature = temperature
-        self.groups: list[int] = []
+    temperature: float = positive(2.0)
 
     def begin(self, prototypes: Sequence[Tensor], apart: bool) -> None:
         """Note which classes compete."""
@@ -71,6 +67,16 @@ class SoftmaxDivergence(Divergence):
         """The cross-entropies, summed over the groups."""
         groups = zip(new.split(self.groups, 1), old.split(self.groups, 1), strict=True)
         return distillation_over_groups(groups, self.temperature), {}
+
+
+def known_precision(cfg: Precision) -> Precision:
+    """A precision as a config describes it.
+
+    Raises:
+        InputError: For an unknown type or option.
+    """
+    precision_of(cfg)
+    return cfg
 
 
 class GaussianBound(Divergence):
@@ -84,12 +90,8 @@ class GaussianBound(Divergence):
         eps: :math:`\\varepsilon`.
     """
 
-    def __init__(self, precision: Precision = "gcn", eps: float = 1e-3):
-        super().__init__()
-        positive(self, eps=eps)
-        precision_of(precision)
-        self.precision = precision
-        self.eps = eps
+    precision: Precision = option("gcn", known_precision)
+    eps: float = positive(1e-3)
 
     def begin(self, prototypes: Sequence[Tensor], apart: bool) -> None:
         """Build the precisions of the old tasks."""
@@ -104,10 +106,7 @@ class GaussianBound(Divergence):
         return quadratic - log_det, parts
 
 
-DIVERGENCES: dict[str, type[Divergence]] = {
-    "Softmax": SoftmaxDivergence,
-    "GaussianBound": GaussianBound,
-}
+DIVERGENCES = {"Softmax": SoftmaxDivergence, "GaussianBound": GaussianBound}
 
 
 def build_divergence(cfg: str | Mapping[str, Any]) -> Divergence:

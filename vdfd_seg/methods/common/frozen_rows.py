@@ -2,32 +2,31 @@
 
 from torch import Tensor
 
+from vdfd_seg.methods.common.base import Method
 from vdfd_seg.models.growth import classes_first
 
 
-class FrozenRows:
+class RowFreezingMethod(Method):
     """Clears the gradients of some rows, and undoes weight decay and momentum on them.
 
-    Args:
-        num_rows: Rows up to this one stay, without it.
-        first: The first of them.
+    Attributes:
+        frozen: Which rows of the classifier stay as they are; none by default.
     """
 
-    def __init__(self, num_rows: int, first: int = 0):
-        self.rows = slice(first, num_rows)
-        self.kept: dict[str, Tensor] = {}
+    frozen = slice(0)
 
     def before_update(self, adapter) -> None:
         """Clear the rows' gradients, and keep the rows themselves."""
         parameters = dict(adapter.network.named_parameters())
-        for name in adapter.rows if self.rows.stop else ():
+        self._kept: dict[str, Tensor] = {}
+        for name in adapter.rows if self.frozen.stop else ():
             parameter = parameters[name]
             if parameter.grad is not None:
-                classes_first(parameter.grad)[self.rows] = 0
-            self.kept[name] = classes_first(parameter.detach())[self.rows].clone()
+                classes_first(parameter.grad)[self.frozen] = 0
+            self._kept[name] = classes_first(parameter.detach())[self.frozen].clone()
 
-    def after_update(self, adapter) -> None:
+    def after_update(self, adapter, learning_rate: float) -> None:
         """Put the rows back."""
         parameters = dict(adapter.network.named_parameters())
-        for name, rows in self.kept.items():
-            classes_first(parameters[name].data)[self.rows] = rows
+        for name, rows in self._kept.items():
+            classes_first(parameters[name].data)[self.frozen] = rows

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Container, Iterator
+from typing import Any
 
 import torch
 from mmengine.dist import all_reduce, get_dist_info
@@ -11,7 +12,7 @@ from vdfd_seg.errors import InputError
 from vdfd_seg.losses.wide import wide
 from vdfd_seg.methods.common.base import Method
 from vdfd_seg.methods.common.context import TaskContext
-from vdfd_seg.methods.common.options import at_least_one, none_or_at_least_one, not_negative, one_of
+from vdfd_seg.methods.common.options import at_least_one, none_or, not_negative, one_of, share
 from vdfd_seg.protocols import Protocol
 from vdfd_seg.utils.seeding import derived_seed
 
@@ -25,17 +26,13 @@ class ImportancePenalty(Method):
 
     Args:
         weight: :math:`\lambda`.
-
-    Raises:
-        InputError: For a negative weight.
     """
 
     requires = frozenset({"old_weights"})
+    weight: float = not_negative(1.0)
 
-    def __init__(self, weight: float = 1.0):
-        super().__init__()
-        not_negative(self, weight=weight)
-        self.weight = weight
+    def __init__(self, **options: Any):
+        super().__init__(**options)
         self.importance: dict[str, Tensor] = {}
 
     def before_task(self, context: TaskContext) -> None:
@@ -104,40 +101,21 @@ class RunningImportance(ImportancePenalty):
 
     Attributes:
         weights: The default weight of each estimator.
-
-    Raises:
-        InputError: For a negative weight, alpha outside [0, 1], an unknown estimator, or less
-            than one image.
     """
 
     weights: dict[str, float] = {}
-
-    def __init__(
-        self,
-        weight: float | None = None,
-        alpha: float = 0.5,
-        images: int | None = None,
-        estimator: str | None = None,
-        batch_size: int = 64,
-    ):
-        super().__init__(0.0 if weight is None else weight)
-        if not 0 <= alpha <= 1:
-            raise InputError(f"method {type(self).__name__}: alpha={alpha} must be from 0 to 1.")
-        none_or_at_least_one(self, images=images)
-        one_of(self, (None, "facil", "image"), estimator=estimator)
-        at_least_one(self, batch_size=batch_size)
-        self.takes_default_weight = weight is None
-        self.alpha = alpha
-        self.images = images
-        self.estimator = estimator
-        self.batch_size = batch_size
+    weight: float = none_or(not_negative(None))
+    alpha: float = share(0.5)
+    images: int | None = none_or(at_least_one(None))
+    estimator: str | None = one_of(None, "facil", "image")
+    batch_size: int = at_least_one(64)
 
     def before_task(self, context: TaskContext) -> None:
         """Anchor the weights, and take the defaults of the problem and of the estimator."""
         super().before_task(context)
         classifies = context.protocol.problem == "classification"
         self.estimator = self.estimator or ("facil" if classifies else "image")
-        if self.takes_default_weight:
+        if self.weight is None:
             self.weight = self.weights[self.estimator]
 
     def check(self, protocol: Protocol) -> None:
@@ -226,8 +204,8 @@ def _mean_of_gradients(params, inputs, value, reduce) -> dict[str, Tensor]:
     all_reduce(count)
     for total in sums.values():
         all_reduce(total)
-    return {name: (total / count.clamp_min(1).to(total.device)).float()
-            for name, total in sums.items()}  # fmt: skip
+    count = count.clamp_min(1)
+    return {name: (total / count.to(total.device)).float() for name, total in sums.items()}
 
 
 def _batches(context, images, size) -> Iterator[Tensor]:

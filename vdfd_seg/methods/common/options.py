@@ -1,59 +1,124 @@
-"""Options out of their range, refused in the same words by every method."""
+"""Options of a method: declared once, with their defaults and what they may be."""
 
+import inspect
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from torch import nn
 
 from vdfd_seg.errors import InputError
 
 
-def not_negative(method: object, **options: float) -> None:
-    """Refuse numbers below 0, and those that are not finite.
+@dataclass(frozen=True)
+class Option:
+    """A default, the values that are accepted, and what a message says of others.
 
-    Args:
-        method: The method, or a part of one, which the message names.
-        **options: Its options by name.
-
-    Raises:
-        InputError: Naming the method, the option and its value.
+    ``read`` makes of an accepted value what the object has.
     """
-    _refuse(method, options, lambda value: 0 <= value < math.inf, "must not be negative")
+
+    default: Any
+    fits: Callable[[Any], bool] = lambda value: True
+    rule: str = ""
+    read: Callable[[Any], Any] = lambda value: value
+
+    def set(self, owner: object, name: str, value: Any) -> None:
+        """Set an owner's option, or refuse the value.
+
+        Raises:
+            InputError: Naming the owner, the option and the value.
+        """
+        if not self.fits(value):
+            raise InputError(f"method {type(owner).__name__}: {name}={value!r} {self.rule}.")
+        setattr(owner, name, self.read(value))
 
 
-def positive(method: object, **options: float) -> None:
-    """Refuse 0 and below, see :func:`not_negative`."""
-    _refuse(method, options, lambda value: 0 < value < math.inf, "must be above 0")
+# They return Any: a class gives what it declares the type of its value.
 
 
-def at_least_one(method: object, **options: int | Sequence[int]) -> None:
-    """Refuse counts below 1, and lists that are empty or have one."""
+def option(default: Any, read: Callable[[Any], Any] = lambda value: value) -> Any:
+    """Whatever ``read`` accepts; the object has what that gives."""
+    return Option(default, read=read)
+
+
+def not_negative(default: float | None) -> Any:
+    """A finite number from 0 on."""
+    return Option(default, lambda value: 0 <= value < math.inf, "must not be negative")
+
+
+def positive(default: float) -> Any:
+    """A finite number above 0."""
+    return Option(default, lambda value: 0 < value < math.inf, "must be above 0")
+
+
+def share(default: float) -> Any:
+    """A number from 0 to 1."""
+    return Option(default, lambda value: 0 <= value <= 1, "must be from 0 to 1")
+
+
+def at_least_one(default: int | Sequence[int] | None) -> Any:
+    """A count, or a list of some."""
 
     def fits(value):
-        if isinstance(value, Sequence):
-            return bool(value) and min(value) >= 1
-        return value >= 1
+        return min(value, default=0) >= 1 if isinstance(value, Sequence) else value >= 1
 
-    _refuse(method, options, fits, "must be at least 1")
+    return Option(default, fits, "must be at least 1")
 
 
-def none_or_at_least_one(method: object, **options: int | None) -> None:
-    """Refuse limits below 1; None is no limit."""
-    _refuse(
-        method,
-        options,
-        lambda value: value is None or value >= 1,
-        "must be None or at least 1",
+def none_or(other: Option) -> Any:
+    """None, or what another option may be."""
+    return Option(
+        other.default, lambda value: value is None or other.fits(value), f"{other.rule} or None"
     )
 
 
-def one_of(method: object, valid: Sequence[str | None], **options: str | None) -> None:
-    """Refuse words that are not among the valid ones."""
-    _refuse(method, options, lambda value: value in valid, f"is not one of {tuple(valid)}")
+def one_of(*words: str | None) -> Any:
+    """One of these words; the default is the first."""
+    return Option(words[0], lambda value: value in words, f"is not one of {words}")
 
 
-def _refuse(
-    method: object, options: dict[str, Any], fits: Callable[[Any], bool], rule: str
-) -> None:
-    for name, value in options.items():
-        if not fits(value):
-            raise InputError(f"method {type(method).__name__}: {name}={value!r} {rule}.")
+class WithOptions(nn.Module):
+    """A module whose options are declared as attributes of its class.
+
+    Each becomes a keyword of the constructor, which checks it and sets it on the object. A subclass
+    has the options of its bases; an attribute with a plain value fixes one. A class may have a
+    constructor of its own: with ``**options``, which it passes on, next to others.
+
+    Raises:
+        InputError: For an option out of its range, naming it.
+
+    Example:
+        >>> class Penalty(WithOptions):
+        ...     weight: float = not_negative(1.0)
+        >>> Penalty(weight=2.0).weight
+        2.0
+    """
+
+    options: ClassVar[dict[str, Option]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        own = {name: value for name, value in vars(cls).items() if isinstance(value, Option)}
+        bases = [getattr(base, "options", {}) for base in reversed(cls.__bases__)]
+        inherited = {name: each for base in bases for name, each in base.items()}
+        cls.options = {k: v for k, v in inherited.items() if k not in vars(cls)} | own
+        for name in own:
+            # A class's attribute would hide a module that takes its place.
+            delattr(cls, name)
+        _, *taken = inspect.signature(cls.__init__).parameters.values()
+        keywords = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=each.default)
+            for name, each in cls.options.items()
+        ]
+        named = [each for each in taken if each.kind is not inspect.Parameter.VAR_KEYWORD]
+        cls.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+            named if named == taken else named + keywords
+        )
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__()
+        for name in options.keys() - self.options.keys():
+            raise TypeError(f"there is no option {name!r}")
+        for name, each in self.options.items():
+            each.set(self, name, options.get(name, each.default))

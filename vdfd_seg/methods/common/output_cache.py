@@ -4,9 +4,13 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
+from mmengine.device import get_device
 from mmengine.dist import all_gather_object
 from torch import Tensor
 
+from vdfd_seg.methods.common.base import Method
+from vdfd_seg.methods.common.context import TaskContext
+from vdfd_seg.methods.common.options import at_least_one
 from vdfd_seg.utils.device import send
 
 
@@ -47,6 +51,49 @@ class OutputCache:
             # Fetched on another stream, for which the present one has waited.
             values.record_stream(torch.cuda.current_stream())
         return values.float()
+
+
+class CachedOutputsMethod(Method):
+    """Caches outputs of the network at the start of a step, in place of keeping the network.
+
+    They are of augmented views of the step's images, from which training then draws.
+
+    Args:
+        num_views: Augmented views of an image. The cache takes 2 bytes for each view and number.
+
+    Attributes:
+        cache: What :meth:`cached` gave at the start of the step; None in the first one.
+    """
+
+    requires = frozenset({"old_outputs"})
+    num_views: int = at_least_one(4)
+    cache: OutputCache | None = None
+
+    def cache_outputs(self, context: TaskContext) -> None:
+        """Fill the cache, at the start of a step."""
+        adapter = context.adapter
+        assert context.views is not None
+        adapter.network.eval()
+        self.cache = OutputCache(
+            context.views(self.num_views),
+            lambda inputs: self.cached(adapter, adapter.outputs(inputs)),
+        )
+        adapter.network.train()
+        context.log(f"cached the outputs of {len(self.cache.values)} views")
+
+    def cached(self, adapter, outputs) -> Tensor:
+        """What of the outputs at the start of the step its losses need: ``(N, ...)``."""
+        raise NotImplementedError
+
+    def fetch(self, samples) -> None:
+        """The cached outputs."""
+        if self.cache is not None:
+            self.cache.fetch(samples, get_device())
+
+    def after_task(self, context: TaskContext) -> dict:
+        """Let the cache go."""
+        self.cache = None
+        return {}
 
 
 def in_order(batches: Iterable[tuple[Tensor, ...]]) -> list[Tensor]:

@@ -4,7 +4,6 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from mmengine.device import get_device
 from mmengine.dist import all_reduce
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -14,8 +13,8 @@ from vdfd_seg.errors import InputError
 from vdfd_seg.losses import wide
 from vdfd_seg.methods.common.base import Method
 from vdfd_seg.methods.common.context import TaskContext
-from vdfd_seg.methods.common.options import at_least_one, one_of, positive
-from vdfd_seg.methods.common.output_cache import OutputCache
+from vdfd_seg.methods.common.options import one_of, positive
+from vdfd_seg.methods.common.output_cache import CachedOutputsMethod
 from vdfd_seg.protocols import IGNORE_INDEX, Protocol
 
 
@@ -48,7 +47,7 @@ def check_background(method: Method, protocol: Protocol) -> None:
             f"method {type(method).__name__} is for class-incremental protocols with a "
             f"background; choose another method."
         )
-    one_of(method, ("random",), new_rows=method.new_rows)
+    one_of("random").set(method, "new_rows", method.new_rows)
 
 
 def freeze_statistics(network: nn.Module) -> None:
@@ -79,9 +78,7 @@ def foreground_loss(logits: Tensor, labels: Tensor, first: int, pos_weight: floa
     classes = torch.arange(first, first + logits.shape[1], device=labels.device)
     target = (labels[:, None] == classes[:, None, None]).to(logits)
     weight = logits.new_tensor(pos_weight)
-    loss = F.binary_cross_entropy_with_logits(
-        logits, target, reduction="none", pos_weight=weight
-    )  # fmt: skip
+    loss = F.binary_cross_entropy_with_logits(logits, target, reduction="none", pos_weight=weight)
     return loss.sum(1)
 
 
@@ -96,7 +93,7 @@ def mean_where(values: Tensor, mask: Tensor) -> Tensor:
     return values.masked_fill(~mask, 0).sum() / count.clamp(min=1e-6)
 
 
-class SigmoidRows(Method):
+class SigmoidRows(CachedOutputsMethod):
     r"""Trains a sigmoid for each foreground class; a pixel of none of them is background.
 
     Row 0 of the classifier, the background's, is zero: its logit is 0, that of probability 1/2. So
@@ -111,28 +108,16 @@ class SigmoidRows(Method):
     cached for ``num_views`` augmented views of each image, and training draws from these views.
 
     Args:
-        pos_weight: :math:`\beta`.
         num_views: Augmented views of an image.
+        pos_weight: :math:`\beta`.
 
     Attributes:
         num_old: How many classes are old, the background among them; 0 in the first step.
-        cache: What :meth:`cached` gave at the start of the step; None in the first one.
-
-    Raises:
-        InputError: For an option out of range.
     """
 
     problems = ("segmentation",)
-    requires = frozenset({"old_outputs"})
-
-    def __init__(self, pos_weight: float, num_views: int):
-        super().__init__()
-        positive(self, pos_weight=pos_weight)
-        at_least_one(self, num_views=num_views)
-        self.pos_weight = pos_weight
-        self.cached_views = num_views
-        self.num_old = 0
-        self.cache: OutputCache | None = None
+    pos_weight: float = positive(1.0)
+    num_old = 0
 
     @property
     def first(self) -> int:
@@ -145,30 +130,11 @@ class SigmoidRows(Method):
 
     def before_task(self, context: TaskContext) -> None:
         """Make the background's row zero, and cache the outputs."""
-        adapter = context.adapter
         self.num_old = context.num_old
-        subtract_background(adapter, self.num_old or len(adapter.classifier()[0]))
-        if not context.step:
-            return
-        # The first step, which has no cache, draws new views every time.
-        self.num_views = self.cached_views
-        assert context.views is not None
-        adapter.network.eval()
-        self.cache = OutputCache(
-            context.views(self.num_views),
-            lambda inputs: self.cached(adapter, adapter.outputs(inputs)),
-        )
-        adapter.network.train()
-        context.log(f"cached the outputs of {len(self.cache.values)} views")
-
-    def cached(self, adapter, outputs) -> Tensor:
-        """What of the outputs at the start of the step its losses need: ``(N, ..., h, w)``."""
-        raise NotImplementedError
-
-    def fetch(self, samples) -> None:
-        """The cached outputs."""
-        if self.cache is not None:
-            self.cache.fetch(samples, get_device())
+        rows = self.num_old or len(context.adapter.classifier()[0])
+        subtract_background(context.adapter, rows)
+        if context.step:
+            self.cache_outputs(context)
 
     def loss(self, adapter, inputs: Tensor, samples: list) -> dict[str, Tensor]:
         """All terms of one iteration, with frozen statistics after the first step."""
@@ -187,8 +153,3 @@ class SigmoidRows(Method):
     def averaged(self, adapter, pixels: Tensor, labels: Tensor, samples: list) -> Tensor:
         """The mean of the pixels' losses ``(N, H, W)``; default over labelled ones."""
         return mean_where(pixels, labels != IGNORE_INDEX)
-
-    def after_task(self, context: TaskContext) -> dict:
-        """Let the cache go."""
-        self.cache = None
-        return {}

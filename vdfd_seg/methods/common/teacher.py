@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from vdfd_seg.losses.wide import wide
 from vdfd_seg.methods.common.base import Method
 from vdfd_seg.methods.common.context import TaskContext
+from vdfd_seg.methods.common.options import not_negative
 
 
 def sigmoid_distillation(new: Tensor, old: Tensor) -> Tensor:
@@ -32,15 +33,14 @@ class TeacherMethod(Method):
     Attributes:
         teacher: That network, in evaluation mode and without gradients; None at the first step.
         num_old: How many classes it knows.
+        hides: Whether the background of the step's labels hides them.
     """
 
     requires = frozenset({"old_network"})
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.num_old = 0
-        # In a list: the old network is no part of what is trained, saved or wrapped.
-        self._old: list[nn.Module] = []
+    num_old = 0
+    hides = False
+    # In a tuple: the old network is no part of what is trained, saved or wrapped.
+    _old: tuple[nn.Module, ...] = ()
 
     @property
     def teacher(self) -> nn.Module | None:
@@ -50,10 +50,43 @@ class TeacherMethod(Method):
     def before_task(self, context: TaskContext) -> None:
         """Take the network of the step before as teacher."""
         if context.old_network is not None:
-            self._old = [context.old_network()]
+            self._old = (context.old_network(),)
             self.num_old = context.num_old
+            self.hides = self.num_hidden(context) > 0
 
     def after_task(self, context: TaskContext) -> dict:
         """Let the teacher go."""
-        self._old = []
+        self._old = ()
         return {}
+
+
+class LogitsDistillation(TeacherMethod):
+    r"""Adds :math:`\lambda` times a distance from the teacher's logits.
+
+    Args:
+        weight: :math:`\lambda`.
+    """
+
+    weight: float = not_negative(1.0)
+
+    def extra_losses(self, adapter, outputs, samples) -> dict[str, Tensor]:
+        """The weighted distillation, from one forward pass of the old network."""
+        if self.teacher is None:
+            return {}
+        return self.losses_of(adapter, outputs, adapter.old_outputs(self.teacher, outputs), samples)
+
+    def losses_of(self, adapter, outputs, old, samples) -> dict[str, Tensor]:
+        """The weighted distillation of ``outputs`` from ``old``, both of the adapter."""
+        new = adapter.at_labels(outputs.all_logits, samples)
+        loss = self.distilled(adapter, new, adapter.at_labels(old.all_logits, samples))
+        return {"loss_kd": self.weight * loss}
+
+    def distilled(self, adapter, new: Tensor, old: Tensor) -> Tensor:
+        """The distance before weighting.
+
+        Args:
+            adapter: The adapter.
+            new: ``all_logits`` of the network that trains, at the resolution of the labels.
+            old: The teacher's.
+        """
+        raise NotImplementedError

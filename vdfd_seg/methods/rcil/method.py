@@ -66,55 +66,27 @@ class RCIL(TeacherMethod):
         channel_last_weight: That of the classifier's input.
         pool_sizes: Sides of the windows in pixels of the maps; may exceed a map.
         pool_channels: Channels of a window.
-
-    Raises:
-        InputError: For a negative weight, an alpha that is not positive, no window, or one smaller
-            than 1.
     """
 
     problems = ("segmentation",)
     unbiased_loss = True
     new_rows = "balanced"
     without_background = "with the plain distillation of the old classes"
+    kd_weight: float = not_negative(100.0)
+    alpha: float = positive(1.0)
+    spatial_weight: float = not_negative(0.01)
+    spatial_logits_weight: float = not_negative(0.0005)
+    channel_weight: float = not_negative(0.01)
+    channel_last_weight: float = not_negative(0.0005)
+    pool_sizes: Sequence[int] = at_least_one(POOL_SIZES)
+    pool_channels: int = at_least_one(CHANNELS)
 
-    def __init__(
-        self,
-        kd_weight: float = 100.0,
-        alpha: float = 1.0,
-        spatial_weight: float = 0.01,
-        spatial_logits_weight: float = 0.0005,
-        channel_weight: float = 0.01,
-        channel_last_weight: float = 0.0005,
-        pool_sizes: Sequence[int] = POOL_SIZES,
-        pool_channels: int = CHANNELS,
-    ):
-        super().__init__()
-        not_negative(
-            self,
-            kd_weight=kd_weight,
-            spatial_weight=spatial_weight,
-            spatial_logits_weight=spatial_logits_weight,
-            channel_weight=channel_weight,
-            channel_last_weight=channel_last_weight,
-        )
-        positive(self, alpha=alpha)
-        at_least_one(self, pool_sizes=pool_sizes, pool_channels=pool_channels)
-        self.kd_weight = kd_weight
-        self.alpha = alpha
-        self.spatial_weight = spatial_weight
-        self.spatial_logits_weight = spatial_logits_weight
-        self.channel_weight = channel_weight
-        self.channel_last_weight = channel_last_weight
-        self.pool_sizes = tuple(pool_sizes)
-        self.pool_channels = pool_channels
-        self.hides = False
-        self.background = False
-        self.growth = 1.0
+    background = False
+    growth = 1.0
 
     def before_task(self, context: TaskContext) -> None:
         """Take the teacher, and give the network its second branches."""
         super().before_task(context)
-        self.hides = self.num_hidden(context) > 0
         self.background = context.protocol.background is not None
         if self.teacher is not None:
             self.growth = growth_factor(context)

@@ -117,10 +117,6 @@ class ClassificationAdapter:
             turned = len(outputs.all_logits) > len(outputs.inputs)
             return _forward(network, outputs.inputs, turned)
 
-    def old_logits(self, network: ContinualClassifier, outputs: ClassificationOutputs) -> Tensor:
-        """The ``all_logits`` of :meth:`old_outputs`."""
-        return self.old_outputs(network, outputs).all_logits
-
     def old_groups(self, num_old: int, apart: bool) -> list[slice]:
         """Groups of rows of ``all_logits``, each with a softmax over old classes of its own.
 

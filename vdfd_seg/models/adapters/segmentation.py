@@ -182,10 +182,6 @@ class SegmentationAdapter:
         with torch.no_grad():
             return _forward(network, outputs.inputs)
 
-    def old_logits(self, network: nn.Module, outputs: Outputs) -> Tensor:
-        """The ``all_logits`` of :meth:`old_outputs`."""
-        return self.old_outputs(network, outputs).all_logits
-
     def body(self, outputs: Outputs) -> tuple[Tensor, ...]:
         """The maps of the backbone that the main head takes as input (before its ASPP).
 
