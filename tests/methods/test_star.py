@@ -220,4 +220,4 @@ class TestCloseness:
 def test_the_first_step_is_the_loss_of_its_classes_alone(begin, losses_of):
     step = begin({"type": "STAR"})
     assert set(losses_of(step)) == {"decode.loss_mbce"}
-    assert step.method.num_views is None
+    assert step.method.cache is None

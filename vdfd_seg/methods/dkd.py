@@ -28,23 +28,20 @@ class DKD(SigmoidRows):
     NeurIPS 2022. :math:`\ell` is the mean loss of the step's classes over labelled pixels
     (:class:`~vdfd_seg.methods.common.sigmoid_rows.SigmoidRows`). An old class's logit
     :math:`o = x^\top w + b` has the parts :math:`o^+ = x^\top \max(w, 0)` and
-    :math:`o^- = x^\top \min(w, 0)`. Each is kept near its value at the start of the step, at the
-    features' positions.
+    :math:`o^- = x^\top \min(w, 0)`. Each is kept near its value at the start of the step.
 
-    An auxiliary row learns that no pixel is an example of it: :math:`\ell_{ac}` is the mean over
-    labelled pixels of :math:`-\log(1 - \sigma(z))` for its logit z of the features. The features
-    get no gradient from it. The row is carried, and the rows of new classes start as copies, which
-    have seen the negative examples of all earlier steps. In the first step, and after a step 0
-    that another method trained, it starts at zero.
+    :math:`\ell_{ac}` is the mean over labelled pixels of :math:`-\log(1 - \sigma(z))` for the logit
+    z of an auxiliary row, whose features get no gradient. The row is carried, and the rows of new
+    classes start as copies, which have seen the negative examples of all earlier steps. In the
+    first step, and after a step 0 that another method trained, it starts at zero.
 
     Args:
         pos_weight: Weight of a new class's own pixels.
         kd_weight: :math:`\lambda`.
         dkd_weight: :math:`\mu`.
         auxiliary_lr: Learning rate of the auxiliary row, by SGD with momentum 0.9; it follows the
-            schedule of the network's.
-        num_views: Augmented views of an image whose logits and their parts are cached, with
-            6 bytes for each view, old class and position.
+            network's.
+        num_views: Augmented views of an image whose logits and their parts are cached.
     """
 
     kd_weight: float = not_negative(5.0)

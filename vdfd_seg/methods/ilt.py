@@ -18,11 +18,10 @@ class ILT(LwF):
 
     with :func:`~vdfd_seg.methods.lwf.distillation_loss` divided by the number of old classes, and
     E the elements of the backbone's output h that the main head takes as input (before ASPP; the
-    mean over maps where there are several). The old network is in evaluation mode, so the
-    features differ from the start where the new one normalises by the batch.
+    mean over maps where there are several).
 
-    Michieli and Zanuttigh, ICCV Workshops 2019 (its TensorFlow code has DeepLabV2 and may freeze
-    the encoder); this form and the defaults are those of the code of Cermelli et al., CVPR 2020.
+    Michieli and Zanuttigh, ICCV Workshops 2019; this form and the defaults are those of the code
+    of Cermelli et al., CVPR 2020.
 
     Args:
         weight: :math:`\lambda`.

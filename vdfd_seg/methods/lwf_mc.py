@@ -44,15 +44,13 @@ class LwFMC(LogitsDistillation):
         L = \ell_{BCE} + \lambda \frac{1}{|P|} \sum_p \sum_{c<K} \mathrm{BCE}\big(
         \sigma(z_{p,c}), \sigma(\tilde z_{p,c})\big)
 
-    with :func:`binary_cross_entropy` over all classes, from the first step on, and
-    :math:`\tilde z` the K logits of the network of the step before, at all pixels. The binary
-    cross-entropy replaces the loss of the main head, whatever the config says; auxiliary heads
-    keep theirs. Old classes that the labels hide are trained as background, as in the original.
+    with :func:`binary_cross_entropy` over all classes, from the first step on, in place of the main
+    head's loss, and :math:`\tilde z` the logits of the network of the step before, at all pixels.
+    Old classes that the labels hide are trained as background, as in the original.
 
     Rebuffi et al., CVPR 2017, name it; for segmentation, and the default, as in the code of
     Cermelli et al., CVPR 2020 ("combined"). It is presumably the row "iCaRL" of the published
-    Cityscapes comparisons with VDFD: a segmentor has no nearest mean of exemplars, and methods
-    there store no data.
+    Cityscapes comparisons with VDFD.
 
     Args:
         weight: :math:`\lambda`.

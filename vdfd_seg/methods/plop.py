@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vdfd_seg.losses import local_pod_loss
 from vdfd_seg.methods.common.context import TaskContext
-from vdfd_seg.methods.common.distilled_maps import distilled_maps, growth_factor
+from vdfd_seg.methods.common.distilled_maps import MapDistillation
 from vdfd_seg.methods.common.options import at_least_one, not_negative, one_of, option
 from vdfd_seg.methods.common.pseudo_labels import (
     EntropyMedians,
@@ -18,13 +18,12 @@ from vdfd_seg.methods.common.pseudo_labels import (
     pseudo_labels,
     relabelled,
 )
-from vdfd_seg.methods.common.teacher import TeacherMethod
 from vdfd_seg.models.adapters.segmentation import Outputs, SegmentationAdapter
 from vdfd_seg.registry import METHODS
 
 
 @METHODS.register_module()
-class PLOP(TeacherMethod):
+class PLOP(MapDistillation):
     r"""Pseudo-labels from the old network, and distillation of its maps by Local POD.
 
     .. math::
@@ -32,24 +31,15 @@ class PLOP(TeacherMethod):
             \, \frac{1}{|l|} \sum_l \lambda_l \, d_l
 
     Douillard et al., "PLOP: Learning without Forgetting for Continual Semantic Segmentation",
-    CVPR 2021. The maps are those of the backbone's stages, the input of the classifier and the
-    low-resolution logits, see :func:`~vdfd_seg.losses.local_pod_distance`;
-    :math:`C` counts all classes, :math:`C_{new}` the step's. Labels :math:`\hat y` and factors
-    :math:`\nu`: :func:`~vdfd_seg.methods.common.pseudo_labels.pseudo_labels`. In
-    domain-incremental protocols, or where no background hides old classes, labels do not change
-    and :math:`\nu = 1`. With the same classes in every domain the root is 1, too. (Cityscapes was
-    published with 1e-4 for the features and 1e-4 or 1e-3 for the logits.)
+    CVPR 2021. The maps of :class:`~vdfd_seg.methods.common.distilled_maps.MapDistillation` have
+    distances :func:`~vdfd_seg.losses.local_pod_distance`; :math:`C` counts all classes,
+    :math:`C_{new}` the step's. Labels :math:`\hat y` and factors :math:`\nu`:
+    :func:`~vdfd_seg.methods.common.pseudo_labels.pseudo_labels`. Where no background hides old
+    classes labels do not change and :math:`\nu = 1`.
 
-    :math:`\ell_{CE}` is the loss of the network's heads, called image by image. So any loss of a
-    config, and every auxiliary head, is weighted in the same way. The published loss is a mean over
-    all pixels of an image, ignored ones included: ``CrossEntropyLoss`` with
-    ``avg_non_ignore=False``.
-
-    Differences from the released code: maps are those that the backbone returns, after the
-    stage's activation; the code takes them before it. Medians are over images without
-    augmentation, as in evaluation, so that a resumed step finds the same. Maps that Local POD
-    compares have no dropout, as the published network. The old network computes in full precision
-    under autocast, as it does for its medians.
+    :math:`\ell_{CE}` is the loss of the network's heads, called image by image, so that any loss
+    of a config and every auxiliary head is weighted in the same way. The published loss is a mean
+    over all pixels of an image: ``CrossEntropyLoss`` with ``avg_non_ignore=False``.
 
     Args:
         feature_weight: :math:`\lambda_l` of all maps but the logits.
@@ -59,15 +49,12 @@ class PLOP(TeacherMethod):
         bins: Bins of the histogram of entropies. Confident networks need more than the released
             100 for exact medians: within the first bin the median is interpolated.
         entropy: ``"unit"``: in [0, 1], the paper's; ``"released"``: this divided by
-            :math:`K \log C`, as in the code, where the mean over the K old classes stands for the
-            sum and is normalised twice. Bins are then coarse (three of 100 are used with 16 old
-            classes), medians interpolated in the first of them, and far more than half of the
-            pixels are accepted.
+            :math:`K \log C`, as in the code, where it is normalised twice: bins are coarse, and
+            far more than half of the pixels are accepted.
         use_pseudo_labels: Whether hidden pixels get labels.
         adaptive_factor: Whether images are weighted by :math:`\nu`.
     """
 
-    problems = ("segmentation",)
     new_rows = "balanced"
     without_background = "without pseudo-labels"
     feature_weight: float = not_negative(0.01)
@@ -79,8 +66,7 @@ class PLOP(TeacherMethod):
     use_pseudo_labels: bool = option(True)
     adaptive_factor: bool = option(True)
 
-    background = False
-    growth = scale = 1.0
+    scale = 1.0
     _seen: tuple[Outputs, Outputs] | None = None
 
     def __init__(self, **options: Any):
@@ -97,11 +83,8 @@ class PLOP(TeacherMethod):
         super().before_task(context)
         if self.teacher is None:
             return
-        protocol = context.protocol
-        total = protocol.num_classes(context.step)
-        self.growth = growth_factor(context)
-        self.background = protocol.background is not None
         if self.entropy == "released":
+            total = context.protocol.num_classes(context.step)
             self.scale = 1 / (self.num_old * math.log(total))
         if self.use_pseudo_labels and context.num_hidden:
             self.thresholds = self._find_thresholds(context)
@@ -162,12 +145,7 @@ class PLOP(TeacherMethod):
         old = self._outputs_of_old(adapter, outputs)
         weights = [self.feature_weight] * (len(outputs.features) + 1) + [self.logits_weight]
         with torch.autocast(outputs.inputs.device.type, enabled=False):
-            pod = local_pod_loss(
-                self._maps(adapter, outputs),
-                self._maps(SegmentationAdapter(self.teacher), old),
-                weights,
-                self.scales,
-            )
+            pod = local_pod_loss(*self.both_maps(adapter, outputs, old), weights, self.scales)
         return {"loss_pod": self.growth * pod}
 
     def _outputs_of_old(self, adapter: SegmentationAdapter, outputs: Outputs) -> Outputs:
@@ -177,9 +155,6 @@ class PLOP(TeacherMethod):
             with torch.autocast(outputs.inputs.device.type, enabled=False):
                 self._seen = outputs, adapter.old_outputs(self.teacher, outputs)
         return self._seen[1]
-
-    def _maps(self, adapter: SegmentationAdapter, outputs: Outputs) -> list[Tensor]:
-        return distilled_maps(adapter, outputs, self.num_old, self.background)
 
 
 def _image(outputs: Outputs, index: int) -> Outputs:

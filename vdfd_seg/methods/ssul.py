@@ -38,17 +38,15 @@ class SSUL(FrozenTrunkMethod):
     the trunk and the rows of old classes are frozen. The rows of new classes, of the background
     (``background``) and of the unknown class u train, on features computed once.
 
-    **Labels.** Pseudo-labels are computed once, at the start of the step. A pixel labelled
-    background becomes the old class with the greatest score, if this is the greatest of all and
-    its sigmoid at least ``threshold``. Else, if a saliency map marks an object, it is unknown: an
-    object of no class so far. The background's row learns such pixels too, because the network
-    predicts its greatest logit and the unknown counts as background. The released code adds the
-    two sigmoids.
+    Pseudo-labels are computed at the start of the step. A pixel labelled background becomes the
+    old class with the greatest score, if this is the greatest of all and its sigmoid at least
+    ``threshold``. Else, if a saliency map marks an object, it is unknown; the background's row
+    learns such pixels too.
 
-    **Weights.** The row u is no row of the network. It is carried, and the rows of new classes
-    start as copies, which separate objects from background if there are saliency maps. Without
-    maps no pixel is an example of u, and new rows start low everywhere. After a step 0 that
-    another method trained, u starts at zero and the background's row as a row of zeros
+    The row u is no row of the network. It is carried, and the rows of new classes start as copies,
+    which separate objects from background if there are saliency maps. Without maps no pixel is an
+    example of u, and new rows start low everywhere. After a step 0 that another method trained, u
+    starts at zero and the background's row as a row of zeros
     (:func:`~vdfd_seg.methods.common.sigmoid_rows.subtract_background`).
 
     Args:
@@ -56,13 +54,10 @@ class SSUL(FrozenTrunkMethod):
         saliency: Folder with a map ``NAME.png`` for each training image, as large as it and other
             than 0 where there is some object; None for none. NAME is the image's path below the
             folder of all images, without suffix.
-        background: Whether the background's row stays after the first step with those of old
-            classes (``"frozen"``; the released code has it train at 0.0001 times the rate of new
-            rows) or trains on (``"free"``).
-        unknown_lr: Learning rate of u, by SGD with momentum 0.9; it follows the schedule of the
-            network's.
-        num_views: Augmented views of an image, see
-            :class:`~vdfd_seg.methods.common.frozen_trunk.FrozenTrunkMethod`.
+        background: Whether the background's row stays after the first step (``"frozen"``) or
+            trains on (``"free"``).
+        unknown_lr: Learning rate of u, by SGD with momentum 0.9; it follows the network's.
+        num_views: Augmented views of an image.
     """
 
     old_rows = "free"

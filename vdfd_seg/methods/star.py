@@ -26,40 +26,36 @@ class STAR(SigmoidRows):
         + \lambda \ell_{pkd} + \mu \ell_{cont}
 
     Chen et al., "Saving 100x Storage: Prototype Replay for Reconstructing Training Sample
-    Distribution in Class-Incremental Semantic Segmentation", NeurIPS 2023.
+    Distribution in Class-Incremental Semantic Segmentation", NeurIPS 2023. Features are inputs of
+    the classifier, with labels at the middle of their cells.
 
-    **Distribution.** :math:`\ell` is the mean loss of the step's classes over labelled pixels
-    (:class:`~vdfd_seg.methods.common.sigmoid_rows.SigmoidRows`). :math:`\ell_c` is its mean over
-    replayed features of old class c, which are no examples of them. :math:`\ell_0` is its mean
-    over pixels that both the labels and the network at the start of the step call background.
-    Each is weighted by its missing pixels, :math:`r_c = (n_c - m_c)_+ / n`: :math:`n_c` positions
-    were labelled c in the step that introduced it, :math:`m_c` are predicted as c where the
-    step's labels are background, and n are labelled.
+    :math:`\ell` is the mean loss of the step's classes over labelled pixels
+    (:class:`~vdfd_seg.methods.common.sigmoid_rows.SigmoidRows`), :math:`\ell_c` over replayed
+    features of old class c, and :math:`\ell_0` over pixels that both the labels and the network at
+    the start of the step call background. Each is weighted by its missing pixels,
+    :math:`r_c = (n_c - m_c)_+ / n`: :math:`n_c` positions were labelled c in the step that
+    introduced it, :math:`m_c` are predicted as c where the step's labels are background, and n are
+    labelled.
 
-    **Replay.** Three things are carried of the features f labelled c: the direction
+    Three things are carried of the features f labelled c: the direction
     :math:`p_c \propto \frac{1}{n_c} \sum f / \lVert f \rVert`, of length 1; the deviation
     :math:`d_c^2 = \frac{1}{n_c} \sum (f / \lVert f \rVert - p_c)^2` from it; and the mean and
     standard deviation :math:`a_c, s_c` of :math:`\lVert f \rVert`. A replayed feature is
     :math:`(p_c + d_c \epsilon)(a_c + s_c \epsilon')` with standard normal
     :math:`\epsilon, \epsilon'`.
 
-    **Features.** :math:`\ell_{pkd}` is the mean squared difference between the features and those
-    at the start of the step, where the label is background and a sigmoid of an old class exceeded
-    1/2. :math:`\ell_{cont}` is the mean over the batch's new classes of
+    :math:`\ell_{pkd}` is the mean squared difference between the features and those at the start
+    of the step, where the label is background and a sigmoid of an old class exceeded 1/2.
+    :math:`\ell_{cont}` is the mean over the batch's new classes of
     :math:`1 / \min_c \lVert \bar p - p_c \rVert`, with :math:`\bar p` computed like p from the
     batch.
-
-    Features are inputs of the classifier, with labels at the middle of their cells. The released
-    code draws features of a class in proportion to what is missing. Here all classes have equally
-    many, and :math:`r_c` is their weight. The mean is the same.
 
     Args:
         pos_weight: Weight of a new class's own pixels.
         pkd_weight: :math:`\lambda`.
         cont_weight: :math:`\mu`.
         num_samples: Replayed features of each old class and iteration.
-        num_views: Augmented views of an image whose features are cached, with 2 bytes for each
-            view, channel and position.
+        num_views: Augmented views of an image whose features are cached.
     """
 
     # Prototypes are of labelled pixels.

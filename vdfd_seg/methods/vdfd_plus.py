@@ -29,22 +29,19 @@ class VDFDPlus(CachedOutputsMethod):
     for outputs t of the weights at the start of the step and s of those that train. **Not the
     paper's VDFD** (:class:`~vdfd_seg.methods.VDFD`): that bounds the outputs at the old inputs, to
     first order, from carried gradients. Here the inputs are the new task's, and nothing is
-    carried. t is computed once, before training, for ``num_views`` augmented views of each image.
-    Training draws from the same views. No second network is kept or run while the step trains.
+    carried. t is cached before training.
 
-    Outputs are logits of the old classes, at the head's resolution (pixels). Where the background
-    hides old classes, the new classes' logits belong to it, as in MiB:
+    Outputs are logits of the old classes, at the head's resolution. Where the background hides old
+    classes, the new classes' logits belong to it, as in MiB:
     :math:`s_0 = \log(e^{o_0} + \sum_{c \ge K} e^{o_c})`, and likewise in t. After MiB's balanced
     initialisation both are the outputs of the network of the step before when the step starts.
-    Under label augmentation the rows of unrotated images count.
 
     The last term comes with ``replay``, for sequences of many steps. The trunk is then frozen
-    after the first task, and only the classifier trains, on features computed once. A learned
-    class is carried as the mean and the covariance of the classifier's input over its pixels, and
-    so is the background, over all steps. In each iteration x is drawn from these Gaussians, with
-    their classes y, as often as the class had pixels
-    (:class:`~vdfd_seg.distillation.FeatureGaussians`). They stay valid, since the trunk does not
-    move. The term is a cross-entropy over all classes, so new rows learn to reject the old ones.
+    after the first task, and only the classifier trains, on features computed once. Learned
+    classes, and the background over all steps, are carried as the Gaussians of the classifier's
+    input over their pixels (:class:`~vdfd_seg.distillation.FeatureGaussians`), from which x and y
+    are drawn. The term is a cross-entropy over all classes, so new rows learn to reject the old
+    ones.
 
     Args:
         weight: :math:`\lambda`.
@@ -53,8 +50,7 @@ class VDFDPlus(CachedOutputsMethod):
             paper's; see :mod:`~vdfd_seg.methods.common.divergences`. Or only the type.
         replay: Draws an iteration; 0 for a trunk that trains, and no memory of features.
         num_views: Augmented views of an image. With as many views as the step has passes the cache
-            is as good as running the old network. It takes 2 bytes for each view, class and
-            position, with ``replay`` for each view, feature and position.
+            is as good as running the old network.
         reconstruct: With ``replay``, iterations after the first task in which the head learns to
             keep what the backbone knows and the first task did not need
             (:func:`~vdfd_seg.methods.common.reconstruction.reconstruct_backbone`); 0 for none.

@@ -8,16 +8,14 @@ from torch import Tensor
 from vdfd_seg.losses import pooled_cube_loss, unbiased_distillation
 from vdfd_seg.losses.pooled_cube import CHANNELS, POOL_SIZES
 from vdfd_seg.methods.common.context import TaskContext
-from vdfd_seg.methods.common.distilled_maps import distilled_maps, growth_factor
+from vdfd_seg.methods.common.distilled_maps import MapDistillation
 from vdfd_seg.methods.common.options import at_least_one, not_negative, positive
-from vdfd_seg.methods.common.teacher import TeacherMethod
 from vdfd_seg.methods.rcil.compensation import branches, compensate, fold
-from vdfd_seg.models.adapters.segmentation import SegmentationAdapter
 from vdfd_seg.registry import METHODS
 
 
 @METHODS.register_module()
-class RCIL(TeacherMethod):
+class RCIL(MapDistillation):
     r"""A frozen branch next to a trainable one, and distillation of pooled maps and of the logits.
 
     .. math::
@@ -27,35 +25,19 @@ class RCIL(TeacherMethod):
     Zhang et al., "Representation Compensation Networks for Continual Semantic Segmentation",
     CVPR 2022.
 
-    **Representation compensation.** While a step trains, the convolutions with batch norm of
-    :func:`~vdfd_seg.methods.rcil.conv_norm_pairs.conv_norm_pairs` have two branches, combined at
-    random per channel, see :class:`~vdfd_seg.methods.rcil.compensation.CompensatedConv`. After the
-    step both are folded into one. So the checkpoint holds the plain network of the config, and
-    prediction has no extra cost. In the next step the folded branch is frozen, and the other
-    continues from its own weights, as in the released code. These weights are carried. If there are
-    none, after a step 0 that another method trained, it starts as a copy of the frozen branch.
+    While a step trains, the pairs of
+    :func:`~vdfd_seg.methods.rcil.conv_norm_pairs.conv_norm_pairs` have two branches, see
+    :class:`~vdfd_seg.methods.rcil.compensation.CompensatedConv`; in the first step both train.
+    After the step they are folded into one, so that the checkpoint holds the plain network of the
+    config. In the next step the folded branch is frozen, and the other continues from its own
+    weights, which are carried. If there are none, after a step 0 that another method trained, it
+    starts as a copy.
 
-    In the first step both train from the same weights. Where no batch has trained those yet (an
-    ASPP's, next to a backbone's from ImageNet), each has its own. A network without ASPP is
-    compensated only in its backbone. One without 3x3 convolutions and batch norms is refused.
-
-    **Losses.** :math:`\ell_{spatial}, \ell_{channel}`:
-    :func:`~vdfd_seg.losses.pooled_cube_loss` of the maps of the backbone's stages, the input
-    of the classifier and (spatial only) the low-resolution logits, where the new classes' are added
-    to the background's. :math:`\ell_{UNKD}`:
-    :func:`~vdfd_seg.losses.unbiased_distillation` at the resolution of the labels;
-    :math:`L_{UNCE}` and the start of new rows are config, as with :class:`~vdfd_seg.methods.MiB`.
-    :math:`C` counts all classes, :math:`C_{new}` the step's. Where no background hides old classes
-    the distillation of the logits is the plain one; with the same classes in every domain the root
-    is 1.
-
-    Defaults are the released code's for VOC. Cityscapes, domain-incremental: ``kd_weight=0,
-    spatial_weight=5e-4, spatial_logits_weight=1e-4, channel_weight=1e-4,
-    channel_last_weight=0``.
-
-    Differences from that code: maps are those that the backbone returns, after the stage's
-    activation, and without the head's dropout, which its network does not have. The old network
-    computes in full precision under autocast.
+    :math:`\ell_{spatial}, \ell_{channel}`: :func:`~vdfd_seg.losses.pooled_cube_loss` of the maps of
+    :class:`~vdfd_seg.methods.common.distilled_maps.MapDistillation`, of the logits only the
+    spatial one. :math:`\ell_{UNKD}`: :func:`~vdfd_seg.losses.unbiased_distillation` at the
+    resolution of the labels, the plain one where no background hides old classes. :math:`C` counts
+    all classes, :math:`C_{new}` the step's. Defaults are the released code's for VOC.
 
     Args:
         kd_weight: :math:`\lambda`.
@@ -68,7 +50,6 @@ class RCIL(TeacherMethod):
         pool_channels: Channels of a window.
     """
 
-    problems = ("segmentation",)
     unbiased_loss = True
     new_rows = "balanced"
     without_background = "with the plain distillation of the old classes"
@@ -81,15 +62,9 @@ class RCIL(TeacherMethod):
     pool_sizes: Sequence[int] = at_least_one(POOL_SIZES)
     pool_channels: int = at_least_one(CHANNELS)
 
-    background = False
-    growth = 1.0
-
     def before_task(self, context: TaskContext) -> None:
         """Take the teacher, and give the network its second branches."""
         super().before_task(context)
-        self.background = context.protocol.background is not None
-        if self.teacher is not None:
-            self.growth = growth_factor(context)
         network = context.adapter.network
         compensate(network, frozen=context.step > 0)
         layers = branches(network)
@@ -104,11 +79,9 @@ class RCIL(TeacherMethod):
             return {}
         with torch.autocast(outputs.inputs.device.type, enabled=False):
             old = adapter.old_outputs(self.teacher, outputs)
-            teacher = SegmentationAdapter(self.teacher)
             count = len(outputs.features)
             spatial, channel = pooled_cube_loss(
-                distilled_maps(adapter, outputs, self.num_old, self.background),
-                distilled_maps(teacher, old, self.num_old, self.background),
+                *self.both_maps(adapter, outputs, old),
                 [self.spatial_weight] * (count + 1) + [self.spatial_logits_weight],
                 [self.channel_weight] * count + [self.channel_last_weight],
                 self.pool_sizes,
@@ -118,8 +91,7 @@ class RCIL(TeacherMethod):
         if self.kd_weight:
             ours = adapter.at_labels(outputs.logits, samples)
             theirs = adapter.at_labels(old.logits, samples)
-            if not self.hides:
-                ours = ours[:, : self.num_old]
+            ours = ours if self.hides else ours[:, : self.num_old]
             losses["loss_kd"] = self.kd_weight * unbiased_distillation(ours, theirs, self.alpha)
         return losses
 
