@@ -31,8 +31,7 @@ class GradientDisplacement(nn.Module):
 
     Shapes: T tasks, r ranks, C the largest number of classes (tasks with fewer are padded with
     zeros). The filters of all parameters are concatenated, each parameter padded to whole blocks
-    of ``BLOCK`` filters, n blocks in all. ``left`` is ``(T r, n, BLOCK)`` and ``right``
-    ``(T, r n, C)``, the same for all blocks of a parameter.
+    of ``BLOCK``, n blocks in all. ``left`` is ``(T r, n, BLOCK)`` and ``right`` ``(T, r n, C)``.
 
     Args:
         memories: One per old task.

@@ -21,8 +21,7 @@ class MeanGradientEstimator:
         G_c = 1 / |M| * sum over (x, p) in M of d f_c(x, p) / d w,
 
     averaged over the kernel. M are all pixels of all images; a classifier's image counts as one
-    pixel. Sums are kept in float64 and divided once, by the count over all batches and processes,
-    so batches and shards may be uneven.
+    pixel. Sums are in float64 and divided once, by the count over all batches and processes.
 
     Used as a context manager: inside it the network is in evaluation mode, with frozen weights
     and hooks; all is restored on leaving.
@@ -32,7 +31,7 @@ class MeanGradientEstimator:
         params: Its penalised parameters, see :func:`penalisable_parameters`.
         outputs: Output channels of the task's C classes.
         chunk: Number of classes differentiated in one batched backward pass; memory grows with
-            it. 1: one backward pass per class. Default 2.
+            it. Default 2.
 
     Raises:
         InputError: For parameters of unknown kinds, and arguments out of range.
@@ -75,7 +74,7 @@ class MeanGradientEstimator:
 
         Args:
             forward: Calls the network; returns logits ``(N, channels)`` or
-                ``(N, channels, H, W)``.
+                ``(N, channels, H, W)`` of the inputs.
             inputs: Given to ``forward``.
 
         Raises:
@@ -100,8 +99,7 @@ class MeanGradientEstimator:
             self._differentiate(sums)
 
     def _differentiate(self, sums: Tensor) -> None:
-        names = list(self._probes.leaves)
-        leaves = list(self._probes.leaves.values())
+        names, leaves = zip(*self._probes.leaves.items(), strict=True)
         basis = torch.eye(len(sums), device=sums.device, dtype=sums.dtype)
         start = 0
         while start < len(sums):
@@ -112,11 +110,10 @@ class MeanGradientEstimator:
                 if gradient is None:
                     continue
                 self._reached.add(name)
-                means = self._probes.kernel_means(name, gradient).double()
-                self._sums[name][rows] += means
+                self._sums[name][rows] += self._probes.kernel_means(name, gradient).double()
 
     def _vector_jacobian(
-        self, sums: Tensor, leaves: list[Tensor], rows: Tensor, retain: bool
+        self, sums: Tensor, leaves: Sequence[Tensor], rows: Tensor, retain: bool
     ) -> Sequence[Tensor | None]:
         """Gradients of chosen class sums by every leaf, one row per class."""
         if len(rows) > 1:
@@ -144,8 +141,7 @@ class MeanGradientEstimator:
     def mean_gradients(self) -> dict[str, Tensor]:
         """``(d, C)`` float64 mean gradient of each parameter that an output depends on.
 
-        Summed over all processes where ``torch.distributed`` is initialised; then every process
-        must call it.
+        Summed over all processes where ``torch.distributed`` is initialised.
 
         Raises:
             InputError: If no image was seen, no parameter was reached, or a gradient is not

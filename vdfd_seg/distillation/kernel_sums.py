@@ -26,9 +26,8 @@ class KernelSums(nn.Module):
         layouts: Layout of each parameter, by name.
         dtype: Of the sums.
         block: The sums of each parameter are padded with zeros to a multiple of this number.
-        together: Whether all parameters are put side by side, as a GPU needs it: the number of
-            operations depends neither on how many there are nor on their shapes. Else they are
-            summed, and their gradients added, one by one.
+        together: Whether all parameters are put side by side, as a GPU needs it, so that the number
+            of operations does not depend on how many there are. Else each is summed by itself.
 
     Attributes:
         layouts: The parameters in the order of their filters in the sums.
@@ -84,8 +83,8 @@ class KernelSums(nn.Module):
     def deferred(self, params: Mapping[str, Tensor]) -> Iterator[None]:
         """Add the gradient of a backward pass within to ``.grad`` at its end, in one operation.
 
-        Autograd would add it parameter by parameter. Under DistributedDataParallel the result is
-        the same: the gradient is that of every process, so its mean over processes is itself.
+        Under DistributedDataParallel the result is that of autograd, which adds it parameter by
+        parameter: the gradient is that of every process, so its mean over processes is itself.
         """
         self._deferred = True
         try:

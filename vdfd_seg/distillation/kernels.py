@@ -122,17 +122,13 @@ def _layouts(owners, params):
     return layouts
 
 
-def _excluded(name: str, exclude: Iterable[str]) -> bool:
-    return any(name == item or name.startswith(item.rstrip(".") + ".") for item in exclude)
-
-
 def penalisable_parameters(
     module: nn.Module,
     exclude: Iterable[str] = DEFAULT_EXCLUDE,
     unknown: str = "error",
     known: Container[str] = (),
 ) -> dict[str, nn.Parameter]:
-    """The parameters of a network that a gradient memory can cover, by name.
+    """The parameters of a network that a gradient memory can cover, by name, in its order.
 
     Args:
         module: The network.
@@ -141,11 +137,7 @@ def penalisable_parameters(
         unknown: What to do with a parameter of an unknown kind: ``'error'`` (default) or
             ``'skip'``.
         known: Names of frozen parameters to take all the same: those that an earlier task's
-            memory covers.
-
-    Returns:
-        Name to parameter, in the network's order. Other frozen parameters are left out; one
-        shared by several layers appears once, under its first name.
+            memory covers. Others are left out.
 
     Raises:
         InputError: For a parameter of an unknown kind (the message names it), or a bad
@@ -153,10 +145,12 @@ def penalisable_parameters(
     """
     if unknown not in ("error", "skip"):
         raise InputError(f"unknown must be 'error' or 'skip', not {unknown!r}.")
-    exclude = (exclude,) if isinstance(exclude, str) else tuple(exclude)
+    # With a dot behind both, a name is not taken for another that begins like it.
+    exclude = (exclude,) if isinstance(exclude, str) else exclude
+    exclude = tuple(item.rstrip(".") + "." for item in exclude)
     owners, found = owners_of(module), {}
     for name, parameter in module.named_parameters():
-        if not (parameter.requires_grad or name in known) or _excluded(name, exclude):
+        if not (parameter.requires_grad or name in known) or f"{name}.".startswith(exclude):
             continue
         try:
             _layouts(owners, {name: parameter})

@@ -26,8 +26,8 @@ class VariationalDistillationLoss(nn.Module):
 
     The network's parameters are held, not registered: ``parameters()`` are the GCN's. Everything
     is computed in float32 (float64 for a network in float64), outside autocast. The reference
-    weights w0 are those at construction; their kernel sums are in ``state_dict()`` next to the GCN,
-    so that a loss built again and loaded continues exactly.
+    weights w0 are those at construction; their kernel sums are in ``state_dict()``, so that a loss
+    built again and loaded continues exactly.
 
     Args:
         memories: Gradient memories of the old tasks, at least one.
@@ -35,11 +35,12 @@ class VariationalDistillationLoss(nn.Module):
         precision: ``'gcn'`` (default), a dict of :class:`~vdfd_seg.distillation.precision.GCN`'s
             options, or ``'identity'``: DFD, without GCN and without the constant log-determinant.
         eps: Default 1e-3, as in the released code.
-        accumulation: ``'sum'`` over the old tasks (default), or ``'last'``: the behaviour of the
-            released class-incremental code, which regularises only the most recent task and
-            multiplies its quadratic term by the square of the number of old tasks.
+        accumulation: ``'sum'`` over the old tasks (default), or ``'last'``, as the released
+            class-incremental code: only the most recent task, with its quadratic term multiplied by
+            the square of the number of old tasks.
 
     Attributes:
+        params: The penalised parameters by name.
         precision: The precision's options, None for the identity.
         precision_model: The :class:`TaskPrecisions`, or None.
 
@@ -72,48 +73,39 @@ class VariationalDistillationLoss(nn.Module):
             self.quadratic_factor = float(len(memories) ** 2)
             memories = memories[-1:]
         self.eps = float(eps)
-        self._params = dict(params)
-        device = next(iter(self._params.values())).device
+        self.params = dict(params)
+        self._device = next(iter(self.params.values())).device
         self.sizes = [memory.num_classes for memory in memories]
         # Of a ModuleList, torch's annotations know only that it holds modules.
-        gradients = GradientDisplacement(memories, self._params)
+        gradients = GradientDisplacement(memories, self.params)
         self._kernel_sums = gradients.kernel_sums
         self.displacement_terms: list[Displacement] = nn.ModuleList(  # type: ignore[assignment]
             [gradients]
         )
         if any(memory.classifier for memory in memories):
-            self.displacement_terms.append(ClassifierDisplacement(memories, self._params))
+            self.displacement_terms.append(ClassifierDisplacement(memories, self.params))
         self.precision_model = None
         if self.precision is not None:
             prototypes = [m.prototypes for m in memories if m.prototypes is not None]
             if len(prototypes) < len(memories):
                 raise InputError("the GCN precision needs prototypes in every gradient memory.")
-            self.precision_model = self.precision.build(prototypes).to(device)
-
-    @property
-    def params(self) -> dict[str, nn.Parameter]:
-        """The penalised parameters by name."""
-        return self._params
+            self.precision_model = self.precision.build(prototypes).to(self._device)
 
     def latents(self) -> Tensor | None:
         """``P^M`` of the old tasks ``(T, C, k)``, zero-padded; None for the identity."""
-        if self.precision_model is None:
-            return None
-        return self.precision_model()
+        return None if self.precision_model is None else self.precision_model()
 
     def precisions(self) -> list[Tensor]:
         """The precision without eps ``(C_i, C_i)`` of each old task."""
         latents = self.latents()
         if latents is None:
-            device = next(iter(self._params.values())).device
-            return [torch.eye(size, device=device) for size in self.sizes]
+            return [torch.eye(size, device=self._device) for size in self.sizes]
         return [each[:n] @ each[:n].t() for each, n in zip(latents, self.sizes, strict=True)]
 
     def stacked_displacements(self) -> Tensor:
         """Displacements of all old tasks ``(T, C)``, zero-padded."""
-        device = next(iter(self._params.values())).device
-        with torch.autocast(device.type, enabled=False):
-            first, *others = (term(self._params) for term in self.displacement_terms)
+        with torch.autocast(self._device.type, enabled=False):
+            first, *others = (term(self.params) for term in self.displacement_terms)
             return sum(others, start=first)
 
     def displacements(self) -> list[Tensor]:
@@ -143,10 +135,9 @@ class VariationalDistillationLoss(nn.Module):
     def deferred_gradient(self) -> AbstractContextManager[None]:
         """Around a backward pass: add the parameters' gradient at its end, in one operation.
 
-        See :meth:`~vdfd_seg.distillation.kernel_sums.KernelSums.deferred`. Without it autograd adds
-        it to each parameter, which takes a GPU longer and gives the same.
+        See :meth:`~vdfd_seg.distillation.kernel_sums.KernelSums.deferred`.
         """
-        return self._kernel_sums.deferred(self._params)
+        return self._kernel_sums.deferred(self.params)
 
     def forward(self) -> Tensor:
         """The loss: quadratic term minus log-determinant."""

@@ -1,7 +1,7 @@
 """The gradient memory of a task: all that is kept of it (the paper's formulas 2 and 5)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import torch
@@ -55,13 +55,13 @@ class GradientMemory:
         layouts: How each parameter divides into filters.
         projection_star: ``(C,)``, float64.
         outputs: Output channel of each of the C classes.
-        prototypes: ``(C, d)`` classifier rows at the end of the task: the features of the class
-            graph. None where only the identity precision is used.
-        unreached: Names of parameters that were asked for and on which no output depends.
+        prototypes: ``(C, d)`` classifier rows at the end of the task, of which the GCN precision
+            makes the class graph; None without.
+        unreached: Names of parameters on which no output depends.
         classifier: None, or the classifier's own part (see
             :class:`~vdfd_seg.distillation.displacement.ClassifierDisplacement`): a dict of
             ``mean_feature`` ``(d,)`` or ``(C, d)``, ``rows`` ``(C, d)``, ``bias`` ``(C,)`` or
-            None, and ``names``, the names of the classifier's weight and bias.
+            None, and ``names``, a list of the classifier's parameters.
         images: Number of images the mean was taken over.
     """
 
@@ -77,7 +77,7 @@ class GradientMemory:
 
     @property
     def num_classes(self) -> int:
-        """Number of outputs C."""
+        """C."""
         return len(self.outputs)
 
     @property
@@ -90,10 +90,7 @@ class GradientMemory:
         return self.left[name] @ self.right[name]
 
     def check(self, params: Mapping[str, Tensor]) -> None:
-        """Refuse parameters that are not those of this memory.
-
-        Args:
-            params: Penalised parameters by name.
+        """Refuse penalised parameters, by name, that are not those of this memory.
 
         Raises:
             MemoryMismatchError: Naming the first parameter that is missing, of another shape, or
@@ -132,8 +129,7 @@ class GradientMemory:
     def reanchored(self, params: Mapping[str, Tensor]) -> "GradientMemory":
         """This memory with the classifier's present rows as the ones to hold on to.
 
-        For use after the classifier has grown, where growth moved old rows (MiB's initialisation
-        moves the background's bias). Without a classifier part, the memory itself.
+        Growth may have moved old rows, as MiB's moves the background's bias.
         """
         if self.classifier is None:
             return self
@@ -162,22 +158,11 @@ class GradientMemory:
 
     def to_state(self) -> dict[str, Any]:
         """Plain tensors, numbers, strings, lists and dicts, for ``torch.save``."""
-        classifier = self.classifier
-        if classifier is not None:
-            classifier = {**classifier, "names": list(classifier["names"])}
-        return {
-            "version": STATE_VERSION,
-            "left": dict(self.left),
-            "right": dict(self.right),
-            "shapes": {name: list(layout.shape) for name, layout in self.layouts.items()},
-            "groups": {name: layout.groups for name, layout in self.layouts.items()},
-            "projection_star": self.projection_star,
-            "outputs": list(self.outputs),
-            "prototypes": self.prototypes,
-            "unreached": list(self.unreached),
-            "classifier": classifier,
-            "images": self.images,
-        }
+        state = {part.name: getattr(self, part.name) for part in fields(self)}
+        layouts = state.pop("layouts")
+        shapes = {name: list(layout.shape) for name, layout in layouts.items()}
+        groups = {name: layout.groups for name, layout in layouts.items()}
+        return {"version": STATE_VERSION, **state, "shapes": shapes, "groups": groups}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> "GradientMemory":
@@ -195,16 +180,7 @@ class GradientMemory:
                 name: KernelLayout(tuple(shape), state["groups"][name])
                 for name, shape in state["shapes"].items()
             }
-            return cls(
-                left=dict(state["left"]),
-                right=dict(state["right"]),
-                layouts=layouts,
-                projection_star=state["projection_star"].double(),
-                outputs=list(state["outputs"]),
-                prototypes=state["prototypes"],
-                unreached=list(state["unreached"]),
-                classifier=state["classifier"],
-                images=state["images"],
-            )
+            names = {part.name for part in fields(cls)} - {"layouts"}
+            return cls(layouts=layouts, **{name: state[name] for name in sorted(names)})
         except KeyError as error:
             raise InputError(f"gradient memory without its entry {error}.") from None

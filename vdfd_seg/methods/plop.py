@@ -18,7 +18,7 @@ from vdfd_seg.methods.common.pseudo_labels import (
     pseudo_labels,
     relabelled,
 )
-from vdfd_seg.models.adapters.segmentation import Outputs, SegmentationAdapter
+from vdfd_seg.models import Outputs, SegmentationAdapter
 from vdfd_seg.registry import METHODS
 
 

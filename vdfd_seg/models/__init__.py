@@ -2,8 +2,9 @@
 
 from vdfd_seg.losses import TaskAwareLoss, UnbiasedCrossEntropyLoss
 from vdfd_seg.models.adapters import adapter_of
-from vdfd_seg.models.adapters.classification import ClassificationAdapter, ClassificationOutputs
-from vdfd_seg.models.adapters.segmentation import Outputs, SegmentationAdapter
+from vdfd_seg.models.adapters.classification import ClassificationAdapter
+from vdfd_seg.models.adapters.outputs import Outputs
+from vdfd_seg.models.adapters.segmentation import SegmentationAdapter
 from vdfd_seg.models.classifier import ContinualClassifier
 from vdfd_seg.models.growth import grow, register_class_rows
 from vdfd_seg.models.image_batch_preprocessor import ImageBatchPreprocessor
@@ -11,7 +12,6 @@ from vdfd_seg.models.learner import ContinualLearner
 
 __all__ = [
     "ClassificationAdapter",
-    "ClassificationOutputs",
     "ContinualClassifier",
     "ContinualLearner",
     "ImageBatchPreprocessor",

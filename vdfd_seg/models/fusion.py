@@ -23,8 +23,7 @@ def fuse(network: nn.Module, old_state: dict[str, Tensor], share: float) -> None
     r"""Move a trained network's weights back towards those before the step, in place.
 
     :math:`w \leftarrow (1 - \alpha)\, w_{old} + \alpha\, w` for every weight and running
-    statistic that the network had; rows of new classes, which come after the old ones, do not
-    change.
+    statistic that the network had; rows of new classes stay.
 
     Args:
         network: The network at the end of a step.

@@ -18,10 +18,8 @@ def register_class_rows(head: type, names: Sequence[str]) -> None:
     """Declare which parameters of a head have one row per class.
 
     Args:
-        head: The head's class; subclasses are not covered, since they may add
-            parameters of their own.
-        names: Parameter names relative to the head, for instance
-            ``("conv_seg.weight", "conv_seg.bias")``.
+        head: The head's class; not its subclasses, which may have others.
+        names: Parameter names relative to the head, such as ``("conv_seg.weight",)``.
     """
     _CLASS_ROWS[head] = tuple(names)
 
@@ -123,10 +121,9 @@ def grow(
         num_old: Rows that exist already.
         init: ``"random"`` leaves the fresh rows, as does ``"pretuned"``, for
             :func:`vdfd_seg.methods.common.pretuning.pretune`; ``"background"`` copies the
-            background's row (row 0), ``"weights"`` without its bias (RCIL's code for VOC,
-            Zhang et al., CVPR 2022); ``"balanced"`` copies it and takes
-            :math:`\\log(N + 1)` from the biases of the background and of the N
-            new classes, so that together they have the background's old
+            background's row (row 0), ``"weights"`` without its bias (RCIL's code for VOC);
+            ``"balanced"`` copies it and takes :math:`\\log(N + 1)` from the biases of the
+            background and of the N new classes, so that together they have the background's old
             probability (MiB, Cermelli et al., CVPR 2020, section 3.3).
 
     Raises:

@@ -8,7 +8,7 @@ from torch import Tensor
 from vdfd_seg.losses import merge_new_classes
 from vdfd_seg.methods.common.context import TaskContext
 from vdfd_seg.methods.common.teacher import TeacherMethod
-from vdfd_seg.models.adapters.segmentation import Outputs, SegmentationAdapter
+from vdfd_seg.models import Outputs, SegmentationAdapter
 
 
 class MapDistillation(TeacherMethod):

@@ -1,6 +1,5 @@
 """What a continual-learning method sees of an image classifier."""
 
-from dataclasses import dataclass
 from itertools import accumulate
 
 import torch
@@ -9,35 +8,18 @@ from torch import Tensor
 
 from vdfd_seg.datasets.classification.batches import LabelledImages
 from vdfd_seg.losses.wide import wide
+from vdfd_seg.models.adapters.outputs import Outputs
 from vdfd_seg.models.classifier import ContinualClassifier, rotated
 from vdfd_seg.models.growth import check_names, check_shape
 
 
-@dataclass
-class ClassificationOutputs:
-    """One forward pass, shared by the task's loss and the method's terms.
-
-    Attributes:
-        inputs: ``(N, 3, H, W)`` images, as the network got them.
-        embedding: ``(N, d)`` features of the unrotated images.
-        logits: ``(N, C)`` logits of the classes, for the unrotated images.
-        all_logits: ``(M, R)`` logits of every row; with label augmentation ``R = 4 C`` rows, in
-            training of ``M = 4 N`` rotated images; without it the same as ``logits``.
-    """
-
-    inputs: Tensor
-    embedding: Tensor
-    logits: Tensor
-    all_logits: Tensor
-
-
-def _forward(network: ContinualClassifier, inputs: Tensor, turned: bool) -> ClassificationOutputs:
-    """One forward pass; with ``turned``, of all four rotations of the images."""
+def _forward(network: ContinualClassifier, inputs: Tensor, turned: bool) -> Outputs:
+    """One forward pass, of all four turns of the images where ``turned``."""
     rows = network.rows_per_class
     features = network.features(rotated(inputs) if turned else inputs)
     logits = network.logits(features)
     each = rows if turned else 1
-    return ClassificationOutputs(inputs, features[::each], logits[::each, ::rows], logits)
+    return Outputs(inputs, features[::each], logits[::each, ::rows], logits)
 
 
 class ClassificationAdapter:
@@ -76,12 +58,7 @@ class ClassificationAdapter:
             head.requires_grad_(sees_old or old_heads or not self.within_task)
 
     def load(self, state: dict[str, Tensor], num_old: int, init: str = "random") -> None:
-        """Load the weights of a step of ``num_old`` classes; later heads keep their weights.
-
-        Args:
-            state: The weights.
-            num_old: How many classes the weights know; later heads are new.
-            init: Not used: new heads start with random rows.
+        """Load the weights of a step of ``num_old`` classes; heads of later ones stay random.
 
         Raises:
             InputError: For weights of another network, naming the parameter.
@@ -94,7 +71,7 @@ class ClassificationAdapter:
             check_shape(name, state[name], value)
         self.network.load_state_dict(state, strict=False)
 
-    def outputs(self, inputs: Tensor) -> ClassificationOutputs:
+    def outputs(self, inputs: Tensor) -> Outputs:
         """One forward pass in the network's current mode."""
         turned = self.network.rows_per_class > 1 and self.network.training
         return _forward(self.network, inputs, turned)
@@ -103,16 +80,8 @@ class ClassificationAdapter:
         """``(N, C)`` logits of the classes."""
         return self.outputs(inputs).logits
 
-    def old_outputs(
-        self, network: ContinualClassifier, outputs: ClassificationOutputs
-    ) -> ClassificationOutputs:
-        """Outputs of the network of the step before for the same images, without gradients.
-
-        Args:
-            network: The network of the step before, in evaluation mode.
-            outputs: Those of the current network; the result corresponds to the first columns of
-                its ``all_logits``.
-        """
+    def old_outputs(self, network: ContinualClassifier, outputs: Outputs) -> Outputs:
+        """What the old ``network``, in evaluation mode, gives for the same images; no gradients."""
         with torch.no_grad():
             turned = len(outputs.all_logits) > len(outputs.inputs)
             return _forward(network, outputs.inputs, turned)
@@ -120,9 +89,7 @@ class ClassificationAdapter:
     def old_groups(self, num_old: int, apart: bool) -> list[slice]:
         """Groups of rows of ``all_logits``, each with a softmax over old classes of its own.
 
-        Args:
-            num_old: How many classes are old.
-            apart: One group for each old task where the task is known.
+        ``apart``: those of each old task by themselves where the task is known.
         """
         rows = self.network.rows_per_class
         if self.scenario != "task" or not apart:
@@ -138,8 +105,8 @@ class ClassificationAdapter:
         """The same: an image has one label."""
         return logits
 
-    def task_loss(self, outputs: ClassificationOutputs, samples) -> dict[str, Tensor]:
-        """Cross-entropy among the classes that compete; each rotation counts as a class."""
+    def task_loss(self, outputs: Outputs, samples) -> dict[str, Tensor]:
+        """Cross-entropy among the classes that compete; rotations are classes of their own."""
         labels, tasks, rows = samples.labels, samples.tasks, self.network.rows_per_class
         logits = wide(outputs.all_logits)
         if len(logits) > len(labels):

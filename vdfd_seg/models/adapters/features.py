@@ -5,14 +5,15 @@ import torch.nn.functional as F
 from mmengine.model import BaseDataPreprocessor
 from torch import Tensor
 
-from vdfd_seg.models.adapters.segmentation import Outputs, SegmentationAdapter
+from vdfd_seg.models.adapters.outputs import Outputs
+from vdfd_seg.models.adapters.segmentation import SegmentationAdapter
 
 
 class FeatureAdapter(SegmentationAdapter):
     """A :class:`SegmentationAdapter` with embeddings for inputs, in place of images.
 
-    Only the classifier of the main head runs: nothing before it is trained, and auxiliary heads
-    have no loss. Dropout before the classifier is left out.
+    Only the classifier of the main head runs, without the dropout before it; auxiliary heads have
+    no loss.
 
     Args:
         network: An ``EncoderDecoder`` of mmsegmentation.
@@ -20,7 +21,8 @@ class FeatureAdapter(SegmentationAdapter):
 
     def outputs(self, inputs: Tensor) -> Outputs:
         """The classifier's logits of embeddings ``(N, d, h, w)``."""
-        return Outputs(inputs, (), inputs, self.logits(inputs), (), inputs)
+        logits = self.logits(inputs)
+        return Outputs(inputs, inputs, logits, logits, before_dropout=inputs)
 
     def logits(self, inputs: Tensor) -> Tensor:
         """``(N, C, h, w)`` scores of embeddings."""

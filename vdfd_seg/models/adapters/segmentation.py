@@ -1,7 +1,5 @@
 """What a continual-learning method sees of an mmsegmentation network."""
 
-from dataclasses import dataclass
-
 import torch
 from mmseg.models.decode_heads.cascade_decode_head import BaseCascadeDecodeHead
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
@@ -13,33 +11,8 @@ from torch import Tensor, nn
 from vdfd_seg.errors import InputError
 from vdfd_seg.losses import TaskAwareLoss, UnbiasedCrossEntropyLoss
 from vdfd_seg.models.adapters.head_losses import head_losses
+from vdfd_seg.models.adapters.outputs import Outputs
 from vdfd_seg.models.growth import class_rows, classes_first, grow
-
-
-@dataclass
-class Outputs:
-    """One forward pass, shared by the task's loss and the method's terms.
-
-    Attributes:
-        inputs: (N, 3, H, W) images, as the network got them.
-        features: Maps of the backbone's stages (after the neck, if any).
-        embedding: (N, d, h, w) input of the classifier; empty where that is not linear.
-        logits: (N, C, h, w) scores at the head's resolution.
-        auxiliary: Logits of the heads of :attr:`SegmentationAdapter.auxiliary`.
-        before_dropout: (N, d, h, w) input of the head's dropout: the embedding without it.
-    """
-
-    inputs: Tensor
-    features: tuple[Tensor, ...]
-    embedding: Tensor
-    logits: Tensor
-    auxiliary: tuple[Tensor, ...] = ()
-    before_dropout: Tensor | None = None
-
-    @property
-    def all_logits(self) -> Tensor:
-        """The same as ``logits``: a class has one row."""
-        return self.logits
 
 
 def _stages(network: EncoderDecoder) -> list[BaseDecodeHead]:
@@ -49,13 +22,7 @@ def _stages(network: EncoderDecoder) -> list[BaseDecodeHead]:
 
 
 def _forward(network: EncoderDecoder, inputs: Tensor, auxiliary=None) -> Outputs:
-    """One forward pass through the main head, and through these auxiliary ones if they are given.
-
-    Args:
-        network: The network.
-        inputs: Images.
-        auxiliary: Heads besides the main one; None for its logits alone.
-    """
+    """One forward pass through the main head, and ``auxiliary`` ones; None for its logits alone."""
     features = network.extract_feat(inputs)
     *earlier, head = _stages(network)
     scores: list[Tensor] = []
@@ -75,7 +42,7 @@ def _forward(network: EncoderDecoder, inputs: Tensor, auxiliary=None) -> Outputs
             handle.remove()
     others = () if auxiliary is None else (*scores, *(each(features) for each in auxiliary))
     taken = [seen[layer] for layer in layers] or [logits.new_empty(0)]
-    return Outputs(inputs, _as_tuple(features), taken[-1], logits, others, taken[0])
+    return Outputs(inputs, taken[-1], logits, logits, _as_tuple(features), others, taken[0])
 
 
 def _as_tuple(maps) -> tuple[Tensor, ...]:
@@ -98,8 +65,7 @@ class SegmentationAdapter:
         rows: Names of the parameters with one row a class.
 
     Raises:
-        InputError: For another kind of segmentor, or a head with a loss or a
-            classifier of its own, naming it.
+        InputError: For another kind of segmentor, or a head with a loss or a classifier of its own.
     """
 
     problem = "segmentation"
@@ -135,10 +101,7 @@ class SegmentationAdapter:
     def begin(self, num_hidden: int, sees_old: bool = False, old_heads: bool = False) -> None:
         """Tell the losses of every head how many classes the labels hide.
 
-        Args:
-            num_hidden: How many.
-            sees_old: Not used: the labels hide the same classes in all images.
-            old_heads: Not used: the rows of a head train together.
+        The others are not used: labels say what is hidden, and a head's rows train together.
         """
         for module in self.network.modules():
             if isinstance(module, TaskAwareLoss):
@@ -173,20 +136,12 @@ class SegmentationAdapter:
         return self.network(inputs, mode="tensor")
 
     def old_outputs(self, network: nn.Module, outputs: Outputs) -> Outputs:
-        """Outputs of the network of the step before for the same images, without gradients.
-
-        Args:
-            network: The network of the step before, in evaluation mode.
-            outputs: Those of the current network, with ``all_logits`` and ``features`` to compare.
-        """
+        """What the old ``network``, in evaluation mode, gives for the same images; no gradients."""
         with torch.no_grad():
             return _forward(network, outputs.inputs)
 
     def body(self, outputs: Outputs) -> tuple[Tensor, ...]:
-        """The maps of the backbone that the main head takes as input (before its ASPP).
-
-        DeepLabV3+ lacks the low-level map here: its head fetches it on its own.
-        """
+        """The maps of the backbone that the main head takes as input (before its ASPP)."""
         return _as_tuple(self.head._transform_inputs(outputs.features))
 
     def old_groups(self, num_old: int, apart: bool = False) -> list[slice]:
