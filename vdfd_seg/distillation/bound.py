@@ -20,9 +20,9 @@ class VariationalBound(nn.Module):
     over positions p (images, or pixels) and old tasks i. t are the outputs of the earlier network
     for the classes of task i, and s those of the network that trains. This is the negative of the
     variational lower bound of their mutual information under a Gaussian (formula 1 of Li et al.,
-    TPAMI 2023; Barber and Agakov, NeurIPS 2003), up to constants. The paper has no old inputs and
-    replaces t - s by its first-order change (:class:`VariationalDistillationLoss`). Here t - s is
-    exact, over inputs that are there.
+    TPAMI 2023; Barber and Agakov, NeurIPS 2003), up to constants. The paper replaces t - s by its
+    first-order change (:class:`VariationalDistillationLoss`). Here it is exact, at inputs that are
+    there.
 
     Args:
         prototypes: For each old task the classifier rows ``(C_i, d)`` that its graph is made of.

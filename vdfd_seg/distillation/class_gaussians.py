@@ -26,12 +26,11 @@ class ClassGaussians:
     def of(cls, features: Tensor, labels: Tensor, classes) -> "ClassGaussians":
         """Means of the classes, and the mean over classes of their own covariances.
 
-        A class without images has the mean of all images.
-
         Args:
             features: ``(N, d)``.
             labels: ``(N,)``.
-            classes: Labels of the task's classes, in the order wanted.
+            classes: Labels of the task's classes, in the order wanted. One without images has the
+                mean of all images.
         """
         features = features.double()
         means, covariances = [], []
@@ -50,12 +49,8 @@ class ClassGaussians:
 
         Means move by the linear map of the images that were near them, the covariance by the map
         of all: :math:`\mu_c \leftarrow A_c (\mu_c - \bar h_c) + \bar h'_c`,
-        :math:`\Sigma \leftarrow A \Sigma A^\top`, see :func:`linear_drift` and :func:`nearness`.
-
-        Args:
-            before: ``(N, d)`` features of images before the step.
-            after: ``(N, d)`` of the same images after it.
-            ridge: As :func:`linear_drift`'s.
+        :math:`\Sigma \leftarrow A \Sigma A^\top`, see :func:`nearness` and, of the same arguments,
+        :func:`linear_drift`.
         """
         before, after = before.double(), after.double()
         weights = nearness(before, self.means, self.spread())
@@ -74,11 +69,7 @@ class ClassGaussians:
 
     def spread(self, shrinkage: float = 1.0) -> Tensor:
         r"""The covariance, widened where it is narrow: :math:`S = \Sigma + s \,
-        \frac{\mathrm{tr} \Sigma}{d} I`, ``(d, d)``.
-
-        Args:
-            shrinkage: s.
-        """
+        \frac{\mathrm{tr} \Sigma}{d} I`, ``(d, d)``, with s the ``shrinkage``."""
         level = (self.covariance.diagonal().mean() * shrinkage).clamp_min(1e-12)
         eye = torch.eye(len(self.covariance), dtype=level.dtype, device=level.device)
         return self.covariance + level * eye
@@ -91,9 +82,6 @@ class ClassGaussians:
             + \text{what all classes share},
 
         with S of :meth:`spread`.
-
-        Args:
-            shrinkage: s.
         """
         rows = torch.linalg.solve(self.spread(shrinkage), self.means.T).T
         return rows, -0.5 * (rows * self.means).sum(1)

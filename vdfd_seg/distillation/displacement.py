@@ -114,12 +114,9 @@ class ClassifierDisplacement(nn.Module):
     """``(W_c - W*_c) . hbar_c + (b_c - b*_c)`` for all tasks with a classifier part.
 
     For logits ``f_c = W_c . h + b_c`` and the mean feature hbar of the task, by exactly this the
-    mean logit of class c moves when the classifier moves: it needs neither gradients nor rank. Its
-    kernel-averaged gradient would be a multiple of the identity, all of whose singular values are
-    equal: a truncated decomposition would keep an arbitrary part.
-
-    Rows are looked up by the task's output channels, so a classifier that has grown (old rows
-    first) is handled. All tasks must name the same classifier.
+    mean logit of class c moves when the classifier moves. Its kernel-averaged gradient would be a
+    multiple of the identity, of which a truncated decomposition would keep an arbitrary part.
+    Rows are looked up by the task's output channels; the classifier may have grown.
 
     Args:
         memories: One per old task; those without a classifier part contribute zero.

@@ -1,7 +1,7 @@
 """Old classes as Gaussians of their features, from which they are replayed."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
 import torch
@@ -99,19 +99,13 @@ class FeatureGaussians:
 
     def to_state(self) -> dict[str, Tensor]:
         """The attributes, for a checkpoint."""
-        return {
-            "labels": self.labels,
-            "counts": self.counts,
-            "means": self.means,
-            "covariances": self.covariances,
-        }
+        return {part.name: getattr(self, part.name) for part in fields(self)}
 
     @cached_property
     def factors(self) -> Tensor:
         r"""Cholesky factors ``(G, d, d)`` of :math:`\Sigma + \epsilon I`.
 
-        :math:`\epsilon` is a fiftieth of the mean variance: a class of few pixels has directions
-        in which it does not vary at all.
+        :math:`\epsilon` is a fiftieth of the mean variance: few pixels vary in few directions.
         """
         covariances = self.covariances.double()
         level = covariances.diagonal(dim1=1, dim2=2).mean(1).clamp_min(1e-12) / 50
@@ -119,17 +113,11 @@ class FeatureGaussians:
         return torch.linalg.cholesky(covariances + level[:, None, None] * eye).float()
 
     def shares(self, total: int) -> Tensor:
-        """How many of ``total`` draws each Gaussian gives: as its count is, at least one, ``(G,)``.
-
-        Rounded, so that the sum may differ from ``total`` a little.
-        """
+        """How many of about ``total`` draws each Gaussian gives: as its count is, at least one."""
         return (total * self.counts / self.counts.sum()).round().long().clamp_min(1)
 
     def draw(self, total: int) -> tuple[Tensor, Tensor]:
-        """Draws, as many of each Gaussian as :meth:`shares` says, where the means are.
-
-        Args:
-            total: About how many.
+        """About ``total`` draws, as many of each Gaussian as :meth:`shares` says.
 
         Returns:
             Features ``(P, d)`` float32 and their classes ``(P,)``, in the order of the Gaussians.

@@ -96,27 +96,23 @@ class GradientMemory:
             MemoryMismatchError: Naming the first parameter that is missing, of another shape, or
                 unknown to the memory.
         """
-        for name, layout in self.layouts.items():
+        names = self.classifier["names"] if self.classifier else []
+        for name in (*self.layouts, *names):
             if name not in params:
                 raise MemoryMismatchError(
                     f"the gradient memory covers parameter '{name}', which the network lacks."
                 )
+        for name, layout in self.layouts.items():
             if tuple(params[name].shape) != layout.shape:
                 raise MemoryMismatchError(
                     f"parameter '{name}' has shape {tuple(params[name].shape)}, the gradient "
                     f"memory was taken with {layout.shape}."
                 )
-        names = self.classifier["names"] if self.classifier else ()
         for name in names:
-            if name not in params:
+            if len(params[name]) <= max(self.outputs):
                 raise MemoryMismatchError(
-                    f"the gradient memory covers the classifier's '{name}', which is not among "
-                    "the given parameters."
-                )
-            if params[name].shape[0] <= max(self.outputs):
-                raise MemoryMismatchError(
-                    f"the classifier's '{name}' has {params[name].shape[0]} rows, the gradient "
-                    f"memory needs row {max(self.outputs)}."
+                    f"the classifier's '{name}' has {len(params[name])} rows, the gradient memory "
+                    f"needs row {max(self.outputs)}."
                 )
         known = {*self.layouts, *self.unreached, *names}
         for name in params:

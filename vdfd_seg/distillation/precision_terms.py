@@ -32,9 +32,8 @@ class PrecisionTerms(torch.autograd.Function):
         G_{W_2} &= (\hat A G_O)^\top H, \quad
         G_{W_1} = (\hat A G_O W_2 \odot [H > 0])^\top \hat A X,
 
-    and those of the biases are sums over the classes. Tasks are padded to one number of classes
-    and computed together. By Sylvester's identity the smaller of :math:`Z Z^\top + \varepsilon I`
-    and :math:`Z^\top Z + \varepsilon I` is factored, in float64.
+    and those of the biases are sums over the classes. By Sylvester's identity the smaller of
+    :math:`Z Z^\top + \varepsilon I` and :math:`Z^\top Z + \varepsilon I` is factored, in float64.
     """
 
     @staticmethod

@@ -22,10 +22,8 @@ def local_pod(maps: Tensor, scales: Sequence[int] = SCALES) -> Tensor:
         \frac{1}{h} \sum_{u<h} x_{c,\, ih+u,\, jw+v} \quad (v < w).
 
     Douillard et al., "PLOP: Learning without Forgetting for Continual Semantic Segmentation",
-    CVPR 2021, section 3.2. Rows and columns that are left over at a scale do not count
-    there, as in the released code. That code takes W // s for the height too; on maps that are
-    not square the cells here cover all of the height. A scale whose cells would be empty, that
-    is one greater than H or W, is left out.
+    CVPR 2021, section 3.2. Rows and columns that are left over at a scale do not count there, as
+    in the released code, and a scale greater than H or W is left out.
 
     Args:
         maps: (N, C, H, W).
@@ -53,17 +51,13 @@ def local_pod_distance(new: Tensor, old: Tensor, scales: Sequence[int] = SCALES)
     .. math::
         d = \frac{1}{N} \sum_n \| \Phi(x_n^2) - \Phi(\tilde x_n^2) \|_2
 
-    with :math:`\Phi` of :func:`local_pod`. It is computed as :math:`\Phi(x^2 - \tilde x^2)`, in
-    float32 at least: squares of half-precision maps overflow. The gradient is zero, not NaN,
+    with :math:`\Phi` of :func:`local_pod`, in float32 at least. The gradient is zero, not NaN,
     where the maps are equal.
 
     Args:
         new: (N, C, H, W) of the network that trains.
         old: The same of the network of the step before.
         scales: Those of :func:`local_pod`.
-
-    Returns:
-        Scalar.
     """
     pooled = local_pod(difference_of_squares(new, old), scales)
     # vector_norm has the subgradient 0 at 0, where the root of a sum has 0 / 0.
@@ -104,9 +98,6 @@ def local_pod_loss(
         old: The same of the network of the step before.
         weights: :math:`\lambda_l`.
         scales: Those of :func:`local_pod`.
-
-    Returns:
-        Scalar.
     """
     layers = zip(new, old, weights, strict=True)
     distances = [w * local_pod_distance(x, y, scales) for x, y, w in layers]

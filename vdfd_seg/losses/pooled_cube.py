@@ -24,9 +24,8 @@ def spatial_cube_distance(
     with :math:`A_s` the mean over windows of s x s pixels at stride 1, for every channel on its
     own. Zhang et al., "Representation Compensation Networks for Continual Semantic Segmentation",
     CVPR 2022, section 3.3. As in the released code a map is surrounded by :math:`\lfloor s/2
-    \rfloor` zeros, which count in the mean of a window: a map of H x W pixels gives one of
-    (H + 1) x (W + 1) at even sizes. A size greater than the map is therefore no exception: its
-    windows, most of whose pixels are then zeros, still see the map, with less weight.
+    \rfloor` zeros, which count in the mean of a window; so a size may exceed the map. Computed in
+    float32 at least.
 
     The gradient is zero, not NaN, where the maps are equal.
 
@@ -34,9 +33,6 @@ def spatial_cube_distance(
         new: (N, C, H, W) of the network that trains.
         old: The same of the network of the step before.
         pool_sizes: S, the sides of the windows.
-
-    Returns:
-        Scalar, in float32 at least.
     """
     difference = difference_of_squares(new, old)
     norms = [_norm(_window_means(difference, size)) for size in pool_sizes]
@@ -48,17 +44,13 @@ def channel_cube_distance(new: Tensor, old: Tensor, channels: int = CHANNELS) ->
 
     .. math:: d = \frac{1}{N} \sum_n \| A(x_n^2) - A(\tilde x_n^2) \|_F
 
-    with A the mean over windows of ``channels`` channels at stride 1, for every pixel on its own;
-    beyond the first and the last channel are zeros, which count, as in
-    :func:`spatial_cube_distance`.
+    with A the mean over windows of ``channels`` channels at stride 1, for every pixel on its own,
+    otherwise as in :func:`spatial_cube_distance`.
 
     Args:
         new: (N, C, H, W) of the network that trains.
         old: The same of the network of the step before.
         channels: Channels of a window.
-
-    Returns:
-        Scalar, in float32 at least.
     """
     # As an image of C rows and H W columns.
     difference = difference_of_squares(new, old).flatten(2)[:, None]
@@ -88,9 +80,6 @@ def pooled_cube_loss(
         channel: :math:`\mu_l` of the first L' maps (RCIL: all but the logits).
         pool_sizes: Those of :func:`spatial_cube_distance`.
         channels: That of :func:`channel_cube_distance`.
-
-    Returns:
-        Two scalars.
     """
     zero = new[0].new_zeros((), dtype=torch.float32)
     losses = []

@@ -50,9 +50,6 @@ def unbiased_distillation(new: Tensor, old: Tensor, alpha: float = 1.0) -> Tenso
         new: ``(N, C, ...)`` logits, C >= K.
         old: ``(N, K, ...)`` logits of the old network.
         alpha: Above 1 it hardens the old network's distribution.
-
-    Returns:
-        Scalar.
     """
     return _Mean.apply(new, F.softmax(alpha * wide(old), dim=1))
 

@@ -7,14 +7,14 @@ from torch import Tensor
 from vdfd_seg.errors import InputError
 from vdfd_seg.methods.common.context import TaskContext
 from vdfd_seg.methods.common.feature_cache import FeatureCache
-from vdfd_seg.methods.common.frozen_trunk import FrozenTrunkMethod
 from vdfd_seg.methods.common.options import at_least_one, one_of, positive
+from vdfd_seg.methods.frozen_trunk import FrozenTrunk
 from vdfd_seg.protocols import IGNORE_INDEX, Protocol
 from vdfd_seg.registry import METHODS
 
 
 @METHODS.register_module()
-class DFT(FrozenTrunkMethod):
+class DFT(FrozenTrunk):
     r"""DFT*: trunk and old rows frozen, all rows allocated in advance, plain cross-entropy.
 
     After the first task only the rows of the step's classes train, by the network's own
@@ -31,9 +31,11 @@ class DFT(FrozenTrunkMethod):
         iterations: Updates of the rows in advance, of 8 views each.
         lr: Their learning rate (Adam).
         num_views: Augmented views of an image, see
-            :class:`~vdfd_seg.methods.common.frozen_trunk.FrozenTrunkMethod`.
+            :class:`~vdfd_seg.methods.frozen_trunk.FrozenTrunk`.
     """
 
+    unbiased_loss = False
+    new_rows = "random"
     old_rows = "frozen"
     iterations: int = at_least_one(200)
     lr: float = positive(0.01)

@@ -29,9 +29,6 @@ def distillation_loss(
         old: The same of the network of the step before.
         temperature: T; both distributions are softened.
         average_classes: Divide by K, as the code of MiB does.
-
-    Returns:
-        Scalar.
     """
     log_q = F.log_softmax(wide(new) / temperature, dim=1)
     target = F.softmax(wide(old) / temperature, dim=1)
@@ -49,9 +46,6 @@ def distillation_over_groups(
     Args:
         groups: For each group the new logits and the old ones.
         temperature, average_classes: See :func:`distillation_loss`.
-
-    Returns:
-        Scalar.
     """
     terms = [distillation_loss(new, old, temperature, average_classes) for new, old in groups]
     return sum(terms[1:], start=terms[0])

@@ -24,9 +24,6 @@ def binary_cross_entropy(
         logits: ``(N, C, H, W)`` scores.
         labels: ``(N, H, W)`` integers in [0, C) or ``ignore_index``.
         ignore_index: Label of pixels whose loss is 0.
-
-    Returns:
-        Scalar.
     """
     logits = wide(logits)
     counts = labels != ignore_index

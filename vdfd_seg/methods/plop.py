@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -69,11 +68,6 @@ class PLOP(MapDistillation):
     scale = 1.0
     _seen: tuple[Outputs, Outputs] | None = None
 
-    def __init__(self, **options: Any):
-        super().__init__(**options)
-        # In the state: a step that continues elsewhere must keep the same thresholds to the bit.
-        self.register_buffer("thresholds", None)
-
     def num_hidden(self, context: TaskContext) -> int:
         """None with pseudo-labels: an unbiased loss would take them for background again."""
         return 0 if self.use_pseudo_labels else context.num_hidden
@@ -81,6 +75,8 @@ class PLOP(MapDistillation):
     def before_task(self, context: TaskContext) -> None:
         """Take the old network and find its median entropies."""
         super().before_task(context)
+        # In the state: a step that continues elsewhere must keep the same thresholds to the bit.
+        self.register_buffer("thresholds", None)
         if self.teacher is None:
             return
         if self.entropy == "released":

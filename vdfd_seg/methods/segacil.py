@@ -7,9 +7,9 @@ from mmengine.dist import all_reduce
 from vdfd_seg.methods.common.base import Method
 from vdfd_seg.methods.common.context import TaskContext
 from vdfd_seg.methods.common.feature_cache import pixels_of
-from vdfd_seg.methods.common.frozen_trunk import freeze_trunk
 from vdfd_seg.methods.common.options import at_least_one, not_negative, positive
 from vdfd_seg.methods.common.pseudo_labels import with_old_classes
+from vdfd_seg.methods.frozen_trunk import freeze_trunk
 from vdfd_seg.protocols import IGNORE_INDEX
 from vdfd_seg.registry import METHODS
 

@@ -11,7 +11,6 @@ from torch import Tensor
 from vdfd_seg.errors import InputError
 from vdfd_seg.methods.common.context import TaskContext
 from vdfd_seg.methods.common.feature_cache import FeatureCache
-from vdfd_seg.methods.common.frozen_trunk import FrozenTrunkMethod
 from vdfd_seg.methods.common.options import not_negative, one_of, option, positive
 from vdfd_seg.methods.common.pseudo_labels import relabelled, with_old_classes
 from vdfd_seg.methods.common.sigmoid_rows import (
@@ -21,12 +20,13 @@ from vdfd_seg.methods.common.sigmoid_rows import (
     subtract_background,
 )
 from vdfd_seg.methods.common.spare_row import SpareRow
+from vdfd_seg.methods.frozen_trunk import FrozenTrunk
 from vdfd_seg.protocols import IGNORE_INDEX, SALIENT_INDEX, Protocol
 from vdfd_seg.registry import METHODS
 
 
 @METHODS.register_module()
-class SSUL(FrozenTrunkMethod):
+class SSUL(FrozenTrunk):
     r"""Binary cross-entropies on a frozen trunk, pseudo-labels, and an unknown class.
 
     .. math::
@@ -60,6 +60,8 @@ class SSUL(FrozenTrunkMethod):
         num_views: Augmented views of an image.
     """
 
+    unbiased_loss = False
+    new_rows = "random"
     old_rows = "free"
     threshold: float = not_negative(0.7)
     saliency: str | None = option(None)

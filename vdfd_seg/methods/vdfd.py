@@ -1,7 +1,6 @@
 """VDFD for networks seen through an adapter: segmentors and classifiers alike."""
 
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
 
 import torch
 from mmengine.dist import all_reduce
@@ -73,10 +72,6 @@ class VDFD(RowFreezingMethod):
     unknown: str = one_of("error", "skip")
     accumulation: str = one_of(*ACCUMULATIONS)
 
-    def __init__(self, **options: Any):
-        super().__init__(**options)
-        self.penalty: VariationalDistillationLoss | None = None
-
     def check(self, protocol: Protocol) -> None:
         """Refuse ``old_rows`` where old rows are not a matter of the method."""
         if self.old_rows != "free" and protocol.problem == "classification":
@@ -92,6 +87,7 @@ class VDFD(RowFreezingMethod):
 
     def before_task(self, context: TaskContext) -> None:
         """Build the penalty from the memories of the tasks before."""
+        self.penalty: VariationalDistillationLoss | None = None
         if self.old_rows == "frozen":
             self.frozen = slice(context.num_old)
         states = context.carried.get("memories", [])

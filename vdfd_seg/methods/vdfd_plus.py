@@ -11,10 +11,10 @@ from vdfd_seg.losses import new_classes_as_background
 from vdfd_seg.methods.common.context import TaskContext
 from vdfd_seg.methods.common.divergences import Divergence, build_divergence
 from vdfd_seg.methods.common.feature_cache import FeatureCache, pixels_of
-from vdfd_seg.methods.common.frozen_trunk import freeze_trunk
 from vdfd_seg.methods.common.options import not_negative, option
 from vdfd_seg.methods.common.output_cache import CachedOutputsMethod
 from vdfd_seg.methods.common.reconstruction import reconstruct_backbone
+from vdfd_seg.methods.frozen_trunk import freeze_trunk
 from vdfd_seg.protocols import Protocol
 from vdfd_seg.registry import METHODS
 

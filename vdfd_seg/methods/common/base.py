@@ -117,8 +117,8 @@ class Method(WithOptions):
         """Prepare for a task: build teachers and penalties, change the network.
 
         The optimiser is built from the network's parameters afterwards. A method may replace
-        modules of the network (RCIL's second branches): an interrupted step is saved and restored
-        with them, and :meth:`after_task` puts the config's own modules back.
+        modules of the network (RCIL's second branches), if :meth:`after_task` puts the config's
+        own back; an interrupted step is saved and restored with them.
         """
 
     def targets(self, adapter, outputs, samples: list) -> list:
@@ -145,10 +145,7 @@ class Method(WithOptions):
         return losses
 
     def fetch(self, samples) -> None:
-        """Before the iteration with these data samples: bring what is cached of them to the GPU.
-
-        Called only where there is one, for the next batch while the present one is trained on.
-        """
+        """Bring to the GPU, where there is one, what is cached of the next iteration's samples."""
 
     def around_backward(self) -> AbstractContextManager:
         """Entered before an iteration's backward pass, left after it (VDFD adds its gradient)."""
@@ -163,8 +160,7 @@ class Method(WithOptions):
     def after_task(self, context: TaskContext) -> dict:
         """State to carry to the next step: tensors, numbers, strings, lists and dicts.
 
-        The step's checkpoint is written afterwards, so that the network must have the keys and
-        shapes of the config's model: any method and any tool can read it.
+        The network must have the keys and shapes of the config's model again.
         """
         return {}
 

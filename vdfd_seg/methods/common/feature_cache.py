@@ -61,9 +61,7 @@ class FeatureCache(Dataset):
 def pixels_of(
     context: TaskContext, num_views: int, cache: FeatureCache | None = None
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """What the classifier takes at every position of every view, a batch at a time.
-
-    Each process gets its share.
+    """What the classifier takes at every position of every view, in batches; a process's share.
 
     Args:
         context: The step.
@@ -73,10 +71,7 @@ def pixels_of(
     Yields:
         Features ``(P, d)`` float32 and labels ``(P,)`` int64, on the network's device.
     """
-    if cache is None:
-        batches = features_of_views(context, num_views)
-    else:
-        batches = cache.share()
+    batches = features_of_views(context, num_views) if cache is None else cache.share()
     for _, features, labels in batches:
         pixels = features.to(context.device).movedim(1, -1).flatten(0, 2).float()
         yield pixels, labels.to(context.device).flatten().long()
@@ -97,11 +92,11 @@ def features_of_views(context: TaskContext, num_views: int) -> Iterator[tuple[Te
 
 
 def at_middle(labels: Tensor, size) -> Tensor:
-    """Labels ``(N, h, w)`` of the pixel in the middle of each position of a coarser map.
+    """Labels of the pixel in the middle of each position of a coarser map.
 
     Args:
         labels: ``(N, H, W)``.
-        size: h and w.
+        size: h and w; the result is ``(N, h, w)``.
     """
     rows, columns = (
         ((torch.arange(few) + 0.5) * many / few).long()

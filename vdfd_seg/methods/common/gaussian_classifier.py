@@ -139,9 +139,6 @@ def within_tasks(heads: Tensor, scores: Tensor, sizes: Sequence[int], weight: fl
         scores: Log-densities ``(N, C)``.
         sizes: Number of classes of each task.
         weight: Of the log-densities.
-
-    Returns:
-        ``(N, C)``.
     """
     groups = zip(heads.split(sizes, 1), scores.split(sizes, 1), strict=True)
     parts = [F.log_softmax(h, 1) + weight * F.log_softmax(s, 1) for h, s in groups]

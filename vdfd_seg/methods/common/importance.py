@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Container, Iterator
-from typing import Any
 
 import torch
 from mmengine.dist import all_reduce, get_dist_info
@@ -30,17 +29,13 @@ class ImportancePenalty(Method):
 
     requires = frozenset({"old_weights"})
     weight: float = not_negative(1.0)
-
-    def __init__(self, **options: Any):
-        super().__init__(**options)
-        self.importance: dict[str, Tensor] = {}
+    importance: dict[str, Tensor] = {}
 
     def before_task(self, context: TaskContext) -> None:
         """Anchor the weights that the step begins with."""
         carried = context.carried.get("importance", {})
         params = penalised(context.adapter, carried)
-        for name, value in carried.items():
-            self.importance[name] = value.to(params[name]).view_as(params[name])
+        self.importance = {k: v.to(params[k]).view_as(params[k]) for k, v in carried.items()}
         # Copies in the state: a resumed step must hold on to the same weights.
         for name in self.importance:
             self.register_buffer(f"anchor_{buffer_name(name)}", params[name].detach().clone())
@@ -179,9 +174,7 @@ class RunningImportance(ImportancePenalty):
 def penalised(adapter, known: Container[str] = ()) -> dict[str, Tensor]:
     """The parameters that feed the main logits, the classifier left out, by name.
 
-    Args:
-        adapter: The adapter of a network.
-        known: Names of frozen parameters to take all the same.
+    ``known`` are names of frozen parameters to take all the same.
     """
     return {
         name: parameter

@@ -4,6 +4,7 @@ import inspect
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 
 from torch import nn
@@ -107,10 +108,8 @@ class WithOptions(nn.Module):
             # A class's attribute would hide a module that takes its place.
             delattr(cls, name)
         _, *taken = inspect.signature(cls.__init__).parameters.values()
-        keywords = [
-            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=each.default)
-            for name, each in cls.options.items()
-        ]
+        keyword = partial(inspect.Parameter, kind=inspect.Parameter.KEYWORD_ONLY)
+        keywords = [keyword(name, default=each.default) for name, each in cls.options.items()]
         named = [each for each in taken if each.kind is not inspect.Parameter.VAR_KEYWORD]
         cls.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
             named if named == taken else named + keywords

@@ -101,7 +101,7 @@ def in_order(batches: Iterable[tuple[Tensor, ...]]) -> list[Tensor]:
 
     Args:
         batches: Of this process, which may have none: the views' numbers, then what there is of
-            each; read one by one, so that no other memory fills.
+            each. They are read one by one.
 
     Returns:
         One tensor for each that comes behind the numbers.

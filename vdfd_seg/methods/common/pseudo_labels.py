@@ -37,8 +37,7 @@ def normalised_entropy(logits: Tensor) -> Tensor:
 
     .. math:: u = -\frac{1}{\log K} \sum_{c<K} q_c \log q_c, \qquad q = \mathrm{softmax}(z)
 
-    Douillard et al., CVPR 2021, section 3.3. A term with :math:`q_c = 0` is 0; with a single
-    class there is no doubt, u = 0.
+    Douillard et al., CVPR 2021, section 3.3. With a single class u is 0.
 
     Args:
         logits: (N, K, ...) scores.
@@ -61,8 +60,7 @@ class EntropyMedians:
     .. math:: \frac{1}{B} \Big( b + \frac{n/2 - \sum_{i<b} n_i}{n_b} \Big).
 
     It differs from the exact median (the lower one, where there are two middle values) by less
-    than a bin, 1/B. In the released code the running sum grows by the number of the bin instead
-    of by the count :math:`n_i`: a median outside the first two bins is wrong there, or infinite.
+    than a bin, 1/B.
 
     Args:
         num_classes: K.
@@ -74,12 +72,7 @@ class EntropyMedians:
         self.counts = torch.zeros(num_classes, bins, dtype=torch.int64, device=device)
 
     def update(self, entropy: Tensor, classes: Tensor) -> None:
-        """Count pixels.
-
-        Args:
-            entropy: (P,) values in [0, 1].
-            classes: (P,) integers in [0, K).
-        """
+        """Count pixels with entropies ``(P,)`` in [0, 1] and classes ``(P,)`` in [0, K)."""
         num_classes, bins = self.counts.shape
         places = classes * bins + (entropy * bins).long().clamp(max=bins - 1)
         self.counts += places.bincount(minlength=num_classes * bins).view(num_classes, bins)

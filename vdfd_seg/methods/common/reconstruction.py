@@ -27,8 +27,8 @@ def reconstruct_backbone(context: TaskContext, iterations: int) -> None:
 
     with the deepest map b that the head takes, whose backbone does not change, :math:`\hat b` of
     mean 0 and variance 1 in each channel of a batch, the features h(b) before the head's dropout,
-    and a 1x1 convolution A that is thrown away. A head that was trained on few classes keeps what
-    tells these apart. Where the trunk stays afterwards, later classes have nothing else.
+    and a 1x1 convolution A that is thrown away. A head that was trained on few classes keeps only
+    what tells these apart.
 
     Args:
         context: The end of a step. Its augmented views are what is trained on.

@@ -18,9 +18,6 @@ def sigmoid_distillation(new: Tensor, old: Tensor) -> Tensor:
     Args:
         new: ``(N, K or more, ...)`` logits of the network that trains, the old classes first.
         old: ``(N, K, ...)`` the same of the network of the step before.
-
-    Returns:
-        Scalar.
     """
     new, old = wide(new[:, : old.shape[1]]), wide(old)
     loss = F.binary_cross_entropy_with_logits(new, old.sigmoid(), reduction="none")
