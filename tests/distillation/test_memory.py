@@ -40,7 +40,7 @@ def test_saves_plainly_and_loads_with_weights_only(tmp_path):
         (" ", {"extra.weight": (3,)}, "'extra.weight' is not covered"),
         (" ", {"up.weight": (8, 4, 3, 3)}, r"'up.weight' has shape \(8, 4, 3, 3\)"),
         (" ", {"head.weight": (1, 10, 1, 1)}, "'head.weight' has 1 rows"),
-        ("head", {}, "classifier's 'head.weight'"),
+        ("head", {}, "'head.weight', which the network lacks"),
     ],
 )
 def test_refuses_other_parameters_by_name(without, extra, message):

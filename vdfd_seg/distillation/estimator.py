@@ -176,15 +176,12 @@ class MeanGradientEstimator:
         prototypes: Tensor | None = None,
         classifier: Mapping[str, Any] | None = None,
     ) -> GradientMemory:
-        """The task's memory, with the network's present weights as w*.
+        """The task's memory, with the network's present weights as w*, in float32.
 
         Args:
             rank: Rank r of the compression. Default 1, as in the released code.
             prototypes: ``(C, d)`` classifier rows of the task's classes.
             classifier: The classifier's own part, see :class:`GradientMemory`.
-
-        Returns:
-            The memory, in float32, on the parameters' device.
 
         Raises:
             InputError: As :meth:`mean_gradients`, and for a rank below 1 or prototypes of another

@@ -35,7 +35,7 @@ class LinearDrift:
 def linear_drift(
     before: Tensor, after: Tensor, ridge: float = RIDGE, weights: Tensor | None = None
 ) -> LinearDrift:
-    r"""The affine map that takes features before a step to those after it.
+    r"""The affine map that takes features before a step to those after it, in float64.
 
     .. math::
         A = \arg\min_A \sum_x w_x \| A (h(x) - \bar h) - (h'(x) - \bar h') \|^2
@@ -51,9 +51,6 @@ def linear_drift(
         after: ``(N, d)`` of the same images after it.
         ridge: Strength of the pull towards the identity, relative to the mean variance.
         weights: w, ``(N,)``; default 1 for each.
-
-    Returns:
-        The map, in float64.
     """
     x, y = before.double(), after.double()
     share = torch.ones_like(x[:, 0]) if weights is None else weights.double()
@@ -69,24 +66,21 @@ def linear_drift(
 
 
 def nearness(features: Tensor, points: Tensor, spread: Tensor, near: float = NEAR) -> Tensor:
-    r"""How much each image tells about the drift of points of feature space.
+    r"""How much each image tells about the drift of points of feature space, ``(P, N)``.
 
     .. math::
         w_{p,x} = \exp \Big( - \frac{D_{p,x} - \min_x D_{p,x}}
             {\mathrm{near} \cdot (\bar D_p - \min_x D_{p,x})} \Big), \qquad
         D_{p,x} = (h(x) - p)^\top S^{-1} (h(x) - p),
 
-    with :math:`\bar D_p` the mean over images. The semantic drift compensation of Yu et al.,
-    CVPR 2020, weighs images by their distance in a like manner, and averages displacements.
+    with :math:`\bar D_p` the mean over images; 1 for the nearest. The semantic drift compensation
+    of Yu et al., CVPR 2020, weighs images by their distance in a like manner.
 
     Args:
         features: h, ``(N, d)`` float64.
         points: p, ``(P, d)`` float64.
         spread: S, ``(d, d)`` float64.
         near: Width, relative to the mean distance beyond the least.
-
-    Returns:
-        ``(P, N)``, 1 for the nearest image of each point.
     """
     factor = torch.linalg.cholesky(spread)
     points, features = (

@@ -27,10 +27,7 @@ def normalised_adjacency(features: Tensor) -> Tensor:
 
 
 def class_graph(prototypes: Tensor) -> "Data":
-    """The complete graph of a task's classes.
-
-    Args:
-        prototypes: ``(C, d)`` classifier rows.
+    """The complete graph of a task's classes, of their classifier rows ``(C, d)``.
 
     Returns:
         Graph with ``x`` ``(C, d)``, the rows divided by their lengths, ``edge_index``

@@ -69,9 +69,8 @@ class KernelLayout:
 def layout_of(owner: nn.Module, attribute: str, parameter: Tensor) -> KernelLayout | None:
     """The layout of ``owner.attribute``, or None if the kind is not known.
 
-    Known are one-dimensional parameters of any module (biases, affine parameters of norms), which
-    need no averaging, and the weights of convolutions, transposed convolutions, linear layers and
-    layer norms.
+    Known are one-dimensional parameters of any module, which need no averaging, and the weights of
+    convolutions, transposed convolutions, linear layers and layer norms.
     """
     shape = tuple(parameter.shape)
     if len(shape) <= 1 or isinstance(owner, nn.LayerNorm):

@@ -16,12 +16,8 @@ STATE_VERSION = 1
 def truncated_svd(matrix: Tensor, rank: int) -> tuple[Tensor, Tensor]:
     """The best approximation of rank r of a ``(d, C)`` matrix, as two factors (formula 5).
 
-    Exact (no random projections, as in the released code) and deterministic: in each left
-    singular vector the entry of largest magnitude is made positive.
-
-    Args:
-        matrix: ``(d, C)``.
-        rank: r; what exceeds min(d, C) is cut.
+    Exact and deterministic: in each left singular vector the entry of largest magnitude is made
+    positive. A rank that exceeds min(d, C) is cut.
 
     Returns:
         Left singular vectors times singular values ``(d, r)`` and right singular vectors

@@ -65,16 +65,13 @@ def local_pod_distance(new: Tensor, old: Tensor, scales: Sequence[int] = SCALES)
 
 
 def merge_new_classes(logits: Tensor, num_old: int, background: bool = True) -> Tensor:
-    """Logits with as many channels as the old network's.
+    """Logits with as many channels as the old network's, in float32 at least.
 
     Args:
         logits: (N, C, h, w) of the network that trains, C at least ``num_old``.
-        num_old: K, number of channels of the old network.
+        num_old: K, number of channels of the old network and of the result.
         background: Add the new classes' logits to the background's, which is what the old
             network called them (PLOP's code); False leaves them out.
-
-    Returns:
-        (N, K, h, w), in float32 at least; the same logits where no class is new.
     """
     logits = wide(logits)
     if logits.shape[1] == num_old or not background:

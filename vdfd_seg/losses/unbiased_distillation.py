@@ -17,10 +17,7 @@ def new_classes_as_background(logits: Tensor, num_old: int) -> Tensor:
 
     Args:
         logits: ``(N, C, ...)``, C >= K; or logarithms of probabilities.
-        num_old: K.
-
-    Returns:
-        ``(N, K, ...)``; the same logits where no class is new.
+        num_old: K; the result is ``(N, K, ...)``.
     """
     old = logits[:, :num_old]
     if logits.shape[1] == num_old:

@@ -18,20 +18,18 @@ class DFT(FrozenTrunk):
     r"""DFT*: trunk and old rows frozen, all rows allocated in advance, plain cross-entropy.
 
     After the first task only the rows of the step's classes train, by the network's own
-    cross-entropy, with old and later classes labelled background. Rows of all later classes exist
-    from the first task on, which trains them as negatives. So a new row starts far below the
-    others on old classes.
+    cross-entropy, with old and later classes labelled background. Rows of all later classes were
+    trained as negatives of the first task, so a new row starts far below the others on old classes.
 
     "Revisiting continual semantic segmentation with pre-trained vision models",
-    arXiv 2508.04267. There the rows train along with the first task. Here they train after it, on
-    its features, with everything else frozen, so that any method can train the first step. Rows
-    of later tasks wait outside of the softmax.
+    arXiv 2508.04267. There the rows train along with the first task; here after it, on its
+    features, so that any method can train the first step. Rows of later tasks wait outside of the
+    softmax.
 
     Args:
         iterations: Updates of the rows in advance, of 8 views each.
         lr: Their learning rate (Adam).
-        num_views: Augmented views of an image, see
-            :class:`~vdfd_seg.methods.frozen_trunk.FrozenTrunk`.
+        num_views: Augmented views of an image.
     """
 
     unbiased_loss = False

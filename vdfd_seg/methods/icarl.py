@@ -30,16 +30,14 @@ class ICaRL(LogitsDistillation):
 
     over the K old classes, :math:`\tilde z` from the network of the step before. Prediction is
     the class whose exemplars' mean feature is nearest (features and means of length one).
-    Exemplars are chosen by herding: greedily, so that their mean is nearest to the class's.
     Rebuffi et al., CVPR 2017; the cross-entropy in place of the paper's binary one, and the
-    defaults, are FACIL's.
-
-    **Stores data**: the exemplars' positions are carried, and their images read again.
+    defaults, are FACIL's. **Stores data**: the exemplars' positions are carried, and their images
+    read again.
 
     Args:
-        exemplars: How many in all, divided equally among the classes seen and rounded up.
-            Default 2000.
         weight: :math:`\lambda`. Default 1.
+        exemplars: How many in all, divided equally among the classes seen and rounded up.
+            Default 2000. They are chosen by :func:`herding`.
     """
 
     requires = LogitsDistillation.requires | {"old_images"}
@@ -117,17 +115,14 @@ def exemplar_samples(carried: dict) -> list[Sample]:
 
 
 def herding(features: Tensor, count: int) -> Tensor:
-    r"""Positions of examples whose running mean stays nearest to the mean of all.
+    r"""Positions ``(count,)`` of examples whose running mean stays nearest to the mean of all.
 
     :math:`p_k = \arg\min_x \| \mu - \frac{1}{k} (\varphi(x) + \sum_{j<k} \varphi(p_j)) \|`
-    (algorithm 4 of Rebuffi et al., CVPR 2017), each example at most once.
+    (algorithm 4 of Rebuffi et al., CVPR 2017), each example at most once, in the order chosen.
 
     Args:
         features: ``(N, d)``, rows of length one.
         count: How many, at most N.
-
-    Returns:
-        ``(count,)`` int64, in the order chosen.
     """
     mean = features.mean(0)
     total = torch.zeros_like(mean)

@@ -43,9 +43,7 @@ def distillation_over_groups(
 ) -> Tensor:
     """The sum of :func:`distillation_loss` over groups of classes that compete.
 
-    Args:
-        groups: For each group the new logits and the old ones.
-        temperature, average_classes: See :func:`distillation_loss`.
+    ``groups`` are for each the new logits and the old ones, the others those of the loss.
     """
     terms = [distillation_loss(new, old, temperature, average_classes) for new, old in groups]
     return sum(terms[1:], start=terms[0])
@@ -55,8 +53,7 @@ def distillation_over_groups(
 class LwF(LogitsDistillation):
     """Adds a distillation of the old classes from the network of the step before.
 
-    ``L = L_CE + weight * l``, see :func:`distillation_loss`. Nothing is carried between steps; the
-    old network is held while a step trains.
+    ``L = L_CE + weight * l``, see :func:`distillation_loss`.
 
     Args:
         weight: 1 for classification (FACIL's default); MiB's code has 100 for segmentation.

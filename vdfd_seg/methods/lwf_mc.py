@@ -22,8 +22,7 @@ def binary_cross_entropy(
 
     Args:
         logits: ``(N, C, H, W)`` scores.
-        labels: ``(N, H, W)`` integers in [0, C) or ``ignore_index``.
-        ignore_index: Label of pixels whose loss is 0.
+        labels: ``(N, H, W)`` integers in [0, C) or ``ignore_index``, whose loss is 0.
     """
     logits = wide(logits)
     counts = labels != ignore_index

@@ -15,11 +15,10 @@ class MiB(LogitsDistillation):
     .. math::
         L = L_{UNCE} + \lambda\, \ell_{UNKD},
 
-    the distillation of :func:`~vdfd_seg.losses.unbiased_distillation` at the resolution of
-    the labels, for the main head alone (the authors' network has no other). Where no old class is
-    hidden in the background (domain-incremental, or no background class) it is the plain
-    distillation of the old classes, under the plain cross-entropy.
-    Cermelli et al., CVPR 2020; defaults of the authors' code.
+    the distillation of :func:`~vdfd_seg.losses.unbiased_distillation` at the resolution of the
+    labels, for the main head alone. Where no old class is hidden in the background it is the plain
+    distillation of the old classes, under the plain cross-entropy. Cermelli et al., CVPR 2020;
+    defaults of the authors' code.
 
     Args:
         weight: :math:`\lambda`.

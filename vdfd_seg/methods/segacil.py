@@ -22,17 +22,14 @@ class SegACIL(Method):
         W = (G + \gamma I)^{-1} H, \qquad G = \sum_p x_p x_p^\top, \qquad H = \sum_p x_p y_p^\top
 
     over all pixels p of all steps so far, with x the classifier's input and a one, y the one-hot
-    label. G and H are sums, so a step adds its own and needs no earlier image. The result is that
-    of one regression over all steps' images, with the labels that each step had. From the
-    second step on nothing is trained; the pass over the images replaces training.
+    label. A step adds its own sums, and the result is that of one regression over all steps'
+    images, with the labels that each step had. From the second step on nothing is trained.
 
     Where the labels hide old classes, a background pixel that the classifier before takes for an
     old class, with a score of at least ``confidence``, gets that class as label.
 
     Yang et al., "SegACIL: Solving the Stability-Plasticity Dilemma in Class-Incremental Semantic
-    Segmentation", 2024, with the recursion solved at the end of each step. Their random features
-    before the regression (8196 of them, half a gigabyte carried) are left out: x is the
-    classifier's own input, and the network stays an ordinary one.
+    Segmentation", 2024, without their random features before the regression.
 
     Args:
         ridge: :math:`\gamma`.

@@ -35,12 +35,9 @@ class VDFD(RowFreezingMethod):
     r"""Variational data-free knowledge distillation.
 
     Adds :math:`\lambda \sum_{i<t} L_{dis}(w, \theta; D_i)` to the new task's loss
-    (Li et al., TPAMI 2023; see
-    :class:`~vdfd_seg.distillation.VariationalDistillationLoss`). When a task
-    ends, the gradient of its mean logits is estimated over its images,
-    compressed, and carried on; neither images nor the network are kept.
-    Where the background hides old classes, MiB's unbiased cross-entropy and
-    its start of new rows come with it.
+    (Li et al., TPAMI 2023; see :class:`~vdfd_seg.distillation.VariationalDistillationLoss`). When
+    a task ends, the gradient of its mean logits is estimated over its images, compressed, and
+    carried on; neither images nor the network are kept.
 
     Args:
         weight: :math:`\lambda`.
@@ -50,14 +47,14 @@ class VDFD(RowFreezingMethod):
         eps: :math:`\varepsilon` of the log-determinant.
         images: How many of a task's images the estimate uses, spread evenly; None for all, as in
             the paper. The default knows the gradient to about a tenth.
-        old_rows: Whether the classifier's rows of old classes train on
-            (``"free"``), stay as they are (``"frozen"``, class-incremental only) or
-            are penalised with the rest (``"penalised"``).
+        old_rows: Whether the classifier's rows of old classes train on (``"free"``), stay as they
+            are (``"frozen"``, class-incremental only) or are penalised with the rest
+            (``"penalised"``).
         unknown: What to do with parameters of a kind that cannot be compressed:
             ``"error"`` or ``"skip"``.
-        accumulation: ``"sum"`` over the old tasks, the paper's formula, or ``"last"``, what
-            the released class-incremental code does: only the most recent old task is
-            penalised, and its quadratic term counts (number of old tasks) squared times.
+        accumulation: ``"sum"`` over the old tasks, the paper's formula, or ``"last"``, the
+            released class-incremental code's: only the most recent old task is penalised, and its
+            quadratic term counts (number of old tasks) squared times.
     """
 
     # The background shift is not VDFD's matter: the paper has no class-incremental segmentation.

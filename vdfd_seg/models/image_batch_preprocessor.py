@@ -53,14 +53,9 @@ class ImageBatchPreprocessor(BaseDataPreprocessor):
         self.register_buffer("shift", (-shift / scale).view(-1, 1, 1), False)
 
     def forward(self, data: dict, training: bool = False) -> dict:
-        """Augmented, normalised inputs.
+        """Normalised inputs ``(N, C, H, W)`` float32, augmented in training, and data samples.
 
-        Args:
-            data: ``inputs`` ``(N, C, H, W)`` uint8 and ``data_samples``.
-            training: Augment.
-
-        Returns:
-            ``inputs`` ``(N, C, H, W)`` float32, and ``data_samples`` on the same device.
+        ``data`` has ``inputs`` ``(N, C, H, W)`` uint8 and ``data_samples``.
         """
         device = self.shift.device
         inputs = data["inputs"].to(device, non_blocking=True)

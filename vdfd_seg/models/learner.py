@@ -12,9 +12,8 @@ from vdfd_seg.models.adapters.features import FeatureAdapter, FeaturePreprocesso
 class ContinualLearner(BaseModel):
     """What a step's Runner trains.
 
-    The method's own parameters (VDFD's GCN) sit next to the network's, so the
-    optimiser and DistributedDataParallel see both; losses are computed inside
-    :meth:`forward`, where DistributedDataParallel reduces all gradients.
+    The method's own parameters (VDFD's GCN) sit next to the network's, and losses are computed
+    inside :meth:`forward`: so DistributedDataParallel reduces the gradients of both.
 
     Args:
         network: The segmentor or classifier of MMSegmentation's kind.

@@ -107,10 +107,7 @@ def weights_file(name: str) -> Path:
 
 
 def drop_absent(config: MutableMapping) -> list[str]:
-    """Take out of a config the initial weights that would have to be fetched.
-
-    Args:
-        config: Nested dicts and lists; changed in place.
+    """Take out of a config the initial weights that would have to be fetched, in place.
 
     Returns:
         For each such file its name in the config, its address, and its future place.

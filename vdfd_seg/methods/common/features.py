@@ -20,8 +20,8 @@ def features_of(
         turns: By how many times 90 degrees they are rotated; default 0.
 
     Returns:
-        Features ``(N, d)`` float64 and labels ``(N,)`` int64, in the order of the samples and on
-        the CPU, the same on every process.
+        Features ``(N, d)`` float64 and labels ``(N,)`` int64, in the order of the samples, on the
+        CPU and the same on every process.
     """
     adapter = context.adapter
     training = adapter.network.training

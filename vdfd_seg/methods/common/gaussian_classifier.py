@@ -19,20 +19,18 @@ class GaussianClassifier(Method):
     r"""A part that any method of classification can carry: ``gaussians=a`` in its config.
 
     Each class is carried as the mean :math:`\mu_c` of its features, with one covariance
-    :math:`\Sigma` for all (:class:`~vdfd_seg.distillation.ClassGaussians`), in single precision.
-    Linear maps move the Gaussians of old classes as the step moved the features of its own images,
-    unrotated and rotated by multiples of 90 degrees: images unlike the new classes tell more about
-    the drift of the old ones. An image then scores, of a task's classes g,
+    :math:`\Sigma` for all (:class:`~vdfd_seg.distillation.ClassGaussians`). Linear maps move the
+    Gaussians of old classes as the step moved the features of its own images, unrotated and
+    rotated by multiples of 90 degrees: images unlike the new classes tell more about the drift of
+    the old ones. An image then scores, of a task's classes g,
 
     .. math::
         \log \mathrm{softmax}(s_g) + a \log \mathrm{softmax}(r_g), \qquad
         r_c = \log N(h; \mu_c, S), \qquad S = \Sigma + \frac{\mathrm{tr} \Sigma}{d} I,
 
     with the heads' logits s, where its task is known; else only :math:`r_c`, since heads of
-    different tasks were never trained against each other. Under label augmentation predictions
-    are of the unrotated image.
-
-    A mixin: :func:`with_gaussians` puts it before a method's class.
+    different tasks were never trained against each other. A mixin, which :func:`with_gaussians`
+    puts before a method's class.
 
     Attributes:
         gaussians: a.

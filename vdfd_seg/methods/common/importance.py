@@ -127,15 +127,12 @@ class RunningImportance(ImportancePenalty):
         return {**old, **running}
 
     def averaged(self, context: TaskContext, function, reduce) -> dict[str, Tensor]:
-        """Mean over images or batches of a function of the gradient.
+        """Mean over images or batches of a function of the gradient, of all processes.
 
         Args:
             context: The step.
             function: Maps logits ``(N, C, ...)`` to the scalar that is differentiated, a mean.
-            reduce: Maps a gradient to what is averaged.
-
-        Returns:
-            By parameter, float32; the mean over those of all processes.
+            reduce: Maps a gradient to what is averaged, by parameter in float32.
         """
         adapter, protocol = context.adapter, context.protocol
         classes = range(protocol.num_classes(context.step))

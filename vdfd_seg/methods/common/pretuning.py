@@ -26,14 +26,12 @@ def pretune(context: TaskContext) -> None:
         w_0 \leftarrow \lVert w_0 \rVert \frac{m \odot w_0}{\lVert m \odot w_0 \rVert}
 
     The shares a, the masks M and m, and the new biases are learned by the unbiased cross-entropy
-    on the step's labels; nothing else changes. M starts as :func:`importances`, a as the softmax
-    over old classes of its sums, m as ones, the biases as the background's.
+    on the step's labels, which hide the old classes in the background. M starts as
+    :func:`importances`, a as the softmax over old classes of its sums, m as ones, the biases as the
+    background's.
 
     Xie et al., "Early Preparation Pays Off: New Classifier Pre-tuning for Class Incremental
     Semantic Segmentation" (NeST), ECCV 2024.
-
-    Args:
-        context: A step with new classes, whose labels hide the old ones in the background.
     """
     layer = context.adapter.network.get_submodule(context.adapter.classifier_name)
     num_old, num_new = context.num_old, len(layer.weight) - context.num_old

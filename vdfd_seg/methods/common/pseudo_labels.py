@@ -20,12 +20,10 @@ def relabelled(samples: list, labels: Tensor) -> list:
 
 
 def with_old_classes(labels: Tensor, scores: Tensor, threshold: float) -> Tensor:
-    """Labels with confident old classes in place of background.
+    """Labels ``(P,)`` with confident old classes in place of background.
 
-    Args:
-        labels: ``(P,)``; 0, or ``SALIENT_INDEX``, where old classes are hidden.
-        scores: ``(P, K)`` of the classifier before, the background's first.
-        threshold: Least score of the best class that becomes a label.
+    Those that are 0 or ``SALIENT_INDEX`` become the class of the greatest of ``scores`` ``(P, K)``,
+    the background's first, where it is an old one and at least ``threshold``.
     """
     best, old = scores.max(1)
     hidden = (labels == 0) | (labels == SALIENT_INDEX)
@@ -104,10 +102,10 @@ def pseudo_labels(
             \text{ignore} & \text{otherwise}
         \end{cases}
 
-    with the old network's probabilities :math:`\tilde q` and their normalised entropy u
-    (:func:`normalised_entropy`). The factor of an image is the share of these pixels that
-    got a class, :math:`\nu = |\{p : y_p < K, u_p < \tau_c\}| / |\{p : y_p < K\}|`, and 0 where
-    there is no such pixel, as in the released code. Douillard et al., CVPR 2021, section 3.3.
+    with the old network's probabilities :math:`\tilde q` and their :func:`normalised_entropy` u.
+    The factor of an image is the share of these pixels that got a class,
+    :math:`\nu = |\{p : y_p < K, u_p < \tau_c\}| / |\{p : y_p < K\}|`, and 0 where there is no such
+    pixel. Douillard et al., CVPR 2021, section 3.3.
 
     Args:
         labels: (N, H, W) integers.

@@ -22,13 +22,9 @@ from vdfd_seg.protocols import IGNORE_INDEX, Protocol
 def subtract_background(adapter: Any, num_rows: int) -> None:
     r"""Make the background's row zero without changing a prediction, in place.
 
-    :math:`w_c \leftarrow w_c - w_0` for the first ``num_rows`` rows, weights and biases: every
-    logit loses the background's, so that softmax and argmax stay the same. Then the greatest
-    logit is the background's, 0, exactly where all sigmoids of the others are below 1/2.
-
-    Args:
-        adapter: Of the network; its main head's classifier is changed.
-        num_rows: How many rows have been trained together.
+    :math:`w_c \leftarrow w_c - w_0` for the first ``num_rows`` rows, weights and biases: softmax
+    and argmax stay the same. Then the greatest logit is the background's, 0, exactly where all
+    sigmoids of the others are below 1/2.
     """
     layer = adapter.network.get_submodule(adapter.classifier_name)
     for rows in (layer.weight, layer.bias):
@@ -83,10 +79,10 @@ def foreground_loss(logits: Tensor, labels: Tensor, first: int, pos_weight: floa
 
 
 def mean_where(values: Tensor, mask: Tensor) -> Tensor:
-    """Mean of the values where the mask is true, over the batches of all processes.
+    """Mean of the values where the mask is true, over the batches of all processes; 0 without any.
 
     Each process divides its sum by its share of what all count, so that the mean of the
-    processes' results, which their gradients are reduced to, is the mean over all. 0 without any.
+    processes' results, which their gradients are reduced to, is the mean over all.
     """
     count = mask.sum().to(values.dtype)
     all_reduce(count, "mean")
@@ -104,8 +100,7 @@ class SigmoidRows(CachedOutputsMethod):
 
     :func:`foreground_loss` over the step's classes, a mean over labelled pixels, replaces the
     config's loss of the main head; auxiliary heads keep theirs. After the first step, batch norms
-    and dropouts are in evaluation mode. The outputs of the network at the start of the step are
-    cached for ``num_views`` augmented views of each image, and training draws from these views.
+    and dropouts are in evaluation mode.
 
     Args:
         num_views: Augmented views of an image.

@@ -41,11 +41,10 @@ class CompensatedConv(nn.Module):
         \quad \eta_c = \tfrac12 \text{ (evaluation)},
 
     with a and b the outputs of (convolution, batch norm) of the first and of the second branch.
-    Layers after the batch norm now follow y. Zhang et al., "Representation Compensation Networks
-    for Continual Semantic Segmentation", CVPR 2022, section 3.2. Both branches start with the same
-    weights. If both train and the batch norm has seen no batch, each has its own weights, drawn as
-    ``ConvModule`` draws them. Every parameter takes part in every iteration, with a gradient of
-    zero where its branch was not drawn.
+    Zhang et al., "Representation Compensation Networks for Continual Semantic Segmentation",
+    CVPR 2022, section 3.2. Both start with the same weights; if both train and the batch norm has
+    seen no batch, each has its own, drawn as ``ConvModule`` draws them. Every parameter takes part
+    in every iteration, with a gradient of zero where its branch was not drawn.
 
     Args:
         conv: The convolution; groups, strides, dilation and bias are kept.
@@ -112,10 +111,9 @@ class CompensatedConv(nn.Module):
             k = \frac{\gamma_1}{2\sigma_1} k_1 + \frac{\gamma_2}{2\sigma_2} k_2, \qquad
             \text{shift} = \frac12 \sum_i \beta_i - \frac{\gamma_i}{\sigma_i} \mu_i .
 
-        A layer of this framework has a bias only where the network's has, and its batch norm stays
-        one: its running statistics are those of the folded convolution, as found while both
-        trained, so that it can train on with statistics of its batches. Branches with equal
-        weights give these weights back, bit by bit.
+        The batch norm's running statistics are those of the folded convolution, as found while
+        both trained, so that it can train on. Branches with equal weights give these weights back,
+        bit by bit.
         """
         first, second = self.first, self.second
         for one, two in zip(first.parameters(), second.parameters(), strict=True):
@@ -172,9 +170,7 @@ class _Passed(nn.Module):
 
 
 def compensate(network: EncoderDecoder, frozen: bool) -> None:
-    """Give a second branch to the convolutions that RCIL compensates.
-
-    Which those are, see :func:`~vdfd_seg.methods.rcil.conv_norm_pairs.conv_norm_pairs`.
+    """Give a second branch to :func:`~vdfd_seg.methods.rcil.conv_norm_pairs.conv_norm_pairs`.
 
     Args:
         network: An encoder-decoder of mmsegmentation; changed in place.

@@ -26,8 +26,8 @@ def conv_norm_pairs(network: EncoderDecoder) -> Iterator[Pair]:
     """The pairs that RCIL compensates.
 
     As in the paper these are the 3x3 convolutions of the backbone's blocks, and all convolutions
-    of the main head's ASPP except that of the pooled image, which mmsegmentation keeps apart. A
-    batch norm must follow, and the weights must train. For networks that the paper did not have:
+    of the main head's ASPP except that of the pooled image. A batch norm must follow, and the
+    weights must train. For networks that the paper did not have:
 
     - The backbone's own layers are its stem; everything else in it is a block.
     - Depthwise, grouped, strided and dilated convolutions count. Of a separable one the depthwise
@@ -35,9 +35,6 @@ def conv_norm_pairs(network: EncoderDecoder) -> Iterator[Pair]:
     - Other heads, auxiliary ones, and what follows an ASPP have no pair.
     - A pair is a ``ConvModule``, or two attributes of a module, ``convX`` with ``bnX`` or
       ``normX``. Those in a plain ``Sequential`` (ResNetV1c's stem, shortcuts) are left alone.
-
-    Args:
-        network: An encoder-decoder of mmsegmentation.
 
     Yields:
         Name of the module that owns the pair, that module, and its attributes with the
