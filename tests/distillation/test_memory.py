@@ -12,7 +12,7 @@ from vdfd_seg.distillation import (
 )
 from vdfd_seg.distillation.memory import truncated_svd
 from vdfd_seg.errors import InputError
-from vdfd_seg.models.preact_resnet import PreActResNet18
+from vdfd_seg.models.preact_resnet import PreActResNet
 
 
 def test_saves_plainly_and_loads_with_weights_only(tmp_path):
@@ -80,7 +80,7 @@ def test_truncated_svd_is_exact_and_deterministic(shape):
 
 
 def test_numbers_for_resnet18_are_at_most_those_of_the_released_code():
-    module = PreActResNet18(num_classes=10)
+    module = PreActResNet()
     params = penalisable_parameters(module, exclude=["linear"])
     filters = sum(len(parameter) for parameter in params.values())
     per_parameter = 10

@@ -29,7 +29,7 @@ from vdfd_seg.distillation import (
     penalisable_parameters,
 )
 from vdfd_seg.distillation.kernels import layouts_of
-from vdfd_seg.models.preact_resnet import PreActResNet18
+from vdfd_seg.models.preact_resnet import PreActResNet
 
 MEBI = 2**20
 
@@ -211,7 +211,7 @@ def expanded_loss(loss: VariationalDistillationLoss, memories: Sequence[Gradient
 
 def benchmark_loss(args: argparse.Namespace, device: torch.device) -> None:
     if args.network == "resnet18":
-        module, classes, exclude, batch, side = PreActResNet18(10), 10, ["linear"], 32, 32
+        module, classes, exclude, batch, side = PreActResNet(), 10, ["linear"], 32, 32
     else:
         module, classes, exclude, batch, side = DeepLabV3(21), 21, None, 2, args.image_size
     module = module.to(device)

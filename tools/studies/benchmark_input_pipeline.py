@@ -26,7 +26,7 @@ from vdfd_seg.datasets.classification.batches import ImageBatches
 from vdfd_seg.datasets.sampler import DrawSampler
 from vdfd_seg.models import ImageBatchPreprocessor
 from vdfd_seg.models.memory_format import lay_out
-from vdfd_seg.models.preact_resnet import PreActResNet18
+from vdfd_seg.models.preact_resnet import PreActResNet
 
 MEAN = np.array([0.507, 0.487, 0.441], dtype=np.float32)
 STD = np.array([0.267, 0.256, 0.276], dtype=np.float32)
@@ -110,7 +110,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return batches
 
-    network = lay_out(PreActResNet18(10, args.width)).to(device)
+    network = lay_out(PreActResNet(widths=[args.width * 2**i for i in range(4)])).to(device)
     optimizer = torch.optim.Adam(network.parameters(), lr=0.0)
     batch = preprocess(served[list(range(args.batch))])
 

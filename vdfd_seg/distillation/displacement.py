@@ -53,16 +53,13 @@ class GradientDisplacement(nn.Module):
         self.kernel_sums = sums
         self.layouts = sums.layouts
         left, right, offset = _stack(memories, sums, params)
-        buffers = {
-            "left": left.flatten(0, 1).unflatten(1, (-1, BLOCK)).to(dtype),
-            "right": right.flatten(1, 2).to(dtype),
-            "offset": offset.to(dtype),
-            "start": sums.sums([params[name] for name in self.layouts]),
-        }
-        for name, value in buffers.items():
-            # The anchor is saved: built again at other weights it would differ by rounding, and a
-            # resumed run from the one that was not interrupted.
-            self.register_buffer(name, value.to(device), persistent=name in ("start", "offset"))
+        left = left.flatten(0, 1).unflatten(1, (-1, BLOCK))
+        self.register_buffer("left", left.to(device, dtype), persistent=False)
+        self.register_buffer("right", right.flatten(1, 2).to(device, dtype), persistent=False)
+        # The anchor is saved: built again at other weights it would differ by rounding, and a
+        # resumed run from the one that was not interrupted.
+        self.register_buffer("offset", offset.to(device, dtype))
+        self.register_buffer("start", sums.sums([params[name] for name in self.layouts]))
 
     def forward(self, params: Mapping[str, Tensor]) -> Tensor:
         """Displacements ``(T, C)`` at the given parameters."""
@@ -164,18 +161,14 @@ class ClassifierDisplacement(nn.Module):
                 bias_share[task, :count] = 1.0
                 start_bias = params[self.names[1]].detach().double().cpu()
                 offset[task, :count] += start_bias[memory.outputs] - part["bias"].double().cpu()
-        buffers = {
-            "feature": feature.to(dtype),
-            "offset": offset.to(dtype),
-            "rows": rows,
-            "bias_share": bias_share.to(dtype),
-            "start_weight": weight.flatten(1).to(dtype).clone(),
-        }
+        device = weight.device
+        self.register_buffer("feature", feature.to(device, dtype), persistent=False)
+        self.register_buffer("rows", rows.to(device), persistent=False)
+        self.register_buffer("bias_share", bias_share.to(device, dtype), persistent=False)
+        self.register_buffer("offset", offset.to(device, dtype))
+        self.register_buffer("start_weight", weight.flatten(1).to(dtype).clone())
         if len(self.names) > 1:
-            buffers["start_bias"] = params[self.names[1]].detach().to(dtype).clone()
-        for name, value in buffers.items():
-            anchor = name == "offset" or name.startswith("start")
-            self.register_buffer(name, value.to(weight.device), persistent=anchor)
+            self.register_buffer("start_bias", params[self.names[1]].detach().to(dtype).clone())
 
     def forward(self, params: Mapping[str, Tensor]) -> Tensor:
         """Displacements ``(T, C)`` at the given parameters."""

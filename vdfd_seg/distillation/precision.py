@@ -58,14 +58,11 @@ class TaskPrecisions(PrecisionGCN):
             features[task, :size] = graph.x
             adjacency[task, :size, :size] = graph.edge_attr.view(size, size)
             floor[task, :size] = TINY**0.5
-        buffers = {
-            "features": features,
-            "smoothed": torch.bmm(adjacency, features).flatten(0, 1),
-            "adjacency": adjacency,
-            "floor": floor,
-        }
-        for name, value in buffers.items():
-            self.register_buffer(f"graph_{name}", value, persistent=False)
+        smoothed = torch.bmm(adjacency, features).flatten(0, 1)
+        self.register_buffer("graph_features", features, persistent=False)
+        self.register_buffer("graph_smoothed", smoothed, persistent=False)
+        self.register_buffer("graph_adjacency", adjacency, persistent=False)
+        self.register_buffer("graph_floor", floor, persistent=False)
 
     def forward(self) -> Tensor:  # type: ignore[override]
         """``P^M`` of the tasks ``(T, C, out_channels)``, zero-padded, by PyTorch Geometric."""

@@ -1,12 +1,13 @@
 """Learning without forgetting."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor
 
 from vdfd_seg.losses.wide import wide
+from vdfd_seg.methods.common.context import TaskContext
 from vdfd_seg.methods.common.options import one_of, option, positive
 from vdfd_seg.methods.common.teacher import LogitsDistillation
 from vdfd_seg.registry import METHODS
@@ -37,15 +38,15 @@ def distillation_loss(
 
 
 def distillation_over_groups(
-    groups: Iterable[tuple[Tensor, Tensor]],
+    new: Tensor,
+    old: Tensor,
+    sizes: Sequence[int],
     temperature: float = 1.0,
     average_classes: bool = False,
 ) -> Tensor:
-    """The sum of :func:`distillation_loss` over groups of classes that compete.
-
-    ``groups`` are for each the new logits and the old ones, the others those of the loss.
-    """
-    terms = [distillation_loss(new, old, temperature, average_classes) for new, old in groups]
+    """The sum of :func:`distillation_loss` over groups of so many classes, which compete."""
+    groups = zip(new.split(sizes, 1), old.split(sizes, 1), strict=True)
+    terms = [distillation_loss(*logits, temperature, average_classes) for logits in groups]
     return sum(terms[1:], start=terms[0])
 
 
@@ -73,8 +74,16 @@ class LwF(LogitsDistillation):
         if self.variant == "paper":
             self.requires = self.requires | {"old_heads"}
 
+    def before_task(self, context: TaskContext) -> None:
+        """Take the teacher, and note which of its classes compete."""
+        super().before_task(context)
+        self.groups = [self.num_old]
+        if self.variant == "paper" and context.step and context.protocol.scenario == "task":
+            self.groups = context.protocol.task_sizes(context.step - 1)
+
     def distilled(self, adapter, new: Tensor, old: Tensor) -> Tensor:
         """The cross-entropies of the groups of old classes that compete."""
-        rows = adapter.old_groups(self.num_old, apart=self.variant == "paper")
-        groups = ((new[:, each], old[:, each]) for each in rows)
-        return distillation_over_groups(groups, self.temperature, self.average_classes)
+        count = old.shape[1]
+        sizes = [count // self.num_old * size for size in self.groups]
+        options = self.temperature, self.average_classes
+        return distillation_over_groups(new[:, :count], old, sizes, *options)

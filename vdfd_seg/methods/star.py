@@ -134,10 +134,7 @@ class STAR(SigmoidRows):
     def closeness(self, features: Tensor, labels: Tensor, num_classes: int) -> Tensor:
         """Mean of 1 / (distance to the nearest old prototype) over the new classes of the batch.
 
-        Args:
-            features: ``(N, d, h, w)``.
-            labels: ``(N, h, w)``.
-            num_classes: C; the new ones are the last.
+        Of features ``(N, d, h, w)`` and labels ``(N, h, w)``; new are the last of all classes.
         """
         classes = torch.arange(self.first, num_classes, device=labels.device)
         member = (labels[:, None] == classes[:, None, None]).to(features)

@@ -18,10 +18,7 @@ MODELS.register_module(module=PreActResNet)
 
 
 def rotated(images: Tensor) -> Tensor:
-    """Every image by 0, 90, 180 and 270 degrees, anticlockwise.
-
-    Args:
-        images: ``(N, C, H, W)``, square.
+    """Every image ``(N, C, H, W)`` by 0, 90, 180 and 270 degrees, anticlockwise.
 
     Returns:
         ``(4 N, C, H, W)``; the four copies of an image follow one another.
@@ -107,13 +104,7 @@ class ContinualClassifier(nn.Module):
         return torch.cat([head(features) for head in self.heads], 1)
 
     def forward(self, inputs: Tensor, data_samples=None, mode: str = "tensor") -> Tensor:
-        """Scores of the classes ``(N, C)``: logits, or their means over rotations.
-
-        Args:
-            inputs: ``(N, 3, H, W)``.
-            data_samples: Not used: the adapter decides which classes compete.
-            mode: ``"tensor"`` or ``"predict"``.
-        """
+        """Scores of the classes ``(N, C)``: logits, or in ``"predict"`` means over rotations."""
         rows = self.rows_per_class
         if mode == "predict" and rows > 1 and self.test == "average":
             turned = self.logits(self.features(rotated(inputs)))

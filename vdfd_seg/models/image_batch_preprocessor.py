@@ -53,10 +53,7 @@ class ImageBatchPreprocessor(BaseDataPreprocessor):
         self.register_buffer("shift", (-shift / scale).view(-1, 1, 1), False)
 
     def forward(self, data: dict, training: bool = False) -> dict:
-        """Normalised inputs ``(N, C, H, W)`` float32, augmented in training, and data samples.
-
-        ``data`` has ``inputs`` ``(N, C, H, W)`` uint8 and ``data_samples``.
-        """
+        """Inputs ``(N, C, H, W)``, uint8, augmented in training and normalised to float32."""
         device = self.shift.device
         inputs = data["inputs"].to(device, non_blocking=True)
         samples: LabelledImages = data["data_samples"].to(device)
@@ -70,17 +67,14 @@ class ImageBatchPreprocessor(BaseDataPreprocessor):
 
 
 def augment(images: Tensor, random: Tensor, padding: int, flip: bool) -> Tensor:
-    """Crop and mirror each image by its own random bits.
+    """Crop and mirror each image ``(N, C, H, W)`` by its own random bits; the same dtype.
 
     Args:
-        images: ``(N, C, H, W)``.
+        images: The images.
         random: ``(N,)`` int64 of 63 random bits: the lowest 16 choose the row of the crop, the
             next 16 its column, the next one whether it is mirrored.
         padding: Pixels of zeros on each side.
         flip: Mirror where the bit says so.
-
-    Returns:
-        ``(N, C, H, W)``, the same dtype.
     """
     if not padding and not flip:
         return images

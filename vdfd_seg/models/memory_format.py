@@ -17,11 +17,8 @@ def lay_out(network: nn.Module) -> nn.Module:
     convolution is given its input without the last rows and columns, which its stride never reads,
     and oneDNN takes another implementation. What the modules are and compute stays the same.
 
-    Args:
-        network: The network; may be laid out already.
-
     Returns:
-        The same network.
+        The same network, which may have been laid out already.
     """
     for layer in network.modules():
         if _unsafe(layer) and _drop_unread not in layer._forward_pre_hooks.values():

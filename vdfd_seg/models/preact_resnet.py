@@ -8,12 +8,7 @@ from torch import Tensor, nn
 
 
 class PreActBlock(nn.Module):
-    """Two 3x3 convolutions, each after batch norm and ReLU, and a shortcut.
-
-    Args:
-        in_channels, channels: Widths.
-        stride: Of the first convolution and the shortcut.
-    """
+    """Two 3x3 convolutions, each after batch norm and ReLU, and a shortcut; the first strides."""
 
     def __init__(self, in_channels: int, channels: int, stride: int = 1) -> None:
         super().__init__()
@@ -74,8 +69,3 @@ class PreActResNet(nn.Module):
         """Logits ``(N, num_classes)``, or features without a classifier."""
         features = self.features(images)
         return features if self.linear is None else self.linear(features)
-
-
-def PreActResNet18(num_classes: int | None = 10, width: int = 64) -> PreActResNet:
-    """ResNet-18 with pre-activation; ``width`` is that of the first stage."""
-    return PreActResNet((2, 2, 2, 2), [width * 2**i for i in range(4)], num_classes)

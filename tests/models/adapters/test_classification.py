@@ -177,14 +177,6 @@ class TestOutputs:
         seen.network.eval()
         assert torch.equal(seen.logits(batch[0]), seen.network(batch[0]))
 
-    def test_groups_of_old_rows(self, adapter):
-        assert adapter("task").old_groups(5, apart=True) == [slice(0, 2), slice(2, 5)]
-        assert adapter("task").old_groups(5, apart=False) == [slice(0, 5)]
-        assert adapter("class").old_groups(5, apart=True) == [slice(0, 5)]
-        turned = adapter("task", rotations=True)
-        assert turned.old_groups(5, apart=True) == [slice(0, 8), slice(8, 20)]
-        assert turned.old_groups(5, apart=False) == [slice(0, 20)]
-
 
 def test_a_network_gets_the_adapter_that_fits(tiny_classifier, tiny_network):
     seen = adapter_of(tiny_classifier(), "class")

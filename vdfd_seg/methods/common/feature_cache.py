@@ -92,12 +92,7 @@ def features_of_views(context: TaskContext, num_views: int) -> Iterator[tuple[Te
 
 
 def at_middle(labels: Tensor, size) -> Tensor:
-    """Labels of the pixel in the middle of each position of a coarser map.
-
-    Args:
-        labels: ``(N, H, W)``.
-        size: h and w; the result is ``(N, h, w)``.
-    """
+    """Labels ``(N, H, W)`` of the pixel in the middle of each position of a map of this size."""
     rows, columns = (
         ((torch.arange(few) + 0.5) * many / few).long()
         for few, many in zip(size, labels.shape[-2:], strict=True)

@@ -132,11 +132,7 @@ def turned_thirds(samples: list[Sample]) -> list[tuple[int, list[Sample]]]:
 def within_tasks(heads: Tensor, scores: Tensor, sizes: Sequence[int], weight: float) -> Tensor:
     """``log softmax(heads) + weight * log softmax(scores)``, each over one task's classes.
 
-    Args:
-        heads: Logits ``(N, C)``.
-        scores: Log-densities ``(N, C)``.
-        sizes: Number of classes of each task.
-        weight: Of the log-densities.
+    ``heads`` are logits and ``scores`` log-densities ``(N, C)``, of tasks of these sizes.
     """
     groups = zip(heads.split(sizes, 1), scores.split(sizes, 1), strict=True)
     parts = [F.log_softmax(h, 1) + weight * F.log_softmax(s, 1) for h, s in groups]

@@ -101,10 +101,7 @@ def in_order(batches: Iterable[tuple[Tensor, ...]]) -> list[Tensor]:
 
     Args:
         batches: Of this process, which may have none: the views' numbers, then what there is of
-            each. They are read one by one.
-
-    Returns:
-        One tensor for each that comes behind the numbers.
+            each, for which one tensor is returned. They are read one by one.
     """
     own = [[part.cpu() for part in batch] for batch in batches]
     shares = all_gather_object(tuple(map(torch.cat, zip(*own, strict=True))))

@@ -74,13 +74,8 @@ def importances(context: TaskContext, cache: FeatureCache, rows: Tensor, bias: T
         M_{ckj} = \mathrm{mean}_{p: y_p = c}\, [x_{p,j} w_{kj} > 0]\, \tilde q_{p,k}
 
     with the features x and the old network's probabilities :math:`\tilde q`; 0 for a class that no
-    position of the images shows. ``(N, K, d)`` for the N new classes, over all processes.
-
-    Args:
-        context: The step.
-        cache: Features and labels of its images.
-        rows: ``(K, d)`` of the old classes.
-        bias: ``(K,)``.
+    position of the images shows. ``(N, K, d)`` for the N new classes and the old ones' ``rows``
+    ``(K, d)`` and ``bias`` ``(K,)``, over all processes.
     """
     classes = range(context.num_old, context.protocol.num_classes(context.step))
     found = rows.new_zeros(len(classes), *rows.shape)

@@ -75,9 +75,7 @@ def reconstruct_backbone(context: TaskContext, iterations: int) -> None:
 def reconstruction_loss(found: Tensor, target: Tensor) -> Tensor:
     r"""Mean square of ``found`` less the target of mean 0 and variance 1 in each channel.
 
-    Args:
-        found: ``(N, C, h, w)``; resized where the target has another resolution.
-        target: ``(N, C, H, W)``.
+    ``found`` ``(N, C, h, w)`` is resized to the target ``(N, C, H, W)``.
     """
     whitened = F.batch_norm(target.float(), None, None, training=True)
     if found.shape[-2:] != whitened.shape[-2:]:

@@ -9,9 +9,7 @@ from vdfd_seg.models import SegmentationAdapter
 class SpareRow(nn.Linear):
     """Learns next to the classifier and is carried; the rows of new classes start as copies.
 
-    Args:
-        adapter: Of the network, for the size of its classifier.
-        row: Weights and bias ``(d + 1,)`` that :meth:`carried` gave; None for zeros.
+    ``row`` are weights and bias ``(d + 1,)`` that :meth:`carried` gave, or None for zeros.
     """
 
     def __init__(self, adapter: SegmentationAdapter, row: Tensor | None = None):

@@ -14,16 +14,12 @@ Memory = dict[tuple[str, int], int]
 
 
 def held_bytes(method: Any, network: nn.Module) -> int:
-    """Bytes of all tensors and arrays that can be reached from a method.
+    """Bytes of all tensors and arrays that can be reached from a method while a step trains.
 
     Everything counts that the method reaches in buffers, lists, dicts, objects or closures,
     declared or not: the old network, copies of weights, memories, its own parameters and the state
     of their optimiser. A block of memory counts once and whole, however many tensors share it. The
     trained network does not count, nor do gradients, the context of the step, numbers and strings.
-
-    Args:
-        method: A :class:`~vdfd_seg.methods.Method` while a step trains.
-        network: The network that trains.
     """
     trained, held = _memory(network), _memory(method)
     return sum(size for block, size in held.items() if block not in trained)

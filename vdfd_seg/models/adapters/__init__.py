@@ -8,14 +8,11 @@ from vdfd_seg.models.classifier import ContinualClassifier
 
 
 def adapter_of(network: nn.Module, scenario: str) -> SegmentationAdapter | ClassificationAdapter:
-    """The adapter through which a method sees ``network``.
-
-    Args:
-        network: A segmentor of mmsegmentation, or a :class:`ContinualClassifier`.
-        scenario: The protocol's.
+    """What a method sees of a network, under a protocol's scenario.
 
     Raises:
-        InputError: For a network of another kind.
+        InputError: For a network that is neither a segmentor of mmsegmentation nor a
+            :class:`ContinualClassifier`.
     """
     if isinstance(network, ContinualClassifier):
         return ClassificationAdapter(network, scenario)

@@ -86,21 +86,6 @@ class ClassificationAdapter:
             turned = len(outputs.all_logits) > len(outputs.inputs)
             return _forward(network, outputs.inputs, turned)
 
-    def old_groups(self, num_old: int, apart: bool) -> list[slice]:
-        """Groups of rows of ``all_logits``, each with a softmax over old classes of its own.
-
-        ``apart``: those of each old task by themselves where the task is known.
-        """
-        rows = self.network.rows_per_class
-        if self.scenario != "task" or not apart:
-            return [slice(0, rows * num_old)]
-        groups, start = [], 0
-        for size in self.network.head_sizes:
-            if start < rows * num_old:
-                groups.append(slice(start, start + rows * size))
-            start += rows * size
-        return groups
-
     def at_labels(self, logits: Tensor, samples: LabelledImages) -> Tensor:
         """The same: an image has one label."""
         return logits

@@ -14,9 +14,6 @@ class FeatureAdapter(SegmentationAdapter):
 
     Only the classifier of the main head runs, without the dropout before it; auxiliary heads have
     no loss.
-
-    Args:
-        network: An ``EncoderDecoder`` of mmsegmentation.
     """
 
     def outputs(self, inputs: Tensor) -> Outputs:
@@ -35,11 +32,7 @@ class FeatureAdapter(SegmentationAdapter):
 
 
 class FeaturePreprocessor(BaseDataPreprocessor):
-    """Stacks cached features in single precision in training; takes images in evaluation.
-
-    Args:
-        images: The network's own preprocessor.
-    """
+    """Stacks cached features in single precision in training, else leaves all to that of images."""
 
     def __init__(self, images: BaseDataPreprocessor):
         super().__init__()

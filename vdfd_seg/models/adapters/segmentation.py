@@ -15,16 +15,18 @@ from vdfd_seg.models.adapters.outputs import Outputs
 from vdfd_seg.models.growth import class_rows, classes_first, grow
 
 
-def _stages(network: EncoderDecoder) -> list[BaseDecodeHead]:
-    """The main head; of a cascade all stages: each takes the logits of the one before."""
-    heads = network.decode_head
-    return list(heads) if isinstance(heads, nn.ModuleList) else [heads]
+def _heads(network: EncoderDecoder, key: str) -> dict[str, BaseDecodeHead]:
+    """Heads by name; of a cascade's main one all stages, each of which takes the last's logits."""
+    head = getattr(network, key, None)
+    if isinstance(head, nn.ModuleList):
+        return {f"{key}.{i}": each for i, each in enumerate(head)}
+    return {} if head is None else {key: head}
 
 
 def _forward(network: EncoderDecoder, inputs: Tensor, auxiliary=None) -> Outputs:
     """One forward pass through the main head, and ``auxiliary`` ones; None for its logits alone."""
     features = network.extract_feat(inputs)
-    *earlier, head = _stages(network)
+    *earlier, head = _heads(network, "decode_head").values()
     scores: list[Tensor] = []
     for stage in earlier:
         scores.append(stage(features, *scores[-1:]))
@@ -77,14 +79,7 @@ class SegmentationAdapter:
                 f"EncoderDecoder networks."
             )
         self.network = network
-        named: list[dict[str, BaseDecodeHead]] = [{}, {}]
-        for found, key in zip(named, ("decode_head", "auxiliary_head"), strict=True):
-            head = getattr(network, key, None)
-            if isinstance(head, nn.ModuleList):
-                found.update({f"{key}.{i}": each for i, each in enumerate(head)})
-            elif head is not None:
-                found[key] = head
-        stages, self._apart = named
+        stages, self._apart = _heads(network, "decode_head"), _heads(network, "auxiliary_head")
         self.heads = {**stages, **self._apart}
         self._main, self.head = list(stages.items())[-1]
         self.auxiliary = {key: each for key, each in self.heads.items() if each is not self.head}
@@ -115,7 +110,7 @@ class SegmentationAdapter:
         Raises:
             InputError: For a loss that is neither, or has options that the unbiased one has not.
         """
-        for head in _stages(self.network):
+        for head in _heads(self.network, "decode_head").values():
             several = isinstance(head.loss_decode, nn.ModuleList)
             losses = [
                 _unbiased(loss) for loss in (head.loss_decode if several else [head.loss_decode])
@@ -143,10 +138,6 @@ class SegmentationAdapter:
     def body(self, outputs: Outputs) -> tuple[Tensor, ...]:
         """The maps of the backbone that the main head takes as input (before its ASPP)."""
         return _as_tuple(self.head._transform_inputs(outputs.features))
-
-    def old_groups(self, num_old: int, apart: bool = False) -> list[slice]:
-        """Groups of rows of ``all_logits``, each with a softmax over old classes: one for all."""
-        return [slice(0, num_old)]
 
     def at_labels(self, logits: Tensor, samples: list) -> Tensor:
         """Logits at the resolution of the labels."""
