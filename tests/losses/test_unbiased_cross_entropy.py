@@ -6,8 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from vdfd_seg.losses import unbiased_cross_entropy
-from vdfd_seg.models import UnbiasedCrossEntropyLoss
+from vdfd_seg.losses import UnbiasedCrossEntropyLoss, unbiased_cross_entropy
 
 
 def data(classes=5, labels=None, dtype=torch.float32, seed=0):

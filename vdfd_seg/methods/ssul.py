@@ -106,8 +106,7 @@ class SSUL(FrozenTrunk):
         """Freeze the trunk and old rows, begin new ones from u, and find the pseudo-labels."""
         adapter, carried = context.adapter, context.carried.get("unknown")
         if carried is None:
-            known = context.num_old or len(adapter.classifier()[0])
-            subtract_background(adapter, known)
+            subtract_background(adapter, context.num_old)
         self.unknown = SpareRow(adapter, carried)
         self.optimizer = torch.optim.SGD(self.unknown.parameters(), self.unknown_lr, momentum=0.9)
         super().before_task(context)

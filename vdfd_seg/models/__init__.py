@@ -1,6 +1,5 @@
 """Networks and losses, and the adapters through which methods see them."""
 
-from vdfd_seg.losses import TaskAwareLoss, UnbiasedCrossEntropyLoss
 from vdfd_seg.models.adapters import adapter_of
 from vdfd_seg.models.adapters.classification import ClassificationAdapter
 from vdfd_seg.models.adapters.outputs import Outputs
@@ -17,8 +16,6 @@ __all__ = [
     "ImageBatchPreprocessor",
     "Outputs",
     "SegmentationAdapter",
-    "TaskAwareLoss",
-    "UnbiasedCrossEntropyLoss",
     "adapter_of",
     "grow",
     "register_class_rows",

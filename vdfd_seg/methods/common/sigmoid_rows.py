@@ -19,17 +19,17 @@ from vdfd_seg.protocols import IGNORE_INDEX, Protocol
 
 
 @torch.no_grad()
-def subtract_background(adapter: Any, num_rows: int) -> None:
+def subtract_background(adapter: Any, num_old: int = 0) -> None:
     r"""Make the background's row zero without changing a prediction, in place.
 
-    :math:`w_c \leftarrow w_c - w_0` for the first ``num_rows`` rows, weights and biases: softmax
-    and argmax stay the same. Then the greatest logit is the background's, 0, exactly where all
-    sigmoids of the others are below 1/2.
+    :math:`w_c \leftarrow w_c - w_0` for all rows, weights and biases, in a later step for those of
+    the ``num_old`` old classes: softmax and argmax stay the same. Then the greatest logit is the
+    background's, 0, exactly where all sigmoids of the others are below 1/2.
     """
     layer = adapter.network.get_submodule(adapter.classifier_name)
     for rows in (layer.weight, layer.bias):
         if rows is not None:
-            rows[:num_rows] -= rows[0].clone()
+            rows[: num_old or None] -= rows[0].clone()
 
 
 def check_background(method: Method, protocol: Protocol) -> None:
@@ -126,8 +126,7 @@ class SigmoidRows(CachedOutputsMethod):
     def before_task(self, context: TaskContext) -> None:
         """Make the background's row zero, and cache the outputs."""
         self.num_old = context.num_old
-        rows = self.num_old or len(context.adapter.classifier()[0])
-        subtract_background(context.adapter, rows)
+        subtract_background(context.adapter, self.num_old)
         if context.step:
             self.cache_outputs(context)
 
