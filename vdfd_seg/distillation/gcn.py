@@ -48,7 +48,6 @@ class PrecisionGCN(nn.Module):
     """Two graph convolutions, ``Z = L2(Ahat ReLU(L1(Ahat x)))``, with rows of unit length.
 
     ``P = Zn Zn.T`` is the precision without eps: positive semi-definite, with unit diagonal.
-    Initialised like the released code's linear layers.
 
     Args:
         in_channels: Length d of the prototypes.
@@ -77,10 +76,7 @@ class PrecisionGCN(nn.Module):
         options = {"normalize": False, "add_self_loops": False}
         self.conv1 = GCNConv(in_channels, hidden_channels, **options)
         self.conv2 = GCNConv(hidden_channels, out_channels, **options)
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Draw new parameters: uniform in +-1/sqrt(fan-in), weights and biases."""
+        # Uniform in +-1/sqrt(fan-in), weights and biases, as the released code's linear layers.
         for convolution in (self.conv1, self.conv2):
             bound = convolution.in_channels**-0.5
             nn.init.uniform_(convolution.lin.weight, -bound, bound)

@@ -20,15 +20,11 @@ def ewf_share(num_old: int, num_new: int) -> float:
 
 @torch.no_grad()
 def fuse(network: nn.Module, old_state: dict[str, Tensor], share: float) -> None:
-    r"""Move a trained network's weights back towards those before the step, in place.
+    r"""Move a trained network's weights back towards ``old_state``, before the step, in place.
 
     :math:`w \leftarrow (1 - \alpha)\, w_{old} + \alpha\, w` for every weight and running
-    statistic that the network had; rows of new classes stay.
-
-    Args:
-        network: The network at the end of a step.
-        old_state: Its ``state_dict`` at the end of the step before.
-        share: :math:`\alpha`, from 0 (the old network) to 1 (unchanged).
+    statistic that the network had; rows of new classes stay. The share :math:`\alpha` is from 0
+    (the old network) to 1 (unchanged).
 
     Raises:
         InputError: When the network lacks an old parameter, naming it.

@@ -15,11 +15,9 @@ _CLASS_ROWS: dict[type, tuple[str, ...]] = {}
 
 
 def register_class_rows(head: type, names: Sequence[str]) -> None:
-    """Declare which parameters of a head have one row per class.
+    """Declare which parameters of a head's class have one row per class, by name.
 
-    Args:
-        head: The head's class; not its subclasses, which may have others.
-        names: Parameter names relative to the head, such as ``("conv_seg.weight",)``.
+    Of ``names`` such as ``("conv_seg.weight",)``; a subclass may have others, and is not covered.
     """
     _CLASS_ROWS[head] = tuple(names)
 

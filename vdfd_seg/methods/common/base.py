@@ -93,12 +93,9 @@ class Method(WithOptions):
     optimizer: Optimizer | None = None
 
     def select(self, data, step: int, carried: dict) -> list:
-        """Samples that ``step`` trains on; default the step's own.
+        """Samples of a :class:`vdfd_seg.datasets.data.ContinualData` that ``step`` trains on.
 
-        Args:
-            data: A :class:`vdfd_seg.datasets.data.ContinualData`.
-            step: The step.
-            carried: The state carried from the step before.
+        Default the step's own. ``carried`` is the state from the step before.
         """
         return data.train_samples(step)
 
@@ -174,8 +171,7 @@ class Method(WithOptions):
     def predict(self, adapter, inputs: Tensor, samples: list | None):
         """Predictions in evaluation; default the network's own.
 
-        Returns:
-            Segmentation: a list of data samples with ``pred_sem_seg``. Classification:
-            ``(N, C)`` scores, the greatest wins.
+        Segmentation: a list of data samples with ``pred_sem_seg``. Classification: ``(N, C)``
+        scores, the greatest wins.
         """
         return adapter.network(inputs, samples, mode="predict")

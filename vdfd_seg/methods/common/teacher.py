@@ -79,11 +79,8 @@ class LogitsDistillation(TeacherMethod):
         return {"loss_kd": self.weight * loss}
 
     def distilled(self, adapter, new: Tensor, old: Tensor) -> Tensor:
-        """The distance before weighting.
+        """The distance of ``new`` from ``old`` before weighting.
 
-        Args:
-            adapter: The adapter.
-            new: ``all_logits`` of the network that trains, at the resolution of the labels.
-            old: The teacher's.
+        Both are ``all_logits`` at the resolution of the labels, of K old classes and maybe more.
         """
         raise NotImplementedError

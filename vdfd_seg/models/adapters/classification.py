@@ -45,12 +45,12 @@ class ClassificationAdapter:
         self.task_of_class = torch.repeat_interleave(torch.arange(len(sizes)), sizes)
 
     def begin(self, num_hidden: int, sees_old: bool = False, old_heads: bool = False) -> None:
-        """Prepare for training a step.
+        """Prepare for training a step; labels of images hide nothing.
 
         Args:
-            num_hidden: Not used: labels of images hide nothing.
-            sees_old: Whether images of earlier tasks are among those trained on; then all
-                classes seen compete in the class-incremental scenario.
+            num_hidden: Not used.
+            sees_old: Whether images of earlier tasks are trained on: then all classes seen compete
+                in the class-incremental scenario.
             old_heads: Whether the method gives the heads of earlier tasks a gradient.
         """
         self.within_task = self.scenario == "task" or (self.network.label_trick and not sees_old)
