@@ -7,6 +7,7 @@ from proximal import proximal_step
 from random_directions import random_directions
 
 from vdfd_seg.methods import EWC, VDFD
+from vdfd_seg.methods.common.options import option
 from vdfd_seg.registry import METHODS
 from vdfd_seg.utils.seeding import derived_seed
 
@@ -54,10 +55,7 @@ class EWCPerFilter(EWC):
         **options: EWC's.
     """
 
-    def __init__(self, weight=None, alpha=0.5, images=None, estimator=None, batch_size=64,
-                 permuted=False):  # fmt: skip
-        super().__init__(weight, alpha, images, estimator, batch_size)
-        self.permuted = permuted
+    permuted: bool = option(False)
 
     def before_task(self, context):
         shapes = {name: p.shape for name, p in context.adapter.network.named_parameters()}

@@ -10,6 +10,7 @@ from vdfd_seg.distillation import FeatureGaussians
 from vdfd_seg.distillation.feature_drift import linear_drift
 from vdfd_seg.methods import VDFDPlus
 from vdfd_seg.methods.common.feature_cache import FeatureCache
+from vdfd_seg.methods.common.options import at_least_one, not_negative, one_of, option
 from vdfd_seg.registry import METHODS
 
 
@@ -33,30 +34,23 @@ class ReplayTrial(VDFDPlus):
         reconstruct: As VDFDPlus's.
     """
 
-    def __init__(
-        self,
-        weight: float = 0.0,
-        replay: int = 1024,
-        background: str = "every",
-        uniform: bool = False,
-        diagonal: bool = False,
-        soft: bool = False,
-        trunk_tasks: int = 1,
-        num_views: int = 4,
-        reconstruct: int = 0,
-    ):
-        super().__init__(weight=weight, replay=replay, num_views=num_views, reconstruct=reconstruct)
-        self.background, self.uniform, self.diagonal = background, uniform, diagonal
-        self.soft, self.trunk_tasks = soft, trunk_tasks
-        self.before: FeatureCache | None = None
+    weight: float = not_negative(0.0)
+    replay: int = not_negative(1024)
+    background: str = one_of("every", "first", "none")
+    uniform: bool = option(False)
+    diagonal: bool = option(False)
+    soft: bool = option(False)
+    trunk_tasks: int = at_least_one(1)
+    before: FeatureCache | None = None
 
     def before_task(self, context) -> None:
         """Note the rows of the start; where the trunk trains, the features too."""
         if 0 < context.step < self.trunk_tasks:
-            self.num_views, self.weight = self.cached_views, 1.0
+            self.weight = 1.0
             self.memory = self._carried(context).to(context.device)
-            self.before = FeatureCache(context, self.cached_views)
-            self._cache_outputs(context)
+            self.before = FeatureCache(context, self.num_views)
+            self._begin_divergence(context)
+            self.cache_outputs(context)
         else:
             super().before_task(context)
         self.start = [
@@ -98,7 +92,7 @@ class ReplayTrial(VDFDPlus):
         if before is None:
             return state
         drift = linear_drift(
-            _some_pixels(before), _some_pixels(FeatureCache(context, self.cached_views))
+            _some_pixels(before), _some_pixels(FeatureCache(context, self.num_views))
         )
         gaussians = FeatureGaussians(**state["replay"])
         old = gaussians.labels < context.num_old

@@ -17,12 +17,12 @@ class Trial(VDFDPlus):
         second_moments=0.0, permuted=False, taylor=0.0, mixup=False,
         features=0.0, blend=0.0,
     ):  # fmt: skip
-        super().__init__(weight, num_views=num_views)
+        super().__init__(weight=weight, num_views=num_views)
         self.frozen_norms, self.warm_up, self.average = frozen_norms, warm_up, average
         self.moments = EWCPerFilter(
-            second_moments, images=1000, estimator="image", permuted=permuted
+            weight=second_moments, images=1000, estimator="image", permuted=permuted
         )
-        self.taylor = VDFD(taylor, precision="identity", images=500)
+        self.taylor = VDFD(weight=taylor, precision="identity", images=500)
         self.parts = [part for part in (self.moments, self.taylor) if part.weight]
         self.mixup, self.features, self.blend = mixup, features, blend
         if mixup or features:

@@ -14,11 +14,12 @@ class RowFreezingMethod(Method):
     """
 
     frozen = slice(0)
+    _kept: dict[str, Tensor] = {}
 
     def before_update(self, adapter) -> None:
         """Clear the rows' gradients, and keep the rows themselves."""
         parameters = dict(adapter.network.named_parameters())
-        self._kept: dict[str, Tensor] = {}
+        self._kept = {}
         for name in adapter.rows if self.frozen.stop else ():
             parameter = parameters[name]
             if parameter.grad is not None:
