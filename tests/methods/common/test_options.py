@@ -57,8 +57,8 @@ class Derived(Base):
 
 
 def test_a_subclass_has_its_bases_options_but_those_that_it_fixes():
-    assert str(inspect.signature(Base)) == "(*, weight=1.0, kind='round')"
-    assert str(inspect.signature(Derived)) == "(name='x', *, weight=1.0, layer=3)"
+    assert str(inspect.signature(Base)) == "(*, weight: float = 1.0, kind: str = 'round')"
+    assert str(inspect.signature(Derived)) == "(name='x', *, weight: float = 1.0, layer=3)"
     made = Derived("y", weight=0.5)
     assert (made.name, made.weight, made.kind) == ("y", 0.5, "square")
     # What is read may be a module; a class's own attribute would hide it.

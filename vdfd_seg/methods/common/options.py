@@ -1,10 +1,9 @@
 """Options of a method: declared once, with their defaults and what they may be."""
 
-import inspect
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from inspect import Parameter, Signature, get_annotations, signature
 from typing import Any, ClassVar
 
 from torch import nn
@@ -107,13 +106,21 @@ class WithOptions(nn.Module):
         for name in own:
             # A class's attribute would hide a module that takes its place.
             delattr(cls, name)
-        _, *taken = inspect.signature(cls.__init__).parameters.values()
-        keyword = partial(inspect.Parameter, kind=inspect.Parameter.KEYWORD_ONLY)
-        keywords = [keyword(name, default=each.default) for name, each in cls.options.items()]
-        named = [each for each in taken if each.kind is not inspect.Parameter.VAR_KEYWORD]
-        cls.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-            named if named == taken else named + keywords
-        )
+        cls.__signature__ = cls._signature()  # type: ignore[attr-defined]
+
+    @classmethod
+    def _signature(cls) -> Signature:
+        """The constructor's own parameters, with the options in place of ``**options``."""
+        _, *taken = signature(cls.__init__).parameters.values()
+        named = [each for each in taken if each.kind is not Parameter.VAR_KEYWORD]
+        if named == taken:
+            return Signature(named)
+        types = {k: v for base in reversed(cls.__mro__) for k, v in get_annotations(base).items()}
+        for name, each in cls.options.items():
+            kind = types.get(name, Parameter.empty)
+            keyword = Parameter.KEYWORD_ONLY
+            named.append(Parameter(name, keyword, default=each.default, annotation=kind))
+        return Signature(named)
 
     def __init__(self, **options: Any) -> None:
         super().__init__()

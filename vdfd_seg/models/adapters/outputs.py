@@ -17,8 +17,7 @@ class Outputs:
         all_logits: Scores of every row: the same as ``logits``, but with label augmentation
             ``(M, 4 C)``, in training of ``M = 4 N`` turned images.
         features: Segmentation: maps of the backbone's stages (after the neck, if any).
-        auxiliary: Logits of the heads of
-            :attr:`~vdfd_seg.models.adapters.segmentation.SegmentationAdapter.auxiliary`.
+        auxiliary: Segmentation: logits of the adapter's auxiliary heads.
         before_dropout: ``(N, d, h, w)`` input of the head's dropout: the embedding without it.
     """
 
