@@ -42,8 +42,9 @@ class ContinualClassifier(nn.Module):
     :math:`f_c(x) = w_c^\top h(x)`.
 
     With self-supervised label augmentation (Lee, Hwang and Shin, ICML 2020; as in PASS and in
-    the released VDFD code) a class has four rows: row ``4 c + k`` is class c turned k times by 90
-    degrees. The logit of class c is then row ``4 c``, that of the image as it is.
+    the released VDFD code) a class has four rows: row ``4 c + k`` is class c rotated k times by 90
+    degrees. The logit of class c, in the rest of the package, is row ``4 c``: that of the unrotated
+    image.
 
     Args:
         backbone: Config of a network that returns features ``(N, num_features)``.

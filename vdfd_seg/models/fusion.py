@@ -23,8 +23,8 @@ def fuse(network: nn.Module, old_state: dict[str, Tensor], share: float) -> None
     r"""Move a trained network's weights back towards ``old_state``, before the step, in place.
 
     :math:`w \leftarrow (1 - \alpha)\, w_{old} + \alpha\, w` for every weight and running
-    statistic that the network had; rows of new classes stay. The share :math:`\alpha` is from 0
-    (the old network) to 1 (unchanged).
+    statistic that the network had; rows of new classes do not change. The share :math:`\alpha` is
+    from 0 (the old network) to 1 (unchanged).
 
     Raises:
         InputError: When the network lacks an old parameter, naming it.

@@ -11,11 +11,12 @@ BLOCK = 16
 def lay_out(network: nn.Module) -> nn.Module:
     """Lay a network out channels last, in place; activations follow its weights.
 
-    Convolutions are faster so. But on CPUs oneDNN (its issue 6035, in 3.12) then computes one
-    gradient wrongly, and writes past its workspace: that of the weights of a 1x1 convolution with
-    a stride and fewer input channels than its block, where the stride divides the image. Such a
-    convolution is given its input without the last rows and columns, which its stride never reads,
-    and oneDNN takes another implementation. What the modules are and compute stays the same.
+    Convolutions are faster in this layout, on CPUs and with tensor cores. On CPUs, oneDNN 3.12 has
+    a defect in it (its issue 6035): one gradient is wrong, and written past its workspace. It is
+    that of the weights of a 1x1 convolution with a stride that divides the image, and with fewer
+    input channels than oneDNN's block. Such a convolution is therefore given its input without the
+    last rows and columns, which its stride never reads, so that oneDNN takes another
+    implementation. Names, types, settings and results of the modules do not change.
 
     Returns:
         The same network, which may have been laid out already.

@@ -8,7 +8,7 @@ from vdfd_seg.models.classifier import ContinualClassifier
 
 
 def adapter_of(network: nn.Module, scenario: str) -> SegmentationAdapter | ClassificationAdapter:
-    """What a method sees of a network, under a protocol's scenario.
+    """The adapter through which a method sees a network, under a protocol's scenario.
 
     Raises:
         InputError: For a network that is neither a segmentor of mmsegmentation nor a

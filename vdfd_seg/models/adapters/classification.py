@@ -14,7 +14,7 @@ from vdfd_seg.models.growth import check_names, check_shape
 
 
 def _forward(network: ContinualClassifier, inputs: Tensor, turned: bool) -> Outputs:
-    """One forward pass, of all four turns of the images where ``turned``."""
+    """One forward pass; with ``turned``, of all four rotations of the images."""
     rows = network.rows_per_class
     features = network.features(rotated(inputs) if turned else inputs)
     logits = network.logits(features)
@@ -58,7 +58,7 @@ class ClassificationAdapter:
             head.requires_grad_(sees_old or old_heads or not self.within_task)
 
     def load(self, state: dict[str, Tensor], num_old: int, init: str = "random") -> None:
-        """Load the weights of a step of ``num_old`` classes; heads of later ones stay random.
+        """Load the weights of a step of ``num_old`` classes; later heads keep their weights.
 
         Raises:
             InputError: For weights of another network, naming the parameter.
@@ -81,7 +81,10 @@ class ClassificationAdapter:
         return self.outputs(inputs).logits
 
     def old_outputs(self, network: ContinualClassifier, outputs: Outputs) -> Outputs:
-        """What the old ``network``, in evaluation mode, gives for the same images; no gradients."""
+        """Outputs of the network of the step before for the same images, without gradients.
+
+        Its ``all_logits`` correspond to the first columns of those of the current network.
+        """
         with torch.no_grad():
             turned = len(outputs.all_logits) > len(outputs.inputs)
             return _forward(network, outputs.inputs, turned)
@@ -91,7 +94,7 @@ class ClassificationAdapter:
         return logits
 
     def task_loss(self, outputs: Outputs, samples) -> dict[str, Tensor]:
-        """Cross-entropy among the classes that compete; rotations are classes of their own."""
+        """Cross-entropy among the classes that compete; each rotation counts as a class."""
         labels, tasks, rows = samples.labels, samples.tasks, self.network.rows_per_class
         logits = wide(outputs.all_logits)
         if len(logits) > len(labels):

@@ -32,7 +32,7 @@ class FeatureAdapter(SegmentationAdapter):
 
 
 class FeaturePreprocessor(BaseDataPreprocessor):
-    """Stacks cached features in single precision in training, else leaves all to that of images."""
+    """Stacks cached features in single precision in training; takes ``images`` in evaluation."""
 
     def __init__(self, images: BaseDataPreprocessor):
         super().__init__()

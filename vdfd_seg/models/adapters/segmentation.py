@@ -96,7 +96,8 @@ class SegmentationAdapter:
     def begin(self, num_hidden: int, sees_old: bool = False, old_heads: bool = False) -> None:
         """Tell the losses of every head how many classes the labels hide.
 
-        The others are not used: labels say what is hidden, and a head's rows train together.
+        The others are not used: labels hide the same in all images, and a head's rows train
+        together.
         """
         for module in self.network.modules():
             if isinstance(module, TaskAwareLoss):
@@ -131,12 +132,15 @@ class SegmentationAdapter:
         return self.network(inputs, mode="tensor")
 
     def old_outputs(self, network: nn.Module, outputs: Outputs) -> Outputs:
-        """What the old ``network``, in evaluation mode, gives for the same images; no gradients."""
+        """Outputs of the network of the step before for the same images, without gradients."""
         with torch.no_grad():
             return _forward(network, outputs.inputs)
 
     def body(self, outputs: Outputs) -> tuple[Tensor, ...]:
-        """The maps of the backbone that the main head takes as input (before its ASPP)."""
+        """The maps of the backbone that the main head takes as input (before its ASPP).
+
+        DeepLabV3+ lacks the low-level map here: its head fetches it on its own.
+        """
         return _as_tuple(self.head._transform_inputs(outputs.features))
 
     def at_labels(self, logits: Tensor, samples: list) -> Tensor:
