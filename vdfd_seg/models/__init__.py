@@ -1,4 +1,4 @@
-"""Networks and losses, and the adapters through which methods see them."""
+"""Networks, and the adapters through which methods see them."""
 
 from vdfd_seg.models.adapters import adapter_of
 from vdfd_seg.models.adapters.classification import ClassificationAdapter
