@@ -59,7 +59,7 @@ class GradientMemory:
             graph. None where only the identity precision is used.
         unreached: Names of parameters that were asked for and on which no output depends.
         classifier: None, or the classifier's own part (see
-            :class:`~vdfd_seg.distillation.displacement.ClassifierDisplacement`): a dict of
+            :class:`~vdfd_seg.distillation.displacement.GradientDisplacement`): a dict of
             ``mean_feature`` ``(d,)`` or ``(C, d)``, ``rows`` ``(C, d)``, ``bias`` ``(C,)`` or
             None, and ``names``, the names of the classifier's weight and bias.
         images: Number of images the mean was taken over.
