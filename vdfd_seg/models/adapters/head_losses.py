@@ -1,5 +1,7 @@
 """A decode head's losses without waiting for the device, also with a weight for each image."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
@@ -90,7 +92,7 @@ def _is_base(head: BaseDecodeHead) -> bool:
     return type(head).loss_by_feat is BaseDecodeHead.loss_by_feat and head.sampler is None
 
 
-def _terms(head: BaseDecodeHead) -> list[nn.Module]:
+def _terms(head: BaseDecodeHead) -> list[Any]:
     decode = head.loss_decode
     return list(decode) if isinstance(decode, nn.ModuleList) else [decode]
 
