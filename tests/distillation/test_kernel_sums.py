@@ -1,6 +1,7 @@
 """Kernel sums of many parameters: against each alone, and their gradient, added in two ways."""
 
 import copy
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -29,7 +30,9 @@ def kinds() -> nn.Module:
             "up": nn.ConvTranspose2d(6, 4, 2, groups=2),
             "pieces": nn.Conv2d(16, 3, 1),
             "pieces_up": nn.ConvTranspose2d(4, 6, 4, groups=2),
+            "last_up": nn.ConvTranspose2d(6, 4, 2, groups=2).to(memory_format=torch.channels_last),
             "linear": nn.Linear(7, 3),
+            "apart": nn.Conv2d(5, 3, 1),
             "norm": nn.LayerNorm((2, 3)),
             "same": nn.Conv2d(4, 6, 3),
         }
@@ -41,15 +44,17 @@ def kinds() -> nn.Module:
 def sums_of(net: nn.Module, together: bool) -> tuple[KernelSums, dict]:
     params = dict(net.named_parameters())
     layouts = layouts_of(net, params)
-    return KernelSums(layouts, torch.float64, block=4, together=together), params
+    layouts["apart.weight"] = replace(layouts["apart.weight"], apart=True)
+    last = ["last.weight", "last_up.weight"]
+    return KernelSums(layouts, torch.float64, 4, together, last), params
 
 
 @pytest.fixture
 def as_on_a_gpu(monkeypatch):
     """All parameters are taken together."""
 
-    def together(layouts, dtype, block, together):
-        return KernelSums(layouts, dtype, block, together=True)
+    def together(layouts, dtype, block, together, channels_last):
+        return KernelSums(layouts, dtype, block, True, channels_last)
 
     monkeypatch.setattr("vdfd_seg.distillation.displacement.KernelSums", together)
 
@@ -63,7 +68,7 @@ def test_sums_are_those_of_each_parameter(together):
     found = sums(params)
     layouts = sums.layouts.items()
     for part, (name, layout) in zip(sums.by_parameter(found), layouts, strict=True):
-        torch.testing.assert_close(part, layout.sums(params[name], torch.float64))
+        torch.testing.assert_close(part.flatten(), layout.sums(params[name], torch.float64))
         part.data.zero_()
     assert not found.any()
     assert len(found) % 4 == 0
@@ -159,24 +164,42 @@ def test_trained_weights_are_those_of_autograd(options, taken, request):
     torch.testing.assert_close(weights[1], weights[0], rtol=1e-6, atol=1e-7)
 
 
+RESIDUAL = {"precision": {"type": "GCN", "residual": True}}
+
+
 def many_shapes() -> nn.Module:
     widths = (8, 12, 16, 20)
     return nn.ModuleList([nn.Conv2d(a, b, k) for a in widths for b in widths for k in (1, 3)])
 
 
-@pytest.mark.parametrize("tasks", [2, 5, 20])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"tasks": 1},
+        {"tasks": 20},
+        {"old_rows": "penalised"},
+        {"old_rows": "penalised", "accumulation": "last", "rank": 3, **RESIDUAL},
+    ],
+    ids=["five tasks", "one", "twenty", "penalised rows", "all options"],
+)
 @pytest.mark.parametrize("network", [many_shapes, kinds])
-def test_at_most_60_operations_whatever_the_network_and_however_many_tasks(
-    network, tasks, as_on_a_gpu
+def test_at_most_60_operations_whatever_the_network_the_options_and_the_number_of_tasks(
+    network, options, as_on_a_gpu
 ):
     """Of the method's penalty forward and backward; two more train the graph network."""
     torch.manual_seed(0)
-    module = network().float()
-    params = dict(module.named_parameters())
-    layouts = layouts_of(module, params)
+    options = dict(options)
+    tasks, rank = options.pop("tasks", 5), options.pop("rank", 1)
+    penalised = options.pop("old_rows", None) == "penalised"
+    body = network().float()
+    layouts = layouts_of(body, dict(body.named_parameters()))
+    memories = [memory_of(layouts, 2 + i % 3, rank, penalised) for i in range(tasks)]
+    params = dict(body.named_parameters())
+    if penalised:
+        params.update(nn.ModuleDict({"head": nn.Conv2d(16, 6, 1)}).named_parameters())
     method = VDFD(weight=0.5)
-    memories = [memory_of(params, layouts, classes=2 + i % 3) for i in range(tasks)]
-    method.penalty = VariationalDistillationLoss(memories, params)
+    method.penalty = VariationalDistillationLoss(memories, params, **options)
     optimizer = method.penalty.precision.optimizer(method.penalty.parameters())
     for parameter in params.values():
         parameter.grad = torch.zeros_like(parameter)
@@ -191,11 +214,14 @@ def test_at_most_60_operations_whatever_the_network_and_however_many_tasks(
     assert training.names == ["_foreach_add_", "_fused_adam_"]
 
 
-def memory_of(params, layouts, classes: int) -> GradientMemory:
+def memory_of(layouts, classes: int, rank: int, penalised: bool) -> GradientMemory:
     left, right = {}, {}
     for name, layout in layouts.items():
-        left[name], right[name] = torch.randn(layout.filters, 1), torch.randn(1, classes)
+        left[name], right[name] = torch.randn(layout.filters, rank), torch.randn(rank, classes)
+    rows = torch.randn(classes, 16)
+    names = ["head.weight", "head.bias"]
+    head = {"mean_feature": rows[0], "rows": rows, "bias": torch.randn(classes), "names": names}
     return GradientMemory(
         left, right, layouts, torch.zeros(classes, dtype=torch.float64), list(range(classes)),
-        prototypes=torch.randn(classes, 16),
+        prototypes=rows, classifier=head if penalised else None,
     )  # fmt: skip

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from vdfd_seg.distillation import VariationalDistillationLoss
-from vdfd_seg.distillation.displacement import ClassifierDisplacement, GradientDisplacement
+from vdfd_seg.distillation.displacement import GradientDisplacement
 
 StepSizes = float | Mapping[str, float | Tensor]
 """One step size, or by parameter name a number or a tensor that broadcasts to the parameter."""
@@ -47,7 +47,6 @@ def proximal_step(
         return
     params = loss.params
     displacement = loss.stacked_displacements().double()
-    tasks, classes = displacement.shape
     latents = loss.latents()
     gram = gram_of(loss, step_size)
     root, inner = None, gram
@@ -63,36 +62,19 @@ def proximal_step(
     amounts = vectors @ (inverse * (vectors.t() @ target))
     if root is not None:
         amounts = root @ amounts
-    for term in loss.displacement_terms:
-        move = _move_body if isinstance(term, GradientDisplacement) else _move_classifier
-        move(term, amounts.view(tasks, classes), step_size, params)
+    _move(loss.displacement, amounts, step_size, params)
 
 
 def gram_of(loss: VariationalDistillationLoss, step_size: StepSizes) -> Tensor:
     """``A diag(step) A.T``, ``(T C, T C)``, for the displacements' Jacobian A, in float64."""
-    grams = [
-        (_gram_body if isinstance(term, GradientDisplacement) else _gram_classifier)(
-            term, step_size, loss.params
-        )
-        for term in loss.displacement_terms
-    ]
-    return sum(grams[1:], start=grams[0])
-
-
-def _gram_body(term: GradientDisplacement, step_size: StepSizes, params: Mapping) -> Tensor:
-    weights = []
-    for name, layout in term.layouts.items():
+    term, jacobian = loss.displacement, _jacobian(loss.displacement)
+    weight = jacobian.new_zeros(jacobian.shape[1])
+    parts = term.kernel_sums.by_parameter(weight)
+    for part, (name, layout) in zip(parts, term.layouts.items(), strict=True):
         step = step_size if isinstance(step_size, (int, float)) else step_size[name]
-        if isinstance(step, Tensor) and step.ndim:
-            weights.append(layout.sums(step.expand(layout.shape), torch.float64))
-        else:
-            total = torch.tensor(layout.entries * float(step), dtype=torch.float64)
-            weights.append(total.expand(layout.filters))
-    jacobian = _jacobian(term)
-    step = jacobian.new_zeros(jacobian.shape[1])
-    for part, values in zip(term.kernel_sums.by_parameter(step), weights, strict=True):
-        part.copy_(values)
-    return (jacobian * step) @ jacobian.t()
+        step = torch.as_tensor(step, dtype=torch.float64).expand(layout.shape)
+        part.copy_(layout.sums(step, torch.float64).view(part.shape))
+    return (jacobian * weight) @ jacobian.t()
 
 
 def _jacobian(term: GradientDisplacement) -> Tensor:
@@ -103,48 +85,12 @@ def _jacobian(term: GradientDisplacement) -> Tensor:
     return torch.einsum("trnb,trnc->tcnb", left, right).reshape(tasks * classes, -1)
 
 
-def _move_body(
+def _move(
     term: GradientDisplacement, amounts: Tensor, step_size: StepSizes, params: Mapping
 ) -> None:
-    """``w <- w - diag(step) A.T amounts``, in place, for ``(T, C)`` amounts."""
-    parts = term.kernel_sums.by_parameter(amounts.double().flatten() @ _jacobian(term))
+    """``w <- w - diag(step) A.T amounts``, in place, for ``(T C,)`` amounts."""
+    parts = term.kernel_sums.by_parameter(amounts @ _jacobian(term))
     for (name, layout), values in zip(term.layouts.items(), parts, strict=True):
         step = step_size if isinstance(step_size, (int, float)) else step_size[name]
         change = layout.spread(values.to(params[name].device)) * step
         params[name].sub_(change.to(params[name].dtype))
-
-
-def _gram_classifier(term: ClassifierDisplacement, step_size: StepSizes, params: Mapping) -> Tensor:
-    rows, feature = term.rows.flatten(), term.feature.double().flatten(0, 1)
-    share = term.bias_share.double().flatten()
-    weight_step, bias_step = _classifier_steps(term, step_size, params)
-    products = (feature * weight_step[rows]) @ feature.t()
-    if bias_step is not None:
-        products = products + (share * bias_step[rows])[:, None] * share
-    return products * (rows[:, None] == rows)
-
-
-def _move_classifier(
-    term: ClassifierDisplacement, amounts: Tensor, step_size: StepSizes, params: Mapping
-) -> None:
-    rows, amounts = term.rows.flatten(), amounts.double().flatten()
-    weight_step, bias_step = _classifier_steps(term, step_size, params)
-    weight = params[term.names[0]]
-    change = torch.zeros_like(weight_step)
-    change.index_add_(0, rows, amounts[:, None] * term.feature.double().flatten(0, 1))
-    weight.sub_((change * weight_step).view(weight.shape).to(weight.dtype))
-    if bias_step is not None:
-        change = torch.zeros_like(bias_step)
-        change.index_add_(0, rows, amounts * term.bias_share.double().flatten())
-        params[term.names[1]].sub_((change * bias_step).to(weight.dtype))
-
-
-def _classifier_steps(
-    term: ClassifierDisplacement, step_size: StepSizes, params: Mapping
-) -> tuple[Tensor, Tensor | None]:
-    steps = []
-    for name in term.names:
-        step = step_size if isinstance(step_size, (int, float)) else step_size[name]
-        step = torch.as_tensor(step, dtype=torch.float64, device=params[name].device)
-        steps.append(step.expand(params[name].shape))
-    return steps[0].flatten(1), steps[1] if len(steps) > 1 else None

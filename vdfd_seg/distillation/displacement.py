@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from vdfd_seg.distillation.kernel_sums import KernelSums
 from vdfd_seg.distillation.kernels import KernelLayout
 from vdfd_seg.distillation.memory import GradientMemory, MemoryMismatchError
-from vdfd_seg.errors import InputError
 
 BLOCK = 32
 
@@ -24,7 +23,7 @@ def stacking_dtype(params: Mapping[str, Tensor]) -> torch.dtype:
 
 
 class GradientDisplacement(nn.Module):
-    """``G_i.T (z(w) - z(w0)) + o_i`` for all tasks i, in a few tensor operations.
+    r"""``G_i.T (z(w) - z(w0)) + o_i`` for all tasks i, in a few tensor operations.
 
     w0 are the parameters when the object is built and ``o_i = G_i.T z(w0) - projection_star_i``
     is computed once, in float64: the plain difference of two projections would cancel in float32.
@@ -32,6 +31,15 @@ class GradientDisplacement(nn.Module):
     Shapes: T tasks, r ranks, C the largest number of classes (tasks with fewer are padded with
     zeros). The filters of all parameters are concatenated, each parameter padded to whole blocks
     of ``BLOCK``, n blocks in all. ``left`` is ``(T r, n, BLOCK)`` and ``right`` ``(T, r n, C)``.
+
+    Of a memory with a classifier's part, :math:`(W_c - W^*_c) \cdot \bar h + b_c - b^*_c` is added
+    for class c: for logits :math:`W_c \cdot h + b_c` and the task's mean feature :math:`\bar h` by
+    exactly this the mean logit moves when the classifier moves, which needs neither gradients nor
+    rank. (Its kernel-averaged gradient would be a multiple of the identity, all of whose singular
+    values are equal: a truncated decomposition would keep an arbitrary part.) Here every number of
+    the classifier is a filter, and a row of it begins a block: in that of ``left`` stands
+    :math:`\bar h`, or 1 for the bias, and ``right`` names the class. Rows are found by the task's
+    output channels, so that the classifier may have grown, old rows first.
 
     Args:
         memories: One per old task.
@@ -49,7 +57,8 @@ class GradientDisplacement(nn.Module):
         device = next(iter(params.values())).device
         dtype = stacking_dtype(params)
         layouts = _common_layouts(memories, params)
-        sums = KernelSums(layouts, dtype, BLOCK, together=device.type != "cpu").to(device)
+        last = [name for name, parameter in params.items() if _lies_channels_last(parameter)]
+        sums = KernelSums(layouts, dtype, BLOCK, device.type != "cpu", last).to(device)
         self.kernel_sums = sums
         self.layouts = sums.layouts
         left, right, offset = _stack(memories, sums, params)
@@ -80,10 +89,12 @@ def _stack(
     offset = torch.zeros(len(memories), classes, dtype=torch.float64)
     for task, memory in enumerate(memories):
         offset[task, : memory.num_classes] -= memory.projection_star.cpu()
-    for start, (name, layout) in zip(sums.starts, sums.layouts.items(), strict=True):
+    for place, (name, layout) in zip(sums.places, sums.layouts.items(), strict=True):
+        if layout.apart:
+            continue
         start_sums = layout.sums(params[name], torch.float64).cpu()
-        filters = slice(start, start + layout.filters)
-        blocks = slice(start // BLOCK, -(-filters.stop // BLOCK))
+        filters = slice(place.start, place.start + layout.filters)
+        blocks = slice(place.start // BLOCK, -(-filters.stop // BLOCK))
         for task, memory in enumerate(memories):
             if name not in memory.left:
                 continue
@@ -91,7 +102,34 @@ def _stack(
             left[task, : len(other), filters] = factor.t()
             right[task, : len(other), blocks, : memory.num_classes] = other.unsqueeze(1)
             offset[task, : memory.num_classes] += other.t() @ (factor.t() @ start_sums)
+    for task, memory in enumerate(memories):
+        _stack_classifier(memory, sums, params, left[task, 0], right[task, 0], offset[task])
     return left, right, offset
+
+
+def _stack_classifier(
+    memory: GradientMemory,
+    sums: KernelSums,
+    params: Mapping[str, Tensor],
+    left: Tensor,
+    right: Tensor,
+    offset: Tensor,
+) -> None:
+    """Write a memory's classifier, if it has one, into its task's first rank and offsets."""
+    if memory.classifier is None:
+        return
+    part, places = memory.classifier, dict(zip(sums.layouts, sums.places, strict=True))
+    kept = ((part["rows"], part["mean_feature"]), (part["bias"], torch.ones(1)))
+    for name, (rows, factor) in zip(part["names"], kept, strict=False):
+        place = places[name]
+        factor = factor.double().cpu().expand(memory.num_classes, place.width)
+        place.of(left)[memory.outputs] = factor
+        blocks = slice(place.start // BLOCK, place.stop // BLOCK)
+        of_rows = right[blocks].view(-1, place.padded // BLOCK, right.shape[1])
+        of_rows[memory.outputs, :, torch.arange(memory.num_classes)] = 1.0
+        start = params[name].detach()[memory.outputs].double().cpu()
+        moved = (start - rows.double().cpu().view_as(start)).view(len(start), -1)
+        offset[: len(start)] += (moved * factor).sum(1)
 
 
 def _common_layouts(
@@ -99,7 +137,9 @@ def _common_layouts(
 ) -> dict[str, KernelLayout]:
     covered: dict[str, KernelLayout] = {}
     for memory in memories:
-        for name, layout in memory.layouts.items():
+        names = memory.classifier["names"] if memory.classifier else ()
+        classifier = {name: KernelLayout(tuple(params[name].shape), apart=True) for name in names}
+        for name, layout in {**memory.layouts, **classifier}.items():
             if covered.setdefault(name, layout) != layout:
                 raise MemoryMismatchError(
                     f"two gradient memories divide parameter '{name}' into filters differently."
@@ -107,75 +147,6 @@ def _common_layouts(
     return {name: covered[name] for name in params if name in covered}
 
 
-class ClassifierDisplacement(nn.Module):
-    """``(W_c - W*_c) . hbar_c + (b_c - b*_c)`` for all tasks with a classifier part.
-
-    For logits ``f_c = W_c . h + b_c`` and the mean feature hbar of the task, by exactly this the
-    mean logit of class c moves when the classifier moves. Its kernel-averaged gradient would be a
-    multiple of the identity, of which a truncated decomposition would keep an arbitrary part.
-    Rows are looked up by the task's output channels; the classifier may have grown.
-
-    Args:
-        memories: One per old task; those without a classifier part contribute zero.
-        params: Parameters by name, the classifier's among them.
-
-    Raises:
-        InputError: If the memories name different classifiers.
-    """
-
-    feature: Tensor
-    offset: Tensor
-    rows: Tensor
-    bias_share: Tensor
-    start_weight: Tensor
-    start_bias: Tensor
-
-    def __init__(self, memories: Sequence[GradientMemory], params: Mapping[str, Tensor]) -> None:
-        super().__init__()
-        parts = [memory.classifier for memory in memories]
-        names = {tuple(part["names"]) for part in parts if part is not None}
-        if len(names) != 1:
-            raise InputError(
-                "the gradient memories name different classifiers: "
-                + "; ".join(", ".join(each) for each in sorted(names))
-            )
-        self.names = names.pop()
-        weight = params[self.names[0]].detach()
-        dtype = stacking_dtype(params)
-        classes = max(memory.num_classes for memory in memories)
-        features = weight.flatten(1).shape[1]
-        feature = torch.zeros(len(memories), classes, features, dtype=torch.float64)
-        offset = torch.zeros(len(memories), classes, dtype=torch.float64)
-        rows = torch.zeros(len(memories), classes, dtype=torch.long)
-        bias_share = torch.zeros(len(memories), classes, dtype=torch.float64)
-        start_weight = weight.flatten(1).double().cpu()
-        for task, memory in enumerate(memories):
-            part, count = memory.classifier, memory.num_classes
-            if part is None:
-                continue
-            rows[task, :count] = torch.tensor(memory.outputs)
-            feature[task, :count] = part["mean_feature"].double().cpu()
-            moved = start_weight[memory.outputs] - part["rows"].flatten(1).double().cpu()
-            offset[task, :count] = (moved * feature[task, :count]).sum(1)
-            if len(self.names) > 1:
-                bias_share[task, :count] = 1.0
-                start_bias = params[self.names[1]].detach().double().cpu()
-                offset[task, :count] += start_bias[memory.outputs] - part["bias"].double().cpu()
-        device = weight.device
-        self.register_buffer("feature", feature.to(device, dtype), persistent=False)
-        self.register_buffer("rows", rows.to(device), persistent=False)
-        self.register_buffer("bias_share", bias_share.to(device, dtype), persistent=False)
-        self.register_buffer("offset", offset.to(device, dtype))
-        self.register_buffer("start_weight", weight.flatten(1).to(dtype).clone())
-        if len(self.names) > 1:
-            self.register_buffer("start_bias", params[self.names[1]].detach().to(dtype).clone())
-
-    def forward(self, params: Mapping[str, Tensor]) -> Tensor:
-        """Displacements ``(T, C)`` at the given parameters."""
-        dtype = self.feature.dtype
-        moved = params[self.names[0]].flatten(1).to(dtype) - self.start_weight
-        displacement = (moved[self.rows] * self.feature).sum(-1) + self.offset
-        if len(self.names) > 1:
-            bias = params[self.names[1]].to(dtype) - self.start_bias
-            displacement = displacement + bias[self.rows] * self.bias_share
-        return displacement
+def _lies_channels_last(parameter: Tensor) -> bool:
+    last = parameter.ndim == 4 and parameter.is_contiguous(memory_format=torch.channels_last)
+    return last and not parameter.is_contiguous()

@@ -6,17 +6,15 @@ CPU a launch is free, and a copy of all parameters is what costs.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from vdfd_seg.distillation.kernel_places import PIECE, placed
 from vdfd_seg.distillation.kernels import KernelLayout
-
-PIECE = 16
-"""Numbers that are summed first, where a kernel's can be divided so; else each is a piece."""
 
 
 class KernelSums(nn.Module):
@@ -25,13 +23,16 @@ class KernelSums(nn.Module):
     Args:
         layouts: Layout of each parameter, by name.
         dtype: Of the sums.
-        block: The sums of each parameter are padded with zeros to a multiple of this number.
-        together: Whether all parameters are put side by side, as a GPU needs it, so that the number
-            of operations does not depend on how many there are. Else each is summed by itself.
+        block: The sums of each parameter, of a classifier those of each row, are padded with zeros
+            to a multiple of this number.
+        together: Whether all parameters are put side by side, as a GPU needs it: the number of
+            operations depends neither on how many there are nor on their shapes. Else they are
+            summed, and their gradients added, one by one.
+        channels_last: Names of the parameters that lie so in memory.
 
     Attributes:
         layouts: The parameters in the order of their filters in the sums.
-        starts: Where the sums of each begin.
+        places: Where the sums of each are.
         numbers: Length of the sums.
     """
 
@@ -45,27 +46,23 @@ class KernelSums(nn.Module):
         dtype: torch.dtype,
         block: int = 1,
         together: bool = False,
+        channels_last: Container[str] = (),
     ) -> None:
         super().__init__()
-        # Those that are divided into pieces come first.
-        self.layouts = dict(sorted(layouts.items(), key=lambda item: _piece(item[1]) == 1))
         self.dtype = dtype
         self.together = together
-        self.starts: list[int] = []
-        self.numbers = 0
-        for layout in self.layouts.values():
-            self.starts.append(self.numbers)
-            self.numbers += math.ceil(layout.filters / block) * block
+        self.layouts, self.places = placed(layouts, block, channels_last)
+        self.numbers = self.places[-1].stop if self.places else 0
         self._sizes = [math.prod(layout.shape) for layout in self.layouts.values()]
-        self._divided = sum(math.prod(e.shape) for e in self.layouts.values() if _piece(e) > 1)
+        sizes = zip(self.places, self._sizes, strict=True)
+        self._divided = sum(size for place, size in sizes if place.piece > 1)
         if together:
             self._lay_out()
         self._deferred = False
         self._pending: Tensor | None = None
 
     def _lay_out(self) -> None:
-        layouts = zip(self.starts, self.layouts.values(), strict=True)
-        filters = torch.cat([start + _filter_of_piece(layout) for start, layout in layouts])
+        filters = torch.cat([place.filter_of_piece() for place in self.places])
         lengths = torch.bincount(filters, minlength=self.numbers).int()
         self.register_buffer("lengths", lengths, persistent=False)
         # Where a filter's pieces do not stand together (transposed convolutions): how they would.
@@ -97,20 +94,18 @@ class KernelSums(nn.Module):
 
     def by_parameter(self, values: Tensor) -> list[Tensor]:
         """Of values in the places of the sums, those of each parameter's filters: views."""
-        layouts = zip(self.starts, self.layouts.values(), strict=True)
-        return [values[start : start + layout.filters] for start, layout in layouts]
+        return [place.of(values) for place in self.places]
 
     def sums(self, tensors: Sequence[Tensor]) -> Tensor:
         """The sums of tensors in the order of :attr:`layouts`, without a graph."""
-        layouts = self.layouts.values()
+        pairs = zip(self.places, tensors, strict=True)
         if not self.together:
             found = tensors[0].new_zeros(self.numbers, dtype=self.dtype)
-            places = self.by_parameter(found)
-            for place, tensor, layout in zip(places, tensors, layouts, strict=True):
-                place.copy_(layout.sums(tensor, self.dtype))
+            for place, tensor in pairs:
+                part = place.of(found)
+                part.copy_(place.layout.sums(tensor, self.dtype).view(part.shape))
             return found
-        pairs = zip(tensors, layouts, strict=True)
-        flat = torch.cat([_filter_by_filter(*pair).reshape(-1) for pair in pairs])
+        flat = torch.cat([place.in_memory(tensor).reshape(-1) for place, tensor in pairs])
         pieces = flat.new_empty(self._pieces, dtype=self.dtype)
         for numbers, found in zip(self._numbers(flat), self._summed(pieces), strict=True):
             torch.sum(numbers, 1, dtype=self.dtype, out=found)
@@ -129,8 +124,8 @@ class KernelSums(nn.Module):
     @torch.no_grad()
     def _add(self, params: Mapping[str, Tensor], gradient: Tensor) -> None:
         present, added = [], []
-        layouts = self.layouts.items()
-        for part, (name, layout) in zip(self._spread(gradient), layouts, strict=True):
+        named = zip(self.layouts, self.places, strict=True)
+        for part, (name, place) in zip(self._spread(gradient), named, strict=True):
             parameter = params[name]
             if not parameter.requires_grad:
                 continue
@@ -139,7 +134,7 @@ class KernelSums(nn.Module):
             if not self.together:
                 parameter.grad.add_(part)
                 continue
-            rows = _filter_by_filter(parameter.grad, layout)
+            rows = place.in_memory(parameter.grad)
             if rows.is_contiguous():
                 present.append(rows.view(-1))
                 added.append(part)
@@ -165,28 +160,6 @@ class KernelSums(nn.Module):
         for numbers, found in zip(self._numbers(flat), self._summed(pieces), strict=True):
             numbers.copy_(found.unsqueeze(1))
         return flat.split(self._sizes)
-
-
-def _piece(layout: KernelLayout) -> int:
-    """Into pieces of which length the numbers of a filter that stand together are divided."""
-    together = math.prod(layout.shape[2:]) if layout.groups else layout.entries
-    return 1 if together % PIECE else PIECE
-
-
-def _filter_of_piece(layout: KernelLayout) -> Tensor:
-    """The filter that each piece of a parameter belongs to, in the order of its numbers."""
-    filters, pieces = torch.arange(layout.filters), layout.entries // _piece(layout)
-    if not layout.groups:
-        return filters.repeat_interleave(pieces)
-    inputs = layout.shape[0] // layout.groups
-    by_group = filters.view(layout.groups, 1, -1, 1)
-    return by_group.expand(-1, inputs, -1, pieces // inputs).flatten()
-
-
-def _filter_by_filter(tensor: Tensor, layout: KernelLayout) -> Tensor:
-    """A view in which the numbers of a piece stand together, in whatever order of theirs."""
-    last = tensor.ndim == 4 and tensor.is_contiguous(memory_format=torch.channels_last)
-    return tensor.permute(0, 2, 3, 1) if last and not layout.groups else tensor
 
 
 class _Sums(torch.autograd.Function):

@@ -30,17 +30,26 @@ class KernelLayout:
         groups: Number of groups of a transposed convolution, whose weight is
             ``(C_in, C_out / groups, ...)``; 0 for every other parameter, whose first dimension
             is the filter.
+        apart: Whether every number is a filter of its own, as in the classifier's rows.
     """
 
     shape: tuple[int, ...]
     groups: int = 0
+    apart: bool = False
 
     @property
     def filters(self) -> int:
         """Number of filters d: the length of the kernel sums."""
+        if self.apart:
+            return math.prod(self.shape)
         if self.groups:
             return self.groups * self.shape[1]
         return self.shape[0] if self.shape else 1
+
+    @property
+    def width(self) -> int:
+        """How many numbers there are for each entry of the first dimension: the length of a row."""
+        return math.prod(self.shape[1:])
 
     @property
     def entries(self) -> int:
@@ -52,7 +61,7 @@ class KernelLayout:
         if self.groups:
             grouped = weight.reshape(self.groups, -1, self.shape[1], *self.shape[2:])
             return grouped.sum([1, *range(3, grouped.ndim)], dtype=dtype).flatten()
-        if len(self.shape) > 1:
+        if len(self.shape) > 1 and not self.apart:
             return weight.sum(list(range(1, weight.ndim)), dtype=dtype)
         return weight.reshape(-1).to(dtype)
 
@@ -63,6 +72,8 @@ class KernelLayout:
             grouped = values.view(self.groups, 1, self.shape[1], *kernel)
             inputs = self.shape[0] // self.groups
             return grouped.expand(-1, inputs, *self.shape[1:]).reshape(self.shape)
+        if self.apart:
+            return values.reshape(self.shape)
         return values.view(self.shape[:1] + (1,) * (len(self.shape) - 1)).expand(self.shape)
 
 

@@ -6,12 +6,10 @@ from contextlib import AbstractContextManager
 import torch
 from torch import Tensor, nn
 
-from vdfd_seg.distillation.displacement import ClassifierDisplacement, GradientDisplacement
+from vdfd_seg.distillation.displacement import GradientDisplacement
 from vdfd_seg.distillation.memory import GradientMemory
 from vdfd_seg.distillation.precision import Precision, precision_of
 from vdfd_seg.errors import InputError, unknown_name
-
-Displacement = GradientDisplacement | ClassifierDisplacement
 
 ACCUMULATIONS = ("sum", "last")
 
@@ -76,14 +74,7 @@ class VariationalDistillationLoss(nn.Module):
         self.params = dict(params)
         self._device = next(iter(self.params.values())).device
         self.sizes = [memory.num_classes for memory in memories]
-        # Of a ModuleList, torch's annotations know only that it holds modules.
-        gradients = GradientDisplacement(memories, self.params)
-        self._kernel_sums = gradients.kernel_sums
-        self.displacement_terms: list[Displacement] = nn.ModuleList(  # type: ignore[assignment]
-            [gradients]
-        )
-        if any(memory.classifier for memory in memories):
-            self.displacement_terms.append(ClassifierDisplacement(memories, self.params))
+        self.displacement = GradientDisplacement(memories, self.params)
         self.precision_model = None
         if self.precision is not None:
             prototypes = [m.prototypes for m in memories if m.prototypes is not None]
@@ -105,8 +96,7 @@ class VariationalDistillationLoss(nn.Module):
     def stacked_displacements(self) -> Tensor:
         """Displacements of all old tasks ``(T, C)``, zero-padded."""
         with torch.autocast(self._device.type, enabled=False):
-            first, *others = (term(self.params) for term in self.displacement_terms)
-            return sum(others, start=first)
+            return self.displacement(self.params)
 
     def displacements(self) -> list[Tensor]:
         """Displacement ``(C_i,)`` of the outputs of each old task."""
@@ -137,7 +127,7 @@ class VariationalDistillationLoss(nn.Module):
 
         See :meth:`~vdfd_seg.distillation.kernel_sums.KernelSums.deferred`.
         """
-        return self._kernel_sums.deferred(self.params)
+        return self.displacement.kernel_sums.deferred(self.params)
 
     def forward(self) -> Tensor:
         """The loss: quadratic term minus log-determinant."""

@@ -55,7 +55,7 @@ class GradientMemory:
             makes the class graph; None without.
         unreached: Names of parameters on which no output depends.
         classifier: None, or the classifier's own part (see
-            :class:`~vdfd_seg.distillation.displacement.ClassifierDisplacement`): a dict of
+            :class:`~vdfd_seg.distillation.displacement.GradientDisplacement`): a dict of
             ``mean_feature`` ``(d,)`` or ``(C, d)``, ``rows`` ``(C, d)``, ``bias`` ``(C,)`` or
             None, and ``names``, a list of the classifier's parameters.
         images: Number of images the mean was taken over.

@@ -52,11 +52,11 @@ class PrecisionTerms(torch.autograd.Function):
         rows = _shorter(latents.double())
         lu, pivots, log_det = _log_det(rows, eps)
         missing = sum(graphs.sizes) - rows.shape[0] * rows.shape[1]
-        if missing:
-            log_det = log_det + missing * math.log(eps)
+        log_det = torch.add(log_det, missing * math.log(eps), out=moved.new_empty(()))
         ctx.adjacency, ctx.smoothed = adjacency, graphs.graph_smoothed
         ctx.save_for_backward(moved, weight2, hidden, length, latents, shares, rows, lu, pivots)
-        return shares.square().sum(), log_det.to(moved.dtype)
+        shares = shares.flatten()
+        return torch.dot(shares, shares), log_det
 
     @staticmethod
     @once_differentiable
@@ -73,7 +73,8 @@ class PrecisionTerms(torch.autograd.Function):
             by_latents = by_latents.to(moved.dtype)
             by_latents = torch.baddbmm(by_latents, moved, by_shares, beta=2, alpha=2)
             by_latents = by_latents.to(latents.dtype)
-            along = (by_latents * latents).sum(2, keepdim=True)
+            lines = by_latents.flatten(0, 1).unsqueeze(1), latents.flatten(0, 1).unsqueeze(2)
+            along = torch.bmm(*lines).view_as(length)
             by_output = torch.addcmul(by_latents, latents, along, value=-1) / length
             by_messages = torch.bmm(ctx.adjacency, by_output).flatten(0, 1)
             by_hidden = torch.ops.aten.threshold_backward(by_messages @ weight2, hidden, 0)

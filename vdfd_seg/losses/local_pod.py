@@ -1,6 +1,7 @@
 """PLOP's distillation of pooled maps, Local POD."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -32,17 +33,38 @@ def local_pod(maps: Tensor, scales: Sequence[int] = SCALES) -> Tensor:
     Returns:
         (N, D). The function is linear.
     """
-    count, channels, height, width = maps.shape
-    # Nothing of the maps, but part of the graph: no scale may fit.
-    pooled = [maps.flatten(1)[:, :0]]
-    for scale in scales:
-        h, w = height // scale, width // scale
-        if not h or not w:
-            continue
-        cells = maps[..., : scale * h, : scale * w]
-        cells = cells.reshape(count, channels, scale, h, scale, w)
-        pooled += [cells.mean(5).flatten(1), cells.mean(3).flatten(1)]
-    return torch.cat(pooled, 1)
+    height, width = maps.shape[2:]
+    sides = [(s, height // s, width // s) for s in scales if min(height, width) >= s]
+    if not sides:
+        # Nothing of the maps, but part of the graph.
+        return maps.flatten(1)[:, :0]
+    fitting = tuple(scale for scale, *_ in sides)
+    # The means of all scales are two products, and so is their gradient; networks are laid out
+    # channels last.
+    pixels = maps.permute(0, 2, 3, 1)
+    with torch.autocast(maps.device.type, enabled=False):
+        rows = _cells(width, fitting, maps.dtype, maps.device) @ pixels
+        columns = _cells(height, fitting, maps.dtype, maps.device) @ pixels.flatten(2)
+    columns = columns.unflatten(2, (width, -1))
+    if all((scale * h, scale * w) == (height, width) for scale, h, w in sides):
+        return torch.cat([rows.flatten(1), columns.flatten(1)], 1)
+    pooled, start = [], 0
+    for scale, h, w in sides:
+        cells = slice(start, start + scale)
+        pooled += [rows[:, : scale * h, cells], columns[:, cells, : scale * w]]
+        start += scale
+    return torch.cat([each.flatten(1) for each in pooled], 1)
+
+
+@lru_cache(maxsize=64)
+def _cells(length: int, scales: tuple[int, ...], dtype: torch.dtype, device) -> Tensor:
+    """One row for each cell of each scale along a side, whose product with the pixels is a mean."""
+    cells = torch.zeros(sum(scales), length, dtype=dtype)
+    numbers = ((scale, i) for scale in scales for i in range(scale))
+    for row, (scale, i) in zip(cells, numbers, strict=True):
+        size = length // scale
+        row[i * size : (i + 1) * size] = 1 / size
+    return cells.to(device)
 
 
 def local_pod_distance(new: Tensor, old: Tensor, scales: Sequence[int] = SCALES) -> Tensor:

@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 
 def wide(tensor: Tensor) -> Tensor:
@@ -11,6 +12,24 @@ def wide(tensor: Tensor) -> Tensor:
 
 def difference_of_squares(new: Tensor, old: Tensor) -> Tensor:
     r"""Elementwise :math:`x^2 - y^2`, in float32 at least: half-precision squares overflow."""
-    new, old = wide(new), wide(old)
-    # (x - y)(x + y) keeps the digits that x^2 - y^2 loses where the maps are nearly equal.
-    return (new - old) * (new + old)
+    return _DifferenceOfSquares.apply(new, old)
+
+
+class _DifferenceOfSquares(torch.autograd.Function):
+    """With one product for the gradient; autograd would keep difference and sum, two maps."""
+
+    @staticmethod
+    def forward(ctx, new, old):
+        ctx.save_for_backward(*(x if n else None for x, n in zip((new, old), ctx.needs_input_grad)))
+        new, old = wide(new), wide(old)
+        # (x - y)(x + y) keeps the digits that x^2 - y^2 loses where the maps are nearly equal.
+        return (new - old).mul_(new + old)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient):
+        maps = zip(ctx.saved_tensors, (2, -2), strict=True)
+        return tuple(
+            None if each is None else (gradient * each).mul_(factor).to(each.dtype)
+            for each, factor in maps
+        )

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -36,9 +35,9 @@ class PLOP(MapDistillation):
     :func:`~vdfd_seg.methods.common.pseudo_labels.pseudo_labels`. Where no background hides old
     classes labels do not change and :math:`\nu = 1`.
 
-    :math:`\ell_{CE}` is the loss of the network's heads, called image by image, so that any loss
-    of a config and every auxiliary head is weighted in the same way. The published loss is a mean
-    over all pixels of an image: ``CrossEntropyLoss`` with ``avg_non_ignore=False``.
+    :math:`\ell_{CE}` is the loss of the network's heads of one image, so that any loss of a config
+    and every auxiliary head is weighted in the same way. The published loss is a mean over all
+    pixels of an image: ``CrossEntropyLoss`` with ``avg_non_ignore=False``.
 
     Args:
         feature_weight: :math:`\lambda_l` of all maps but the logits.
@@ -114,23 +113,18 @@ class PLOP(MapDistillation):
         logits = adapter.upsample(self._outputs_of_old(adapter, outputs).logits, labels)
         labels, factors = pseudo_labels(labels, logits, self.thresholds, self.scale)
         copies = relabelled(samples, labels)
+        if not self.adaptive_factor:
+            factors = torch.ones_like(factors)
         for copy, factor in zip(copies, factors, strict=True):
-            copy.image_weight = factor if self.adaptive_factor else torch.ones_like(factor)
+            copy.image_weight = factor
         return copies
 
     def task_loss(self, adapter, outputs, samples: list) -> dict[str, Tensor]:
         """The heads' losses of each image times its factor, and the mean factor for the log."""
         if not samples or "image_weight" not in samples[0]:
             return adapter.task_loss(outputs, samples)
-        images = [
-            adapter.task_loss(_image(outputs, i), [sample]) for i, sample in enumerate(samples)
-        ]
         weights = torch.stack([sample.image_weight for sample in samples])
-        losses = {}
-        for name in images[0]:
-            values = torch.stack([image[name] for image in images])
-            weighted = "loss" in name
-            losses[name] = (weights * values if weighted else values).mean(0)
+        losses = adapter.task_loss(outputs, samples, weights)
         losses["adaptive_factor"] = weights.mean()
         return losses
 
@@ -152,9 +146,3 @@ class PLOP(MapDistillation):
                 self._seen = outputs, adapter.old_outputs(self.teacher, outputs)
         return self._seen[1]
 
-
-def _image(outputs: Outputs, index: int) -> Outputs:
-    """What the heads say of one image."""
-    own = slice(index, index + 1)
-    auxiliary = tuple(logits[own] for logits in outputs.auxiliary)
-    return replace(outputs, logits=outputs.logits[own], auxiliary=auxiliary)

@@ -26,7 +26,9 @@ class FeatureAdapter(SegmentationAdapter):
         rows, bias = self.classifier()
         return F.conv2d(inputs.to(rows.dtype), rows[:, :, None, None], bias)
 
-    def auxiliary_losses(self, outputs: Outputs, samples: list) -> dict[str, Tensor]:
+    def auxiliary_losses(
+        self, outputs: Outputs, samples: list, weights: Tensor | None = None
+    ) -> dict[str, Tensor]:
         """None: the auxiliary heads do not train."""
         return {}
 

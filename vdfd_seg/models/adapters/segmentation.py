@@ -147,18 +147,28 @@ class SegmentationAdapter:
         """Logits at the resolution of the labels."""
         return self.upsample(logits, self.labels(samples))
 
-    def task_loss(self, outputs: Outputs, samples: list) -> dict[str, Tensor]:
-        """The losses that mmsegmentation's heads compute, from one forward pass."""
-        losses = head_losses(self.head, outputs.logits, samples)
-        losses = {f"decode.{name}": value for name, value in losses.items()}
-        return {**losses, **self.auxiliary_losses(outputs, samples)}
+    def task_loss(
+        self, outputs: Outputs, samples: list, weights: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """The losses that mmsegmentation's heads compute, from one forward pass.
 
-    def auxiliary_losses(self, outputs: Outputs, samples: list) -> dict[str, Tensor]:
+        Args:
+            outputs: Of that pass.
+            samples: The data samples, with labels.
+            weights: (N,) of each image; None where all count alike.
+        """
+        losses = head_losses(self.head, outputs.logits, samples, weights)
+        losses = {f"decode.{name}": value for name, value in losses.items()}
+        return {**losses, **self.auxiliary_losses(outputs, samples, weights)}
+
+    def auxiliary_losses(
+        self, outputs: Outputs, samples: list, weights: Tensor | None = None
+    ) -> dict[str, Tensor]:
         """Losses of the auxiliary heads, for a method with its own loss of the main head."""
         losses = {}
         for (key, head), logits in zip(self.auxiliary.items(), outputs.auxiliary, strict=True):
             prefix = key.replace("auxiliary", "aux").replace("_head", "").replace(".", "_")
-            for name, value in head_losses(head, logits, samples).items():
+            for name, value in head_losses(head, logits, samples, weights).items():
                 losses[f"{prefix}.{name}"] = value
         return losses
 
