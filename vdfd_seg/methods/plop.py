@@ -145,4 +145,3 @@ class PLOP(MapDistillation):
             with torch.autocast(outputs.inputs.device.type, enabled=False):
                 self._seen = outputs, adapter.old_outputs(self.teacher, outputs)
         return self._seen[1]
-
