@@ -25,12 +25,12 @@ from mmengine.model import BaseModel
 from mmengine.runner import IterBasedTrainLoop, Runner
 
 from vdfd_seg.cli import run_guarded
-from vdfd_seg.engine import load_run
-from vdfd_seg.engine.input.data import open_data
+from vdfd_seg.engine import load_run, open_data
 from vdfd_seg.engine.run.environment import forget_runner, set_up
 from vdfd_seg.engine.run.optimisation import optimisation
 from vdfd_seg.engine.run.passes import without_workers
 from vdfd_seg.engine.run.step import StepTrainer
+from vdfd_seg.engine.state.work_dir import WorkDir
 from vdfd_seg.models import SegmentationAdapter
 
 
@@ -60,9 +60,9 @@ class Step:
 
     def fresh(self):
         """A trainer, its learner, and a loader without workers."""
-        trainer = StepTrainer(self.settings, self.data, 0, None, self.folder)
-        learner, _ = trainer.prepare()
-        loader = trainer.train_loader(learner, self.data.train_samples(0), 0)
+        trainer = StepTrainer(self.settings, self.data, 0, WorkDir(self.folder))
+        learner = trainer.prepare()
+        loader = trainer.train_loader(self.data.train_samples(0))
         loader = without_workers(loader) if isinstance(loader, dict) else loader
         return trainer, learner, loader
 
@@ -101,8 +101,9 @@ class Step:
     def ours(self) -> float:
         """As ``tools/train.py`` trains it."""
         trainer, _, _ = self.fresh()
-        trainer.train(self.folder / "resume.pth", {})
-        (self.folder / "resume.pth").unlink(missing_ok=True)
+        trainer.run.step(0).mkdir(exist_ok=True)
+        trainer.train()
+        trainer.run.forget_states(0)
         return self.ended()
 
     def ended(self) -> float:
