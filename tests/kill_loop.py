@@ -32,7 +32,7 @@ from tests.test_resume import LAST, assert_same_run
 from tests.tiny import changed, tiny_config, write_config, write_scenes
 from vdfd_seg.cli import run_command
 from vdfd_seg.distillation import estimator
-from vdfd_seg.engine.run.step import ResumableLoop
+from vdfd_seg.engine.run.step_runner import ResumableLoop
 from vdfd_seg.evaluation import load_results
 from vdfd_seg.models import ContinualLearner
 from vdfd_seg.utils import files

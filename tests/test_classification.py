@@ -191,7 +191,7 @@ class TestBadInput:
         run = sequence(VDFD, "task")
         config = tiny_classifier_config(digits, VDFD, "class")
         file = write_config(tmp_path / "class.py", config)
-        expected = "was trained task-incrementally"
+        expected = "scenario was 'task', now 'class'"
         assert expected in refused("test", file, run.path)
         start = run.path / "step_00" / "checkpoint.pth"
         message = refused("train", file, "--work-dir", tmp_path / "w", "--init-from", start)

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.documented import ROOT, commands, tool_of
+from tests.documented import ROOT, commands, parsed, tool_of
 from tests.tiny import Interrupted
-from vdfd_seg.cli import multi_run, run_command
+from vdfd_seg.cli import run_command
 from vdfd_seg.datasets import write_arrays
-from vdfd_seg.engine.run.step import ResumableLoop
+from vdfd_seg.engine.run.step_runner import ResumableLoop
 from vdfd_seg.multi_run.plan import plan_runs, unfinished
 from vdfd_seg.protocols import cifar
 
@@ -29,7 +29,7 @@ def command(tmp_path):
     (tmp_path / "shell").mkdir()
     found = [c for c in commands(PAGE, tmp_path / "shell") if "work_dirs/paper" in c]
     assert len(found) == 1
-    return multi_run.parser().parse_args(tool_of(found[0])[1])
+    return parsed(*tool_of(found[0]))
 
 
 def test_it_runs_is_ended_within_a_step_and_goes_on(command, tmp_path, monkeypatch, capsys):

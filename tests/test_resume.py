@@ -7,7 +7,8 @@ from tests.tiny import TASKS, Interrupted
 from vdfd_seg.cli import run_command
 from vdfd_seg.engine import load_run
 from vdfd_seg.engine.run import optimisation, sequence
-from vdfd_seg.engine.run.step import ResumableLoop
+from vdfd_seg.engine.run import step as step_module
+from vdfd_seg.engine.run.step_runner import ResumableLoop
 
 SHORT = {
     "train_cfg": {"max_iters": 4},
@@ -103,9 +104,9 @@ class TestBetweenSteps:
 
     def test_finished_run_is_not_run_again(self, vdfd_run, train, trained_steps, monkeypatch):
         evaluated = []
-        evaluate = sequence.confusions_of_step
+        evaluate = sequence.evaluate_step
         monkeypatch.setattr(
-            sequence, "confusions_of_step", lambda *a: evaluated.append(a) or evaluate(*a)
+            sequence, "evaluate_step", lambda *a: evaluated.append(a) or evaluate(*a)
         )
         before = modified(vdfd_run)
         again = train("--resume", file=vdfd_run.file, work_dir=vdfd_run.path)
@@ -197,15 +198,15 @@ class TestWithinStep:
 class TestBetweenCheckpointAndResults:
     def test_step_is_only_evaluated(self, short_run, train, trained_steps, monkeypatch, tmp_path):
         work_dir = tmp_path / "work"
-        evaluate = sequence.confusions_of_step
+        evaluate = sequence.evaluate_step
 
-        def stopping(learner, data, step, *rest):
+        def stopping(settings, data, step, learner):
             if step == 1:
                 raise Interrupted
-            return evaluate(learner, data, step, *rest)
+            return evaluate(settings, data, step, learner)
 
         with monkeypatch.context() as patch:
-            patch.setattr(sequence, "confusions_of_step", stopping)
+            patch.setattr(sequence, "evaluate_step", stopping)
             with pytest.raises(Interrupted):
                 run_command("train", [str(short_run.file), "--work-dir", str(work_dir)])
         before = (work_dir / "step_01" / "checkpoint.pth").stat().st_mtime_ns
@@ -249,6 +250,6 @@ def test_state_belongs_to_the_total_batch(short_run, monkeypatch):
     for batch, processes in ((4, 1), (2, 2), (4, 2)):
         settings = load_run(short_run.file, None, {"train_dataloader.batch_size": batch})
         monkeypatch.setattr(optimisation, "get_dist_info", lambda n=processes: (0, n))
-        monkeypatch.setattr(sequence, "history", lambda *_: {})
-        tags.append(sequence._tag(settings, None, 0))
+        monkeypatch.setattr(step_module, "history", lambda *_: {})
+        tags.append(step_module.state_tag(settings, None, 0))
     assert tags[0] == tags[1] != tags[2]

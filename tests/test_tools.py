@@ -158,7 +158,7 @@ def test_augmentation_averages_the_softmax_of_the_views(finetune_run, monkeypatc
     settings = load_run(finetune_run.file)
     data, cfg = open_data(settings), settings.for_step(0).test_dataloader
     saved = load_step(finetune_run.path / "step_00/checkpoint.pth")
-    learner = load_learner(settings, data, 0, saved).eval()
+    learner = load_learner(settings, 0, saved).eval()
     samples = data.test_samples(0)[:1]
     (views,) = data.test_loader(samples, tta.augmented(cfg))
     (merged,) = tta.averaging(learner).test_step(views)

@@ -11,16 +11,12 @@ exits with that process's status (128 + N where signal N ended it, as a shell do
 import signal
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
 
 EXIT_BAD_INPUT = 2
 
 
-def cause(failures: "Mapping[int, ProcessFailure]") -> int:
-    """Rank of the process that failed first.
+def cause(failures: Mapping) -> int:
+    """Rank of the process that failed first, of the failures that torchrun found.
 
     torchrun looks a few times a second and may find that all have failed. One that a signal ended
     did not fail because another was gone, as those do that were in the middle of an exchange with
@@ -34,7 +30,7 @@ def cause(failures: "Mapping[int, ProcessFailure]") -> int:
     return min(failures, key=order)
 
 
-def explanation(failures: "Mapping[int, ProcessFailure]") -> tuple[int, str]:
+def explanation(failures: Mapping) -> tuple[int, str]:
     """Exit status and message, empty for bad input: each process has said what it was."""
     rank = cause(failures)
     failure = failures[rank]

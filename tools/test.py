@@ -1,13 +1,7 @@
 #!/usr/bin/env python3
 """Evaluate the checkpoints of a sequence; the same as ``vdfd_seg test``."""
 
-import sys
-from pathlib import Path
-
-# In a clone its own package counts, installed or not, and no other copy.
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-from vdfd_seg.cli import run_command
+from command import run
 
 if __name__ == "__main__":
-    sys.exit(run_command("test"))
+    run(__file__)

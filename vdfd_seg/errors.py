@@ -29,12 +29,7 @@ class LostProcessError(RuntimeError):
 
 
 class StorageError(OSError):
-    """A disk that is full, over its quota, read-only or failing; what it held is untouched.
-
-    Args:
-        path: What could not be written.
-        cause: What the file system says.
-    """
+    """A disk that is full, over its quota, read-only or failing; what it held is untouched."""
 
     def __init__(self, path: object, cause: OSError):
         super().__init__(
@@ -46,10 +41,8 @@ class StorageError(OSError):
 class Stopped(BaseException):
     """A signal ended the run. Not an ``Exception``, so that no handler of errors catches it.
 
-    Args:
-        number: The signal's number.
-
     Attributes:
+        number: The signal's number.
         saved: What is saved of the step that was stopped, in words; None before the first step.
         advice: What to type to continue.
     """
@@ -75,12 +68,9 @@ def raised_in_user_code(error: Exception) -> bool:
 
 @contextmanager
 def reading(what: str) -> Iterator[None]:
-    """Turn errors of libraries inside the block into an :class:`InputError`.
+    """Turn errors of libraries inside the block into an :class:`InputError`, after ``what``.
 
     Damaged files make decoders raise all kinds. Errors in a user's own code pass through.
-
-    Args:
-        what: What failed, the start of the message.
     """
     try:
         yield
@@ -100,16 +90,9 @@ def nearest(name: object, valid: Iterable[str], cutoff: float = 0.5) -> str | No
 
 
 def unknown_name(kind: str, name: object, valid: Iterable[str]) -> InputError:
-    """An :class:`InputError` for a name that is not among the valid ones.
+    """An :class:`InputError` for a name of some kind (``"protocol"``) that is not a valid one.
 
-    Args:
-        kind: What is being named, for instance ``"protocol"``.
-        name: The name that was given.
-        valid: The names that exist.
-
-    Returns:
-        The error, naming the nearest valid name where one is near and listing
-        all valid names, if there are any.
+    It names the nearest valid name where one is near, and lists all that there are.
     """
     valid = sorted(valid)
     if not valid:

@@ -160,9 +160,9 @@ def test_classification_copies(tool, tiny_arrays, monkeypatch):
     train, test = tiny_arrays(4), tiny_arrays(3, seed=1)
     test.images[5] = train.images[7]
     cfg = {"type": "Digits", "tasks": 1, "num_classes": 10}
-    found = audit(ClassificationData(build_protocol(cfg), train, test))
-    assert found.leaks and found.copies == [("test image 5", "train image 7")]
-    assert (found.steps[0].tested, found.steps[0].reused, found.steps[0].copied) == (30, 0, 1)
+    (step,), copies, _ = audit(ClassificationData(build_protocol(cfg), train, test))
+    assert step.leaks and copies == [("test image 5", "train image 7")]
+    assert (step.tested, step.reused, step.copied) == (30, 0, 1)
 
 
 def test_bad_input(run, config_file, cities, tmp_path):

@@ -11,7 +11,7 @@ import pytest
 
 from tests.tiny import write_config
 from vdfd_seg.engine.run import adopt, sequence
-from vdfd_seg.engine.run.step import ResumableLoop
+from vdfd_seg.engine.run.step_runner import ResumableLoop
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,6 @@ from tests.tiny import tiny_config
 from vdfd_seg.cli import run_command
 
 ARGUMENTS = {
-    "resume and overwrite": (["--resume", "--overwrite"], "--resume", "--overwrite", "contradict"),
     "half an option": (["--cfg-options", "a"], "--cfg-options", "'a'", "KEY=VALUE"),
     "slice of no step": (["--steps", "3:5"], "--steps '3:5'", "names no step"),
     "after an unfinished step": (["--steps", "1:"], "step 0 is not finished"),
@@ -61,6 +60,7 @@ class TestEvaluation:
 USAGE = {
     "train without a config": ("train", [], "config"),
     "train with an unknown launcher": ("train", ["c.py", "--launcher", "mpi"], "--launcher"),
+    "train with two choices": ("train", ["c.py", "--resume", "--overwrite"], "--overwrite"),
     "test with two choices": ("test", ["c", "w", "--step", "1", "--all-steps"], "--all-steps"),
 }
 

@@ -105,9 +105,9 @@ def test_state_within_a_step(refused, copied):
 
 
 STARTS = {
-    "of another step": ({}, 1, "of step 1, not of step 0"),
+    "of another step": ({}, 1, "step was 1, now 0"),
     "of other classes": (
-        {"protocol.tasks": [["background", "red"], ["green"]]}, 0, "knows the classes",
+        {"protocol.tasks": [["background", "red"], ["green"]]}, 0, "classes was ['background', ",
     ),
     "of another network": (
         {"model.decode_head.channels": 16}, 0, "model.decode_head.channels was 32, now 16",

@@ -4,8 +4,10 @@ import sys
 
 import pytest
 
+from tests.documented import parsed
 from vdfd_seg.cli.arguments import command_line
-from vdfd_seg.cli.test import parser
+
+TEST = "vdfd_seg/cli/test.py"
 
 
 def test_the_command_of_a_tool(monkeypatch):
@@ -22,7 +24,7 @@ def test_the_command_of_the_console_script(monkeypatch):
 def test_a_config_behind_the_method_is_told_its_place(capsys):
     wrong = ["--method", "vdfd", "weight=2", "voc_11-5", "RUN"]
     right = ["voc_11-5", "RUN", "--method", "vdfd", "weight=2"]
-    assert parser().parse_args(right).method == ["vdfd", "weight=2"]
+    assert parsed(TEST, right).method == ["vdfd", "weight=2"]
     with pytest.raises(SystemExit, match="2"):
-        parser().parse_args(wrong)
+        parsed(TEST, wrong)
     assert "'voc_11-5' is not of the form K=V. A config comes first" in capsys.readouterr().err

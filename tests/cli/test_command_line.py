@@ -169,7 +169,8 @@ build_network(run.config.model, 3)
             )
         tool = clone / "tools" / f"{name}.py"
         tool.parent.mkdir()
-        shutil.copy(ROOT / "tools" / f"{name}.py", tool)
+        for script in (f"{name}.py", "command.py"):
+            shutil.copy(ROOT / "tools" / script, tool.parent)
         done = run_python(tool, "--x", cwd=tmp_path, env={"PYTHONPATH": str(other)})
         assert done.returncode == 5, done.stderr
         # None: argparse then takes the arguments of the process.

@@ -114,7 +114,10 @@ class TestRuns:
         arguments = [*map(str, done.files), "--work-dir", str(done.path), "--share-first"]
         options = ["--cfg-options", "optim_wrapper.optimizer.lr=0.1"]
         assert run_command("multi_run", [*arguments, *options]) == 2
-        assert "holds a run with options []" in capsys.readouterr().err
+        assert (
+            "holds another run: options.optim_wrapper.optimizer.lr was not set, now 0.1"
+            in capsys.readouterr().err
+        )
 
 
 class TestPlan:
@@ -130,8 +133,8 @@ class TestPlan:
         assert len(runs) == 8
         tasks = {}
         for run in runs:
-            saved = load_run(run.write(), seed=run.settings.seed)
-            assert saved.name == run.settings.name
+            saved = load_run(run.write())
+            assert (saved.name, saved.seed) == (run.settings.name, run.settings.seed)
             assert saved.protocol == run.settings.protocol
             tasks.setdefault(run.order, set()).add(saved.protocol.tasks)
         assert [len(tasks[1]), len(tasks[2])] == [1, 1]
@@ -166,10 +169,11 @@ class TestPlan:
         names = ["mib_digitscenes_4-3", "plop_digitscenes_4-3"]
         assert [run.folder for run in runs] == [tmp_path / name / "seed_0" for name in names]
         assert [run.method for run in runs] == ["MiB", "PLOP"] and runs[1].first is runs[0]
-        assert runs[1].write() == configs_dir() / "results/plop_digitscenes_4-3.py"
-        saved = load_run(runs[0].write(), seed=0)
-        assert saved.name == names[0]
-        assert saved.config.to_dict() == runs[0].settings.config.to_dict()
+        assert runs[1].settings.files == (configs_dir() / "results/plop_digitscenes_4-3.py",)
+        for run, name in zip(runs, names, strict=True):
+            saved = load_run(run.write())
+            assert saved.name == name
+            assert saved.config.to_dict() == run.settings.config.to_dict()
 
     def test_jobs_hold_what_train_is_told(self, configs, tmp_path):
         options = ["train_cfg.max_epochs=1"]
@@ -178,12 +182,13 @@ class TestPlan:
         )
         first, second = jobs_of(runs)
         start = tmp_path / "plain" / "seed_0" / "step_00" / "checkpoint.pth"
+        folder = tmp_path / "ours" / "seed_0"
         assert (second.needs, second.maker) == (start, first)
         assert second.command[3:] == [
-            "train", str(configs["ours"]), "--work-dir", str(tmp_path / "ours" / "seed_0"),
-            "--seed", "0", "--resume", "--init-from", str(start), "--cfg-options", *options,
+            "train", str(folder / "config" / "ours.py"), "--work-dir", str(folder),
+            "--resume", "--init-from", str(start),
         ]  # fmt: skip
-        assert runs[0].settings.config.train_cfg == {"max_epochs": 1}
+        assert load_run(second.command[4]).config.train_cfg == {"max_epochs": 1}
 
     @pytest.mark.parametrize(
         ("seeds", "settings", "message"),
@@ -223,7 +228,7 @@ class TestGrid:
 
     def test_values_are_added_to_the_options_of_all(self, configs, tmp_path):
         (run, *_) = self.plan(configs, tmp_path, "method.weight=2", options=["method.rank=3"])
-        assert list(run.options) == ["method.rank=3", "method.weight=2"]
+        assert run.options == {"method.rank": 3, "method.weight": 2}
         assert run.settings.config.method.rank == 3
 
     @pytest.mark.parametrize("grid", [["method.weight"], ["seed=1,,2"], ["seed=1", "seed=2"]])

@@ -14,7 +14,7 @@ from tests.kernels import Kernels
 from vdfd_seg.distillation import GradientMemory, VariationalDistillationLoss
 from vdfd_seg.distillation.kernel_sums import KernelSums
 from vdfd_seg.distillation.kernels import layouts_of
-from vdfd_seg.engine.run.optim_wrapper import DeviceAmpOptimWrapper
+from vdfd_seg.engine.run.optimisation import DeviceAmpOptimWrapper
 from vdfd_seg.hooks import MethodHook
 from vdfd_seg.methods import VDFD
 

@@ -15,7 +15,7 @@ from tests.bad_input.damage import flip, truncate
 from tests.test_resume import Interrupted, assert_same_run
 from vdfd_seg.cli import EXIT_STORAGE, run_command
 from vdfd_seg.engine.run import sequence
-from vdfd_seg.engine.run.step import ResumableLoop
+from vdfd_seg.engine.run.step_runner import ResumableLoop
 from vdfd_seg.engine.state.recovery import last_state
 from vdfd_seg.errors import StorageError
 from vdfd_seg.registry import METHODS

@@ -8,7 +8,8 @@ from tests.test_resume import assert_same_run
 from tests.tiny import tiny_config
 from vdfd_seg.cli import run_command
 from vdfd_seg.engine.run.rehearsal import _Rehearsal
-from vdfd_seg.engine.run.step import ResumableLoop, StepTrainer
+from vdfd_seg.engine.run.step import StepTrainer
+from vdfd_seg.engine.run.step_runner import ResumableLoop
 
 SHORT = {"train_cfg": {"max_iters": 2}, "step_overrides": {}, "save_interval": 1}
 FINE = {"method": {"type": "FineTune"}}

@@ -7,7 +7,7 @@ import pytest
 from vdfd_seg.engine.input.overrides import parse_steps
 from vdfd_seg.engine.input.settings import load_run
 from vdfd_seg.errors import InputError
-from vdfd_seg.utils.differences import told
+from vdfd_seg.utils.nested import told
 
 
 @pytest.fixture

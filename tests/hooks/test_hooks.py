@@ -117,7 +117,7 @@ def train(registered_modules, tmp_path):
 
     from vdfd_seg.datasets.sampler import DrawSampler
     from vdfd_seg.engine.run.environment import forget_runner
-    from vdfd_seg.engine.run.step import ResumableLoop
+    from vdfd_seg.engine.run.step_runner import ResumableLoop
 
     class Drawn(Batches):
         def __getitem__(self, key):

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -18,7 +19,7 @@ def said():
     return []
 
 
-def python(code, name="job", log=None, **settings):
+def python(code, name="job", log=Path(os.devnull), **settings):
     return Job(name, [sys.executable, "-c", code], log, **settings)
 
 
@@ -122,8 +123,10 @@ def test_interruption_ends_children_and_theirs(tmp_path, number):
         f"import signal, sys; sys.path.insert(0, {ROOT!r})\n"
         # A process that a shell started in the background inherits that it ignores it.
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from pathlib import Path\n"
         "from vdfd_seg.multi_run.processes import Job, run_jobs\n"
-        f"try:\n    run_jobs([Job('x', [sys.executable, '-c', {child!r}])])\n"
+        f"job = Job('x', [sys.executable, '-c', {child!r}], Path('/dev/null'))\n"
+        "try:\n    run_jobs([job])\n"
         "except KeyboardInterrupt:\n    sys.exit(130)"
     )
     process = subprocess.Popen([sys.executable, "-c", parent], stderr=subprocess.DEVNULL)

@@ -12,7 +12,7 @@ import pytest
 from tests.test_resume import SHORT, assert_same_run
 from vdfd_seg.cli import run_command
 from vdfd_seg.engine.run import sequence
-from vdfd_seg.engine.run.step import ResumableLoop
+from vdfd_seg.engine.run.step_runner import ResumableLoop
 from vdfd_seg.methods import VDFD
 from vdfd_seg.utils import signals as stopping
 from vdfd_seg.utils.checkpoint import load_plain
@@ -84,7 +84,7 @@ def test_the_second_signal_does_not_wait(whole, stop_at, tmp_path, capfd, option
 
 
 @pytest.mark.parametrize(
-    "owner, name", [(VDFD, "after_task"), (sequence, "confusions_of_step")], ids=lambda x: str(x)
+    "owner, name", [(VDFD, "after_task"), (sequence, "evaluate_step")], ids=lambda x: str(x)
 )
 def test_where_nothing_trains_the_run_is_left_at_once(whole, monkeypatch, tmp_path, owner, name):
     monkeypatch.setattr(owner, name, lambda *_: os.kill(os.getpid(), signal.SIGTERM))

@@ -23,11 +23,7 @@ Curve = list[tuple[int, float]]
 
 
 def read_scalars(work_dir: Path) -> list[dict[int, dict[str, float]]]:
-    """What each step logged, by iteration; of a resumed step what was logged last.
-
-    Raises:
-        InputError: Where there is nothing.
-    """
+    """What each step logged, by iteration; of a resumed step what was logged last."""
     steps = []
     for folder in sorted(work_dir.glob("step_[0-9]*")):
         logged: dict[int, dict[str, float]] = {}
@@ -46,11 +42,7 @@ def read_scalars(work_dir: Path) -> list[dict[int, dict[str, float]]]:
 
 
 def curve_of(steps: list[dict[int, dict[str, float]]], key: str) -> tuple[Curve, list[int]]:
-    """A key's values over the iterations of all steps, and where each step begins.
-
-    Raises:
-        InputError: For a key that was not logged.
-    """
+    """A key's values over the iterations of all steps, and where each step begins."""
     curve, starts, done = [], [], 0
     for logged in steps:
         starts.append(done)
@@ -76,12 +68,13 @@ def main(argv=None) -> int:
 
         from vdfd_seg.visualization.style import add_legend, run_style, save_figure
 
-    curves = {}
+    curves, begins = {}, []
     for work_dir in args.work_dirs:
         steps = read_scalars(work_dir)
         for key in args.keys:
             name = f"{work_dir.name} {key}" if len(args.work_dirs) > 1 else key
             curves[name], starts = curve_of(steps, key)
+            begins = begins or starts
             for step, (start, end) in enumerate(zip(starts, [*starts[1:], float("inf")])):
                 own = [value for i, value in curves[name] if start < i <= end]
                 if own:
@@ -94,7 +87,7 @@ def main(argv=None) -> int:
         for index, (name, curve) in enumerate(curves.items()):
             style = {**run_style(index), "marker": None}
             (handles[name],) = axes.plot(*zip(*curve), linewidth=1.4, **style)
-        for start in curve_of(read_scalars(args.work_dirs[0]), args.keys[0])[1][1:]:
+        for start in begins[1:]:
             axes.axvline(start, linestyle=":", linewidth=0.8, color=axes.xaxis.label.get_color())
         axes.set(xlabel="iteration, all steps", ylabel=", ".join(args.keys))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))

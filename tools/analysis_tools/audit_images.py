@@ -2,62 +2,86 @@
 
 import hashlib
 import os
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from vdfd_seg.datasets.classification.data import ClassificationData
-from vdfd_seg.datasets.segmentation.data import SegmentationData
+from vdfd_seg.datasets.data import ContinualData
 from vdfd_seg.protocols import IGNORE_INDEX
+from vdfd_seg.utils.download import digest_of
 
-_CHUNK = 1 << 20
+Key = tuple[str, int]
 
 
-class AuditedFiles:
+class AuditedArrays:
+    """Images of classification: rows of an array, which have no names."""
+
+    def __init__(self, data: ContinualData):
+        self.data = data
+
+    def name(self, key: Key) -> str:
+        """What two keys of one image share, and messages call it."""
+        return f"{key[0]} image {key[1]}"
+
+    def size(self, key: Key) -> int:
+        """Bytes; images of equal content have equal sizes."""
+        return 0
+
+    def sha256(self, key: Key) -> str:
+        """Hash of its content."""
+        pixels = np.ascontiguousarray(self.data.source(key[0]).images[key[1]])
+        return hashlib.sha256(pixels.data).hexdigest()
+
+    def held(self, keys: Sequence[Key]) -> Collection[str]:
+        """Names of the classes in these images."""
+        names = self.data.protocol.label_names
+        return {names[self.data.labels[part][image]] for part, image in keys}
+
+    def missing(self, step: int, keys: Sequence[Key]) -> tuple[str, ...]:
+        """Names of the classes of ``step`` that these images do not hold."""
+        protocol, held = self.data.protocol, self.held(keys)
+        names = [protocol.label_names[label] for label in protocol.task_labels(step)]
+        return tuple(name for name in names if name not in held)
+
+    def unknown(self) -> list[str]:
+        """Masks with ids that the data set does not have, with the ids."""
+        return []
+
+
+class AuditedFiles(AuditedArrays):
     """Images of segmentation: files."""
 
-    def __init__(self, data: SegmentationData):
-        self.data = data
-        self._paths: dict[tuple, str] = {}
+    def __init__(self, data: ContinualData):
+        super().__init__(data)
+        self._paths: dict[Key, str] = {}
 
-    def identity(self, key: tuple[str, int]) -> str:
+    def name(self, key: Key) -> str:
         """The file behind links; where none is known, the name."""
         if key not in self._paths:
-            dataset = self.data.source(key[0]).dataset
-            known = hasattr(dataset, "get_data_info")
+            source = self.data.source(key[0])
+            known = hasattr(source.dataset, "get_data_info")
             self._paths[key] = (
-                os.path.realpath(dataset.get_data_info(key[1])["img_path"])
+                os.path.realpath(source.dataset.get_data_info(key[1])["img_path"])
                 if known
-                else self.data.source(key[0]).index.names[key[1]]
+                else source.index.names[key[1]]
             )
         return self._paths[key]
 
-    def name(self, key: tuple[str, int]) -> str:
-        """What messages call it."""
-        return str(self.identity(key))
+    def size(self, key: Key) -> int:
+        """Bytes of the file."""
+        return os.path.getsize(self.name(key))
 
-    def size(self, key: tuple[str, int]) -> int:
-        """Bytes; images of equal content have equal sizes."""
-        return os.path.getsize(self.identity(key))
+    def sha256(self, key: Key) -> str:
+        """Hash of the file."""
+        return digest_of(self.name(key), "sha256")
 
-    def sha256(self, key: tuple[str, int]) -> str:
-        """Hash of its content."""
-        state = hashlib.sha256()
-        with open(self.identity(key), "rb") as file:
-            while chunk := file.read(_CHUNK):
-                state.update(chunk)
-        return state.hexdigest()
-
-    def missing(self, step: int, keys: Sequence[tuple[str, int]]) -> tuple[str, ...]:
-        """Names of the classes of ``step`` that these images do not hold."""
-        protocol = self.data.protocol
-        pixels = sum(
-            (self.data.source(part).index.counts[[i for p, i in keys if p == part]].sum(0)
-             for part in {p for p, _ in keys}),
-            np.zeros(256, np.int64),
-        )  # fmt: skip
-        names = [protocol.label_names[label] for label in protocol.task_labels(step)]
-        return tuple(n for n in names if not pixels[protocol.classes.index(n)])
+    def held(self, keys: Sequence[Key]) -> Collection[str]:
+        """Names of the classes with pixels in these images."""
+        pixels = np.zeros(256, np.int64)
+        for part in {part for part, _ in keys}:
+            images = [image for own, image in keys if own == part]
+            pixels += self.data.source(part).index.counts[images].sum(0)
+        return {name for name, count in zip(self.data.protocol.classes, pixels) if count}
 
     def unknown(self) -> list[str]:
         """Masks with ids that the data set does not have, with the ids."""
@@ -68,37 +92,3 @@ class AuditedFiles:
                 ids = ", ".join(str(first + i) for i in np.flatnonzero(wrong[row]))
                 found[source.dataset.get_data_info(int(row))["seg_map_path"]] = ids
         return [f"{path}: {ids}" for path, ids in sorted(found.items())]
-
-
-class AuditedArrays:
-    """Images of classification: rows of an array."""
-
-    def __init__(self, data: ClassificationData):
-        self.data = data
-
-    def identity(self, key: tuple[str, int]) -> Hashable:
-        """The row itself: an array has no other name for an image."""
-        return key
-
-    def name(self, key: tuple[str, int]) -> str:
-        """What messages call it."""
-        return f"{key[0]} image {key[1]}"
-
-    def size(self, key: tuple[str, int]) -> int:
-        """Bytes; images of equal content have equal sizes."""
-        return 0
-
-    def sha256(self, key: tuple[str, int]) -> str:
-        """Hash of its content."""
-        pixels = np.ascontiguousarray(self.data.source(key[0]).images[key[1]])
-        return hashlib.sha256(pixels.data).hexdigest()
-
-    def missing(self, step: int, keys: Sequence[tuple[str, int]]) -> tuple[str, ...]:
-        """Names of the classes of ``step`` that these images do not hold."""
-        held = {int(self.data.labels[part][image]) for part, image in keys}
-        protocol = self.data.protocol
-        return tuple(protocol.label_names[i] for i in protocol.task_labels(step) if i not in held)
-
-    def unknown(self) -> list[str]:
-        """Masks with ids that the data set does not have, with the ids."""
-        return []

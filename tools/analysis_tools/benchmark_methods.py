@@ -14,11 +14,17 @@ Prints a Markdown table.
 
 import argparse
 import json
+import resource
+import statistics
 import subprocess
 import sys
-import tempfile
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import cycle, islice
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
@@ -28,8 +34,84 @@ from vdfd_seg.cli import run_guarded
 from vdfd_seg.utils.environment import quiet_imports
 
 
-def parser() -> argparse.ArgumentParser:
-    """Arguments of the command."""
+@dataclass
+class Contender:
+    """One method in its second step, ready to be timed."""
+
+    name: str
+    learner: Any
+    wrapper: Any
+    batches: cycle
+
+    def iterate(self, count: int) -> float:
+        """Seconds an iteration takes, over ``count``."""
+        import torch
+
+        wait = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
+        wait()
+        begun = time.perf_counter()
+        for batch in islice(self.batches, count):
+            self.learner.train_step(batch, self.wrapper)
+        wait()
+        return (time.perf_counter() - begun) / count
+
+
+def prepared(path: str, options: dict, start: dict | None) -> Contender:
+    """A config's step 1, begun from a step 0 that was not trained.
+
+    Args:
+        path: The config.
+        options: ``--cfg-options``.
+        start: A finished step 0 whose weights to begin with; None for initial weights.
+    """
+    from mmengine.optim import build_optim_wrapper
+    from mmengine.runner import Runner
+
+    from vdfd_seg.engine import load_run, open_data
+    from vdfd_seg.engine.run.passes import without_workers
+    from vdfd_seg.engine.run.step import StepTrainer
+    from vdfd_seg.engine.state.work_dir import WorkDir
+    from vdfd_seg.hooks import MethodHook
+
+    settings = load_run(path, options=options)
+    # Nothing is written.
+    data, nowhere = open_data(settings), WorkDir("")
+    first = StepTrainer(settings, data, 0, nowhere)
+    network = first.prepare(start).network
+    previous = {"method": {"state": first.end()}, "state_dict": network.state_dict()}
+    trainer = StepTrainer(settings, data, 1, nowhere, previous)
+    learner, config = trainer.prepare(), trainer.config
+    loader = trainer.train_loader(learner.method.select(data, 1, trainer.carried))
+    loader = without_workers(loader) if isinstance(loader, dict) else loader
+    batches = list(islice(Runner.build_dataloader(loader), 4))
+    wrapper = build_optim_wrapper(learner.network, config.optim_wrapper)
+    MethodHook().before_train(SimpleNamespace(model=learner, optim_wrapper=wrapper))
+    return Contender(settings.method_name, learner.train(), wrapper, cycle(batches))
+
+
+def measured(contenders: Sequence[Contender], rounds: int, iterations: int) -> list[float]:
+    """Median seconds an iteration of each takes, over rounds in which they take turns."""
+    for each in contenders:
+        each.iterate(2)
+    taken = [[each.iterate(iterations) for each in contenders] for _ in range(rounds)]
+    return [statistics.median(column) for column in zip(*taken, strict=True)]
+
+
+def peak_of(contender: Contender, iterations: int) -> int:
+    """Greatest memory, in bytes, of this process (CPU) or of its tensors (GPU)."""
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+        contender.iterate(iterations)
+        return torch.cuda.max_memory_allocated()
+    contender.iterate(iterations)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
+    argv = list(sys.argv[1:] if argv is None else argv)
     parse = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parse.add_argument("configs", nargs="+", help="config files, or names of packaged configs")
     parse.add_argument("--init-from", metavar="CHECKPOINT", help="weights of a finished step 0")
@@ -38,30 +120,21 @@ def parser() -> argparse.ArgumentParser:
     parse.add_argument("--memory", action="store_true", help="measure peak memory as well")
     parse.add_argument("--cfg-options", nargs="+", action=DictAction, default={})
     parse.add_argument("--peak-only", action="store_true", help=argparse.SUPPRESS)
-    return parse
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command."""
-    argv = list(sys.argv[1:] if argv is None else argv)
-    args = parser().parse_args(argv)
+    args = parse.parse_args(argv)
 
     with quiet_imports():
-        from contenders import measured, peak_of, prepared
-
-        from vdfd_seg.engine.run.environment import set_up
+        from vdfd_seg.engine import set_up
         from vdfd_seg.evaluation.readable import human_bytes
         from vdfd_seg.methods.common.training_memory import held_bytes
         from vdfd_seg.utils.checkpoint import load_step
 
     set_up()
     start = load_step(args.init_from) if args.init_from else None
-    with tempfile.TemporaryDirectory() as folder:
-        ready = [prepared(c, args.cfg_options, start, Path(folder)) for c in args.configs]
-        if args.peak_only:
-            print(json.dumps(peak_of(ready[0], args.iterations)))
-            return 0
-        seconds = measured(ready, args.rounds, args.iterations)
+    ready = [prepared(config, args.cfg_options, start) for config in args.configs]
+    if args.peak_only:
+        print(json.dumps(peak_of(ready[0], args.iterations)))
+        return
+    seconds = measured(ready, args.rounds, args.iterations)
     peaks = [None] * len(ready)
     if args.memory:
         others = [a for a in argv if a not in args.configs and a != "--memory"]
@@ -71,7 +144,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         held = human_bytes(held_bytes(each.learner.method, each.learner.network))
         shown = "not measured" if peak is None else human_bytes(peak)
         print(f"| {each.name} | {1000 * taken:.0f} | {taken / seconds[0]:.2f} | {held} | {shown} |")
-    return 0
 
 
 def _peak_in_a_process(config, others):

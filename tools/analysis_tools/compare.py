@@ -15,7 +15,7 @@ from vdfd_seg.cli.arguments import add_joint_argument, against_joint
 from vdfd_seg.utils.environment import quiet_imports
 
 
-def main(argv: list[str] | None = None) -> int:
+def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("work_dirs", nargs="+", help="folders that hold a results.json")
     add_joint_argument(parser)
@@ -27,7 +27,6 @@ def main(argv: list[str] | None = None) -> int:
     folders = arguments.work_dirs
     results = against_joint([load_results(folder) for folder in folders], arguments.joint)
     print(format_comparison(results, folders=folders))
-    return 0
 
 
 if __name__ == "__main__":

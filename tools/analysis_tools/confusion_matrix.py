@@ -24,9 +24,6 @@ def confusion_of(results: dict, step: int | None = None, task: int | None = None
         results: As :func:`vdfd_seg.evaluation.load_results` reads them.
         step: The step; None for the last.
         task: Of a domain-incremental run, on this task's test images; None for all of them.
-
-    Raises:
-        InputError: For a step or a task that has none.
     """
     import numpy as np
 
@@ -42,7 +39,7 @@ def confusion_of(results: dict, step: int | None = None, task: int | None = None
     return pool(found) if task is None else found[task], list(entries[step]["per_class"]), step
 
 
-def main(argv=None) -> int:
+def main(argv=None) -> None:
     """Write the plot."""
     parse = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parse.add_argument("work_dir", help="a folder that holds a results.json, or the file")
@@ -59,7 +56,6 @@ def main(argv=None) -> int:
     counts, classes, step = confusion_of(results, args.step, args.task)
     confusion(counts, classes, f"{results['method']} after step {step}").save(args.out)
     print(f"confusion matrix of step {step}, {len(classes)} classes: {args.out}")
-    return 0
 
 
 if __name__ == "__main__":

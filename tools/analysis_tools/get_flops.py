@@ -23,21 +23,15 @@ from vdfd_seg.utils.environment import quiet_imports
 def complexity(settings, step: int, shape: tuple[int, int] | None) -> dict:
     """What MMEngine's ``get_model_complexity_info`` says of the network of a step.
 
-    Args:
-        settings: The run's settings.
-        step: The step.
-        shape: Height and width of the image; None for the config's ``data_preprocessor.size``.
-
-    Raises:
-        InputError: Where neither says how large images are.
+    ``shape`` is the image's height and width; None for the config's ``data_preprocessor.size``.
     """
     with quiet_imports():
         import torch
         from mmengine.analysis import get_model_complexity_info
         from mmengine.logging import MMLogger
 
+        from vdfd_seg.engine import set_up
         from vdfd_seg.engine.networks import build_network
-        from vdfd_seg.engine.run.environment import set_up
 
     set_up()
     model = settings.for_step(step).model
@@ -56,7 +50,7 @@ def complexity(settings, step: int, shape: tuple[int, int] | None) -> dict:
     return {**found, "shape": tuple(shape), "network": type(network).__name__}
 
 
-def main(argv=None) -> int:
+def main(argv=None) -> None:
     """Print both."""
     parse = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add_config_arguments(parse)
@@ -71,7 +65,6 @@ def main(argv=None) -> int:
         f"{found['network']} of step {step}, {settings.protocol.num_classes(step)} classes, "
         f"image {height} x {width}: {found['params_str']} parameters, {found['flops_str']} FLOPs"
     )
-    return 0
 
 
 if __name__ == "__main__":

@@ -12,30 +12,20 @@ Usage: python tools/analysis_tools/linear_probe.py CONFIG CHECKPOINT [--method N
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from vdfd_seg.cli import run_guarded
-from vdfd_seg.cli.arguments import add_config_arguments, settings_of
+from vdfd_seg.cli.arguments import add_checkpoint_arguments, add_config_arguments, settings_of
 from vdfd_seg.errors import InputError
-from vdfd_seg.utils.environment import quiet_imports
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from vdfd_seg.utils.paths import find_checkpoints
 
 
-def fitted(
-    features: "Tensor", labels: "Tensor", num_classes: int, iterations: int, seed: int = 0
-) -> "tuple[Tensor, Tensor]":
+def fitted(features, labels, num_classes: int, iterations: int, seed: int = 0) -> tuple:
     """Rows ``(C, d)`` and biases ``(C,)`` of a softmax regression, trained with Adam.
 
-    Args:
-        features: ``(P, d)``.
-        labels: ``(P,)``, in [0, C).
-        num_classes: C.
-        iterations: Updates, of 4096 features each; the learning rate falls from 0.01 to 0.
-        seed: Of the draws.
+    ``features`` are ``(P, d)``, ``labels`` ``(P,)`` in [0, C). Each update is on 4096 features; the
+    learning rate falls from 0.01 to 0.
     """
     import torch
     import torch.nn.functional as F
@@ -61,8 +51,7 @@ def probe(settings, checkpoint: Path, iterations: int) -> list[tuple[str, dict]]
     """The metrics of a step with its own classifier, and with one trained on all classes."""
     import torch
 
-    from vdfd_seg.engine.input.data import open_data
-    from vdfd_seg.engine.run.environment import set_up
+    from vdfd_seg.engine import open_data, set_up
     from vdfd_seg.engine.run.evaluation import confusions_of_step, step_metrics
     from vdfd_seg.engine.run.testing import load_learner
     from vdfd_seg.methods.common.feature_cache import at_middle
@@ -76,7 +65,7 @@ def probe(settings, checkpoint: Path, iterations: int) -> list[tuple[str, dict]]
         raise InputError("linear_probe is for segmentation.")
     step = saved["meta"]["step"]
     loader = settings.for_step(step).test_dataloader
-    learner = load_learner(settings, data, step, saved)
+    learner = load_learner(settings, step, saved)
 
     def metrics():
         return step_metrics(data.protocol, step, confusions_of_step(learner, data, step, loader))
@@ -102,24 +91,19 @@ def probe(settings, checkpoint: Path, iterations: int) -> list[tuple[str, dict]]
     return [*found, ("a linear probe", metrics())]
 
 
-def main(argv=None) -> int:
+def main(argv=None) -> None:
     """Print old, new and all for both classifiers."""
     parse = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add_config_arguments(parse)
-    parse.add_argument("checkpoint", help="a step's checkpoint.pth, or a work dir")
-    parse.add_argument("--step", type=int, help="of a work dir: this step; default the last")
+    add_checkpoint_arguments(parse)
     parse.add_argument("--iterations", type=int, default=600, help="of the probe; default 600")
     args = parse.parse_args(argv)
-    with quiet_imports():
-        from vdfd_seg.utils.paths import find_checkpoints
-
-    (path,) = find_checkpoints(args.checkpoint, args.step, False)
+    (path,) = find_checkpoints(args.checkpoint, args.step)
     print(f"{'':20} {'old':>6} {'new':>6} {'all':>6}")
     for name, metrics in probe(settings_of(args), path, args.iterations):
         numbers = [metrics.get(key) for key in ("old", "new", "all")]
         shown = ["-" if n is None else f"{n:.2f}" for n in numbers]
         print(f"{name:20} {shown[0]:>6} {shown[1]:>6} {shown[2]:>6}")
-    return 0
 
 
 if __name__ == "__main__":

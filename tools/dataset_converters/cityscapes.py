@@ -10,15 +10,14 @@ OFFICIAL = {"train": 2975, "val": 500}
 """Images in the official sets."""
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> None:
     """Convert the labels."""
-    parser = argparse.ArgumentParser(
+    parse = argparse.ArgumentParser(
         description="Write *_gtFine_labelTrainIds.png next to Cityscapes' *_gtFine_labelIds.png, "
         "for train and val, where they are missing."
     )
-    parser.add_argument("root", help="folder with leftImg8bit and gtFine")
-    args = parser.parse_args(argv)
-    # Takes seconds, which a usage text should not.
+    parse.add_argument("root", help="folder with leftImg8bit and gtFine")
+    args = parse.parse_args(argv)
     from vdfd_seg.datasets.conversion.cityscapes import convert_cityscapes
 
     found = convert_cityscapes(args.root)
@@ -27,7 +26,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         note = f" (the official set has {official}: not comparable with published numbers)"
         end = "" if total == official else note
         print(f"{split}: {total} images of {len(cities)} cities{end}")
-    return 0
 
 
 if __name__ == "__main__":

@@ -7,29 +7,26 @@ from collections.abc import Sequence
 from vdfd_seg.cli import run_guarded
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> None:
     """Convert the data set."""
-    parser = argparse.ArgumentParser(
+    parse = argparse.ArgumentParser(
         description="Write the augmented Pascal VOC 2012 (train_aug and val) from the official "
         "archives of VOC and SBD."
     )
-    parser.add_argument(
-        "archives", help="folder with VOCtrainval_11-May-2012.tar and benchmark.tgz"
-    )
-    parser.add_argument("target", help="folder of the data set; absent, empty or written by this")
-    parser.add_argument(
+    parse.add_argument("archives", help="folder with VOCtrainval_11-May-2012.tar and benchmark.tgz")
+    parse.add_argument("target", help="folder of the data set; absent, empty or written by this")
+    parse.add_argument(
         "--download",
         action="store_true",
         help="first fetch the archives that the folder lacks (3.4 GB); an interrupted download "
         "continues where it stopped",
     )
-    parser.add_argument(
+    parse.add_argument(
         "--any-counts",
         action="store_true",
         help="accept archives with other numbers of images than the official ones",
     )
-    args = parser.parse_args(argv)
-    # Takes seconds, which a usage text should not.
+    args = parse.parse_args(argv)
     from vdfd_seg.datasets.conversion.voc_aug import COUNTS, convert_voc_aug, download_voc_aug
 
     if args.download:
@@ -39,7 +36,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f"train: {found['train']} images, val: {found['val']} images")
     print(f"masks: {found['voc_masks']} of VOC, {found['sbd_masks']} of SBD")
     print(f"The data set is in {args.target}")
-    return 0
 
 
 if __name__ == "__main__":

@@ -19,23 +19,12 @@ from vdfd_seg.errors import InputError
 
 
 def write_pictures(settings, step: int, count: int, out: Path) -> list[Path]:
-    """Write the first images that a step draws, ``NUMBER_NAME.png``.
-
-    Args:
-        settings: The run's settings.
-        step: The step.
-        count: How many.
-        out: The folder.
-
-    Raises:
-        InputError: For classification, whose images have no masks.
-    """
+    """Write the first images that a step of segmentation draws, ``NUMBER_NAME.png``."""
     import numpy as np
     from PIL import Image
 
     from vdfd_seg.datasets.sampler import DrawSampler
-    from vdfd_seg.engine.input.data import open_data
-    from vdfd_seg.engine.run.environment import set_up
+    from vdfd_seg.engine import open_data, set_up
     from vdfd_seg.protocols.voc import default_palette
     from vdfd_seg.utils.files import atomic_write_image, writable_dir
     from vdfd_seg.utils.seeding import derived_seed
@@ -68,7 +57,7 @@ def write_pictures(settings, step: int, count: int, out: Path) -> list[Path]:
     return written
 
 
-def main(argv=None) -> int:
+def main(argv=None) -> None:
     """Write the pictures."""
     parse = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add_config_arguments(parse)
@@ -79,7 +68,6 @@ def main(argv=None) -> int:
     settings = settings_of(args)
     written = write_pictures(settings, step_of(settings, args.step), args.count, args.out)
     print(f"{len(written)} pictures of what step {args.step} trains on: {args.out}")
-    return 0
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from vdfd_seg.cli import run_guarded
 from vdfd_seg.cli.arguments import add_config_arguments, settings_of, step_of
 
 
-def main(argv=None) -> int:
+def main(argv=None) -> None:
     """Print the config."""
     parse = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add_config_arguments(parse)
@@ -25,7 +25,6 @@ def main(argv=None) -> int:
         print(settings.text, end="")
     else:
         print(settings.for_step(step_of(settings, args.step)).pretty_text, end="")
-    return 0
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ Usage: python tools/misc/publish_model.py WORK_DIR [--step K] --out NAME.pth
 """
 
 import argparse
-import hashlib
 import os
 import sys
 from pathlib import Path
@@ -18,26 +17,21 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from vdfd_seg.cli import run_guarded
+from vdfd_seg.cli.arguments import add_checkpoint_arguments
 from vdfd_seg.errors import InputError
 from vdfd_seg.utils.environment import quiet_imports
+from vdfd_seg.utils.paths import find_checkpoints
 
 LEFT_OUT = ("config", "trained_with", "places")
 """Keys of the checkpoint's ``meta``."""
 
 
 def publish(checkpoint: Path, out: Path) -> Path:
-    """Write the checkpoint and return its path, ``NAME-HASH.pth``.
-
-    Args:
-        checkpoint: A step's ``checkpoint.pth``.
-        out: ``NAME.pth``.
-
-    Raises:
-        InputError: For a file that is no step's checkpoint, or another suffix.
-    """
+    """Write a step's ``checkpoint.pth`` to pass on, for ``NAME.pth`` to ``NAME-HASH.pth``."""
     with quiet_imports():
         from vdfd_seg.inference.loading import predicts_otherwise
         from vdfd_seg.utils.checkpoint import load_step, save_plain
+        from vdfd_seg.utils.download import digest_of
         from vdfd_seg.utils.files import writable_dir
 
     if out.suffix != ".pth":
@@ -49,27 +43,21 @@ def publish(checkpoint: Path, out: Path) -> Path:
     writable_dir(out.parent, "folder of --out")
     unnamed = out.with_name(f".{out.name}")
     save_plain(unnamed, saved)
-    found = hashlib.sha256(unnamed.read_bytes()).hexdigest()[:8]
-    published = out.with_name(f"{out.stem}-{found}.pth")
+    published = out.with_name(f"{out.stem}-{digest_of(unnamed, 'sha256')[:8]}.pth")
     os.replace(unnamed, published)
     return published
 
 
-def main(argv=None) -> int:
+def main(argv=None) -> None:
     """Publish a step."""
     parse = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parse.add_argument("checkpoint", help="a step's checkpoint.pth, or a work dir")
-    parse.add_argument("--step", type=int, help="of a work dir: this step; default the last")
+    add_checkpoint_arguments(parse)
     parse.add_argument("--out", type=Path, required=True, metavar="NAME.pth")
     args = parse.parse_args(argv)
-    with quiet_imports():
-        from vdfd_seg.utils.paths import find_checkpoints
-
     (checkpoint,) = find_checkpoints(args.checkpoint, args.step)
     published = publish(checkpoint, args.out)
     before, after = (os.path.getsize(path) / 2**20 for path in (checkpoint, published))
     print(f"{published}: {after:.1f} of {before:.1f} MiB")
-    return 0
 
 
 if __name__ == "__main__":

@@ -26,8 +26,7 @@ from torch.utils.data import TensorDataset
 
 from vdfd_seg.cli import run_guarded
 from vdfd_seg.datasets import write_arrays
-from vdfd_seg.engine import load_run, train_sequence
-from vdfd_seg.engine.run.environment import set_up
+from vdfd_seg.engine import load_run, set_up, train_sequence
 from vdfd_seg.errors import InputError
 from vdfd_seg.models import ContinualClassifier
 from vdfd_seg.protocols import cifar

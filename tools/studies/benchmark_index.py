@@ -117,7 +117,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     with quiet_imports():
         from vdfd_seg.datasets import open_source
-        from vdfd_seg.engine.run.environment import set_up
+        from vdfd_seg.engine import set_up
         from vdfd_seg.protocols import build_protocol
 
         set_up()

@@ -33,12 +33,12 @@ from mmengine.runner import IterBasedTrainLoop, Runner
 
 from vdfd_seg.cli import run_guarded
 from vdfd_seg.datasets import write_arrays
-from vdfd_seg.engine import load_run
-from vdfd_seg.engine.input.data import open_data
+from vdfd_seg.engine import load_run, open_data
 from vdfd_seg.engine.run.environment import forget_runner, set_up
 from vdfd_seg.engine.run.optimisation import optimisation
 from vdfd_seg.engine.run.passes import without_workers
 from vdfd_seg.engine.run.step import StepTrainer
+from vdfd_seg.engine.state.work_dir import WorkDir
 from vdfd_seg.models import SegmentationAdapter
 from vdfd_seg.protocols import cifar
 
@@ -72,9 +72,9 @@ class Step:
 
     def fresh(self):
         """A trainer, its learner, and a loader without workers."""
-        trainer = StepTrainer(self.settings, self.data, 0, None, self.folder)
-        learner, _ = trainer.prepare()
-        loader = trainer.train_loader(learner, self.data.train_samples(0), 0)
+        trainer = StepTrainer(self.settings, self.data, 0, WorkDir(self.folder))
+        learner = trainer.prepare()
+        loader = trainer.train_loader(self.data.train_samples(0))
         loader = without_workers(loader) if isinstance(loader, dict) else loader
         return trainer, learner, loader
 
@@ -112,8 +112,9 @@ class Step:
     def ours(self) -> tuple[float, float]:
         """As ``tools/train.py`` trains it, and the loop beside it."""
         trainer, _, _ = self.fresh()
-        found = self.timed(lambda: trainer.train(self.folder / "resume.pth", {}))
-        (self.folder / "resume.pth").unlink(missing_ok=True)
+        trainer.run.step(0).mkdir(exist_ok=True)
+        found = self.timed(trainer.train)
+        trainer.run.forget_states(0)
         return found
 
     def timed(self, train: Callable[[], object]) -> tuple[float, float]:

@@ -5,10 +5,9 @@ from typing import Any
 
 from torch import nn
 
-from vdfd_seg.engine.input.data import open_data
+from vdfd_seg.engine import open_data, set_up
 from vdfd_seg.engine.input.settings import load_run
 from vdfd_seg.engine.networks import finished_network
-from vdfd_seg.engine.run.environment import set_up
 from vdfd_seg.errors import InputError
 from vdfd_seg.utils.checkpoint import load_step
 from vdfd_seg.utils.paths import step_name

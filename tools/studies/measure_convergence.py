@@ -120,9 +120,7 @@ def digits_blocks(args: argparse.Namespace, device: torch.device, overs: Sequenc
 
 def run_blocks(args: argparse.Namespace, device: torch.device, overs: Sequence[str]) -> Iterator:
     """The network of a run's step, on that step's training images in random order."""
-    from vdfd_seg.engine import load_run
-    from vdfd_seg.engine.input.data import open_data
-    from vdfd_seg.engine.run.environment import set_up
+    from vdfd_seg.engine import load_run, open_data, set_up
     from vdfd_seg.engine.run.testing import load_learner
     from vdfd_seg.utils.checkpoint import load_step
 
@@ -132,7 +130,7 @@ def run_blocks(args: argparse.Namespace, device: torch.device, overs: Sequence[s
     saved = load_step(args.checkpoint)
     step = saved["meta"]["step"]
     data = open_data(settings)
-    adapter = load_learner(settings, data, step, saved).adapter
+    adapter = load_learner(settings, step, saved).adapter
     network = adapter.network.requires_grad_(True)
     params = penalisable_parameters(network, exclude=adapter.excluded_prefixes)
     samples = data.train_samples(step)

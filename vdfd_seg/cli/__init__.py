@@ -1,8 +1,7 @@
 """The command ``vdfd_seg``: one sub-command for each tool.
 
-``vdfd_seg train ...`` is the same as ``python tools/train.py ...``. Each sub-command is
-the function ``main(argv) -> int`` of the module of its name in this package, imported
-only when it is called: importing the stack takes seconds, a usage text should not.
+``vdfd_seg train ...`` is the same as ``python tools/train.py ...``. Each is ``main(argv)`` of the
+module of its name, imported only when called: that takes seconds, a usage text should not.
 """
 
 import importlib
@@ -29,7 +28,6 @@ EXIT_BAD_INPUT = 2
 EXIT_STORAGE = 74  # EX_IOERR of sysexits.h
 EXIT_LOST = 75  # EX_TEMPFAIL
 EXIT_SIGNAL = 128  # plus the signal's number, as a shell reports a process that one ended
-EXIT_INTERRUPTED = EXIT_SIGNAL + signal.SIGINT
 EXITS = {InputError: EXIT_BAD_INPUT, StorageError: EXIT_STORAGE, LostProcessError: EXIT_LOST}
 
 
@@ -80,21 +78,13 @@ def run_guarded(
         saved = stopped.saved or "no step had begun"
         message = f"stopped by {stopped}; {saved}. {stopped.advice}."
     except KeyboardInterrupt:
-        status, message = EXIT_INTERRUPTED, "interrupted"
+        status, message = EXIT_SIGNAL + signal.SIGINT, "interrupted"
     print(f"vdfd_seg: {message}", file=sys.stderr)
     return status
 
 
 def run_command(name: str, argv: Sequence[str] | None = None) -> int:
-    """Run one sub-command.
-
-    Args:
-        name: Which one, a key of :data:`COMMANDS`.
-        argv: Its arguments, those of the process if None.
-
-    Returns:
-        The exit status, see :func:`run_guarded`.
-    """
+    """Run one of :data:`COMMANDS` by :func:`run_guarded`; the exit status."""
 
     def call(arguments: Sequence[str] | None) -> int | None:
         # Inside the guard: a broken environment shows in this import.
@@ -104,16 +94,12 @@ def run_command(name: str, argv: Sequence[str] | None = None) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The console script ``vdfd_seg``.
-
-    Returns:
-        The exit status.
-    """
+    """The console script ``vdfd_seg``; the exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments:
         print(usage(), file=sys.stderr)
         return EXIT_BAD_INPUT
-    name, rest = arguments[0], arguments[1:]
+    name = arguments[0]
     if name in ("-h", "--help", "help"):
         print(usage())
         return 0
@@ -129,6 +115,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = sys.argv
     sys.argv = [f"vdfd_seg {name}", *arguments]
     try:
-        return run_command(name, rest)
+        return run_command(name, arguments[1:])
     finally:
         sys.argv = given

@@ -8,8 +8,8 @@ from vdfd_seg.cli.arguments import add_config_arguments, settings_of
 from vdfd_seg.utils.environment import quiet_imports
 
 
-def parser() -> argparse.ArgumentParser:
-    """Arguments of the command."""
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
     parse = argparse.ArgumentParser(
         description="Take a network that mmsegmentation trained as step 0 of a sequence. Its file "
         "is read without executing what is in it."
@@ -22,12 +22,7 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     parse.add_argument("--work-dir", help="where to write; default work_dirs/CONFIG_NAME")
     parse.add_argument("--seed", type=int, help="default: the config's")
-    return parse
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command."""
-    args = parser().parse_args(argv)
+    args = parse.parse_args(argv)
     with quiet_imports():
         from vdfd_seg.engine.run.adopt import adopt
 
@@ -37,4 +32,3 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f"step 0: {written}")
     method = f" --method {shlex.join(args.method)}" if args.method else ""
     print(f"continue:  vdfd_seg train {args.config}{method} --work-dir {work_dir} --resume")
-    return 0

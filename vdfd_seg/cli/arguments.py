@@ -20,6 +20,15 @@ def add_config_arguments(parse: argparse.ArgumentParser) -> None:
     )
 
 
+def add_checkpoint_arguments(parse: argparse.ArgumentParser, all_steps: bool = False) -> None:
+    """Add the checkpoint and ``--step``, where ``all_steps`` is true also ``--all-steps``."""
+    parse.add_argument("checkpoint", help="a step's checkpoint.pth, or a work dir")
+    which = parse.add_mutually_exclusive_group()
+    which.add_argument("--step", type=int, help="of a work dir: this step; default the last")
+    if all_steps:
+        which.add_argument("--all-steps", action="store_true", help="of a work dir: every step")
+
+
 class _Method(argparse.Action):
     """Keeps a method and its options, and refuses a config given after them."""
 

@@ -14,8 +14,9 @@ METHODS = ("finetune", "unce", "vdfd", "vdfd-plus")
 """All start from the first one's step 0."""
 
 
-def parser() -> argparse.ArgumentParser:
-    """Arguments of the command."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    begun = time.perf_counter()
     parse = argparse.ArgumentParser(
         description="Train DeepLabV3 on three tasks of DigitScenes, one after another: with plain "
         "fine-tuning, with fine-tuning under the unbiased cross-entropy, and with VDFD and with "
@@ -25,13 +26,7 @@ def parser() -> argparse.ArgumentParser:
     parse.add_argument("--seeds", type=int, nargs="+", default=[0], help="default: 0")
     parse.add_argument("--overwrite", action="store_true", help="begin again")
     parse.add_argument("--iters", type=int, help=argparse.SUPPRESS)
-    return parse
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command."""
-    begun = time.perf_counter()
-    args = parser().parse_args(argv)
+    args = parse.parse_args(argv)
     with quiet_imports():
         from vdfd_seg.cli.multi_run import report_on
         from vdfd_seg.engine.run.environment import release_memory
@@ -67,29 +62,26 @@ def main(argv: Sequence[str] | None = None) -> int:
 def plan(out: Path, seeds: Sequence[int], iters: int | None = None) -> list:
     """The demo's runs; those of a seed start from the first one's step 0.
 
-    Args:
-        out: Folder of their folders.
-        seeds: The seeds.
-        iters: Iterations of each step; None for the configs' own.
+    ``iters`` is the number of iterations of each step; None for the configs' own.
     """
     from vdfd_seg.engine import load_run
     from vdfd_seg.multi_run.plan import Run
 
-    changes: dict[str, Any] = {
+    options: dict[str, Any] = {
         "log_level": "WARNING",
         "custom_hooks": [{"type": "vdfd_seg.ProgressHook"}],
     }
     if iters:
-        cycle = {"train_cfg": {"max_iters": iters}}
-        changes.update(cycle, step_overrides={"1:": cycle})
+        options["train_cfg.max_iters"] = iters
+        options["step_overrides"] = {"1:": {"train_cfg": {"max_iters": iters}}}
     runs = []
     for seed in seeds:
         first = None
         for name in METHODS:
-            settings = load_run(BENCHMARK, name, seed=seed)
+            settings = load_run(BENCHMARK, name, options, seed)
             method = settings.method_name
             title = f"{method}, seed {seed}" if len(seeds) > 1 else method
             folder = out / f"{name}_seed{seed}"
-            runs.append(Run(settings, folder, title, method, changes, first=first))
+            runs.append(Run(settings, folder, title, method, options, first=first))
             first = first or runs[-1]
     return runs

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from vdfd_seg.cli.arguments import add_checkpoint_arguments
 from vdfd_seg.errors import InputError
 from vdfd_seg.utils.environment import quiet_imports
 from vdfd_seg.utils.paths import find_checkpoints
@@ -11,27 +12,21 @@ from vdfd_seg.utils.paths import find_checkpoints
 FORMATS = {".pth": "mmseg", ".onnx": "onnx"}
 
 
-def parser() -> argparse.ArgumentParser:
-    """Arguments of the command."""
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
     parse = argparse.ArgumentParser(
         description="Write a step's network for mmsegmentation (a checkpoint and a config) or as "
         "ONNX, compared with PyTorch through onnxruntime."
     )
-    parse.add_argument("checkpoint", help="a step's checkpoint.pth, or a work dir")
+    add_checkpoint_arguments(parse)
     parse.add_argument("--out", required=True, metavar="FILE", help="FILE.pth or FILE.onnx")
-    parse.add_argument("--step", type=int, help="of a work dir: this step; default the last")
     parse.add_argument(
         "--format", choices=sorted(FORMATS.values()), help="default: as the suffix of FILE says"
     )
     parse.add_argument(
         "--size", type=int, nargs=2, metavar=("H", "W"), help="ONNX for images of one size only"
     )
-    return parse
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command."""
-    args = parser().parse_args(argv)
+    args = parse.parse_args(argv)
     out, checkpoint = Path(args.out), Path(args.checkpoint)
     kind = args.format or FORMATS.get(out.suffix)
     if kind is None:
@@ -52,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if kind == "mmseg":
         weights, config = export_mmseg(checkpoint, out)
         print(f"checkpoint: {weights}\nconfig:     {config}")
-        return 0
+        return
     print("exporting the network to ONNX, then comparing it with PyTorch ...", flush=True)
     check = export_onnx(checkpoint, out, tuple(args.size) if args.size else None)
     print(
@@ -61,4 +56,3 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     if check.resizes:
         print("resize images first as test_pipeline in the metadata says, and the logits back")
-    return 0

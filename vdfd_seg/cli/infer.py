@@ -4,20 +4,20 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from vdfd_seg.cli.arguments import add_checkpoint_arguments
 from vdfd_seg.errors import InputError
 from vdfd_seg.utils.environment import quiet_imports
 
 
-def parser() -> argparse.ArgumentParser:
-    """Arguments of the command."""
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
     parse = argparse.ArgumentParser(
         description="Segment or classify images with the checkpoint of a step, or show what "
         "changed between two steps."
     )
-    parse.add_argument("checkpoint", help="a step's checkpoint.pth, or a work dir")
+    add_checkpoint_arguments(parse)
     parse.add_argument("images", help="an image, a folder of images, or a video")
     parse.add_argument("--out", required=True, help="folder for the pictures and tables")
-    parse.add_argument("--step", type=int, help="of a work dir: this step; default the last")
     parse.add_argument(
         "--diff", nargs="+", metavar="B",
         help="show what changed: between steps A B of a work dir, or from CHECKPOINT to one other",
@@ -29,12 +29,7 @@ def parser() -> argparse.ArgumentParser:
         "--task", type=int,
         help="of a classifier: the images' task, from 0; default all classes seen compete",
     )  # fmt: skip
-    return parse
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command."""
-    args = parser().parse_args(argv)
+    args = parse.parse_args(argv)
     if args.batch_size < 1:
         raise InputError(f"--batch-size {args.batch_size} must be 1 or more.")
     if not 0 <= args.alpha <= 1:
@@ -46,24 +41,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         from vdfd_seg.utils.files import writable_dir
 
     source = Source(args.images, args.out)
-    predict = _differences(args) if args.diff else _one(args)
+    predict = _predictor(args)
     classifies = (predict.new if args.diff else predict).problem == "classification"
     if classifies and args.masks:
         raise InputError("--masks is for segmentation; this checkpoint is a classifier's.")
     out = writable_dir(args.out, "output folder")
     (_classify if classifies else _segment)(args, source, predict, out)
-    return 0
 
 
-def _one(args):
-    from vdfd_seg.inference import load_predictor
-
-    return load_predictor(args.checkpoint, args.step, args.task)
-
-
-def _differences(args):
+def _predictor(args):
     from vdfd_seg.inference import Differences, load_predictor
 
+    if not args.diff:
+        return load_predictor(args.checkpoint, args.step, args.task)
     if len(args.diff) == 1:
         parts = [(args.checkpoint, None), (args.diff[0], None)]
     elif len(args.diff) == 2 and all(step.isdigit() for step in args.diff):

@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import mean
 
 from vdfd_seg.errors import InputError
 from vdfd_seg.multi_run.processes import run_jobs
@@ -12,8 +13,8 @@ FEW = 12
 """Up to so many runs are shown step by step."""
 
 
-def parser() -> argparse.ArgumentParser:
-    """Arguments of the command."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; 0 when every run is finished, 1 when one failed."""
     parse = argparse.ArgumentParser(
         description="Train every config with every seed (and order), each in a process of its own, "
         "and compare them. What an earlier start finished is kept, what it began is continued."
@@ -42,16 +43,7 @@ def parser() -> argparse.ArgumentParser:
     parse.add_argument(
         "--cfg-options", nargs="+", default=[], metavar="K=V", help="override keys of every config"
     )
-    return parse
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command.
-
-    Returns:
-        0 when every run is finished, 1 when one failed.
-    """
-    args = parser().parse_args(argv)
+    args = parse.parse_args(argv)
     for key, least in (("jobs", 1), ("orders", 0)):
         if getattr(args, key) < least:
             raise InputError(f"--{key} {getattr(args, key)} must be at least {least}.")
@@ -59,15 +51,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         from vdfd_seg.multi_run.plan import jobs_of, plan_runs
 
     runs = plan_runs(
-        args.configs,
-        Path(args.work_dir),
-        args.seeds,
-        args.orders,
-        args.share_first,
-        args.cfg_options,
-        methods=args.methods,
-        grid=args.grid,
-    )
+        args.configs, Path(args.work_dir), args.seeds, args.orders, args.share_first,
+        args.cfg_options, args.methods, args.grid,
+    )  # fmt: skip
     jobs = jobs_of(runs, args.overwrite)
     print(f"{len(runs)} runs, {len(runs) - len(jobs)} of them finished already", flush=True)
     run_jobs(jobs, args.jobs, say=lambda line: print(line, flush=True))
@@ -80,13 +66,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def report_on(runs: Sequence, work_dir: Path, title: str | None = None) -> int:
     """Print the comparison of finished runs and write ``comparison.txt`` and ``report.html``.
 
-    Args:
-        runs: :class:`~vdfd_seg.multi_run.plan.Run` objects.
-        work_dir: Where the files go.
-        title: Title of the report.
-
     Returns:
-        The exit status: 0 when all runs are finished, else 1.
+        The exit status: 0 when all :class:`~vdfd_seg.multi_run.plan.Run` are finished, else 1.
     """
     from vdfd_seg.evaluation import RunFiles, format_comparison, format_table
     from vdfd_seg.utils.files import atomic_write_text
@@ -124,7 +105,7 @@ def best_of(runs: Sequence) -> list[str]:
             points.setdefault(run.method, []).append(run.results()["steps"][-1]["overall"])
     lines = []
     for name, points in found.items():
-        means = {point: sum(values) / len(values) for point, values in points.items()}
+        means = {point: mean(values) for point, values in points.items()}
         best = max(means, key=means.__getitem__)
         lines.append(f"best of {name}: {best} ({means[best]:.2f})")
     return lines

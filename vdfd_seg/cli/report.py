@@ -8,8 +8,8 @@ from vdfd_seg.cli.arguments import add_joint_argument, against_joint
 from vdfd_seg.utils.environment import quiet_imports
 
 
-def parser() -> argparse.ArgumentParser:
-    """Arguments of the command."""
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
     parse = argparse.ArgumentParser(
         description="Write the HTML report of one work dir or several. Runs that differ in "
         "nothing but the seed are shown as one method, with mean and standard deviation."
@@ -21,12 +21,7 @@ def parser() -> argparse.ArgumentParser:
         "--plots", metavar="DIR", help="write every plot into this folder too: PNG, SVG and CSV"
     )
     add_joint_argument(parse)
-    return parse
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command."""
-    args = parser().parse_args(argv)
+    args = parse.parse_args(argv)
     with quiet_imports():
         from vdfd_seg.evaluation import RunFiles, format_table, load_results, run_names
         from vdfd_seg.visualization import write_plots, write_report
@@ -40,4 +35,3 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.plots:
         written = write_plots(runs, args.plots)
         print(f"plots:  {len(written)} files in {Path(args.plots).resolve()}")
-    return 0

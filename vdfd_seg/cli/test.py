@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from vdfd_seg.cli.arguments import (
+    add_checkpoint_arguments,
     add_config_arguments,
     add_joint_argument,
     add_launcher_arguments,
@@ -18,14 +19,11 @@ from vdfd_seg.utils.environment import quiet_imports
 from vdfd_seg.utils.paths import find_checkpoints
 
 
-def parser() -> argparse.ArgumentParser:
-    """Arguments of the command."""
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command."""
     parse = argparse.ArgumentParser(description="Evaluate checkpoints on every task seen.")
     add_config_arguments(parse)
-    parse.add_argument("checkpoint", help="a step's checkpoint.pth, or a work dir")
-    which = parse.add_mutually_exclusive_group()
-    which.add_argument("--step", type=int, help="of a work dir: this step; default the last")
-    which.add_argument("--all-steps", action="store_true", help="of a work dir: every step")
+    add_checkpoint_arguments(parse, all_steps=True)
     parse.add_argument("--out", help="write the results as JSON")
     parse.add_argument(
         "--show-dir", metavar="DIR", help="draw each test image with its labels and prediction"
@@ -33,12 +31,7 @@ def parser() -> argparse.ArgumentParser:
     parse.add_argument("--tta", action="store_true", help="average over six scales and flips")
     add_joint_argument(parse)
     add_launcher_arguments(parse)
-    return parse
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command."""
-    args = parser().parse_args(argv)
+    args = parse.parse_args(argv)
     paths = find_checkpoints(args.checkpoint, args.step, args.all_steps)
     with quiet_imports():
         from mmengine.dist import is_main_process
@@ -65,4 +58,3 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.out:
             write_results(args.out, results)
             print(f"results: {args.out}")
-    return 0

@@ -20,8 +20,9 @@ def parser() -> argparse.ArgumentParser:
     parse = argparse.ArgumentParser(description="Train a continual sequence, step after step.")
     add_config_arguments(parse)
     parse.add_argument("--work-dir", help="where to write; default work_dirs/CONFIG_NAME")
-    parse.add_argument("--resume", action="store_true", help="continue what the work dir holds")
-    parse.add_argument("--overwrite", action="store_true", help="delete what the work dir holds")
+    held = parse.add_mutually_exclusive_group()
+    held.add_argument("--resume", action="store_true", help="continue what the work dir holds")
+    held.add_argument("--overwrite", action="store_true", help="delete what the work dir holds")
     parse.add_argument(
         "--init-from", metavar="CHECKPOINT", help="take step 0 from this finished step 0"
     )
@@ -37,11 +38,9 @@ def parser() -> argparse.ArgumentParser:
     return parse
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> None:
     """Run the command."""
     args = parser().parse_args(argv)
-    if args.resume and args.overwrite:
-        raise InputError("--resume and --overwrite contradict each other; give one of them.")
     os.environ.setdefault("LOCAL_RANK", str(args.local_rank))
 
     with quiet_imports():
@@ -64,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise InputError(f"--steps '{args.steps}' names no step; there are steps 0 to {last}.")
     if args.dry_run:
         print(dry_run(settings))
-        return 0
+        return
     # Before hours of training, where it cannot be imported.
     from vdfd_seg.visualization import write_report
 
@@ -100,7 +99,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(format_table([results]))
         print(f"results: {work_dir / 'results.json'}")
         print(f"report:  {write_report([work_dir], work_dir / 'report.html')}")
-    return 0
 
 
 def _how_to_continue(args: argparse.Namespace, begun: bool) -> str:

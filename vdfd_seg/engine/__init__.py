@@ -3,7 +3,7 @@
 from vdfd_seg.engine.input.data import open_data
 from vdfd_seg.engine.input.settings import Settings, load_run
 from vdfd_seg.engine.run.environment import set_up
-from vdfd_seg.engine.run.optim_wrapper import DeviceAmpOptimWrapper
+from vdfd_seg.engine.run.optimisation import DeviceAmpOptimWrapper
 from vdfd_seg.engine.run.sequence import train_sequence
 from vdfd_seg.engine.run.testing import evaluate_checkpoints
 

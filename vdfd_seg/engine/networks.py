@@ -14,6 +14,7 @@ from mmengine.model import BaseModule, revert_sync_batchnorm
 from torch import nn
 
 from vdfd_seg.engine.input.failures import failing
+from vdfd_seg.engine.input.settings import Settings
 from vdfd_seg.errors import InputError
 from vdfd_seg.models import (
     ClassificationAdapter,
@@ -31,6 +32,7 @@ from vdfd_seg.models.pretrained import (
 )
 from vdfd_seg.protocols import Protocol
 from vdfd_seg.registry import MODELS
+from vdfd_seg.utils.nested import as_list
 from vdfd_seg.utils.seeding import derived_seed
 
 
@@ -38,14 +40,11 @@ def model_config(model: dict, sizes: int | Sequence[int]) -> ConfigDict:
     """A model's config with as many outputs as there are classes.
 
     Args:
-        model: Config of a classifier or an encoder-decoder; ``head_sizes`` and ``num_classes``
-            in it are ignored. A ``class_weight`` of a loss has the weights of all classes of the
-            protocol, in the order in which they are learned.
+        model: Config of a classifier or an encoder-decoder; its ``head_sizes`` and ``num_classes``
+            are ignored. A loss's ``class_weight`` has those of all classes of the protocol, in the
+            order in which they are learned.
         sizes: Number of classes, or of each task's: a classifier has a head a task, every head
             of an encoder-decoder has all classes.
-
-    Raises:
-        InputError: For a head that cannot grow.
     """
     model = copy.deepcopy(ConfigDict(model))
     sizes = [sizes] if isinstance(sizes, int) else list(sizes)
@@ -59,8 +58,7 @@ def model_config(model: dict, sizes: int | Sequence[int]) -> ConfigDict:
             raise InputError(f"model: the head {name} cannot grow: {UNSUITED[name]}.")
         if not has_no_classes(kind):
             head["num_classes"] = sum(sizes)
-        losses = head.get("loss_decode") or []
-        for loss in losses if isinstance(losses, (list, tuple)) else [losses]:
+        for loss in as_list(head.get("loss_decode")):
             if isinstance(loss.get("class_weight"), (list, tuple)):
                 loss["class_weight"] = loss["class_weight"][: sum(sizes)]
     return model
@@ -77,10 +75,7 @@ def _kind(part: dict):
 
 def head_configs(model: dict) -> list[dict]:
     """The configs of an encoder-decoder's heads, main and auxiliary."""
-    heads: list = []
-    for part in (model.get("decode_head"), model.get("auxiliary_head")):
-        heads += part if isinstance(part, (list, tuple)) else [part]
-    return [head for head in heads if head is not None]
+    return [*as_list(model.get("decode_head")), *as_list(model.get("auxiliary_head"))]
 
 
 def build_network(
@@ -96,9 +91,6 @@ def build_network(
 
     Returns:
         The network, and the backbone's file: None if the config names none.
-
-    Raises:
-        InputError: When the model's config cannot be built, or a file does not fit it.
     """
     cfg = model_config(model, sizes)
     given = _backbone_file(cfg)
@@ -122,12 +114,9 @@ def _backbone_file(cfg: ConfigDict) -> dict | None:
     The backbone is initialised at random first, so that a seed gives the heads the same weights
     with and without a file.
     """
-    backbone = cfg.get("backbone")
-    if not isinstance(backbone, dict):
-        return None
-    if (
-        getattr(_kind(backbone), "init_weights", BaseModule.init_weights)
-        is not BaseModule.init_weights
+    backbone, plain = cfg.get("backbone"), BaseModule.init_weights
+    if not isinstance(backbone, dict) or (
+        getattr(_kind(backbone), "init_weights", plain) is not plain
     ):
         return None
     for part, key in ((cfg, "pretrained"), (backbone, "pretrained"), (backbone, "init_cfg")):
@@ -142,10 +131,7 @@ def _backbone_file(cfg: ConfigDict) -> dict | None:
 
 @contextmanager
 def unlogged():
-    """Silence MMEngine's logger, which writes a paragraph for every parameter, up to warnings.
-
-    Prints of a network are hidden too (MSCAN prints its ``init_cfg``).
-    """
+    """Silence MMEngine's logger up to warnings, and prints of a network (MSCAN's ``init_cfg``)."""
     logger = MMLogger.get_current_instance()
     level = logger.level
     logger.setLevel(logging.WARNING)
@@ -157,30 +143,20 @@ def unlogged():
 
 
 def network_of_step(
-    model: dict,
-    protocol: Protocol,
-    step: int,
-    old_state: dict | None,
-    new_rows: str,
-    seed: int,
-    pretrained: bool = True,
+    settings: Settings, step: int, old_state: dict | None, new_rows: str, pretrained: bool = True
 ) -> SegmentationAdapter | ClassificationAdapter:
     """The network that ``step`` trains, with its weights set.
 
     Args:
-        model: The config's model.
-        protocol: The protocol.
+        settings: The run's; initial weights depend on its seed and on the step only.
         step: The step.
         old_state: Weights after the step before; None at the first step.
         new_rows: How rows of new classes start, see :func:`vdfd_seg.models.grow`.
-        seed: Seed of the run; initial weights depend on it and on the step only.
         pretrained: At the first step, read the files of initial weights that the config names.
-
-    Raises:
-        InputError: When the model does not fit the protocol, or the weights do not fit the model.
     """
-    torch.manual_seed(derived_seed(seed, "weights", step))
-    pretrained = pretrained and old_state is None
+    torch.manual_seed(derived_seed(settings.seed, "weights", step))
+    protocol, pretrained = settings.protocol, pretrained and old_state is None
+    model = settings.for_step(step).model
     network, _ = build_network(model, protocol.task_sizes(step), pretrained)
     adapter = checked_adapter(network, protocol)
     if old_state is not None:
@@ -192,11 +168,7 @@ def network_of_step(
 def checked_adapter(
     network: nn.Module, protocol: Protocol
 ) -> SegmentationAdapter | ClassificationAdapter:
-    """The adapter of a network that is of the protocol's kind.
-
-    Raises:
-        InputError: For a classifier under a segmentation protocol, or the reverse.
-    """
+    """The adapter of a network, refused where the protocol is about another problem."""
     adapter = adapter_of(network, protocol.scenario)
     if adapter.problem != protocol.problem:
         raise InputError(
@@ -207,15 +179,9 @@ def checked_adapter(
 
 
 def finished_network(model: dict, sizes: int | Sequence[int], state: dict) -> nn.Module:
-    """A network of an earlier step: its weights loaded, frozen, in evaluation mode.
+    """A network of an earlier step with its weights, frozen, in evaluation mode.
 
-    Args:
-        model: The config's model.
-        sizes: As in :func:`model_config`.
-        state: The weights.
-
-    Raises:
-        InputError: When the weights do not fit the config's model.
+    For ``sizes`` see :func:`model_config`.
     """
     network, _ = build_network(model, sizes)
     num_classes = sizes if isinstance(sizes, int) else sum(sizes)

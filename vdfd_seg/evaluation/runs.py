@@ -10,7 +10,7 @@ from typing import Any
 from vdfd_seg.errors import InputError
 from vdfd_seg.evaluation.files import load_results
 from vdfd_seg.evaluation.measures import new_task_metric
-from vdfd_seg.utils.differences import told
+from vdfd_seg.utils.nested import told
 from vdfd_seg.utils.paths import step_name
 
 Value = float | None

@@ -24,14 +24,13 @@ class NonFiniteLossError(RuntimeError):
 
 @HOOKS.register_module()
 class LossHealthHook(Hook):
-    r"""Logs the gradient norm of each term of the loss, and checks that all is finite.
+    """Logs the gradient norm of each term of the loss, and checks that all is finite.
 
-    For each term :math:`\ell_i` of the sum that is trained, :math:`\|\partial \ell_i / \partial
-    w\|_2` over the network's trainable parameters w is logged as ``grad/TERM`` (the term's value
-    is in the log as ``TERM``), before clipping. It takes a backward pass for each term. Training
-    is not changed: accumulated gradients, random state, batch statistics and gradient reduction
-    stay the same. Under distributed training the norms are those of the main process's share of
-    the batch, and each process checks its own share.
+    The norms of :func:`~vdfd_seg.hooks.gradient_norms.term_gradients` are logged as ``grad/TERM``
+    (the term's value is in the log as ``TERM``), before clipping. It takes a backward pass for each
+    term. Training is not changed: accumulated gradients, random state, batch statistics and
+    gradient reduction stay the same. Under distributed training the norms are those of the main
+    process's share of the batch, and each process checks its own share.
 
     In measured iterations, a value or a gradient that is not finite stops training before it
     reaches the weights. In others, the value or the weights are found soon after. Under float16
@@ -47,9 +46,6 @@ class LossHealthHook(Hook):
             first iteration of a step is measured too. The default is about 0.2 % of the time
             with two terms. The graph is kept until all terms are measured, which needs memory
             for one more set of gradients.
-
-    Raises:
-        InputError: For an interval below 1, or a gradient interval below 0.
     """
 
     priority = "HIGH"
@@ -71,11 +67,7 @@ class LossHealthHook(Hook):
             learner.on_terms = lambda terms: self._measure(runner, learner, terms)
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
-        """Check the losses just computed, and the weights.
-
-        Raises:
-            NonFiniteLossError: Naming the terms, or the first of the weights.
-        """
+        """Check the losses just computed, and the weights; the error names what is not finite."""
         learner_of(runner).on_terms = None
         last = runner.iter + 1 == runner.max_iters
         if not last and not self.every_n_train_iters(runner, self.interval):

@@ -5,10 +5,8 @@ from mmengine.hooks import Hook
 from torch.optim import Optimizer
 
 from vdfd_seg.hooks.learner import learner_of
-from vdfd_seg.registry import HOOKS
 
 
-@HOOKS.register_module()
 class MethodHook(Hook):
     """Runs ``Method.around_backward``, and ``before_update`` and ``after_update`` around updates.
 
@@ -65,8 +63,8 @@ class MethodHook(Hook):
 
 def _unscale(own: Optimizer, scaler) -> None:
     """Divide gradients by the scale of the loss, as the scaler does with the network's."""
-    gradients = [p.grad for group in own.param_groups for p in group["params"]]
-    gradients = [gradient for gradient in gradients if gradient is not None]
+    parameters = [p for group in own.param_groups for p in group["params"]]
+    gradients = [p.grad for p in parameters if p.grad is not None]
     if scaler is not None and scaler.is_enabled() and gradients:
         # Asked for as a number it would be waited for.
         torch._foreach_div_(gradients, scaler.scale(torch.ones((), device=gradients[0].device)))

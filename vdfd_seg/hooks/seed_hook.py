@@ -3,19 +3,14 @@
 from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 
-from vdfd_seg.registry import HOOKS
 from vdfd_seg.utils.seeding import derived_seed, seed_generators
 
 
-@HOOKS.register_module()
 class IterationSeedHook(Hook):
     """Reseeds every generator before each iteration from (seed, iteration, rank).
 
     MMEngine saves no random state; with this hook an iteration's dropout does not
     depend on what ran before it, so a resumed run equals one never stopped.
-
-    Args:
-        seed: Base seed of the step.
     """
 
     priority = "VERY_HIGH"

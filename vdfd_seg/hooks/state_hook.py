@@ -10,13 +10,11 @@ from mmengine.hooks import Hook
 from vdfd_seg.errors import Stopped
 from vdfd_seg.hooks.gradient_norms import non_finite_parameters
 from vdfd_seg.hooks.learner import learner_of
-from vdfd_seg.registry import HOOKS
 from vdfd_seg.utils.checkpoint import save_plain
 from vdfd_seg.utils.files import previous_state
 from vdfd_seg.utils.signals import asked_to_stop
 
 
-@HOOKS.register_module()
 class StepStateHook(Hook):
     """Writes ``resume.pth`` and restores from it.
 
@@ -39,7 +37,7 @@ class StepStateHook(Hook):
     # iteration starts from.
     priority = "LOWEST"
 
-    def __init__(self, path: str, interval: int, tag: dict, state: dict | None = None):
+    def __init__(self, path: str | Path, interval: int, tag: dict, state: dict | None = None):
         self.path = Path(path)
         self.interval = interval
         self.tag = tag
@@ -52,11 +50,10 @@ class StepStateHook(Hook):
     def before_train(self, runner) -> None:
         """Restore the state, if there is one."""
         self.begun = time.perf_counter()
-        if self.state is None:
-            return
-        restore(self.state, learner_of(runner), runner.optim_wrapper, runner.param_schedulers)
-        runner.logger.info(f"resumed at iteration {self.state['iteration']}")
-        self.state = None
+        if self.state is not None:
+            restore(self.state, learner_of(runner), runner.optim_wrapper, runner.param_schedulers)
+            runner.logger.info(f"resumed at iteration {self.state['iteration']}")
+            self.state = None
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
         """Save every ``interval`` iterations and after the last."""
@@ -94,13 +91,7 @@ class StepStateHook(Hook):
 
 
 def state_of(learner, optimizer: dict, schedulers: list) -> dict:
-    """All that training changes.
-
-    Args:
-        learner: The :class:`~vdfd_seg.models.ContinualLearner`.
-        optimizer: The state of its optimiser, which processes may share.
-        schedulers: Those of the optimiser's parameters.
-    """
+    """All that training changes; ``optimizer`` is a state, which processes may share."""
     own = learner.method.optimizer
     return {
         "learner": learner.state_dict(),

@@ -1,14 +1,9 @@
-"""Several commands as processes of their own, some at once; what fails stops nothing else.
-
-A loop rather than ``concurrent.futures``, where a job that waits for its file would take the place
-of one that can run.
-"""
+"""Several commands as processes of their own, some at once; what fails stops nothing else."""
 
 import contextlib
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -27,7 +22,7 @@ class Job:
     Attributes:
         name: What it is called where it is reported.
         command: The command and its arguments.
-        log: Where its output goes, at the end of what is there; None: to ours.
+        log: Where its output goes, at the end of what is there.
         needs: A file that must be there before it starts.
         maker: The job that writes ``needs``; None where nobody does any more.
         status: The exit status; None while it has not ended.
@@ -36,7 +31,7 @@ class Job:
 
     name: str
     command: Sequence[str]
-    log: Path | None = None
+    log: Path
     needs: Path | None = None
     maker: "Job | None" = None
     status: int | None = None
@@ -52,11 +47,6 @@ class Job:
     def over(self) -> bool:
         """Whether nothing more is to come from it."""
         return self.failed or self.status == 0
-
-
-def vdfd_seg_command(*arguments: str) -> list[str]:
-    """The command line of ``vdfd_seg`` with this interpreter."""
-    return [sys.executable, "-m", "vdfd_seg", *arguments]
 
 
 def run_jobs(
@@ -77,33 +67,35 @@ def run_jobs(
     Raises:
         KeyboardInterrupt: On SIGINT, SIGTERM or SIGHUP, after all that were started have ended.
     """
+    # In a pool of workers a job that waits for its file would take the place of one that can run.
     with _interruptible():
         try:
             while not all(job.over for job in jobs):
-                for job in jobs:
+                for job in filter(_runs, jobs):
                     _look_at(job, say)
                 for job in jobs:
-                    running = sum(1 for other in jobs if other.process and not other.over)
-                    if running < at_once and not job.over and not job.process and _ready(job, say):
+                    free = sum(map(_runs, jobs)) < at_once
+                    if free and not job.over and not job.process and _ready(job, say):
                         say(f"start   {job.name}")
                         job.process = _start(job, at_once)
-                if any(job.process and not job.over for job in jobs):
+                if any(map(_runs, jobs)):
                     time.sleep(poll)
         finally:
-            _end([job.process for job in jobs if job.process and job.process.poll() is None])
+            _end([job.process for job in filter(_runs, jobs)])
+
+
+def _runs(job):
+    return job.process is not None and not job.over
 
 
 def _look_at(job, say):
-    if job.process is None or job.over:
-        return
     job.status = job.process.poll()
     if job.status == 0:
         say(f"done    {job.name}")
     elif job.failed:
-        say(f"FAILED  {job.name} (exit status {job.status})" + (f", {job.log}" if job.log else ""))
-        lines = job.log.read_text(errors="replace").splitlines() if job.log else []
-        if lines:
-            say("        " + "\n        ".join(lines[-15:]))
+        say(f"FAILED  {job.name} (exit status {job.status}), {job.log}")
+        lines = job.log.read_text(errors="replace").splitlines()[-15:]
+        say("\n".join(f"        {line}" for line in lines))
 
 
 def _ready(job, say):
@@ -116,19 +108,17 @@ def _ready(job, say):
 
 
 def _start(job, at_once):
-    environment = dict(os.environ)
-    paths = [str(PACKAGE_ROOT), environment.get("PYTHONPATH", "")]
-    environment["PYTHONPATH"] = os.pathsep.join(path for path in paths if path)
+    paths = [str(PACKAGE_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     if at_once > 1:
         environment.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // at_once)))
-    streams: dict = {}
-    with contextlib.ExitStack() as stack:
-        if job.log is not None:
-            job.log.parent.mkdir(parents=True, exist_ok=True)
-            log = stack.enter_context(open(job.log, "ab"))
-            streams = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": subprocess.STDOUT}
+    job.log.parent.mkdir(parents=True, exist_ok=True)
+    with open(job.log, "ab") as log:
         # A session of its own: what it starts itself, as workers that load images, ends with it.
-        return subprocess.Popen(job.command, env=environment, start_new_session=True, **streams)
+        return subprocess.Popen(
+            job.command, env=environment, start_new_session=True,
+            stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+        )  # fmt: skip
 
 
 def _end(processes):

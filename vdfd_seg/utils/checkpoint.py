@@ -25,11 +25,7 @@ def save_plain(path: str | Path, content: dict) -> None:
 
     Args:
         path: The file to write or replace.
-        content: Tensors, numbers, strings, booleans, None, lists, tuples and
-            dicts of these.
-
-    Raises:
-        TypeError: For content of another type, naming where it is.
+        content: What :func:`to_plain` takes, without a ``digest`` of its own.
     """
     if "digest" in content:
         raise TypeError("checkpoint.digest is the digest's own place")
@@ -44,16 +40,15 @@ def load_plain(path: str | Path) -> dict:
         InputError: For a file that is missing or holds something else.
         DamagedError: For one that is damaged.
     """
-    path = Path(path)
-    if not path.is_file():
+    if not Path(path).is_file():
         raise InputError(f"checkpoint '{path}' does not exist.")
+    again = "delete it and resume from the step before, or train the step again."
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # A damaged pickle raises whatever its bytes lead to.
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:120]
         raise DamagedError(
-            f"checkpoint '{path}' is damaged or is not a plain checkpoint ({reason}); delete it "
-            f"and resume from the step before, or train the step again."
+            f"checkpoint '{path}' is damaged or is not a plain checkpoint ({reason}); {again}"
         ) from error
     if not isinstance(content, dict) or "digest" not in content:
         raise InputError(
@@ -63,22 +58,18 @@ def load_plain(path: str | Path) -> dict:
     expected = content.pop("digest")
     if digest(content) != expected:
         raise DamagedError(
-            f"checkpoint '{path}' is damaged: its content does not match its digest; delete it "
-            f"and resume from the step before, or train the step again."
+            f"checkpoint '{path}' is damaged: its content does not match its digest; {again}"
         )
     return content
 
 
 def load_step(path: str | Path) -> dict:
-    """Read a step's checkpoint.
-
-    Returns:
-        ``state_dict`` (the network's), ``meta`` and ``method`` (``type`` and the
-        carried ``state``).
+    """Read a step's checkpoint: ``state_dict``, ``meta`` and ``method`` (``type`` and ``state``).
 
     Raises:
         InputError: As :func:`load_plain`, for a file that is no step's, and for one whose network,
-            pipeline or method has a type that is no registered name.
+            pipeline or method has a type that is no registered name: MMEngine imports and calls
+            what has dots.
     """
     content = load_plain(path)
     missing = {"state_dict", "meta", "method"} - content.keys()
@@ -89,25 +80,21 @@ def load_step(path: str | Path) -> dict:
         raise InputError(
             f"checkpoint '{path}' has meta.format {found}, this version reads {STEP_FORMAT}."
         )
-    _check_types([content["meta"], content["method"]], path)
-    return content
-
-
-def _check_types(value: object, path: object) -> None:
-    """Refuse types that are no registered names: MMEngine imports and calls what has dots."""
-    for kind in types_in(value):
+    for kind in types_in([content["meta"], content["method"]]):
         if not _REGISTERED.fullmatch(kind):
             raise InputError(
                 f"checkpoint '{path}' names the type '{kind}'; only registered names are built "
                 f"from a checkpoint. Register the class, and train with its name."
             )
+    return content
 
 
 def to_plain(value: Any, where: str = "checkpoint") -> Any:
-    """``value`` with tensors detached on the CPU and mappings as dicts.
+    """``value`` with tensors detached on the CPU, mappings as dicts, and tuples as lists.
 
     Raises:
-        TypeError: For anything that is not plain, naming where it is.
+        TypeError: For anything but tensors, numbers, strings, booleans, None and lists, tuples and
+            dicts of these, naming where it is.
     """
     if isinstance(value, torch.Tensor):
         value = value.detach().cpu()
@@ -154,11 +141,11 @@ def _feed(state, value) -> None:
 def nbytes(value: Any) -> int:
     """Bytes of plain content: tensors' storage, 8 a number, UTF-8 strings."""
     if isinstance(value, torch.Tensor):
-        return value.numel() * value.element_size()
+        return value.nbytes
     if isinstance(value, dict):
-        return sum(nbytes(key) + nbytes(item) for key, item in value.items())
-    if isinstance(value, (list, tuple)):
-        return sum(nbytes(item) for item in value)
+        return nbytes([*value, *value.values()])
+    if isinstance(value, list):
+        return sum(map(nbytes, value))
     if isinstance(value, str):
         return len(value.encode())
     return 0 if value is None else 8

@@ -19,7 +19,7 @@ _TIMEOUT = 60
 
 
 def download(url: str, path: str | Path, digest: str | None = None, algorithm: str = "md5") -> Path:
-    """Fetch ``url`` to ``path``, unless there is a file already.
+    """Fetch ``url`` to ``path``, unless there is a file already; the path.
 
     What comes is written to ``PATH.part`` and renamed when it is whole. An interrupted download
     continues where it stopped if the server can do that, and starts from scratch otherwise.
@@ -27,17 +27,9 @@ def download(url: str, path: str | Path, digest: str | None = None, algorithm: s
     Args:
         url: ``http``, ``https`` or ``file``.
         path: The file; its folder is made.
-        digest: What the content's digest begins with in hexadecimal, as its publishers or users
-            give it.
+        digest: What the content's digest begins with in hexadecimal.
         algorithm: That of the digest. MD5 tells damage, not malice: the sources of the archives
             have published nothing stronger.
-
-    Returns:
-        The path.
-
-    Raises:
-        InputError: For a source that cannot be reached, a connection that breaks off (run again
-            to continue), other content than ``digest`` says, or a folder that cannot be written.
     """
     path = Path(path)
     if path.exists():
@@ -71,7 +63,8 @@ def _fetch(url: str, part: Path) -> None:
             raise
         # There is nothing behind what has come: it is whole, or of another file.
         part.unlink()
-        return _fetch(url, part)
+        _fetch(url, part)
+        return
     with response:
         # A server that cannot continue sends the whole.
         continues = getattr(response, "status", None) == http.client.PARTIAL_CONTENT
@@ -86,7 +79,6 @@ def _fetch(url: str, part: Path) -> None:
             shutil.copyfileobj(body, file, _CHUNK)
     if total is not None and part.stat().st_size != total:
         raise OSError(f"the connection broke off after {part.stat().st_size} of {total} bytes")
-    return None
 
 
 def digest_of(path: str | Path, algorithm: str) -> str:

@@ -32,20 +32,13 @@ _SYSTEM_LIBRARY = re.compile(r"lib(GL|glib-2\.0|gthread-2\.0|xcb)\.so")
 
 
 def _installed(distribution: str) -> bool:
-    try:
-        metadata.distribution(distribution)
-    except metadata.PackageNotFoundError:
-        return False
-    return True
+    return any(metadata.Distribution.discover(name=distribution))
 
 
 def check_distributions() -> None:
     """Refuse an environment that holds both a fork and its original."""
-    clashes = {}
-    for fork, originals in FORKS.items():
-        found = [original for original in originals if _installed(original)]
-        if found and _installed(fork):
-            clashes[fork] = found
+    found = {fork: list(filter(_installed, names)) for fork, names in FORKS.items()}
+    clashes = {fork: names for fork, names in found.items() if names and _installed(fork)}
     if not clashes:
         return
     pairs = ", ".join(f"{' and '.join(found)} next to {fork}" for fork, found in clashes.items())

@@ -25,7 +25,7 @@ _STORAGE = {
 def atomic_write(
     path: str | Path, write: Callable[[BinaryIO], object], durable: bool = True
 ) -> Path:
-    """Write ``path`` through a temporary sibling, fsync and rename.
+    """Write ``path`` through a temporary sibling, fsync and rename; the path.
 
     Args:
         path: The file to replace; stays untouched where writing fails.
@@ -48,9 +48,9 @@ def atomic_write(
 
 def is_storage_error(error: BaseException) -> TypeGuard[OSError]:
     """Whether the disk is the reason: full, over the quota, read-only, or failing."""
-    if isinstance(error, StorageError):
-        return True
-    return isinstance(error, OSError) and error.errno in _STORAGE
+    return isinstance(error, StorageError) or (
+        isinstance(error, OSError) and error.errno in _STORAGE
+    )
 
 
 class _Recording(io.BufferedWriter):
@@ -133,12 +133,7 @@ def remove_unfinished(path: str | Path) -> None:
 
 
 def writable_dir(path: str | Path, purpose: str) -> Path:
-    """Make a folder and prove that files can be written in it.
-
-    Args:
-        path: The folder.
-        purpose: What it is, for the message: ``"work dir"``.
-    """
+    """Make a folder, and prove that it can be written to; errors call it what ``purpose`` says."""
     path = Path(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -163,9 +158,8 @@ def replace_folder(root: str | Path, write: Callable[[Path], object]) -> Path:
     root = Path(root)
     partial = root.with_name(f".{root.name}.partial")
     outdated = root.with_name(f".{root.name}.outdated")
-    for leftover in (partial, outdated):
-        if leftover.exists():
-            shutil.rmtree(leftover)
+    for leftover in filter(Path.exists, (partial, outdated)):
+        shutil.rmtree(leftover)
     try:
         write(partial)
     except BaseException:

@@ -34,10 +34,8 @@ class Placeholder:
 def load_foreign(path: str | Path) -> dict:
     """What a file of ``torch.save`` or MMEngine holds: tensors, plain values and placeholders.
 
-    Raises:
-        InputError: For a file that is missing, damaged, no checkpoint, TorchScript, or that asks
-            for what no placeholder can stand for (functions of the operating system, lists of a
-            class of their own, any object in torch's format before 1.6).
+    Refused is also what no placeholder can stand for: functions of the operating system, lists of a
+    class of their own, any object in torch's format before 1.6.
     """
     path = Path(path)
     if not path.is_file():
@@ -68,13 +66,7 @@ def _load(path: Path) -> object:
 
 
 def foreign_weights(content: dict, path: str | Path) -> dict[str, Tensor]:
-    """The network's weights by name.
-
-    Args:
-        content: What :func:`load_foreign` returned: the weights, or a dict that holds them under
-            ``state_dict``.
-        path: The file, for messages.
-    """
+    """The weights by name in what :func:`load_foreign` returned, there or under ``state_dict``."""
     weights = content.get("state_dict", content)
     if not isinstance(weights, dict) or not weights:
         raise InputError(f"checkpoint '{path}' has no state_dict with tensors by name.")
@@ -96,12 +88,11 @@ def foreign_weights(content: dict, path: str | Path) -> dict[str, Tensor]:
 def foreign_classes(content: dict) -> list[str] | None:
     """The class names in ``meta``, in the order of the outputs; None where there are none."""
     meta = content.get("meta")
-    described = meta.get("dataset_meta") if isinstance(meta, dict) else None
-    if isinstance(described, dict):
-        names = described.get("classes", described.get("CLASSES"))
-    else:
-        # As mmsegmentation before version 1 wrote it.
-        names = meta.get("CLASSES") if isinstance(meta, dict) else None
+    described = meta.get("dataset_meta", meta) if isinstance(meta, dict) else None
+    if not isinstance(described, dict):
+        return None
+    # In capitals as mmsegmentation before version 1 wrote it.
+    names = described.get("classes", described.get("CLASSES"))
     if isinstance(names, (list, tuple)) and all(isinstance(name, str) for name in names):
         return list(names)
     return None

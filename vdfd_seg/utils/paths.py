@@ -71,7 +71,7 @@ def method_file(method: str, benchmark: str) -> Path:
 
 
 def resolve_run(config: str | Path, method: str | Path | None = None) -> tuple[Path, Path | None]:
-    """The files that a benchmark and a method, or a whole config, are made of.
+    """A config, and the file with the method's settings or None where the config has them.
 
     ``configs/results/METHOD_BENCHMARK.py`` where there is one, else the benchmark and
     :func:`method_file`. The name of a run, ``METHOD_BENCHMARK``, means the same pair.
@@ -80,9 +80,6 @@ def resolve_run(config: str | Path, method: str | Path | None = None) -> tuple[P
         config: A config or a benchmark, see :func:`resolve_config`, or the name of a run.
         method: One of :func:`method_names`, or a file with a ``method``; None for a config that
             has its own.
-
-    Returns:
-        The config, and the file with the method's settings or None where the config has them.
     """
     if method is None:
         own, _, benchmark = str(config).partition("_")
@@ -110,32 +107,23 @@ def run_name(config: Path, fragment: Path | None = None) -> str:
 def find_checkpoints(
     path: str | Path, step: int | None = None, all_steps: bool = False
 ) -> list[Path]:
-    """The checkpoints that an argument means: a file, or steps of a work dir.
-
-    Args:
-        path: A checkpoint, or a work dir.
-        step: Of a work dir, this step; None for its last.
-        all_steps: Of a work dir, every step.
-    """
+    """The checkpoints that an argument means: a file, or a work dir's step (None: the last)."""
     path = Path(path)
     if path.is_file():
         if step is not None or all_steps:
             raise InputError(f"--step and --all-steps need a work dir; '{path}' is a file.")
         return [path]
-    found = sorted(path.glob("step_[0-9]*/checkpoint.pth"))
+    found = {int(p.parent.name[5:]): p for p in sorted(path.glob("step_[0-9]*/checkpoint.pth"))}
     if not found:
         raise InputError(f"'{path}' is neither a checkpoint nor a work dir with finished steps.")
     if all_steps:
-        return found
-    if step is None:
-        return found[-1:]
-    wanted = path / step_name(step) / "checkpoint.pth"
-    if wanted not in found:
+        return list(found.values())
+    step = max(found) if step is None else step
+    if step not in found:
         raise InputError(
-            f"'{path}' has no finished step {step}; there are "
-            f"{', '.join(str(int(p.parent.name[5:])) for p in found)}."
+            f"'{path}' has no finished step {step}; there are {', '.join(map(str, found))}."
         )
-    return [wanted]
+    return [found[step]]
 
 
 def step_name(step: int) -> str:

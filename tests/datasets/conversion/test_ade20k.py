@@ -48,7 +48,7 @@ def write_zip(path, content):
 def written(tmp_path_factory):
     folder = tmp_path_factory.mktemp("ade")
     archive = write_zip(folder / "ade.zip", files())
-    assert tool.main([str(archive), str(folder / "data/ADE"), "--any-counts"]) == 0
+    assert run_guarded(tool.main, [str(archive), str(folder / "data/ADE"), "--any-counts"]) == 0
     return folder / "data/ADE"
 
 

@@ -28,7 +28,7 @@ def root(tmp_path_factory):
 def opened(root, name, **options):
     changes = {f"protocol.{key}": value for key, value in options.items()}
     settings = load_run(BENCHMARK.format(name), "finetune", {"data_root": str(root), **changes})
-    return settings, open_data(settings, progress=False)
+    return settings, open_data(settings)
 
 
 class TestConverter:
@@ -91,7 +91,7 @@ class TestConverter:
             convert_cityscapes(tmp_path)
 
     def test_tool(self, root, tmp_path, capsys):
-        assert tool.main([str(root)]) == 0
+        assert run_guarded(tool.main, [str(root)]) == 0
         lines = capsys.readouterr().out.splitlines()
         count = sum(SIZES[city] for city in fake.VAL_CITIES)
         assert lines[1].startswith(f"val: {count} images of 3 cities (the official set has 500")

@@ -153,7 +153,7 @@ def test_arguments_out_of_range(tmp_path, wrong):
 class TestTool:
     def test_writes(self, tmp_path, capsys):
         argv = [str(tmp_path / "set"), "--num-train", "2", "--num-val", "1", "--size", "48", "56"]
-        assert tool.main(argv) == 0
+        assert run_guarded(tool.main, argv) == 0
         assert Image.open(tmp_path / "set/JPEGImages/val_00000.jpg").size == (56, 48)
         assert str(tmp_path / "set") in capsys.readouterr().out
 

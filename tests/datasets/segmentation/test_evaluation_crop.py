@@ -66,7 +66,7 @@ def test_the_part_that_is_evaluated_is_part_of_the_fingerprint(run, config_file)
         steps = ["LoadImageFromFile", "LoadAnnotations", *crop, "PackSegInputs"]
         pipeline = [{"type": step} if isinstance(step, str) else step for step in steps]
         changes = {"test_dataloader.dataset.pipeline": pipeline}
-        return open_data(load_run(config_file(changes)), progress=False).fingerprint
+        return open_data(load_run(config_file(changes))).fingerprint
 
     crop = {"type": "vdfd_seg.EvaluationCrop", "size": (SIDE, SIDE)}
     crops = [(), (crop,), ({**crop, "size": [SIDE, SIDE]},), ({**crop, "size": (SIDE, 20)},)]

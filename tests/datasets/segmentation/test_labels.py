@@ -164,7 +164,7 @@ def root(scenes, tmp_path_factory):
 def opened(root, config_file, registered_modules):
     def run(changes):
         settings = load_run(config_file(changes, base=tiny_config(root)))
-        return open_data(settings, progress=False), settings.config
+        return open_data(settings), settings.config
 
     return run
 

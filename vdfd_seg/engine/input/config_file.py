@@ -8,6 +8,7 @@ from mmengine.config import Config
 
 from vdfd_seg.engine.input.failures import failing
 from vdfd_seg.errors import InputError, warn
+from vdfd_seg.utils.nested import as_list
 
 
 def read_config(path: Path, options: Mapping | None = None, fragment: Path | None = None) -> Config:
@@ -17,21 +18,17 @@ def read_config(path: Path, options: Mapping | None = None, fragment: Path | Non
         path: The config file.
         options: ``--cfg-options``: dotted keys and values. ``data_root`` reaches the data sets and
             their preparation.
-        fragment: A file with the method, for a config without one.
-
-    Raises:
-        InputError: For a file that cannot be read, a key that both files set, an option that fits
-            no key, or a module that is not found.
+        fragment: A file with the method, for a config without one; no key may be in both.
     """
     config = _from_file(path)
     if fragment is not None:
         own = _from_file(fragment)
-        for key in own:
-            if key in config:
-                raise InputError(
-                    f"config '{path}' has a key '{key}' of its own, which '{fragment}' sets too: "
-                    f"leave out --method, or take the key out of one of them."
-                )
+        twice = [key for key in own if key in config]
+        if twice:
+            raise InputError(
+                f"config '{path}' has a key '{twice[0]}' of its own, which '{fragment}' sets too: "
+                f"leave out --method, or take the key out of one of them."
+            )
         config.merge_from_dict(own.to_dict())
     options = dict(options or {})
     with failing(f"config '{path}' cannot be read", "--cfg-options"):
@@ -57,8 +54,7 @@ def _move_data(config, root):
 
 def imported_modules(config: Config) -> list[str]:
     """Names of the modules that ``custom_imports`` registers parts of a network from."""
-    names = (config.get("custom_imports") or {}).get("imports") or []
-    return [names] if isinstance(names, str) else list(names)
+    return as_list((config.get("custom_imports") or {}).get("imports"))
 
 
 def _import_modules(path, config):
@@ -79,14 +75,9 @@ def _import_modules(path, config):
 
 
 def import_module(name: str, where: str) -> None:
-    """Import a module that a config or a checkpoint names.
+    """Import a module that a config or a checkpoint, told by ``where``, names.
 
-    Args:
-        name: The module.
-        where: Who names it, for the message.
-
-    Raises:
-        InputError: For a module that does not exist. Errors of the module itself pass through.
+    One that does not exist is refused. Errors of the module itself pass through.
     """
     try:
         importlib.import_module(name)

@@ -1,7 +1,5 @@
 """Opening the images that a config's protocol needs."""
 
-from collections.abc import Callable
-
 from mmengine.dist import barrier, is_main_process
 
 from vdfd_seg.datasets.classification.arrays import read_arrays
@@ -16,27 +14,24 @@ from vdfd_seg.engine.input.settings import Settings
 from vdfd_seg.errors import InputError, unknown_name
 
 
-def open_data(settings: Settings, progress: bool = True, strict: bool = True) -> ContinualData:
+def open_data(settings: Settings, strict: bool = True) -> ContinualData:
     """Open the images of a config's protocol, and index those of segmentation.
 
     Args:
         settings: The run's settings.
-        progress: Show a progress bar while indexing.
         strict: Refuse masks with ids that the protocol's data set does not have.
     """
-    read = _READERS[settings.protocol.problem]
+    read = _segmentation if settings.protocol.problem == "segmentation" else _classification
     if is_main_process():
         prepare_data(settings.config.get("data_preparation"))
-        data = read(settings, progress, strict)
+        data = read(settings, strict)
     barrier()
-    if not is_main_process():
-        # An index is cached by now.
-        data = read(settings, False, strict)
-    return data
+    # An index is cached by now.
+    return data if is_main_process() else read(settings, strict)
 
 
-def _segmentation(settings: Settings, progress: bool, strict: bool) -> SegmentationData:
-    config, protocol = settings.config, settings.protocol
+def _segmentation(settings: Settings, strict: bool) -> ContinualData:
+    config, protocol, progress = settings.config, settings.protocol, is_main_process()
     train, test = (
         open_source(config[f"{part}_dataloader"]["dataset"], protocol, progress, strict)
         for part in ("train", "test")
@@ -44,7 +39,7 @@ def _segmentation(settings: Settings, progress: bool, strict: bool) -> Segmentat
     crop = evaluated_part(config.test_dataloader["dataset"]["pipeline"])
     data = SegmentationData(protocol, train, test, config.get("evaluate_on", "test"), crop)
     checked: list = []
-    for config in map(settings.for_step, range(len(protocol.tasks)) if strict else ()):
+    for config in settings.steps if strict else ():
         check_unlabelled(config.model, "model")
         for part in ("train", "test"):
             pipeline = config[f"{part}_dataloader"]["dataset"]["pipeline"]
@@ -54,7 +49,7 @@ def _segmentation(settings: Settings, progress: bool, strict: bool) -> Segmentat
     return data
 
 
-def _classification(settings: Settings, progress: bool, strict: bool) -> ClassificationData:
+def _classification(settings: Settings, strict: bool) -> ContinualData:
     found = []
     for part in ("train", "test"):
         cfg = dict(settings.config[f"{part}_dataloader"]["dataset"])
@@ -70,9 +65,3 @@ def _classification(settings: Settings, progress: bool, strict: bool) -> Classif
     train, test = found
     evaluate_on = settings.config.get("evaluate_on", "test")
     return ClassificationData(settings.protocol, train, test, evaluate_on)
-
-
-_READERS: dict[str, Callable[[Settings, bool, bool], ContinualData]] = {
-    "segmentation": _segmentation,
-    "classification": _classification,
-}

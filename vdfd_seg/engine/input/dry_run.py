@@ -47,18 +47,14 @@ def dry_run(settings: Settings) -> str:
     network, _ = build_network(settings.for_step(last).model, protocol.task_sizes(last))
     size = sum(p.numel() for p in network.parameters())
     text = io.StringIO()
-    console = Console(file=text, width=120)
-    console.print(
+    Console(file=text, width=120, highlight=False).print(table)
+    lines = [
         f"{protocol.dataset} {protocol.name}, {protocol.scenario}-incremental"
         f"{', ' + protocol.setting if protocol.setting else ''}, fingerprint {data.fingerprint}",
-        highlight=False,
-    )
-    console.print(table, highlight=False)
-    console.print(
+        text.getvalue().rstrip() + "\n",
         f"{type(network).__name__} with {size:,} parameters after the last step; method "
         f"{settings.config.method.type}. One batch was tried of everything; nothing was trained.",
-        highlight=False,
-    )
-    lines = [text.getvalue().rstrip(), notice(settings.config)]
-    lines += [f"initial weights that training will fetch: {each}" for each in absent]
+        notice(settings.config),
+        *(f"initial weights that training will fetch: {each}" for each in absent),
+    ]
     return "\n".join(filter(None, lines))

@@ -11,13 +11,7 @@ from mmcv.transforms import BaseTransform
 from mmengine import registry
 from torch import nn
 
-from vdfd_seg.errors import (
-    InputError,
-    LostProcessError,
-    StorageError,
-    nearest,
-    raised_in_user_code,
-)
+from vdfd_seg.errors import InputError, nearest, raised_in_user_code
 from vdfd_seg.utils.files import is_storage_error
 from vdfd_seg.utils.signals import lost_process
 
@@ -48,23 +42,19 @@ ADVICE = {
 
 @contextmanager
 def failing(what: str, keys: str = "", network: nn.Module | None = None) -> Iterator[None]:
-    """Turn errors of libraries inside the block into one message.
+    """Turn errors of libraries inside the block into one message: type, place and text.
+
+    Errors in a user's own code pass through.
 
     Args:
         what: What failed, the start of the message.
         keys: The config's keys that it depends on, named where nothing better is known.
         network: Its layers are named by their keys in the config's model.
-
-    Raises:
-        InputError: With ``what``, and the type, place and text of the cause. Errors in a user's
-            own code pass through.
     """
     try:
         yield
     except InputError as error:
         raise InputError(f"{what}: {error}") from error
-    except (StorageError, LostProcessError):
-        raise
     except Exception as error:
         if is_storage_error(error) or lost_process(error) or raised_in_user_code(error):
             raise

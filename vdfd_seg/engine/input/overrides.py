@@ -2,6 +2,7 @@
 
 import argparse
 import copy
+import re
 from collections.abc import Mapping, Sequence
 
 from mmengine.config import Config, DictAction
@@ -24,30 +25,22 @@ def parse_options(options: Sequence[str]) -> dict:
 
 def parse_steps(text: str, count: int, where: str = "--steps") -> range:
     """Steps named by a number or a Python slice ``A:B`` (B excluded)."""
-    parts = text.split(":")
-    try:
-        numbers = [int(part) if part else None for part in parts]
-        if len(numbers) == 1 and numbers[0] is not None:
-            steps = range(count)[numbers[0] : numbers[0] + 1 or None]
-        elif len(numbers) == 2:
-            steps = range(count)[slice(*numbers)]
-        else:
-            raise ValueError
-    except ValueError as error:
-        raise InputError(f"{where} '{text}' is not a step or a slice A:B.") from error
-    if not steps and len(numbers) == 1:
+    found = re.fullmatch(r"(-?\d+)|(-?\d+)?:(-?\d+)?", text)
+    if found is None:
+        raise InputError(f"{where} '{text}' is not a step or a slice A:B.")
+    one, begin, end = (None if part is None else int(part) for part in found.groups())
+    if one is None:
+        return range(count)[begin:end]
+    if not -count <= one < count:
         raise InputError(f"{where} '{text}': the protocol has steps 0 to {count - 1}.")
-    return steps
+    return range(count)[one : one + 1 or None]
 
 
 def step_configs(config: Config, count: int) -> list[Config]:
     """The config of each step: ``step_overrides`` merged in.
 
     Keys of ``step_overrides`` are step numbers or Python slices over steps, as text: ``"0"``,
-    ``"1:"``. Later entries win.
-
-    Returns:
-        One for each step. Steps with the same changes share one.
+    ``"1:"``. Later entries win. Steps with the same changes share a config.
     """
     overrides = config.get("step_overrides") or {}
     if not isinstance(overrides, Mapping):
@@ -62,13 +55,11 @@ def step_configs(config: Config, count: int) -> list[Config]:
             )
         changes.append((parse_steps(str(key), count, "step_overrides"), values))
     made: dict[tuple, Config] = {}
-    kinds = [tuple(step in steps for steps, _ in changes) for step in range(count)]
-    for kind in kinds:
-        if kind not in made:
-            made[kind] = copy.deepcopy(config)
-            made[kind].pop("step_overrides", None)
-            for holds, (_, values) in zip(kind, changes, strict=True):
-                if holds:
-                    # Merging takes MMEngine's _delete_ out of what it merges.
-                    made[kind].merge_from_dict(copy.deepcopy(values))
+    kinds = [tuple(i for i, (steps, _) in enumerate(changes) if s in steps) for s in range(count)]
+    for kind in set(kinds):
+        made[kind] = copy.deepcopy(config)
+        made[kind].pop("step_overrides", None)
+        for change in kind:
+            # Merging takes MMEngine's _delete_ out of what it merges.
+            made[kind].merge_from_dict(copy.deepcopy(changes[change][1]))
     return [made[kind] for kind in kinds]

@@ -22,7 +22,7 @@ _TRAINS = ("model", "method", "train_cfg", "optim_wrapper", "param_scheduler")
 
 @dataclass
 class Settings:
-    """A config, its protocol, and what the command line added. Nothing changes them.
+    """A config, with what the command line changed, and its protocol. Nothing changes them.
 
     Attributes:
         config: The MMEngine config.
@@ -61,12 +61,13 @@ class Settings:
             return "".join(f"{key} = {value!r}\n" for key, value in self.config.to_dict().items())
 
     @cached_property
-    def _steps(self) -> list[Config]:
+    def steps(self) -> list[Config]:
+        """The config of each step: ``step_overrides`` merged in. Not to be changed."""
         return step_configs(self.config, len(self.protocol.tasks))
 
     def for_step(self, step: int) -> Config:
-        """The config of one step, with ``step_overrides`` merged in. Shared: do not change it."""
-        return self._steps[step]
+        """The config of one step."""
+        return self.steps[step]
 
     def trained_with(self, step: int) -> dict:
         """The part of the config that decides a step's weights, as plain data.
@@ -114,22 +115,9 @@ def load_run(
             found.optim_wrapper.type = "vdfd_seg.DeviceAmpOptimWrapper"
         files = (path,) if fragment is None else (path, fragment)
         settings = Settings(found, files, build_protocol(found.protocol))
-        for step in range(len(settings.protocol.tasks)):
-            check_step(settings.for_step(step), settings.protocol)
+        for step in settings.steps:
+            check_step(step, settings.protocol)
         check_method(settings.method(), found, settings.protocol)
     except InputError as error:
         raise InputError(f"config '{path}': {error}") from error
     return settings
-
-
-def load_protocol(path: str | Path, options: Mapping | None = None) -> Protocol:
-    """The protocol of a config of which nothing else is needed.
-
-    Args:
-        path: The config file.
-        options: ``--cfg-options``: dotted keys and values.
-    """
-    config = read_config(Path(path), options)
-    if "protocol" not in config:
-        raise InputError(f"config '{path}': the key 'protocol' is missing.")
-    return build_protocol(config.protocol)

@@ -9,6 +9,7 @@ from mmengine.registry import HOOKS, PARAM_SCHEDULERS
 
 from vdfd_seg.datasets.segmentation.task_dataset import kind_of
 from vdfd_seg.errors import InputError
+from vdfd_seg.utils.nested import as_list
 
 NOTICES = {
     ("val_dataloader", "val_cfg", "val_evaluator", "test_cfg", "test_evaluator",
@@ -48,8 +49,6 @@ PARTS = {
     ReduceOnPlateauMomentum: VALIDATED,
 }
 """Hooks and schedulers that are refused, and why."""
-
-SAMPLERS = ("", "InfiniteSampler", "DefaultSampler")
 
 SHARDED = ("fsdp", "fullyshard", "deepspeed", "colossal", "zero3", "megatron")
 """Parts of the names, in lower case without underscores, of types that divide parameters."""
@@ -114,14 +113,14 @@ def _check_effect(config):
         raise InputError(
             f"CheckpointHook's save_best has no effect here, for {VALIDATED}; take it out."
         )
-    schedulers = config.get("param_scheduler") or []
-    schedulers = [schedulers] if isinstance(schedulers, Mapping) else schedulers
+    schedulers = as_list(config.get("param_scheduler"))
     for registry, parts in ((HOOKS, hooks), (PARAM_SCHEDULERS, schedulers)):
         for kind in _kinds(registry, parts):
-            for refused, why in PARTS.items():
-                if issubclass(kind, refused):
-                    raise InputError(f"{kind.__name__} has no effect here, for {why}; take it out.")
-    if kind_of((config.train_dataloader.get("sampler") or {}).get("type", "")) not in SAMPLERS:
+            why = next((why for part, why in PARTS.items() if issubclass(kind, part)), None)
+            if why:
+                raise InputError(f"{kind.__name__} has no effect here, for {why}; take it out.")
+    sampler = kind_of((config.train_dataloader.get("sampler") or {}).get("type", ""))
+    if sampler not in ("", "InfiniteSampler", "DefaultSampler"):
         raise InputError(
             "train_dataloader.sampler has no effect here: every pass draws each image of the step "
             "once, so that a resumed run draws the same; take it out."
@@ -130,11 +129,8 @@ def _check_effect(config):
 
 def notice(config: Config) -> str | None:
     """One line on the keys that are not used; None if there are none."""
-    found = []
-    for keys, instead in NOTICES.items():
-        given = [key for key in keys if _at(config, key)]
-        if given:
-            found.append(f"{', '.join(given)} ({instead})")
+    given = {tuple(k for k in keys if _at(config, k)): why for keys, why in NOTICES.items()}
+    found = [f"{', '.join(keys)} ({instead})" for keys, instead in given.items() if keys]
     return f"not used here: {'; '.join(found)}" if found else None
 
 

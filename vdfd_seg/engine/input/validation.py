@@ -36,9 +36,8 @@ def check_keys(config: Config) -> None:
             raise InputError(f"unknown key '{key}'. Did you mean '{near}'?")
     for key in REQUIRED:
         if key not in config:
-            names = ", ".join(method_names()) if key == "method" else ""
-            add = f" Add --method NAME, one of {names}, or the key." if names else ""
-            raise InputError(f"the key '{key}' is missing.{add}")
+            add = f" Add --method NAME, one of {', '.join(method_names())}, or the key."
+            raise InputError(f"the key '{key}' is missing.{add if key == 'method' else ''}")
         if not isinstance(config[key], Mapping):
             raise InputError(f"'{key}' must be a dict, not {config[key]!r}.")
 
@@ -46,10 +45,8 @@ def check_keys(config: Config) -> None:
 def check_step(config: Config, protocol: Protocol) -> None:
     """Refuse the config of a step that cannot be trained or evaluated.
 
-    Raises:
-        InputError: For a misspelt or missing key, a ``train_cfg`` without one length, sizes at
-            which MMSegmentation would fail later, or what
-            :func:`~vdfd_seg.engine.input.unsupported.check_supported` refuses.
+    For a misspelt or missing key, a ``train_cfg`` without one length, or sizes at which
+    MMSegmentation would fail later.
     """
     check_keys(config)
     for key in ("train_dataloader", "test_dataloader"):
@@ -116,13 +113,7 @@ def _check_cycle(cycle):
 
 
 def check_method(method: Method, config: Config, protocol: Protocol) -> None:
-    """Refuse a method that does not fit the protocol; warn where a part of it has no effect.
-
-    Args:
-        method: The method.
-        config: The config, for its options of the method and of losses.
-        protocol: The protocol.
-    """
+    """Refuse a method that does not fit the protocol; warn where a part of it has no effect."""
     kind, segments = config.method.type, protocol.problem == "segmentation"
     # Domain-incremental no row is new, and nothing is hidden.
     domains = protocol.scenario == "domain"

@@ -1,6 +1,8 @@
 """Takes a network that was trained elsewhere as step 0 of a sequence."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from torch import Tensor
@@ -16,22 +18,18 @@ from vdfd_seg.engine.networks import build_network, checked_adapter
 from vdfd_seg.engine.run.environment import set_up
 from vdfd_seg.engine.run.passes import preprocessed
 from vdfd_seg.engine.run.sequence import finish_step
-from vdfd_seg.engine.run.step import StepTrainer, TrainedStep
+from vdfd_seg.engine.run.step import StepTrainer
 from vdfd_seg.engine.state.work_dir import WorkDir
 from vdfd_seg.errors import InputError
 from vdfd_seg.models.growth import classes_first
 from vdfd_seg.utils.mmseg_checkpoint import foreign_classes, foreign_weights, load_foreign
 
 
+@dataclass
 class ImageList:
-    """Images without masks, as a source of :class:`TaskDataset`.
+    """Images without masks, as a source of :class:`TaskDataset`."""
 
-    Args:
-        paths: Their files.
-    """
-
-    def __init__(self, paths: list[Path]):
-        self.paths = paths
+    paths: list[Path]
 
     def get_data_info(self, position: int) -> dict:
         """The record that MMSegmentation's pipelines start from."""
@@ -55,11 +53,6 @@ def adopt(
 
     Returns:
         The checkpoint of step 0.
-
-    Raises:
-        InputError: For a method that cannot start from a finished network, a file that is no
-            checkpoint or does not fit the protocol's first task and the config's model, unusable
-            images or data, or a work dir that holds a run.
     """
     set_up()
     _check_method(settings)
@@ -73,25 +66,18 @@ def adopt(
     for path in paths:
         check_image_size(path)
     data = open_data(settings)
-    trainer = StepTrainer(settings, data, 0, None, run.step(0))
+    trainer = StepTrainer(settings, data, 0, run)
     start = {"state_dict": state, "meta": {"model": trainer.config.model}}
-    learner, context = trainer.prepare(start)
-    context.batches = _batches(paths, learner.adapter, trainer)
+    network = trainer.prepare(start).network
+    trainer.context.batches = partial(_batches, network, paths, trainer.config.test_dataloader)
+    trainer.costs["train_images"] = len(paths)
     run.open(resume=False, overwrite=False)
-    finish_step(TrainedStep(learner, context, len(paths)), trainer, run)
+    finish_step(trainer)
     return run.checkpoint(0)
 
 
 def checked_weights(settings: Settings, path: str | Path) -> dict[str, Tensor]:
-    """The weights of a foreign checkpoint, its classifiers' rows in the protocol's order.
-
-    Args:
-        settings: The sequence.
-        path: The checkpoint.
-
-    Raises:
-        InputError: When the file cannot be used, or its classes or shapes differ.
-    """
+    """The weights of a foreign checkpoint, its classifiers' rows in the protocol's order."""
     content = load_foreign(path)
     state = foreign_weights(content, path)
     protocol = settings.protocol
@@ -119,35 +105,32 @@ def checked_weights(settings: Settings, path: str | Path) -> dict[str, Tensor]:
 
 
 def _check_method(settings):
-    kind, method = settings.config.method.type, settings.method()
-    if settings.protocol.problem != "segmentation":
+    kind, protocol = settings.config.method.type, settings.protocol
+    needs = settings.method().requires
+    if protocol.problem != "segmentation":
         raise InputError(
-            f"adopt is for segmentation networks; protocol '{settings.protocol.name}' is about "
-            f"{settings.protocol.problem}."
+            f"adopt is for segmentation networks; protocol '{protocol.name}' is about "
+            f"{protocol.problem}."
         )
-    if "own_training" in method.requires:
+    if "own_training" in needs:
         raise InputError(
             f"adopt: method {kind} remembers a task while it trains, so it must train step 0 "
             f"itself; choose another method."
         )
-    if "labels" in method.requires:
+    if "labels" in needs:
         raise InputError(
             f"adopt: method {kind} as configured estimates what it remembers from labels, and "
             f"--images has none."
         )
 
 
-def _batches(paths, adapter, trainer):
-    loader = trainer.config.test_dataloader
+def _batches(network, paths: list[Path], loader: dict, limit: int | None = None) -> Iterator:
+    """One pass over images without masks, as :class:`TaskContext` opens those of a step."""
     steps = [t for t in loader["dataset"]["pipeline"] if kind_of(t["type"]) != "MaskLabels"]
     steps = [
         {"type": "vdfd_seg.BlankLabels"} if kind_of(t["type"]) == "LoadAnnotations" else t
         for t in steps
     ]
-
-    def batches(limit: int | None = None) -> Iterator:
-        samples = subsample([Sample(i) for i in range(len(paths))], limit)
-        found = one_pass(TaskDataset(ImageList(paths), samples, steps, {}), loader)
-        return preprocessed(adapter.network, found)
-
-    return batches
+    samples = subsample([Sample(i) for i in range(len(paths))], limit)
+    found = one_pass(TaskDataset(ImageList(paths), samples, steps, {}), loader)
+    return preprocessed(network, found)

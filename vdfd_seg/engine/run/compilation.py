@@ -25,10 +25,10 @@ def compiled(learner: ContinualLearner, options: bool | Mapping | None) -> Itera
         options: The config's ``compile``: arguments of ``torch.compile``, or True for none; None or
             False to leave the learner as it is.
     """
-    if not options and options != {}:
+    if options is None or options is False:
         yield
         return
-    arguments = {"dynamic": False, **({} if options is True else dict(options or {}))}
+    arguments = {"dynamic": False, **({} if options is True else options)}
     if isinstance(learner.network, ContinualClassifier):
         owner, name = learner.method, "loss"
     else:

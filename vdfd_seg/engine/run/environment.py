@@ -24,11 +24,7 @@ from vdfd_seg.version import __version__
 
 
 def set_up(launcher: str = "none") -> None:
-    """Register modules and start the process group, before the first Runner.
-
-    Args:
-        launcher: ``"none"``, ``"pytorch"`` (torchrun) or ``"slurm"``.
-    """
+    """Register modules and start the process group, of torchrun (``"pytorch"``) or ``"slurm"``."""
     # Whatever loads a checkpoint in this process or its workers, libraries' backbones too, asks
     # torch in the end. Who trusts the files of a library sets the variable to 0.
     if "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD" not in os.environ:
@@ -87,11 +83,9 @@ def release_memory() -> None:
     step does not quite fit, unless it is told to return them to the system.
     """
     gc.collect()
-    if sys.platform == "linux":
-        # Other C libraries have no such function.
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-        if trim is not None:
-            trim(0)
+    # Other C libraries have no such function.
+    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):
+        trim(0)
 
 
 def describe() -> dict[str, str]:

@@ -121,10 +121,9 @@ def _classified(learner, data, step, cfg, prediction_dir, pictures):
 def step_metrics(protocol: Protocol, step: int, confusions: dict[int, np.ndarray]) -> dict:
     """The measures of accuracy in a step's entry of ``results.json``.
 
-    Returns:
-        ``row`` (of the result matrix), ``overall``, ``per_class`` and ``confusions``; for
-        segmentation also ``mean_accuracy`` and ``pixel_accuracy``, class-incrementally ``old``,
-        ``new``, ``all`` and ``hiou``.
+    ``row`` (of the result matrix), ``overall``, ``per_class`` and ``confusions``; for segmentation
+    also ``mean_accuracy`` and ``pixel_accuracy``, class-incrementally ``old``, ``new``, ``all`` and
+    ``hiou``.
     """
     pooled, names = pool(confusions), protocol.classes_seen(step)
     _, metrics = _OF_PROBLEM[protocol.problem]

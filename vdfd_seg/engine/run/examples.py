@@ -2,6 +2,7 @@
 
 from operator import methodcaller
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -9,20 +10,16 @@ import torch
 from PIL import Image
 
 from vdfd_seg.datasets.segmentation.crops import whole_image
-from vdfd_seg.datasets.segmentation.data import SegmentationData
 from vdfd_seg.datasets.segmentation.labels import stored_labels
 from vdfd_seg.errors import InputError
 from vdfd_seg.models import ContinualLearner
 from vdfd_seg.utils.files import atomic_write, atomic_write_image
 
 
-def write_examples(data: SegmentationData, samples: list, folder: Path) -> None:
-    """Copy the example images and their labels for the report.
+def write_examples(data: Any, samples: list, folder: Path) -> None:
+    """Copy the example images and their labels for the report: NAME.jpg, and NAME.png with labels.
 
-    Args:
-        data: The protocol and its images.
-        samples: Of :meth:`SegmentationData.example_samples`.
-        folder: Gets NAME.jpg and NAME.png (labels in the network's order).
+    ``samples`` are those of :meth:`~vdfd_seg.datasets.data.ContinualData.example_samples`.
     """
     folder.mkdir(exist_ok=True)
     for sample in samples:
@@ -43,17 +40,9 @@ def _name(data, sample):
 
 @torch.no_grad()
 def predict_examples(
-    learner: ContinualLearner, data: SegmentationData, samples: list, cfg: dict, folder: Path
+    learner: ContinualLearner, data: Any, samples: list, cfg: dict, folder: Path
 ) -> None:
-    """Write the predicted index mask of each example image.
-
-    Args:
-        learner: The learner of the step.
-        data: The protocol and its images.
-        samples: Of :meth:`SegmentationData.example_samples`.
-        cfg: The config's ``test_dataloader``.
-        folder: Gets NAME.png.
-    """
+    """Write the predicted index mask of each example image as NAME.png."""
     folder.mkdir(exist_ok=True)
     learner.eval()
     pipeline = whole_image(cfg["dataset"]["pipeline"])

@@ -1,16 +1,23 @@
 """How long a step trains, and with which optimiser and schedules."""
 
 import math
+from contextlib import contextmanager
 
+import torch
 from mmengine.config import Config
+from mmengine.device import get_device
 from mmengine.dist import get_dist_info, is_distributed
-from mmengine.optim import OptimWrapper, build_optim_wrapper
+from mmengine.optim import AmpOptimWrapper, OptimWrapper, build_optim_wrapper
 from mmengine.registry import OPTIMIZERS, PARAM_SCHEDULERS
 from torch import nn
 
 from vdfd_seg.engine.input.unsupported import divides_state
 from vdfd_seg.engine.input.validation import scales_rate
 from vdfd_seg.errors import InputError, unknown_name
+from vdfd_seg.registry import OPTIM_WRAPPERS
+from vdfd_seg.utils.nested import as_list
+
+DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
 def total_batch(config: Config) -> int:
@@ -38,8 +45,7 @@ def optimisation(config: Config, network: nn.Module, images: int) -> tuple[Optim
         images: How many.
 
     Raises:
-        InputError: For an optimiser that is not registered, or one that divides its state among
-            the processes of a group where there is none.
+        InputError: For an optimiser that does not exist, or needs a group of processes.
     """
     given = config.optim_wrapper.get("optimizer") or {}
     kind = given.get("type")
@@ -56,15 +62,13 @@ def optimisation(config: Config, network: nn.Module, images: int) -> tuple[Optim
     if scales_rate(config):
         for group in wrapper.param_groups:
             group["lr"] *= total_batch(config) / config.auto_scale_lr["base_batch_size"]
-    epoch = math.ceil(images / total_batch(config))
-    iterations = iterations_of(config, images)
-    parts = config.get("param_scheduler") or []
+    epoch, iterations = math.ceil(images / total_batch(config)), iterations_of(config, images)
     schedulers = [
         PARAM_SCHEDULERS.build(
-            {"end": iterations, **_in_iterations(each, epoch, iterations)},
+            _in_iterations(each, epoch, iterations),
             default_args={"optimizer": wrapper, "epoch_length": epoch},
         )
-        for each in (parts if isinstance(parts, (list, tuple)) else [parts])
+        for each in as_list(config.get("param_scheduler"))
     ]
     return wrapper, schedulers
 
@@ -82,8 +86,36 @@ def _in_iterations(scheduler: dict, epoch: int, iterations: int) -> dict:
                 scheduler[key] *= epoch
         if "milestones" in scheduler:
             scheduler["milestones"] = [epoch * number for number in scheduler["milestones"]]
-    if scheduler["type"] in ("PolyLR", "LinearLR", "ConstantLR") and "end" not in scheduler:
-        scheduler["end"] = iterations
     if scheduler["type"] == "CosineAnnealingLR" and "T_max" not in scheduler:
         scheduler["T_max"] = iterations
-    return scheduler
+    return {"end": iterations, **scheduler}
+
+
+@OPTIM_WRAPPERS.register_module()
+class DeviceAmpOptimWrapper(OptimWrapper):
+    """An optimiser wrapper that autocasts on the CPU too, where MMEngine's asserts a GPU.
+
+    Args:
+        dtype: ``"bfloat16"``, or ``"float16"`` on a GPU, whose loss is scaled by MMEngine's.
+        **kwargs: Those of MMEngine's ``OptimWrapper``.
+    """
+
+    def __new__(cls, dtype: str = "bfloat16", **kwargs):
+        if dtype not in DTYPES:
+            raise InputError(f"optim_wrapper.dtype '{dtype}' is not one of {tuple(DTYPES)}.")
+        if dtype == "float16":
+            if get_device() == "cpu":
+                raise InputError("optim_wrapper.dtype='float16' needs a GPU; use 'bfloat16'.")
+            return AmpOptimWrapper(dtype=dtype, loss_scale="dynamic", **kwargs)
+        return super().__new__(cls)
+
+    def __init__(self, dtype: str = "bfloat16", **kwargs):
+        super().__init__(**kwargs)
+        self.dtype = DTYPES[dtype]
+        self.device = get_device()
+
+    @contextmanager
+    def optim_context(self, model):
+        """Autocast the forward pass."""
+        with super().optim_context(model), torch.autocast(self.device, self.dtype):
+            yield

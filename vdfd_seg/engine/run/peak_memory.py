@@ -1,8 +1,6 @@
-"""Peak memory of a part of a run.
+"""Peak memory of a part of a run, from ``/proc``: ``psutil`` has none that can be reset."""
 
-``psutil`` has no peak that can be reset on Linux: ``/proc`` is read here.
-"""
-
+import re
 import sys
 from pathlib import Path
 
@@ -59,7 +57,5 @@ def _reset() -> bool:
 
 
 def _status(key: str) -> int:
-    for line in STATUS.read_text().splitlines():
-        if line.startswith(f"{key}:"):
-            return 1024 * int(line.split()[1])
-    raise ValueError(f"{STATUS} has no {key}")
+    (found,) = re.findall(rf"^{key}:\s+(\d+)", STATUS.read_text(), re.MULTILINE)
+    return 1024 * int(found)

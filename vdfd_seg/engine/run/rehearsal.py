@@ -5,7 +5,6 @@ import io
 import warnings
 from collections.abc import Sequence
 from contextlib import redirect_stderr
-from pathlib import Path
 from types import SimpleNamespace
 
 from mmengine.dist import get_world_size, is_main_process
@@ -24,9 +23,9 @@ from vdfd_seg.engine.run.optimisation import optimisation
 from vdfd_seg.engine.run.passes import WORKERS, without_workers
 from vdfd_seg.engine.run.step import StepTrainer
 from vdfd_seg.engine.run.testing import load_learner
+from vdfd_seg.engine.state.work_dir import WorkDir
 from vdfd_seg.hooks import MethodHook
 from vdfd_seg.hooks.state_hook import restore, state_of
-from vdfd_seg.methods import TaskContext
 from vdfd_seg.models import ContinualLearner
 from vdfd_seg.utils.checkpoint import to_plain
 
@@ -48,7 +47,7 @@ def rehearse(
     batch is trained on, the state is saved and restored in memory, the method ends the task on one
     image, and the network predicts a test batch. The networks are copies, nothing is written, and
     no hook or worker of the config runs. A later step starts from the rehearsal of the step before
-    it. ``rehearsal = False`` in the config turns it off.
+    it. ``rehearsal = False`` in the config turns it off. Errors in a user's own code pass through.
 
     Args:
         settings: The run's settings.
@@ -56,10 +55,6 @@ def rehearse(
         steps: Steps that will be trained, one after another.
         previous: The checkpoint of the step before the first of them.
         start: The checkpoint whose network step 0 takes instead of training.
-
-    Raises:
-        InputError: Naming the step, and the key where it is known. Errors in a user's own code
-            pass through.
     """
     if not settings.config.get("rehearsal", True):
         return
@@ -70,31 +65,30 @@ def rehearse(
         warnings.simplefilter("ignore")
         for step in [s for s in steps if new and s <= new[-1]]:
             taken = start if step == 0 else None
-            rehearsal = _Rehearsal(settings, data, step, previous)
-            previous = rehearsal.run(step in new, taken)
+            previous = _Rehearsal(settings, data, step, previous).outcome(step in new, taken)
     forget_runner()
 
 
-class _Rehearsal:
-    def __init__(self, settings: Settings, data: ContinualData, step: int, previous: dict | None):
-        self.settings, self.all, self.step = settings, data, step
-        self.of = f"step {step} ({data.protocol.tasks[step].name})"
-        self.config = settings.for_step(step)
-        with failing(f"{self.of} cannot begin", "train_dataloader.batch_size"):
-            few = data.excerpt(self.config.train_dataloader["batch_size"])
-        self.trainer = StepTrainer(settings, few, step, previous, Path())
-        # What the method reads of the step's images.
-        self.trainer.config = copy.deepcopy(self.config)
-        for part in ("train_dataloader", "test_dataloader"):
-            self.trainer.config[part] = without_workers(self.trainer.config[part])
+class _Rehearsal(StepTrainer):
+    """A step on few of its images, read without workers."""
 
-    def run(self, whole: bool, taken: dict | None) -> dict:
+    def __init__(self, settings: Settings, data: ContinualData, step: int, previous: dict | None):
+        self.all, self.real = data, settings.for_step(step)
+        self.of = f"step {step} ({data.protocol.tasks[step].name})"
+        with failing(f"{self.of} cannot begin", "train_dataloader.batch_size"):
+            few = data.excerpt(self.real.train_dataloader["batch_size"])
+        super().__init__(settings, few, step, WorkDir(""), previous)
+        self.config = copy.deepcopy(self.real)
+        for part in ("train_dataloader", "test_dataloader"):
+            self.config[part] = without_workers(self.config[part])
+
+    def outcome(self, whole: bool, taken: dict | None) -> dict:
         """The content of the step's checkpoint; with ``taken``, its weights and no training."""
         with failing(f"{self.of} cannot begin", "model and method"):
-            learner, context = self.trainer.prepare(taken)
-        network = learner.network
+            learner = self.prepare(taken)
+        network, context = learner.network, self.context
         if whole and taken is None:
-            self._iteration(learner, context)
+            self._iteration(learner)
         batches, views = context.batches, context.views
         assert views is not None
         # One image a process, unless the method asks for certain ones, and of a batch of images as
@@ -105,37 +99,41 @@ class _Rehearsal:
             get_world_size() if samples is None else limit, samples
         )
         with failing(f"the end of {self.of} would fail", "model and method", network):
-            carried = self.trainer.end(learner, context)
+            carried = self.end()
         method = {"type": self.config.method.type, "state": carried}
         saved = {"state_dict": network.state_dict(), "method": method}
         if whole:
             self._evaluation(saved, network)
         return saved
 
-    def _iteration(self, learner: ContinualLearner, context: TaskContext) -> None:
-        trainer = self.trainer
-        select, carried = learner.method.select, context.carried
+    def _iteration(self, learner: ContinualLearner) -> None:
+        select = learner.method.select
         weights = copy.deepcopy(learner.network.state_dict())
         what = f"training of {self.of} would fail"
         with failing(what, "optim_wrapper and param_scheduler"):
-            images = len(select(self.all, self.step, carried))
-            optimizer, schedulers = optimisation(trainer.config, learner.network, images)
+            images = len(select(self.all, self.step, self.carried))
+            optimizer, schedulers = optimisation(self.config, learner.network, images)
             optimizer.initialize_count_status(learner, 0, 1)
-        for key, value in {"iter": 0, "max_iters": 1, "epoch": 0, "max_epochs": 1}.items():
-            # What the Runner tells losses that change with the iteration.
-            MessageHub.get_current_instance().update_info(key, value)
+        # What the Runner tells losses that change with the iteration.
+        told = {"iter": 0, "max_iters": 1, "epoch": 0, "max_epochs": 1}
+        MessageHub.get_current_instance().update_info_dict(told)
         with failing(what, "train_dataloader"):
-            samples = select(trainer.data, self.step, carried)
-            loader = trainer.train_loader(learner, samples, 0)
-            batch = next(iter(_without_workers(loader, self.config.train_dataloader)))
+            loader = self.train_loader(select(self.data, self.step, self.carried))
+            if not isinstance(loader, DataLoader):
+                # First with the workers that it will have.
+                cfg = self.real.train_dataloader
+                workers = {key: cfg[key] for key in WORKERS if key in cfg}
+                workers["persistent_workers"] = cfg.get("num_workers", 0) > 0
+                Runner.build_dataloader({**loader, **workers}, seed=0)
+                loader = Runner.build_dataloader(without_workers(loader), seed=0)
+            batch = next(iter(loader))
         keys = (
             "train_dataloader, model (loss_decode, data_preprocessor), method, optim_wrapper "
             "and compile"
         )
         hook, runner = MethodHook(), SimpleNamespace(model=learner, optim_wrapper=optimizer)
         hook.before_train(runner)
-        compilation = trainer.config.get("compile")
-        with failing(what, keys, learner.network), compiled(learner, compilation):
+        with failing(what, keys, learner.network), compiled(learner, self.config.get("compile")):
             learner.train().train_step(batch, optimizer)
             for scheduler in schedulers:
                 scheduler.step()
@@ -150,27 +148,12 @@ class _Rehearsal:
         learner.network.load_state_dict(weights)
 
     def _evaluation(self, saved: dict, network) -> None:
-        cfg = self.config.test_dataloader
+        cfg = self.real.test_dataloader
         with failing(f"evaluation of {self.of} would fail", "test_dataloader", network):
             few = copy.copy(self.all)
             samples = self.all.test_batch(self.step, cfg["batch_size"])
             few.test_samples = lambda step: samples  # type: ignore[method-assign]
             few.test_loader(samples, cfg)
-            learner = load_learner(self.settings, few, self.step, saved)
+            learner = load_learner(self.settings, self.step, saved)
             with redirect_stderr(io.StringIO()):  # the bar
                 confusions_of_step(learner, few, self.step, without_workers(cfg))
-
-
-def _without_workers(loader, cfg: dict) -> DataLoader:
-    """Build a loader with the workers of its config, as a check, and return one without.
-
-    Args:
-        loader: Built already, or its config without workers.
-        cfg: The config's own.
-    """
-    if isinstance(loader, DataLoader):
-        return loader
-    workers = {key: cfg[key] for key in WORKERS if key in cfg}
-    persistent = {"persistent_workers": cfg.get("num_workers", 0) > 0}
-    Runner.build_dataloader({**loader, **workers, **persistent}, seed=0)
-    return Runner.build_dataloader(without_workers(loader), seed=0)

@@ -6,20 +6,15 @@ from pathlib import Path
 
 from mmengine.dist import barrier, is_main_process
 
-from vdfd_seg.datasets.data import ContinualData
-from vdfd_seg.datasets.segmentation.data import SegmentationData
 from vdfd_seg.engine.input.config_file import imported_modules
 from vdfd_seg.engine.input.data import open_data
 from vdfd_seg.engine.input.settings import Settings
 from vdfd_seg.engine.input.unsupported import notice
 from vdfd_seg.engine.run.environment import describe, forget_runner, release_memory, set_up
-from vdfd_seg.engine.run.evaluation import confusions_of_step, step_metrics
 from vdfd_seg.engine.run.examples import predict_examples, write_examples
-from vdfd_seg.engine.run.optimisation import total_batch
 from vdfd_seg.engine.run.rehearsal import rehearse
-from vdfd_seg.engine.run.step import StepTrainer, TrainedStep
-from vdfd_seg.engine.run.testing import load_learner
-from vdfd_seg.engine.run.transfer import transfer_metrics
+from vdfd_seg.engine.run.step import StepTrainer, state_tag
+from vdfd_seg.engine.run.testing import evaluate_step, load_learner
 from vdfd_seg.engine.state.checkpoints import (
     check_checkpoints,
     check_states,
@@ -51,7 +46,7 @@ def train_sequence(
     """Train and evaluate the steps of a protocol.
 
     A finished step has a checkpoint and an entry in ``results.json``, and is not run again. A step
-    with a checkpoint alone is only evaluated.
+    with a checkpoint alone is only evaluated. Bad input is refused before anything trains.
 
     Args:
         settings: What to run.
@@ -66,21 +61,17 @@ def train_sequence(
 
     Returns:
         The content of ``results.json``.
-
-    Raises:
-        InputError: For bad input, before anything trains.
     """
     set_up(launcher)
     run = WorkDir(work_dir)
     steps = range(len(settings.protocol.tasks)) if steps is None else steps
     start = checked_start(init_from, settings) if init_from else None
     data = open_data(settings)
-    unused = notice(settings.config)
-    if unused and is_main_process():
-        print(unused, flush=True)
-    where = settings.config.get("prediction_dir")
-    if where and is_main_process():
-        writable_dir(where, "prediction_dir")
+    if is_main_process():
+        if unused := notice(settings.config):
+            print(unused, flush=True)
+        if where := settings.config.get("prediction_dir"):
+            writable_dir(where, "prediction_dir")
     run.open(resume, overwrite)
     if overwrite:
         if steps and steps[0]:
@@ -95,7 +86,7 @@ def train_sequence(
     writer = ResultsWriter(run, settings, data, describe(), command)
     check_checkpoints(run, data, settings, steps)
     todo = [step for step in steps if not run.checkpoint(step).exists()]
-    check_states(run, todo, partial(_tag, settings, data))
+    check_states(run, todo, partial(state_tag, settings, data))
     if todo and not overwrite:
         previous = load_step(run.checkpoint(todo[0] - 1)) if todo[0] else None
         rehearse(settings, data, range(todo[0], todo[-1] + 1), previous, start)
@@ -103,7 +94,7 @@ def train_sequence(
         steps = range(steps[-1] + 1)
     run.write_config(settings)
     examples = data.example_samples(settings.config.get("examples", 4))
-    if isinstance(data, SegmentationData) and examples and is_main_process():
+    if examples and is_main_process():
         write_examples(data, examples, run.samples)
     unfinished = [s for s in steps if not (run.checkpoint(s).exists() and writer.has(s))]
     with present_objects_kept():
@@ -111,9 +102,9 @@ def train_sequence(
             if step != unfinished[0]:
                 release_memory()
             previous = load_step(run.checkpoint(step - 1)) if step else None
-            trainer = StepTrainer(settings, data, step, previous, run.step(step), launcher)
+            trainer = StepTrainer(settings, data, step, run, previous)
             try:
-                _run_step(trainer, run, writer, start if step == 0 else None, examples)
+                _run_step(trainer, writer, start if step == 0 else None, examples)
             except Stopped as stopped:
                 stopped.saved = run.saved_of(step)
                 raise
@@ -124,9 +115,9 @@ def train_sequence(
 
 
 def _run_step(
-    trainer: StepTrainer, run: WorkDir, writer: ResultsWriter, start, examples: list
+    trainer: StepTrainer, writer: ResultsWriter, start: dict | None, examples: list
 ) -> None:
-    settings, data, step = trainer.settings, trainer.data, trainer.step
+    settings, data, step, run = trainer.settings, trainer.data, trainer.step, trainer.run
     if is_main_process():
         tasks = settings.protocol.tasks
         run.step(step).mkdir(exist_ok=True)
@@ -139,45 +130,34 @@ def _run_step(
         saved = load_step(run.checkpoint(step))
         if is_main_process():
             run.forget_states(step)
-        learner = load_learner(settings, data, step, saved)
+        learner = load_learner(settings, step, saved)
     else:
         if start is not None:
-            trained = TrainedStep(*trainer.prepare(start), start["meta"]["train_images"])
+            trainer.prepare(start)
+            trainer.costs["train_images"] = start["meta"]["train_images"]
         else:
-            trained = trainer.train(run.resume(step), _tag(settings, data, step))
-        learner, saved = trained.learner, finish_step(trained, trainer, run)
+            trainer.train()
+        learner, saved = trainer.learner, finish_step(trainer)
     begun = time.perf_counter()
-    loader, where = trainer.config.test_dataloader, trainer.config.get("prediction_dir")
-    folder = Path(where) / run.step(step).name if where else None
-    confusions = confusions_of_step(learner, data, step, loader, folder)
-    metrics = step_metrics(data.protocol, step, confusions)
-    metrics |= transfer_metrics(settings, data, step, learner.network.state_dict())
+    metrics = evaluate_step(settings, data, step, learner)
     if is_main_process():
-        if isinstance(data, SegmentationData) and examples:
+        if examples:
+            loader = trainer.config.test_dataloader
             predict_examples(learner, data, examples, loader, run.predictions(step))
         writer.add(step, metrics, saved["meta"])
         print(writer.line(step, time.perf_counter() - begun), flush=True)
     barrier()
 
 
-def finish_step(trained: TrainedStep, trainer: StepTrainer, run: WorkDir) -> dict:
-    """Let the method remember the task, and write the step's checkpoint.
-
-    Args:
-        trained: The step's learner, with its context and costs.
-        trainer: What prepared it.
-        run: Where the checkpoint goes.
-
-    Returns:
-        What the checkpoint holds.
-    """
-    step, config, data = trainer.step, trainer.config, trainer.data
-    method, network = trained.learner.method, trained.learner.network
+def finish_step(trainer: StepTrainer) -> dict:
+    """Let the method remember the task, and write the step's checkpoint; what that holds."""
+    step, config, data, run = trainer.step, trainer.config, trainer.data, trainer.run
+    method, network = trainer.learner.method, trainer.learner.network
     # Now, with the state of the method's optimiser, and before the teacher goes.
     held = held_bytes(method, network)
     held += method.stored_data_bytes(data, step - 1) if step else 0
     begun = time.perf_counter()
-    carried = trainer.end(trained.learner, trained.context)
+    carried = trainer.end()
     protocol = data.protocol
     content = {
         "state_dict": network.state_dict(),
@@ -202,15 +182,11 @@ def finish_step(trained: TrainedStep, trainer: StepTrainer, run: WorkDir) -> dic
             "seed": trainer.settings.seed,
             "config": trainer.settings.text,
             "trained_with": trainer.settings.trained_with(step),
-            "train_images": trained.train_images,
-            "seconds": trained.seconds,
-            "seconds_per_iter": trained.seconds_per_iter,
+            **trainer.costs,
             "seconds_after_task": time.perf_counter() - begun,
             "parameters": sum(p.numel() for p in network.parameters()),
             "memory_bytes": nbytes(carried) + method.stored_data_bytes(data, step),
             "held_bytes": held,
-            "peak_memory_bytes": trained.peak_memory_bytes,
-            "peak_memory_of": trained.peak_memory_of,
         },
         "method": {"type": config.method.type, "state": carried},
     }
@@ -220,15 +196,3 @@ def finish_step(trained: TrainedStep, trainer: StepTrainer, run: WorkDir) -> dic
         run.forget_states(step)
     barrier()
     return content
-
-
-def _tag(settings: Settings, data: ContinualData, step: int) -> dict:
-    """What a half-trained step must have in common with the run that continues with it."""
-    return {
-        "step": step,
-        "seed": settings.seed,
-        "protocol": history(data, step),
-        "config": settings.trained_with(step),
-        # Another number of processes continues where the same images are next.
-        "train_dataloader.batch_size of all processes": total_batch(settings.for_step(step)),
-    }

@@ -1,11 +1,25 @@
 """MMEngine's Runner, once a step in one process."""
 
+import copy
 import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
+from mmengine.config import Config
 from mmengine.device import get_device
+from mmengine.dist import is_distributed
+from mmengine.hooks import Hook
 from mmengine.logging import MMLogger
-from mmengine.runner import Runner
+from mmengine.runner import IterBasedTrainLoop, Runner
 from mmengine.utils.dl_utils import collect_env
+
+from vdfd_seg.engine.input.settings import Settings
+from vdfd_seg.engine.run.ahead import Ahead
+from vdfd_seg.hooks.learner import learner_of
+from vdfd_seg.models import ContinualLearner
+from vdfd_seg.utils.paths import step_name
+from vdfd_seg.utils.seeding import derived_seed
 
 
 class TerminalFilter(logging.Filter):
@@ -23,10 +37,7 @@ class TerminalFilter(logging.Filter):
         "paramwise_options -- ",
     )
     ONCE = "\n" + "-" * 60 + "\nSystem environment:"
-
-    def __init__(self):
-        super().__init__()
-        self.said = False
+    said = False
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the terminal shows a record."""
@@ -40,40 +51,74 @@ class TerminalFilter(logging.Filter):
 _terminal_filter = TerminalFilter()
 
 
-def step_hooks(given: dict) -> dict:
-    """MMEngine's default hooks and ours, as the config's ``default_hooks`` changes them."""
-    info = {"type": "vdfd_seg.DeferredInfoHook", **(given.get("runtime_info") or {})}
-    hooks = {**given, "checkpoint": None, "sampler_seed": None, "runtime_info": info}
-    health = hooks.pop("loss_health", {})
-    if health is not None:
-        hooks["loss_health"] = {"type": "vdfd_seg.LossHealthHook", **health}
-    return hooks
+class ResumableLoop(IterBasedTrainLoop):
+    """MMEngine's iteration loop, which can start later; on a GPU the next batch is fetched ahead.
 
-
-def model_wrapper(cfg: dict | None) -> dict | None:
-    """The config's ``model_wrapper_cfg``, for processes without GPUs too.
-
-    MMEngine gives every process a GPU unless the config says that there is none.
+    Args:
+        start: Iterations already done.
+        **kwargs: Those of ``IterBasedTrainLoop``.
     """
-    if get_device() != "cpu":
-        return cfg
-    default = {"type": "MMDistributedDataParallel", "broadcast_buffers": False}
-    return {**default, **(cfg or {}), "device_ids": None}
+
+    dataloader_iterator: Any
+
+    def __init__(self, start: int = 0, **kwargs):
+        # The sampler begins behind the images already drawn; nothing is left to skip.
+        super().__init__(fast_forward_on_resume=True, **kwargs)
+        self._iter = start
+        device = get_device()
+        if device == "cuda":
+            fetch = learner_of(self.runner).method.fetch
+            count = self.max_iters - start
+            self.dataloader_iterator = Ahead(self.dataloader_iterator, count, device, fetch)
 
 
 class StepRunner(Runner):
-    """A Runner that logs the run's config and seed, and keeps the terminal short.
+    """A Runner for one step, that logs the run's config and seed, and keeps the terminal short.
 
     Args:
-        config_text: The config of the run.
-        run_seed: Its seed; the Runner's own is derived from it and the step.
-        **kwargs: Those of ``Runner``.
+        settings: The run's; the Runner's own seed is derived from theirs and the step.
+        step: The step.
+        learner: What trains.
+        folder: The step's.
+        loader: The training images, or their loader's config.
+        span: The iteration it begins at, and that before which it ends.
+        hooks: Of the step, next to the config's.
     """
 
-    def __init__(self, *, config_text: str, run_seed: int, **kwargs):
-        self._config_text = config_text
-        self._run_seed = run_seed
-        super().__init__(**kwargs)
+    def __init__(
+        self,
+        settings: Settings,
+        step: int,
+        learner: ContinualLearner,
+        folder: Path,
+        loader: Any,
+        span: tuple[int, int],
+        hooks: Sequence[Hook],
+    ):
+        self._settings = settings
+        # MMEngine takes out of a hook's config what it has read.
+        config = copy.deepcopy(settings.for_step(step))
+        name = f"{settings.name}_{step_name(step)}"
+        visualizer = dict(config.get("visualizer") or {"type": "Visualizer"})
+        super().__init__(
+            model=learner,
+            work_dir=str(folder),
+            train_dataloader=loader,
+            train_cfg={"type": ResumableLoop, "start": span[0], "max_iters": span[1]},
+            optim_wrapper=dict(config.optim_wrapper),
+            default_hooks=_default_hooks(config.get("default_hooks") or {}),
+            custom_hooks=[*config.get("custom_hooks", []), *hooks],
+            # The group has been started; whose launcher it was makes no difference from here on.
+            launcher="pytorch" if is_distributed() else "none",
+            env_cfg=config.get("env_cfg", {}),
+            log_processor={"by_epoch": False, **config.get("log_processor", {})},
+            log_level=config.get("log_level", "INFO"),
+            visualizer={**visualizer, "name": f"{name}_{id(learner)}"},
+            default_scope="mmseg",
+            randomness={"seed": derived_seed(settings.seed, "step", step)},
+            experiment_name=name,
+            cfg=Config({"model_wrapper_cfg": _model_wrapper(config.get("model_wrapper_cfg"))}),
+        )
 
     def build_logger(self, *args, **kwargs) -> MMLogger:
         """MMEngine's logger, with a filter on what writes to the terminal."""
@@ -92,8 +137,7 @@ class StepRunner(Runner):
         del system["numpy_random_seed"]
         runtime = {
             **env_cfg,
-            "seed": self._run_seed,
-            "Distributed launcher": self.launcher,
+            "seed": self._settings.seed,
             "Processes": self.world_size,
         }
         blocks = [
@@ -102,4 +146,22 @@ class StepRunner(Runner):
         ]
         line = "-" * 60
         self.logger.info("\n" + line + "\n".join(blocks) + "\n" + line + "\n")
-        self.logger.info(f"Config:\n{self._config_text}")
+        self.logger.info(f"Config:\n{self._settings.text}")
+
+
+def _default_hooks(given: dict) -> dict:
+    """MMEngine's default hooks and ours, as the config's ``default_hooks`` changes them."""
+    info = {"type": "vdfd_seg.DeferredInfoHook", **(given.get("runtime_info") or {})}
+    hooks = {**given, "checkpoint": None, "sampler_seed": None, "runtime_info": info}
+    health = hooks.pop("loss_health", {})
+    if health is not None:
+        hooks["loss_health"] = {"type": "vdfd_seg.LossHealthHook", **health}
+    return hooks
+
+
+def _model_wrapper(cfg: dict | None) -> dict | None:
+    """The config's ``model_wrapper_cfg``; without GPUs it says so, or MMEngine would give some."""
+    if get_device() != "cpu":
+        return cfg
+    default = {"type": "MMDistributedDataParallel", "broadcast_buffers": False}
+    return {**default, **(cfg or {}), "device_ids": None}

@@ -14,11 +14,7 @@ SCALES = (0.5, 0.75, 1.25, 1.5, 1.75)
 
 
 def averaging(learner: ContinualLearner) -> SegTTAModel:
-    """MMSegmentation's model that averages the softmax of several views of an image.
-
-    Raises:
-        InputError: For a method with its own prediction.
-    """
+    """MMSegmentation's model that averages the softmax of several views of an image."""
     method = learner.method
     if type(method).predict is not Method.predict:
         raise InputError(
@@ -31,14 +27,7 @@ def averaging(learner: ContinualLearner) -> SegTTAModel:
 
 
 def augmented(loader: dict) -> dict:
-    """A ``test_dataloader`` that gives each image in every scale, plain and flipped.
-
-    Args:
-        loader: The config's.
-
-    Raises:
-        InputError: For a pipeline that does not end in ``PackSegInputs``.
-    """
+    """A config's ``test_dataloader`` that gives each image in every scale, plain and flipped."""
     *transforms, pack = loader["dataset"]["pipeline"]
     if kind_of(pack["type"]) != "PackSegInputs":
         raise InputError("--tta needs a test pipeline that ends in PackSegInputs.")

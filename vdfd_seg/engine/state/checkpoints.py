@@ -11,22 +11,19 @@ from vdfd_seg.engine.state.recovery import last_state
 from vdfd_seg.engine.state.work_dir import WorkDir
 from vdfd_seg.errors import InputError
 from vdfd_seg.utils.checkpoint import load_step, to_plain
-from vdfd_seg.utils.differences import told
-from vdfd_seg.utils.nested import without_keys
+from vdfd_seg.utils.nested import told, without_keys
 
 # What only the evaluation depends on, and what may grow.
 _NO_HISTORY = ("name", "palette", "classes", "tasks", "unseen", "average")
 
 
 def history(data: ContinualData, step: int) -> dict:
-    """The part of a protocol and its images that decides the training of a step.
+    """The part of a protocol and its images that decides the training of a step, as plain data.
 
-    Later tasks are left out, so a protocol with more of them gives the same. So is everything
-    that matters for evaluation alone, and the ids of classes in the masks.
-
-    Returns:
-        Plain data: the rules, ``tasks`` (classes and domains up to the step) and of the
-        step's training images the ``count`` and a digest, ``images``.
+    The rules, ``tasks`` (classes and domains up to the step), and of the step's training images the
+    ``count`` and a digest, ``images``. Later tasks are left out, so a protocol with more of them
+    gives the same. So is everything that matters for evaluation alone, and the ids of classes in
+    the masks.
     """
     protocol = data.protocol
     rules = {key: value for key, value in asdict(protocol).items() if key not in _NO_HISTORY}
@@ -52,29 +49,19 @@ def checked_start(path: str | Path, settings: Settings) -> dict:
         )
     start, protocol = load_step(path), settings.protocol
     meta, names = start["meta"], list(protocol.classes_seen(0))
-    found = meta["dataset_meta"]["classes"]
-    if meta["step"] != 0:
-        raise InputError(f"--init-from '{path}' is of step {meta['step']}, not of step 0.")
-    if meta["scenario"] != protocol.scenario:
-        raise InputError(
-            f"--init-from '{path}' was trained {meta['scenario']}-incrementally, the config's "
-            f"protocol is {protocol.scenario}-incremental."
-        )
-    if found != names:
-        raise InputError(
-            f"--init-from '{path}' knows the classes {found}, the protocol's first task is {names}."
-        )
+    then = {key: meta[key] for key in ("step", "scenario")}
+    other = told(
+        {**then, "classes": meta["dataset_meta"]["classes"]},
+        {"step": 0, "scenario": protocol.scenario, "classes": names},
+    )
+    if other:
+        raise InputError(f"--init-from '{path}' is no step 0 of the config's protocol: {other}.")
     return start
 
 
 @contextmanager
 def fitting(saved: dict, settings: Settings, step: int) -> Iterator[None]:
     """Name the keys of the model that differ, where weights inside the block do not fit.
-
-    Args:
-        saved: The checkpoint of the weights.
-        settings: The run's settings.
-        step: The step whose model they are loaded into.
 
     Raises:
         InputError: The one from the block, with the keys of the two models' configs that differ.
@@ -147,7 +134,8 @@ def check_origin(saved: dict, data: ContinualData, settings: Settings, path: Pat
     A protocol with the same tasks and training images up to the checkpoint's step counts as the
     same: tasks may have been added.
     """
-    _check_protocol(saved["meta"], data, path)
+    if saved["meta"]["fingerprint"] != data.fingerprint:
+        _check_history(saved["meta"], data, path)
     trained, method = saved["method"]["type"], settings.config.method.type
     if trained != method:
         raise InputError(
@@ -178,25 +166,18 @@ def _check_config(saved, data, settings, path):
         )
 
 
-def _check_protocol(meta, data, path):
-    name, scenario = data.protocol.name, data.protocol.scenario
-    if meta["scenario"] != scenario:
-        raise InputError(
-            f"checkpoint '{path}' was trained {meta['scenario']}-incrementally, the config's "
-            f"protocol '{name}' is {scenario}-incremental; give another folder or config."
-        )
-    if meta["fingerprint"] == data.fingerprint:
-        return
-    message = (
-        f"checkpoint '{path}' belongs to protocol '{meta['protocol']}' with fingerprint "
-        f"{meta['fingerprint']}; the config's is '{name}' with {data.fingerprint}"
-    )
+def _check_history(meta, data, path):
     step, tasks = meta["step"], len(data.protocol.tasks)
     if step >= tasks:
-        raise InputError(f"{message}: it is of step {step}, and the protocol has {tasks} tasks.")
-    other = _told_history(meta["history"], history(data, step), step)
+        other = f"it is of step {step}, and the protocol has {tasks} tasks"
+    else:
+        other = _told_history(meta["history"], history(data, step), step)
     if other:
-        raise InputError(f"{message}: {other}.")
+        raise InputError(
+            f"checkpoint '{path}' belongs to protocol '{meta['protocol']}' with fingerprint "
+            f"{meta['fingerprint']}; the config's is '{data.protocol.name}' with "
+            f"{data.fingerprint}: {other}."
+        )
 
 
 def _told_history(then, now, step):

@@ -21,12 +21,10 @@ def recover(run: WorkDir, steps: int, start: bool) -> None:
     its own. If ``results.json`` is damaged, finished steps are evaluated again.
 
     Args:
-        run: The run's files.
+        run: The files.
         steps: How many steps the protocol has.
-        start: Whether step 0 is taken from elsewhere and can be taken again.
-
-    Raises:
-        DamagedError: For a step 0 that was taken from elsewhere, which training cannot bring back.
+        start: Whether step 0 is taken from elsewhere and can be taken again. Without, one that was
+            taken is refused where it is damaged: training cannot bring it back.
     """
     if is_main_process():
         for step in range(steps):
@@ -47,9 +45,7 @@ def last_state(path: Path, warns: bool = True) -> dict | None:
         path: The newest state's file.
         warns: Warn where it is damaged.
     """
-    for candidate in (path, previous_state(path)):
-        if not candidate.exists():
-            continue
+    for candidate in filter(Path.exists, (path, previous_state(path))):
         try:
             return load_plain(candidate)
         except DamagedError as error:

@@ -12,11 +12,15 @@ from vdfd_seg.evaluation.measures import forward_transfer
 from vdfd_seg.evaluation.readable import format_number
 from vdfd_seg.evaluation.results import summarise
 from vdfd_seg.utils.checkpoint import to_plain
-from vdfd_seg.utils.differences import told
+from vdfd_seg.utils.nested import told
 
+_RULES = ("name", "dataset", "scenario", "setting", "unseen", "average")
 _MAY_GROW = ("name", "fingerprint", "tasks", "classes", "palette")
 _OF_LAST = ("old", "new", "all", "hiou", "mean_accuracy", "pixel_accuracy")
-_MEMORY = ("held_bytes", "peak_memory_bytes", "peak_memory_of")
+_COSTS = (
+    "seconds", "seconds_per_iter", "seconds_after_task", "parameters", "memory_bytes", "held_bytes",
+    "peak_memory_bytes", "peak_memory_of",
+)  # fmt: skip
 
 
 class ResultsWriter:
@@ -37,19 +41,16 @@ class ResultsWriter:
     def __init__(
         self, run: WorkDir | None, settings: Settings, data: ContinualData, environment, command
     ):
-        self.run = run
-        self.protocol = data.protocol
-        protocol = data.protocol
+        self.run, self.data = run, data
+        self.protocol = protocol = data.protocol
+        self.entries: dict[int, dict] = {}
         self.results = {
             "schema": SCHEMA,
             "method": settings.method_name,
             "config": settings.name,
             "seed": settings.seed,
             "protocol": {
-                "name": protocol.name,
-                "dataset": protocol.dataset,
-                "scenario": protocol.scenario,
-                "setting": protocol.setting,
+                **{key: getattr(protocol, key) for key in _RULES},
                 "fingerprint": data.fingerprint,
                 "tasks": [
                     {"name": t.name, "classes": list(t.classes), "domains": list(t.domains)}
@@ -57,8 +58,6 @@ class ResultsWriter:
                 ],
                 "classes": list(protocol.label_names),
                 "palette": protocol.palette_of_labels(),
-                "unseen": protocol.unseen,
-                "average": protocol.average,
                 "evaluate_on": data.evaluate_on,
             },
             "metric": data.metric,
@@ -68,7 +67,6 @@ class ResultsWriter:
             "environment": environment,
             "command": command,
         }
-        self.test_images = [len(data.test_samples(step)) for step in range(len(protocol.tasks))]
         self._shorter: dict | None = None
         if run is not None and run.results.exists():
             self._continue(load_results(run.results))
@@ -89,94 +87,70 @@ class ResultsWriter:
         if not same:
             self._shorter = found
             return
-        for key in ("matrix", "summary", "steps"):
-            self.results[key] = found[key]
+        self.entries = {entry["step"]: entry for entry in found["steps"]}
+        self.results |= {key: found[key] for key in ("matrix", "summary", "steps")}
 
     def begin(self) -> bool:
-        """Put results of fewer tasks aside.
+        """Put results of fewer tasks aside; whether there were such.
 
-        There may be more test images now, and other examples. All steps are evaluated again from
-        their checkpoints, so that all rows compare.
-
-        Returns:
-            Whether there were such results, so that all steps must be evaluated again.
+        There may be more test images now, and other examples: all steps must then be evaluated
+        again from their checkpoints, so that all rows compare.
         """
         barrier()
-        if self._shorter is None:
+        if self._shorter is None or self.run is None:
             return False
         if is_main_process():
-            self._set_aside()
+            tasks, now = len(self._shorter["protocol"]["tasks"]), len(self.protocol.tasks)
+            aside = self.run.set_results_aside(tasks)
+            print(
+                f"the {tasks} tasks of '{self.run.path}' are the first of {now} now: their "
+                f"checkpoints and all that the method remembers are kept, their steps are "
+                f"evaluated again; the results so far are kept as '{aside.name}'.",
+                flush=True,
+            )
         return True
-
-    def _set_aside(self):
-        tasks, now = len(self._shorter["protocol"]["tasks"]), len(self.protocol.tasks)
-        aside = self.run.set_results_aside(tasks)
-        print(
-            f"the {tasks} tasks of '{self.run.path}' are the first of {now} now: their checkpoints "
-            f"and all that the method remembers are kept, their steps are evaluated again; the "
-            f"results so far are kept as '{aside.name}'.",
-            flush=True,
-        )
 
     def has(self, step: int) -> bool:
         """Whether a step has been evaluated."""
-        return any(entry["step"] == step for entry in self.results["steps"])
+        return step in self.entries
 
     def add(self, step: int, metrics: dict, meta: dict) -> None:
-        """Add or replace a step's entry and write the file.
-
-        Args:
-            step: The step.
-            metrics: Of :func:`~vdfd_seg.engine.run.evaluation.step_metrics`.
-            meta: Of the step's checkpoint.
-        """
-        metrics = dict(metrics)
-        row = metrics.pop("row")
-        entry = {
+        """Add or replace a step's entry, with its checkpoint's ``meta``, and write the file."""
+        row = metrics["row"]
+        self.entries[step] = {
             "step": step,
             "task": self.protocol.tasks[step].name,
             "classes_seen": list(self.protocol.classes_seen(step)),
-            **metrics,
+            **{key: value for key, value in metrics.items() if key != "row"},
             "train_images": meta["train_images"],
-            "test_images": self.test_images[step],
-            "seconds": meta["seconds"],
-            "seconds_per_iter": meta["seconds_per_iter"],
-            "seconds_after_task": meta["seconds_after_task"],
-            "parameters": meta["parameters"],
-            "memory_bytes": meta["memory_bytes"],
-            **{key: meta[key] for key in _MEMORY},
+            "test_images": len(self.data.test_samples(step)),
+            **{key: meta[key] for key in _COSTS},
         }
-        steps = [e for e in self.results["steps"] if e["step"] != step] + [entry]
-        steps.sort(key=lambda e: e["step"])
-        matrix = self.results["matrix"]
-        count = len(self.protocol.tasks)
-        while len(matrix) <= steps[-1]["step"]:
-            matrix.append([None] * count)
+        self.results["steps"] = [self.entries[step] for step in sorted(self.entries)]
+        matrix, count = self.results["matrix"], len(self.protocol.tasks)
+        matrix += [[None] * count for _ in range(len(matrix), max(self.entries) + 1)]
         matrix[step] = row + [None] * (count - len(row))
-        self.results["steps"] = steps
-        self._summarise()
+        self.results["summary"] = self._summary()
         if self.run is not None and is_main_process():
             write_results(self.run.results, self.results)
 
-    def _summarise(self):
-        entries = {entry["step"]: entry for entry in self.results["steps"]}
-        last = entries[max(entries)]
-        overall = [entries[s]["overall"] if s in entries else None for s in range(last["step"] + 1)]
+    def _summary(self) -> dict:
+        # Of steps that were not asked for nothing is known.
+        entries = [self.entries.get(step, {}) for step in range(max(self.entries) + 1)]
         summary = {
-            **summarise(self.results["matrix"], overall),
-            **{key: last[key] for key in _OF_LAST if key in last},
+            **summarise(self.results["matrix"], [entry.get("overall") for entry in entries]),
+            **{key: entries[-1][key] for key in _OF_LAST if key in entries[-1]},
         }
-        if any("next_task" in entry for entry in entries.values()):
-            steps = range(min(last["step"] + 1, len(self.protocol.tasks) - 1))
-            ahead = [entries.get(step, {}) for step in steps]
+        if any("next_task" in entry for entry in entries):
+            ahead = entries[: len(self.protocol.tasks) - 1]
             summary["fwt"] = forward_transfer(
                 *([e.get(key) for e in ahead] for key in ("next_task", "next_task_untrained"))
             )
-        self.results["summary"] = summary
+        return summary
 
     def line(self, step: int, seconds: float) -> str:
         """One line on a step just evaluated."""
-        entry = next(e for e in self.results["steps"] if e["step"] == step)
+        entry = self.entries[step]
         parts = [f"{self.results['metric']} {format_number(entry['overall'])}"]
         for key in ("old", "new"):
             if entry.get(key) is not None:

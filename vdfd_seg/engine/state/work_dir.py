@@ -18,10 +18,8 @@ OLD_RESULTS = "results_of_*_tasks.json"
 class WorkDir:
     """Where a run keeps its steps, results and report.
 
-    Args:
-        path: The folder.
-
     Attributes:
+        path: The folder.
         samples: The example images and their labels.
         results: ``results.json``.
         report: ``report.html``.
@@ -88,10 +86,6 @@ class WorkDir:
         Args:
             resume: Continue with what is there.
             overwrite: What is there will be deleted by :meth:`clear`.
-
-        Raises:
-            InputError: When the folder cannot be written, or holds results and
-                neither is asked for.
         """
         if is_main_process():
             writable_dir(self.path, "work dir")

@@ -1,8 +1,8 @@
-"""Differences between settings, in words."""
+"""Nested dicts and lists: differences in words."""
 
 import pytest
 
-from vdfd_seg.utils.differences import told
+from vdfd_seg.utils.nested import told
 
 OLD = {"optimizer": {"type": "SGD", "lr": 0.1}, "steps": [{"at": 1}, {"at": 2}], "name": None}
 
