@@ -1,5 +1,3 @@
-"""Differences between settings, in words."""
-
 import pytest
 
 from vdfd_seg.utils.differences import told
