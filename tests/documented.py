@@ -5,8 +5,10 @@ import importlib.util
 import re
 import shutil
 import subprocess
+import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -21,6 +23,7 @@ PAGES = [
     *sorted((ROOT / "configs").rglob("README.md")),
     ROOT / "tools/studies/README.md",
 ]
+GUIDES = ROOT / "docs/en/advanced_guides"
 PROGRAMS = ("python", "pip", "make", "vdfd_seg", "srun", "sbatch", "apt-get", "dnf", "tensorboard")
 """What is written down instead of run."""
 
@@ -147,3 +150,25 @@ def parsed(tool: str, arguments: Sequence[str]) -> Namespace:
         except _ParsedError as found:
             return found.args[0]
     raise AssertionError(f"{tool} parsed no arguments")
+
+
+def files_of(page: str) -> dict[str, str]:
+    """The files that a guide shows, by name."""
+    text = (GUIDES / page).read_text()
+    return dict(re.findall(r"```python\n# (\S+\.py)\n(.*?)```", text, re.DOTALL))
+
+
+@contextmanager
+def shown(page: str, folder: Path, module: str, registered: dict, name: str) -> Iterator[Path]:
+    """The files of a guide where a clone's root would be, with its module imported.
+
+    What the module registered is taken away at the end: other tests go through all there is.
+    """
+    (folder / "configs").symlink_to(ROOT / "configs")
+    for file, text in files_of(page).items():
+        (folder / file).write_text(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(folder))
+        importlib.import_module(module)
+        yield folder
+    del registered[name], sys.modules[module]

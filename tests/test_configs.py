@@ -187,27 +187,6 @@ def test_a_result_is_its_benchmark_and_its_method(path):
     assert load_run(path.stem).name == path.stem
 
 
-def test_what_is_published_of_recipes():
-    """RCIL's learning rates and PLOP's epochs and weights, which differ by split."""
-    for split, later in (("11-5", 0.002), ("11-1", 0.004), ("1-1", 0.002)):
-        settings = load_run(f"cityscapes_{split}", "rcil")
-        rates = [settings.for_step(step).optim_wrapper.optimizer.lr for step in (0, 1)]
-        assert rates == [0.02, later]
-        plain = load_run(f"cityscapes_{split}", "mib")
-        rates = [plain.for_step(step).optim_wrapper.optimizer.lr for step in (0, 1)]
-        assert rates == [0.01, 0.001] and plain.config.train_cfg == {"max_epochs": 50}
-        assert plain.protocol.domain_split == "clean"
-        weight = load_run(f"cityscapes_{split}", "plop").config.method.logits_weight
-        assert weight == (1e-3 if split == "1-1" else 1e-4)
-    for method, weight in (("dkd", 35), ("star", 30), ("plop", 1e-3)):
-        cfg = load_run("ade20k_100-5", method).config.method
-        assert cfg.get("pos_weight", cfg.get("feature_weight")) == weight
-    settings = load_run("voc_11-1", "plop")
-    assert [settings.for_step(s).train_cfg.max_epochs for s in (0, 1)] == [30, 10]
-    settings = load_run("voc_15-5", "rcil")
-    assert [settings.for_step(s).optim_wrapper.optimizer.lr for s in (0, 1)] == [0.02, 0.001]
-
-
 def test_longest_prefix_wins_at_a_boundary():
     chosen = {
         ("vdfd", "cifar100-class_10-rot"): "cifar100-class",
@@ -224,22 +203,23 @@ def test_longest_prefix_wins_at_a_boundary():
 
 class TestNames:
     @pytest.mark.parametrize(
-        "name", ["voc_10-5", "benchmarks/voc_10-5", "configs/benchmarks/voc_10-5.py", "voc_11-5.py"]
+        ("name", "method", "file"),
+        [
+            *((f"{below}voc_10-5", None, "benchmarks/voc_11-5") for below in ("", "benchmarks/")),
+            ("configs/benchmarks/voc_10-5.py", None, "benchmarks/voc_11-5"),
+            ("rcil_voc_10-1", None, "results/rcil_voc_11-1"),
+            ("voc-small_10-1", "mib", "benchmarks/voc-small_11-1"),
+        ],
     )
-    def test_the_literature_s_names(self, name):
-        assert resolve_run(name)[0] == ROOT / "benchmarks/voc_11-5.py"
-
-    def test_the_literature_s_names_of_pairs(self):
-        assert resolve_run("rcil_voc_10-1")[0] == ROOT / "results/rcil_voc_11-1.py"
-        assert resolve_run("voc-small_10-1", "mib")[0].stem == "voc-small_11-1"
-        with pytest.raises(InputError):
-            resolve_run("cityscapes_10-5")
+    def test_the_literature_s_names(self, name, method, file):
+        assert resolve_run(name, method)[0] == ROOT / f"{file}.py"
 
     @pytest.mark.parametrize(
         "config, method, message",
         [
             ("voc_11-5", "rcill", "unknown method 'rcill'.*rcil"),
             ("voc_11-6", "mib", "Did you mean .*voc_11-5"),
+            ("cityscapes_10-5", "mib", "does not exist"),
             ("mib_voc_11-6", None, "Did you mean .*voc_11-5"),
             ("voc_11-5", None, "'method' is missing. Add --method NAME, one of dfd, dft"),
             ("results/plop_voc_11-1", "mib", "a key 'method' of its own.*leave out --method"),
@@ -248,11 +228,6 @@ class TestNames:
     def test_bad_input(self, config, method, message):
         with pytest.raises(InputError, match=message):
             load_run(config, method)
-
-    def test_a_file_with_a_method(self, tmp_path):
-        (tmp_path / "mine.py").write_text("method = dict(type='LwF', weight=3.0)")
-        settings = load_run("digits-task_5", tmp_path / "mine.py")
-        assert (settings.name, settings.method().weight) == ("mine_digits-task_5", 3.0)
 
 
 def test_every_base_is_used():
@@ -270,14 +245,3 @@ class TestArguments:
         settings = self.settings("digits-task_5", "--method", "vdfd", "weight=2", *options)
         method = settings.config.method
         assert (method.weight, method.images, settings.config.seed) == (2, 7, 3)
-
-    def test_a_name_of_a_run_is_the_same(self):
-        pair = self.settings("digits-task_5", "--method", "vdfd")
-        named = self.settings("vdfd_digits-task_5")
-        assert pair.name == named.name == "vdfd_digits-task_5"
-        assert pair.config.to_dict() == named.config.to_dict()
-
-    def test_what_is_no_option_is_refused(self, capsys):
-        with pytest.raises(SystemExit):
-            self.settings("--method", "vdfd", "digits-task_5")
-        assert "arguments are required: config" in capsys.readouterr().err

@@ -32,17 +32,6 @@ class TestExplanation:
     def test_names_the_process_that_failed_first(self, codes, rank):
         assert dist_run.cause(failures(*codes)) == rank
 
-    def test_of_a_killed_process(self):
-        status, message = dist_run.explanation(failures(1, -9))
-        assert status == 137
-        assert "process 1 (pid 101) was ended by SIGKILL" in message
-        assert "memory" in message and "--resume" in message
-
-    def test_of_an_error(self):
-        status, message = dist_run.explanation(failures(3, -15))
-        assert status == 3
-        assert "process 0 (pid 100) ended with exit status 3" in message
-
     def test_of_bad_input_is_the_process_s_own(self):
         assert dist_run.explanation(failures(2, -15)) == (2, "")
 

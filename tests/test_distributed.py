@@ -141,60 +141,6 @@ class TestProcessThatDies:
             same_weights(state(one.path, step)["state_dict"], state(work_dir, step)["state_dict"])
 
 
-ADAM = {"lr": 0.001, "eps": 1e-3}
-
-
-@pytest.fixture(scope="module")
-def zero(config, train):
-    """Config of two processes that divide Adam's state; a run of one process with plain Adam."""
-    folder, whole = config
-    whole = changed(whole, {"train_cfg": {"max_iters": 4}, "save_interval": 2})
-    plain = changed(whole, {"optim_wrapper.optimizer": {"type": "Adam", **ADAM}})
-    expected = train("--steps", "0", file=write_config(folder / "adam.py", plain))
-    divided = {"type": "ZeroRedundancyOptimizer", "optimizer_type": "Adam", **ADAM}
-    return changed(whole, {"optim_wrapper.optimizer": divided}), expected
-
-
-def test_divided_optimizer_state_trains_as_the_plain_one(config, zero):
-    whole, expected = zero
-    file = write_config(config[0] / "zero.py", of_processes(whole, 2))
-    run = several(2, config[0] / "zero", file, "--steps", "0")
-    same_weights(state(expected.path, 0)["state_dict"], state(run, 0)["state_dict"])
-
-
-@pytest.mark.slow
-def test_divided_optimizer_state_is_resumed(config, zero, tmp_path):
-    """Killed after a save; how the state is gathered: hooks/test_state_hook_processes.py."""
-    whole, expected = zero
-    kill = {"rank": 1, "step": 0, "at": 3}
-    file = write_config(config[0] / "zero_killed.py", of_processes(whole, 2, kill=kill))
-    assert start(2, tmp_path / "work", file, "--steps", "0").returncode == 128 + 9
-    saved = torch.load(tmp_path / "work" / "step_00" / "resume.pth", weights_only=True)
-    assert saved["iteration"] == 2
-    file = write_config(config[0] / "zero_resumed.py", of_processes(whole, 4))
-    several(4, tmp_path / "work", file, "--steps", "0", "--resume")
-    same_weights(state(expected.path, 0)["state_dict"], state(tmp_path / "work", 0)["state_dict"])
-
-
-def test_two_processes_draw_branches_of_their_own_and_train(config):
-    """A parameter without a gradient, or a frozen one that waits for its own, is an error here."""
-    folder, whole = config
-    file = write_config(
-        folder / "rcil_two.py",
-        changed(whole, {"method": {"type": "RCIL"}, "train_dataloader.batch_size": 2}),
-    )
-    two = several(2, folder / "rcil_two", file, "--steps", "0:2")
-    for step in range(2):
-        saved = state(two, step)
-        assert all(value.isfinite().all() for value in saved["state_dict"].values())
-        carried = saved["method"]["state"]["branches"]
-        assert all(f"{name}.weight" in saved["state_dict"] for name in carried)
-    first, second = (state(two, step)["method"]["state"]["branches"] for step in range(2))
-    assert first.keys() == second.keys()
-    for name, branch in first.items():
-        assert not torch.equal(branch["conv.weight"], second[name]["conv.weight"])
-
-
 def test_all_processes_evaluate_with_the_statistics_that_are_saved(config):
     """Plain batch norm counts in each process for itself."""
     folder, whole = config

@@ -2,13 +2,11 @@
 
 Every command of every page is at least parsed by its tool's own parser, with its config loaded
 and its options applied: nothing more is possible for those that need VOC, Cityscapes, CIFAR-100,
-several GPUs or hours. :data:`RUN` lists the pages whose commands also run, on the embedded or a
-tiny data set, and by which test.
+several GPUs or hours. Other tests run what can run on the embedded or a tiny data set.
 """
 
 import re
 from functools import cache
-from pathlib import Path
 from statistics import median
 
 import pytest
@@ -17,23 +15,6 @@ from tests.documented import PAGES, ROOT, blocks, commands, name_of, parsed, sen
 from vdfd_seg.cli.arguments import method_and_options
 from vdfd_seg.engine import load_run
 from vdfd_seg.utils.paths import resolve_run
-
-RUN = {
-    "README.md": "tests/test_documented_runs.py",
-    "docs/en/advanced_guides/vdfd_mathematics.md": "tests/distillation/test_docs.py",
-    "docs/en/advanced_guides/write_a_method.md": "tests/methods/test_write_a_method.py",
-    "docs/en/advanced_guides/write_a_protocol.md": "tests/protocols/test_write_a_protocol.py",
-    "docs/en/tutorial.md": "tests/test_tutorial.py",
-    "docs/en/user_guides/classification.md": "tests/test_documented_runs.py",
-    "docs/en/user_guides/distributed.md": "tests/test_documented_runs.py",
-    "docs/en/user_guides/inference.md": "tests/inference/test_docs.py",
-    "docs/en/user_guides/multi_run.md": "tests/test_documented_runs.py",
-    "docs/en/user_guides/own_data.md": "tests/test_own_data.py",
-    "docs/en/user_guides/read_a_report.md": "tests/test_documented_runs.py",
-    "docs/en/user_guides/train_and_evaluate.md": "tests/test_documented_runs.py",
-}
-"""Pages, and the test that runs what can run of them; of ``configs/*/README.md`` the commands on
-embedded data, in ``tests/test_documented_runs.py``."""
 
 DATA = sorted({path.stem.split("_")[0] for path in (ROOT / "configs/benchmarks").glob("*.py")})
 
@@ -149,28 +130,6 @@ def test_python_blocks_are_python(page):
     for text in blocks(page, "python"):
         if not text.startswith(">>>"):
             compile(text, name_of(page), "exec")
-
-
-def test_tests_that_run_pages_exist():
-    for page, test in RUN.items():
-        assert (ROOT / page).exists() and (ROOT / test).exists(), page
-        text = (ROOT / test).read_text()
-        assert Path(page).name in text or Path(page).stem in text, (page, test)
-
-
-def test_a_command_with_a_slip_is_refused(tmp_path, capsys):
-    page = tmp_path / "page.md"
-    page.write_text(
-        "```sh\nN=digits\nfor i in 1 2; do python tools/train.py $N --sed $i; done\n```"
-    )
-    (tmp_path / "shell").mkdir()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tests.documented.name_of", str)
-        found = commands(page, tmp_path / "shell")
-    assert found == [["python", "tools/train.py", "digits", "--sed", str(i)] for i in (1, 2)]
-    with pytest.raises(SystemExit):
-        parsed(*tool_of(found[0]))
-    assert "--sed" in capsys.readouterr().err
 
 
 def test_a_benchmark_in_three_lines_is_one(tmp_path):

@@ -1,14 +1,9 @@
-"""``make``, and its check of the system."""
-
 import re
 import shutil
 import subprocess
-from types import SimpleNamespace
 
 import pytest
-import torch
 
-from tests.conftest import pytest_terminal_summary
 from tests.python_process import ROOT
 
 
@@ -41,14 +36,6 @@ def test_some_tests_run_a_second_time_as_with_avx2():
         assert short.startswith("ONEDNN_MAX_CPU_ISA=AVX2 OMP_NUM_THREADS=1 "), target
         assert '-k growth -m "processor and not slow" || [ $? -eq 5 ]' in short
         assert whole.startswith("OMP_NUM_THREADS=1 ") and whole.endswith("-k growth")
-
-
-def test_a_log_names_the_processor(monkeypatch):
-    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
-    lines = []
-    pytest_terminal_summary(SimpleNamespace(write_line=lines.append))
-    (line,) = lines
-    assert torch.backends.cpu.get_cpu_capability() in line and line.endswith("oneDNN with AVX2")
 
 
 def test_system_check_refuses_an_old_or_missing_python(tmp_path):

@@ -1,7 +1,6 @@
 """The model zoo: metafiles agree with the code, with the configs and with the tests that they name.
 That the tables are those of the metafiles, ``tests/test_architecture.py`` checks."""
 
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,34 +17,10 @@ from vdfd_seg.utils.paths import method_names
 ROOT = Path(__file__).parent.parent
 FOLDERS = {p.parent.name: p.parent for p in sorted(ROOT.glob("configs/methods/*/*.yml"))}
 META = {name: yaml.safe_load((path / "metafile.yml").read_text()) for name, path in FOLDERS.items()}
-ZOO = (ROOT / "docs/en/model_zoo.md").read_text()
-PUBLISHED = "Published Results (not run here)"
 PARTS = {
     name: meta["Collections"][0]["Metadata"].get("Settings", [name]) for name, meta in META.items()
 }
 """The names of ``--method`` that a page is about."""
-
-
-def rows(heading):
-    """The rows of the zoo's tables below the headings that begin so, as lists of cells."""
-    found = []
-    for section in re.split(r"^#{2,3} ", ZOO, flags=re.MULTILINE)[1:]:
-        if section.startswith(heading):
-            lines = [line for line in section.splitlines() if line.startswith("| [")]
-            found += [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-    return found
-
-
-def of(folder, heading):
-    return [row for row in rows(heading) if f"/methods/{folder}/README.md)" in row[0]]
-
-
-def shown(result, key):
-    """A measured number as the pages write it."""
-    text = f"{result['Metrics'][key]:.2f}"
-    if "Standard Deviation" in result:
-        text += f" ± {result['Standard Deviation'][key]:.2f}"
-    return text.replace("-", "−")
 
 
 def test_every_method_has_settings_a_page_and_a_metafile():
@@ -91,18 +66,3 @@ class TestMethod:
             for result in model["Results"]:
                 options = parse_options(result.get("Options", "").split())
                 assert load_run(model["Name"], options=options).name == model["Name"]
-
-    def test_measured_numbers_are_in_the_zoo(self, folder):
-        results = [result for model in META[folder]["Models"] for result in model["Results"]]
-        assert len(of(folder, "Measured")) == len(results)
-        for result in results:
-            numbers = [shown(result, key) for key in result["Metrics"]]
-            assert any(all(n in row for n in numbers) for row in of(folder, "Measured"))
-
-    def test_published_numbers_are_all_in_the_zoo(self, folder):
-        entries = META[folder]["Collections"][0]["Metadata"].get(PUBLISHED, [])
-        cells = [cell for row in of(folder, "Published: ") for cell in row[1:-1] if cell != "–"]
-        assert len(cells) == len(entries)
-        for entry in entries:
-            texts = [cell.replace("−", "-").split(" / ") for cell in cells]
-            assert [*entry["Metrics"].values()] in [[float(n) for n in text] for text in texts]

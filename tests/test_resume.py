@@ -5,9 +5,7 @@ import torch
 
 from tests.tiny import TASKS, Interrupted
 from vdfd_seg.cli import run_command
-from vdfd_seg.engine import load_run
-from vdfd_seg.engine.run import optimisation, sequence
-from vdfd_seg.engine.run import step as step_module
+from vdfd_seg.engine.run import sequence
 from vdfd_seg.engine.run.step_runner import ResumableLoop
 
 SHORT = {
@@ -135,18 +133,6 @@ class TestWithinStep:
         assert resumed_run.state["iteration"] == 2
         assert resumed_run.iterations == [2, 3, 0, 1, 2, 3]
 
-    def test_state_holds_the_graph_network_and_its_optimiser(self, resumed_run):
-        names = list(resumed_run.state["learner"])
-        graph = [name for name in names if "conv1" in name and name.startswith("method.")]
-        buffers = ("running_mean", "running_var", "num_batches_tracked")
-        network = [n for n in names if n.startswith("network.") and not n.endswith(buffers)]
-        assert graph
-        assert len(resumed_run.state["optimizer"]["state"]) >= len(network)
-        assert len(resumed_run.state["method_optimizer"]["state"]) >= len(graph)
-
-    def test_state_is_gone_when_the_step_is_finished(self, resumed_run):
-        assert list(resumed_run.path.rglob("resume.pth")) == []
-
     def test_interrupted_before_anything_was_saved_begins_again(
         self, short_run, train, interrupt, tmp_path
     ):
@@ -242,14 +228,3 @@ def test_the_config_in_the_work_dir_gives_the_same_run(short_run, train):
     written = (again.path / short_run.file.name).read_text()
     assert saved["meta"]["config"] == written == checkpoint(short_run, 0)["meta"]["config"]
     assert "lr=0.01" in written
-
-
-def test_state_belongs_to_the_total_batch(short_run, monkeypatch):
-    """What is next follows from the images drawn so far, by all processes together."""
-    tags = []
-    for batch, processes in ((4, 1), (2, 2), (4, 2)):
-        settings = load_run(short_run.file, None, {"train_dataloader.batch_size": batch})
-        monkeypatch.setattr(optimisation, "get_dist_info", lambda n=processes: (0, n))
-        monkeypatch.setattr(step_module, "history", lambda *_: {})
-        tags.append(step_module.state_tag(settings, None, 0))
-    assert tags[0] == tags[1] != tags[2]

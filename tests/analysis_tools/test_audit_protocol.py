@@ -104,51 +104,6 @@ def test_published_cityscapes_leaks_as_it_declares(run, cities, tmp_path):
     assert (last[2], last[4], last[-1]) == ("695", "71.4", "declared")
 
 
-def test_clean_cityscapes_does_not_leak(run, cities, tmp_path):
-    status, text = run(city_config(tmp_path, "1-1", "clean"), "--names", cities)
-    assert status == 0
-    assert len(rows(text)) == 21
-    assert {row[3] for row in rows(text)} == {"0"} and {row[-1] for row in rows(text)} == {"none"}
-
-
-def test_published_split_of_files(run, config_file, tmp_path):
-    """Two towns of ten one-pixel images: later tests repeat what was trained on."""
-    for town in ("east", "west"):
-        for folder in ("images", "masks"):
-            (tmp_path / folder / town).mkdir(parents=True)
-        for i in range(10):
-            colour = (i, 10 * (town == "east"), 0)
-            Image.new("RGB", (1, 1), colour).save(tmp_path / "images" / town / f"{i}.png")
-            Image.new("L", (1, 1), i % 2).save(tmp_path / "masks" / town / f"{i}.png")
-    data = {
-        "type": "BaseSegDataset", "data_root": str(tmp_path), "img_suffix": ".png",
-        "data_prefix": {"img_path": "images", "seg_map_path": "masks"}, "pipeline": [],
-    }  # fmt: skip
-    changes = {
-        "protocol": {
-            "type": "Custom", "scenario": "domain", "classes": ["a", "b"],
-            "tasks": [["east"], ["west"]], "domain_split": "published",
-        },
-        "train_dataloader.dataset": data, "test_dataloader.dataset": data,
-    }  # fmt: skip
-    status, text = run(config_file(changes))
-    assert status == 0
-    first, second = rows(text)[:2]
-    assert first[3] == "0" and int(second[3]) > 0 and second[-1] == "declared"
-    changes["protocol"]["domain_split"] = None
-    status, text = run(config_file(changes))
-    assert status == 1
-    assert [row[2:5] for row in rows(text)[:2]] == [["10", "10", "100.0"], ["20", "20", "100.0"]]
-
-
-def test_classification(run, tmp_path):
-    """The embedded digits; scikit-learn's set holds no image twice over the split."""
-    name = "digits-task_5"
-    status, text = run(name, "--cfg-options", f"data_root={tmp_path / 'digits'}")
-    assert status == 0, text
-    assert len(rows(text)) == 5
-
-
 def test_classification_copies(tool, tiny_arrays, monkeypatch):
     """A test image with the pixels of a training image, under a progress bar."""
     from audit import audit

@@ -1,5 +1,3 @@
-"""Arguments that are refused."""
-
 import shutil
 
 import pytest
@@ -24,13 +22,6 @@ def test_arguments(check, scenes, case, monkeypatch):
     assert_says(check(tiny_config(scenes), *arguments, dry=False), *words)
 
 
-@pytest.mark.parametrize("place", ["file", "file/work"])
-def test_work_dir_that_is_a_file_or_below_one(refused, config_file, tmp_path, place):
-    (tmp_path / "file").touch()
-    message = refused("train", config_file(), "--work-dir", tmp_path / place)
-    assert_says(message, "work dir", place, "cannot be written")
-
-
 class TestEvaluation:
     @pytest.mark.parametrize("place", ["", "none"])
     def test_folder_that_is_empty_or_not_there(self, refused, config_file, tmp_path, place):
@@ -42,11 +33,6 @@ class TestEvaluation:
         shutil.rmtree(run / "step_01")
         message = refused("test", file, run, "--step", "1")
         assert_says(message, "no finished step 1", "0, 2")
-
-    def test_step_of_a_single_checkpoint(self, refused, copied):
-        run, file = copied
-        message = refused("test", file, run / "step_00" / "checkpoint.pth", "--step", "0")
-        assert_says(message, "--step", "work dir")
 
     def test_results_cannot_be_written(self, refused, copied):
         run, file = copied
@@ -89,11 +75,6 @@ class TestInference:
         assert_says(refused("infer", *arguments), str(images), "no images")
         (images / "a.png").write_text("no image")
         assert_says(refused("infer", *arguments), "a.png", "cannot read the image")
-
-    def test_output(self, refused, checkpoint, scenes, tmp_path):
-        (tmp_path / "file").touch()
-        message = refused("infer", checkpoint, scenes / "JPEGImages", "--out", tmp_path / "file")
-        assert_says(message, "output folder", "cannot be written")
 
 
 def test_report(refused, tmp_path):

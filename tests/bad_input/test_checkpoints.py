@@ -1,5 +1,3 @@
-"""Checkpoints, states and results that are refused."""
-
 import itertools
 import shutil
 
@@ -22,12 +20,6 @@ def test_work_dir_with_results(refused, copied):
     message = refused("train", file, "--work-dir", run)
     assert_says(message, str(run), "already holds a run", "--resume", "--overwrite")
     assert (run / "step_00" / "checkpoint.pth").stat().st_mtime_ns == before
-
-
-def test_work_dir_with_a_step_but_no_results(refused, copied):
-    run, file = copied
-    (run / "results.json").unlink()
-    assert_says(refused("train", file, "--work-dir", run), "already holds a run")
 
 
 CHECKPOINTS = {
@@ -77,8 +69,7 @@ EVALUATION = ("protocol.tasks", "protocol.setting", "method", "model.decode_head
 
 
 @pytest.mark.parametrize(
-    ("command", "key"),
-    [*(("train", key) for key in OTHER), *(("test", key) for key in EVALUATION)],
+    ("command", "key"), [*(("train", key) for key in OTHER), *(("test", key) for key in EVALUATION)]
 )
 def test_what_differs_is_named_with_both_values(refused, copied, config_file, command, key):
     run, _ = copied
@@ -86,13 +77,6 @@ def test_what_differs_is_named_with_both_values(refused, copied, config_file, co
     file = config_file({"method": {"type": "FineTune"}, key: value})
     arguments = ["--work-dir", run, "--resume"] if command == "train" else [run]
     assert_says(refused(command, file, *arguments), *words)
-
-
-def test_results_damaged(refused, copied):
-    run, _ = copied
-    (run / "results.json").write_text("{")
-    message = refused("report", run)
-    assert_says(message, "results.json", "not a JSON file")
 
 
 def test_state_within_a_step(refused, copied):
@@ -122,10 +106,3 @@ def test_start(refused, finetune_run, config_file, tmp_path, case):
     arguments = ("--work-dir", tmp_path / "work", "--init-from", start)
     assert_says(refused("train", config_file(changes), *arguments), words)
     assert not list(tmp_path.rglob("checkpoint.pth"))
-
-
-def test_start_damaged(refused, copied, tmp_path):
-    run, file = copied
-    flip(run / "step_00" / "checkpoint.pth")
-    arguments = ("--work-dir", tmp_path / "work", "--init-from", run / "step_00" / "checkpoint.pth")
-    assert_says(refused("train", file, *arguments), "is damaged")

@@ -1,5 +1,3 @@
-"""Configs that are refused."""
-
 from pathlib import Path
 
 import pytest

@@ -1,5 +1,3 @@
-"""What the commands share of their arguments."""
-
 import sys
 
 import pytest

@@ -1,25 +1,16 @@
 """The ``vdfd_seg`` command, and the tools that stand for it in a clone."""
 
 import argparse
-import ast
-import importlib.util
 import re
 import shutil
 import sys
-from pathlib import Path
 
 import pytest
 
 import vdfd_seg
 from tests.python_process import ROOT, run_python
 from vdfd_seg import cli
-from vdfd_seg.errors import (
-    DamagedError,
-    InputError,
-    LostProcessError,
-    Stopped,
-    StorageError,
-)
+from vdfd_seg.errors import DamagedError, InputError, LostProcessError, Stopped, StorageError
 
 
 class TestCommandLine:
@@ -40,10 +31,6 @@ class TestCommandLine:
         assert err.startswith("vdfd_seg: error: unknown command 'trian'. Did you mean 'train'?")
         assert len(err.splitlines()) == 1
 
-    def test_no_command(self, capsys):
-        assert cli.main([]) == 2
-        assert "usage: vdfd_seg" in capsys.readouterr().err
-
     @pytest.mark.parametrize("flag", ["-h", "--help", "help"])
     def test_usage_names_every_command(self, flag, capsys):
         assert cli.main([flag]) == 0
@@ -55,22 +42,11 @@ class TestCommandLine:
         assert cli.main(["--version"]) == 0
         assert capsys.readouterr().out == f"vdfd_seg {vdfd_seg.__version__}\n"
 
-    @pytest.mark.parametrize("name", cli.COMMANDS)
-    def test_every_command_has_its_module(self, name):
-        spec = importlib.util.find_spec(f"vdfd_seg.cli.{name}")
-        assert spec is not None, f"vdfd_seg/cli/{name}.py is missing"
-        tree = ast.parse(Path(spec.origin).read_text())
-        assert "main" in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
-
     def test_arguments_and_status_pass_through(self, command):
         seen = []
         command(lambda argv: seen.append(argv) or 3)
         assert cli.main(["train", "config.py", "--seed", "1"]) == 3
         assert seen == [["config.py", "--seed", "1"]]
-
-    def test_none_counts_as_success(self, command):
-        command(lambda argv: None)
-        assert cli.main(["train"]) == 0
 
     def test_usage_errors_of_a_command_name_it(self, command, capsys):
         def main(argv):

@@ -27,14 +27,6 @@ class TestInfer:
 
 
 class TestReport:
-    def test_compares_runs(self, vdfd_run, finetune_run, tmp_path, capsys):
-        out = tmp_path / "both.html"
-        folders = [str(vdfd_run.path), str(finetune_run.path)]
-        assert run_command("report", [*folders, "--out", str(out), "--title", "Both"]) == 0
-        text = out.read_text()
-        assert "VDFD" in text and "FineTune" in text
-        assert str(out) in capsys.readouterr().out
-
     def test_plots_are_written_as_files_when_asked_for(self, vdfd_run, tmp_path, capsys):
         plots = tmp_path / "plots"
         arguments = [str(vdfd_run.path), "--out", str(tmp_path / "r.html")]

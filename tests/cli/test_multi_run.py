@@ -221,16 +221,6 @@ class TestGrid:
         assert chosen == {(1, 1), (1, 2), (5, 1), (5, 2)}
         assert len({run.method for run in runs}) == 4
 
-    def test_step_0_is_shared_by_all_points_of_a_seed(self, configs, tmp_path):
-        runs = self.plan(configs, tmp_path, "method.weight=1,5,9", share_first=True)
-        assert [run.first and run.first.name for run in runs[:3]] == [None, *[runs[0].name] * 2]
-        assert runs[4].first is runs[3]
-
-    def test_values_are_added_to_the_options_of_all(self, configs, tmp_path):
-        (run, *_) = self.plan(configs, tmp_path, "method.weight=2", options=["method.rank=3"])
-        assert run.options == {"method.rank": 3, "method.weight": 2}
-        assert run.settings.config.method.rank == 3
-
     @pytest.mark.parametrize("grid", [["method.weight"], ["seed=1,,2"], ["seed=1", "seed=2"]])
     def test_bad_input(self, configs, tmp_path, grid):
         with pytest.raises(InputError, match="--grid"):

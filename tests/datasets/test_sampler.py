@@ -13,19 +13,12 @@ def draws(count, size=7, **settings):
     return list(islice(DrawSampler(range(size), **{"seed": 3, **settings}), count))
 
 
-def test_every_pass_takes_each_position_once():
-    passes = draws(28)
-    for turn in range(4):
-        assert sorted(position for position, _ in passes[7 * turn : 7 * turn + 7]) == list(range(7))
-
-
-def test_draws_are_numbered_from_zero():
-    assert [number for _, number in draws(20)] == list(range(20))
-
-
-def test_passes_differ_in_order():
-    orders = {tuple(position for position, _ in draws(28)[7 * t : 7 * t + 7]) for t in range(4)}
-    assert len(orders) == 4
+def test_every_pass_takes_each_position_once_in_another_order_and_draws_are_numbered():
+    passes = [draws(28)[7 * turn : 7 * turn + 7] for turn in range(4)]
+    orders = [tuple(position for position, _ in each) for each in passes]
+    assert {tuple(sorted(order)) for order in orders} == {tuple(range(7))}
+    assert len(set(orders)) == 4
+    assert [number for each in passes for _, number in each] == list(range(28))
 
 
 def test_the_seed_alone_decides():
@@ -33,9 +26,10 @@ def test_the_seed_alone_decides():
     assert draws(30) != draws(30, seed=4)
 
 
+@pytest.mark.parametrize("views", [{}, {"views": 3}])
 @pytest.mark.parametrize("start", [1, 6, 7, 8, 23])
-def test_a_later_start_continues_exactly(start):
-    assert draws(40)[start:] == draws(40 - start, start=start)
+def test_a_later_start_continues_exactly(start, views):
+    assert draws(40, **views)[start:] == draws(40 - start, start=start, **views)
 
 
 @pytest.mark.parametrize("world", [2, 3, 8])
@@ -48,10 +42,6 @@ def test_processes_take_turns(monkeypatch, world, start):
         shares.append(draws(48 // world, start=start))
     together = [draw for turn in zip(*shares, strict=True) for draw in turn]
     assert together == expected
-
-
-def test_a_length_for_loggers():
-    assert len(DrawSampler(range(7), 0)) == 7
 
 
 class TestDerivedSeed:
@@ -80,9 +70,6 @@ class TestViews:
     def test_the_order_of_images_is_the_same_as_without(self):
         with_views = [position for position, _ in draws(20, views=2)]
         assert with_views == [position for position, _ in draws(20)]
-
-    def test_a_later_start_continues_exactly(self):
-        assert draws(40, views=3)[9:] == draws(31, start=9, views=3)
 
     @pytest.mark.parametrize("world", [1, 2, 3])
     def test_a_pass_over_views_takes_each_once(self, monkeypatch, world):

@@ -110,8 +110,3 @@ class TestVocLayout:
     def test_what_is_missing_is_noticed(self, layout, root, lost):
         (root / lost).unlink()
         assert layout.counts(root, ("train", "val")) is None
-
-    @pytest.mark.parametrize("text", ["", "[]", '{"dataset": "Other"}', "\0"])
-    def test_another_s_description_is_none(self, layout, root, text):
-        (root / "dataset.json").write_text(text)
-        assert layout.description(root) is None

@@ -8,10 +8,7 @@ import torch.multiprocessing as mp
 
 from tests.distillation import plain
 from tests.distillation.test_estimator import estimated
-from vdfd_seg.distillation import (
-    VariationalDistillationLoss,
-    penalisable_parameters,
-)
+from vdfd_seg.distillation import VariationalDistillationLoss, penalisable_parameters
 
 # Shards of seven images; on four processes one sees none.
 SHARDS = {

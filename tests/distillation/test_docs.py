@@ -1,5 +1,3 @@
-"""The example of the documentation runs."""
-
 import doctest
 from pathlib import Path
 

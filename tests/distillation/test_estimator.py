@@ -131,13 +131,24 @@ class Tied(nn.Module):
         return self.a(x) @ self.a.weight
 
 
+class Padded(nn.Conv2d):
+    """Pads by the size of its input."""
+
+    def forward(self, x):
+        return super().forward(nn.functional.pad(x, (0, 1, 0, 1)))
+
+
 @pytest.mark.parametrize(
     ("make", "inputs", "message"),
     [
         (lambda: nn.Sequential(Standardised(3, 4, 3)), (2, 3, 9, 9), "'0.weight': Standardised"),
         (Tied, (2, 4), "'a.weight' is used outside"),
+        (
+            lambda: nn.Sequential(Padded(3, 2, 3, stride=2)), (1, 3, 8, 8),
+            "Padded does not use its weight as Conv2d does",
+        ),
     ],
-)
+)  # fmt: skip
 def test_a_weight_used_otherwise_than_its_layer_does_is_refused(make, inputs, message):
     module = make()
     with pytest.raises(InputError, match=message):
@@ -197,14 +208,3 @@ def test_diverged_network_is_told_by_name():
     estimator = estimated(module, params, batches(), [0])
     with pytest.raises(InputError, match="'scale' is not finite"):
         estimator.compute()
-
-
-def test_a_convolution_that_pads_by_the_size_of_its_input_is_refused():
-    class Padded(nn.Conv2d):
-        def forward(self, x):
-            return super().forward(nn.functional.pad(x, (0, 1, 0, 1)))
-
-    module = nn.Sequential(Padded(3, 2, 3, stride=2), nn.Conv2d(2, 2, 1))
-    params = dict(module[0].named_parameters(prefix="0"))
-    with pytest.raises(InputError, match="Padded does not use its weight as Conv2d does"):
-        estimated(module, params, [torch.randn(1, 3, 8, 8)], [0, 1])

@@ -34,14 +34,6 @@ def test_the_map_is_where_its_objective_is_least():
     assert torch.allclose(drift.of_points(before.mean(0)[None])[0], after.mean(0))
 
 
-def test_where_the_new_images_say_nothing_features_stay():
-    before = torch.zeros(20, 3, dtype=torch.float64)
-    before[:, 0] = torch.linspace(-1, 1, 20)
-    drift = linear_drift(before, 2 * before, ridge=1e-9)
-    points = torch.tensor([[1.0, 5.0, -2.0]], dtype=torch.float64)
-    assert torch.allclose(drift.of_points(points), torch.tensor([[2.0, 5.0, -2.0]]).double())
-
-
 def test_an_image_of_weight_two_counts_twice_and_one_of_weight_zero_not_at_all():
     before, _ = cloud()
     after, weights = torch.tanh(before), torch.arange(len(before)) % 3

@@ -72,13 +72,3 @@ def test_a_backward_pass_within_autocast_is_in_full_precision():
         with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
             found.append(torch.autograd.grad(sum(terms), list(model.parameters())))
     assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
-
-
-def test_latents_that_overflowed_make_the_terms_nan_and_raise_nothing():
-    model, moved = given((3, 2), {})
-    with torch.no_grad():
-        model.conv2.bias[0] = float("nan")
-    quadratic, log_det = model.terms(moved, 1e-3)
-    (quadratic - log_det).backward()
-    assert quadratic.isnan()
-    assert log_det.isnan()

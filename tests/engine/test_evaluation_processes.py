@@ -11,7 +11,6 @@ from torch import nn
 
 from tests.group import in_group
 from vdfd_seg.datasets.classification.arrays import ImageArrays
-from vdfd_seg.datasets.segmentation.data import of_one_size
 
 CLASSES = ("background", "a", "b", "c")
 TASKS = (("background", "a"), ("b",), ("c",))
@@ -117,26 +116,6 @@ def test_images_of_several_sizes_share_batches(tiny_root, registered_modules, tm
     one, *several = [segment(str(root), "class", 2, size) for size in (1, 3, 4)]
     assert one["labelled"] < segment(str(tiny_root), "class", 2, 1)["labelled"]
     assert several == [one] * 2
-
-
-def test_predictions_are_written_as_class_indices(tiny_root, registered_modules, tmp_path):
-    one = segment(str(tiny_root), "class", 2, 2, tmp_path)
-    written = sorted(tmp_path.iterdir())
-    assert len(written) == one["images"] > 0
-    for path in written:
-        image = torch.from_numpy(np.array(Image.open(tiny_root / "JPEGImages" / path.name)))
-        guess = image.permute(2, 0, 1).float().mean(0).long() % len(CLASSES)
-        assert np.array_equal(np.array(Image.open(path)), guess.numpy())
-
-
-def test_a_batch_is_divided_by_size():
-    images = [torch.zeros(3, *size) for size in ((2, 4), (4, 2), (2, 4))]
-    batch = {"inputs": images, "data_samples": ["a", "b", "c"]}
-    parts = list(of_one_size(batch))
-    assert [places for places, _ in parts] == [[0, 2], [1]]
-    assert [part["data_samples"] for _, part in parts] == [["a", "c"], ["b"]]
-    views = {"inputs": [images[:1], images[1:2]], "data_samples": [["a"], ["b"]]}
-    assert list(of_one_size(views)) == [([0, 1], views)]
 
 
 @pytest.mark.parametrize("processes", [2, 4])

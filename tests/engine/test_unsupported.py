@@ -23,7 +23,6 @@ REFUSED = [
     ("strategy", {"type": "DDPStrategy"}, "FlexibleRunner"),
     ("custom_hooks", [{"type": "EMAHook"}], "EMAHook.*take it out"),
     ("default_hooks", {"stop": {"type": "mmengine.EarlyStoppingHook"}}, "EarlyStoppingHook"),
-    ("param_scheduler", {"type": "ReduceOnPlateauLR"}, "ReduceOnPlateauLR"),
     ("train_dataloader.sampler", {"type": "ClassAwareSampler"}, "sampler"),
     *[
         (key, {"type": name, "optimizer": {"type": "SGD"}}, f"{key}.type='{DIVIDES.format(name)}")

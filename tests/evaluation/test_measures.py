@@ -1,11 +1,9 @@
 """Measures of result matrices, computed by hand."""
 
-import numpy as np
 import pytest
 
 from vdfd_seg.evaluation.measures import (
     average_accuracy,
-    average_incremental,
     backward_transfer,
     forgetting,
     forward_transfer,
@@ -33,13 +31,6 @@ def test_forgetting_takes_the_best_value_before_the_last_step():
     assert backward_transfer(matrix) == pytest.approx(((65 - 50) + (80 - 60)) / 2)
 
 
-def test_above_the_diagonal_is_not_read():
-    ragged = [row[: step + 1] for step, row in enumerate(MATRIX)]
-    filled = np.where(np.tri(3, dtype=bool), np.array(MATRIX, dtype=float), 1e9)
-    for function in (average_accuracy, backward_transfer, forgetting):
-        assert function(ragged) == function(filled) == function(MATRIX)
-
-
 def test_unknown_entries_make_the_result_unknown():
     unknown = [[None, None], [60.0, 70.0]]
     assert average_accuracy(unknown) == 65.0
@@ -53,12 +44,6 @@ def test_malformed_matrices_are_refused():
         average_accuracy([])
     with pytest.raises(ValueError, match="row 1"):
         average_accuracy([[1.0], [1.0]])
-
-
-def test_average_incremental():
-    assert average_incremental([80.0, 60.0, 40.0]) == pytest.approx(60.0)
-    assert average_incremental([80.0, None]) is None
-    assert average_incremental([]) is None
 
 
 def test_new_task_metric_is_the_diagonal_without_the_first_task():

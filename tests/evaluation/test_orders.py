@@ -1,5 +1,3 @@
-"""Mean and deviation over orders."""
-
 import copy
 
 import pytest

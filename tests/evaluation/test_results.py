@@ -173,14 +173,10 @@ def test_bad_results_name_file_and_key(tmp_path, results, change, message):
     assert str(path) in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "\x80"])
-def test_a_file_that_is_no_results(tmp_path, text):
+@pytest.mark.parametrize("content", [b"{", b"[]", b"\x80", None])
+def test_a_file_that_is_none_or_no_results(tmp_path, content):
     path = tmp_path / "results.json"
-    path.write_bytes(text.encode("latin-1"))
-    with pytest.raises(InputError, match=r"results\.json"):
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=r"no such file" if content is None else r"results\.json"):
         load_results(path)
-
-
-def test_a_missing_file(tmp_path):
-    with pytest.raises(InputError, match="no such file"):
-        load_results(tmp_path)

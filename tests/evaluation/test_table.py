@@ -2,7 +2,6 @@ import copy
 
 import pytest
 
-from vdfd_seg.errors import InputError
 from vdfd_seg.evaluation import format_table, run_names
 from vdfd_seg.evaluation.readable import human_bytes, human_seconds
 from vdfd_seg.evaluation.runs import protocol_marks
@@ -44,42 +43,6 @@ def test_different_protocols_are_marked(results):
     text = " ".join(format_table([results, other]).split())
     assert "from [a] to [b]: setting was 'overlap', now 'disjoint'" in text
     assert "NOT COMPARABLE" in format_table([results, {**results, "metric": "accuracy"}])
-
-
-def test_classification_has_no_old_and_new(results):
-    results["metric"] = "accuracy"
-    for key in ("old", "new", "all"):
-        del results["summary"][key]
-    text = format_table([results])
-    assert "Old" not in text
-    assert "New" not in text
-
-
-def test_many_tasks_wrap_within_the_width(results):
-    count = 21
-    results["protocol"]["tasks"] = list(range(count))
-    results["matrix"] = [
-        [51.7 if task <= step else None for task in range(count)] for step in range(count)
-    ]
-    results["steps"] = [{**results["steps"][0], "step": step} for step in range(count)]
-    text = format_table([results])
-    assert max(map(len, text.splitlines())) <= 110
-    assert text.count("51.7") == count * (count + 1) // 2
-
-
-def test_refuses_nothing_and_wrong_names(results):
-    with pytest.raises(InputError, match="no results"):
-        format_table([])
-    with pytest.raises(InputError, match="2 names for 1"):
-        format_table([results], names=["a", "b"])
-
-
-def test_run_names_are_unique(results):
-    other = {**results, "seed": 1}
-    mib = {**results, "method": "mib"}
-    assert run_names([results, mib]) == ["vdfd", "mib"]
-    assert run_names([results, other, mib]) == ["vdfd seed 0", "vdfd seed 1", "mib"]
-    assert run_names([results, results]) == ["vdfd #1", "vdfd #2"]
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from mmengine.runner import load_checkpoint
+from mmseg.registry import MODELS
 
 from tests.python_process import run_python
-from tests.tiny import changed, tiny_config
+from tests.tiny import TASKS, changed, tiny_config
+from vdfd_seg.engine.networks import model_config
 from vdfd_seg.errors import InputError
 from vdfd_seg.export import export_mmseg
 from vdfd_seg.inference import load_predictor
@@ -48,18 +51,6 @@ def test_a_process_without_this_package(exported, checkpoint, paths, tmp_path):
     assert np.array_equal(np.load(tmp_path / "mask.npy"), predict(paths[0]))
 
 
-def test_the_inferencer_gives_the_same_mask(exported, checkpoint, paths):
-    from mmseg.apis import MMSegInferencer
-
-    weights, config = map(str, exported)
-    predict = load_predictor(checkpoint)
-    inferencer = MMSegInferencer(
-        config, weights, classes=predict.classes, palette=predict.palette, device="cpu",
-        show_progress=False,
-    )  # fmt: skip
-    assert np.array_equal(inferencer(str(paths[1]))["predictions"], predict(paths[1]))
-
-
 def test_plain_data_with_unchanged_weights(exported, checkpoint):
     content = torch.load(exported[0], weights_only=True)
     saved = load_step(checkpoint)
@@ -68,6 +59,18 @@ def test_plain_data_with_unchanged_weights(exported, checkpoint):
         assert torch.equal(content["state_dict"][name], value)
     assert content["meta"]["dataset_meta"]["classes"] == saved["meta"]["dataset_meta"]["classes"]
     assert content["meta"]["vdfd_seg"]["step"] == 2
+
+
+@pytest.mark.processor
+@pytest.mark.parametrize(("step", "classes"), [(0, 3), (1, 5), (2, 7)])
+def test_mmengine_loads_the_step_s_own_file_into_a_plain_network(vdfd_run, step, classes):
+    path = vdfd_run.path / f"step_{step:02d}" / "checkpoint.pth"
+    saved = load_step(path)
+    network = MODELS.build(model_config(saved["meta"]["model"], classes))
+    load_checkpoint(network, str(path), map_location="cpu", strict=True)
+    assert saved["meta"]["dataset_meta"]["classes"] == [c for t in TASKS for c in t][:classes]
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, saved["state_dict"][name])
 
 
 def test_the_config_names_nothing_of_this_package(exported):

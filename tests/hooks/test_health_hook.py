@@ -1,5 +1,3 @@
-"""The health hook by itself, and in runs of the engine."""
-
 import json
 from types import SimpleNamespace
 

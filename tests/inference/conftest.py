@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.tiny import changed, tiny_classifier_config, write_config
 from vdfd_seg.datasets import read_arrays
 from vdfd_seg.inference.video import VideoWriter
 
@@ -21,19 +20,11 @@ def digit_images(digits, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def classifier(digits, train, tmp_path_factory):
-    """Train a tiny classification sequence; its evaluation's predictions are kept."""
-    made = {}
+def classifier(sequence):
+    """A finished sequence of classification."""
 
     def run(scenario="class", method="FineTune", **options):
-        key = (scenario, method)
-        if key not in made:
-            folder = tmp_path_factory.mktemp("classifier")
-            config = tiny_classifier_config(digits, {"type": method, **options}, scenario)
-            config = changed(config, {"prediction_dir": str(folder / "predictions")})
-            made[key] = train(file=write_config(folder / "tiny.py", config))
-            made[key].predictions = folder / "predictions"
-        return made[key]
+        return sequence({"type": method, **options}, scenario)
 
     return run
 

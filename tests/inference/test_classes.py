@@ -1,5 +1,3 @@
-"""Classifying through the Python interface."""
-
 import numpy as np
 import pytest
 import torch

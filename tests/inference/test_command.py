@@ -35,17 +35,6 @@ def rows_of(path):
 
 
 class TestImages:
-    def test_batches_of_unequal_images_give_the_same_files(self, infer, vdfd_run, scenes, tmp_path):
-        images = scenes / "JPEGImages"
-        for size in (1, 5):
-            arguments = (vdfd_run.path, images, "--out", tmp_path / str(size), "--masks")
-            assert infer(*arguments, "--batch-size", size)[0] == 0
-        names = sorted(path.name for path in (tmp_path / "1").iterdir())
-        assert names == sorted(path.name for path in (tmp_path / "5").iterdir())
-        for name in names:
-            one, other = (np.asarray(Image.open(tmp_path / size / name)) for size in "15")
-            assert np.array_equal(one, other), name
-
     def test_images_of_one_stem_and_folders_below(self, infer, vdfd_run, scenes, tmp_path):
         folder = tmp_path / "in"
         (folder / "below").mkdir(parents=True)
@@ -84,13 +73,6 @@ class TestImages:
             assert infer(vdfd_run.path, folder, "--out", out)[0] == 0
             assert {p.relative_to(out).as_posix() for p in out.rglob("*.png")} == expected
 
-    def test_the_longest_name(self, infer, vdfd_run, scenes, tmp_path):
-        folder, name = tmp_path / "in", "ü" * 125
-        folder.mkdir()
-        shutil.copy(scenes / "JPEGImages/val_00.jpg", folder / f"{name}n.jpg")
-        assert infer(vdfd_run.path, folder, "--out", tmp_path / "out")[0] == 0
-        assert [p.name for p in (tmp_path / "out").iterdir()] == [f"{name}n.png"]
-
     def test_what_is_left_out_is_said(self, scenes, tmp_path, monkeypatch):
         lines = []
         monkeypatch.setattr(image_files, "warn", lines.append)
@@ -124,14 +106,6 @@ class TestVideo:
         for frame, path in zip(source, masks, strict=True):
             assert np.array_equal(predict(frame), np.asarray(Image.open(path)))
 
-    def test_two_steps(self, infer, vdfd_run, clip, tmp_path):
-        status, text = infer(vdfd_run.path, clip, "--out", tmp_path, "--diff", 0, 2)
-        assert status == 0 and "from step 0 to step 2" in text
-        assert VideoReader(tmp_path / "drive.mp4").frames == 7
-        assert {row["frame"] for row in rows_of(tmp_path / "changes.csv")} <= {
-            f"{k:06d}" for k in range(7)
-        }
-
     def test_a_damaged_video_is_one_message(self, infer, vdfd_run, clip, tmp_path):
         (tmp_path / "cut.mp4").write_bytes(clip.read_bytes()[:-200])
         status, error = infer(vdfd_run.path, tmp_path / "cut.mp4", "--out", tmp_path / "out")
@@ -154,12 +128,6 @@ class TestVideo:
         assert written == readable
         assert [p.name for p in (tmp_path / "out").iterdir()] == ["long.mp4"]
 
-    def test_an_input_video_is_not_overwritten(self, infer, vdfd_run, clip, tmp_path):
-        copy = shutil.copy(clip, tmp_path / "drive.mp4")
-        status, error = infer(vdfd_run.path, copy, "--out", tmp_path)
-        assert status == 2 and "would overwrite the input" in error
-        assert VideoReader(copy).frames == 7
-
 
 class TestDiff:
     def test_steps_of_a_work_dir(self, infer, vdfd_run, scenes, tmp_path):
@@ -176,20 +144,6 @@ class TestDiff:
         assert sum(int(row["pixels"]) for row in rows) == changed > 0
         assert {row["image"] for row in rows} <= {f"{name}.jpg" for name in names}
         assert all(row["from"] != row["to"] for row in rows)
-
-    def test_two_runs(self, infer, vdfd_run, finetune_run, scenes, tmp_path):
-        paths = [run.path / "step_02" / "checkpoint.pth" for run in (vdfd_run, finetune_run)]
-        image = scenes / "JPEGImages" / "val_01.jpg"
-        assert infer(paths[0], image, "--out", tmp_path, "--diff", paths[1])[0] == 0
-        with Image.open(tmp_path / "val_01.png") as page, Image.open(image) as picture:
-            assert page.width >= 3 * picture.width
-
-    def test_a_step_and_itself(self, infer, vdfd_run, scenes, tmp_path):
-        status, text = infer(
-            vdfd_run.path, scenes / "JPEGImages", "--out", tmp_path, "--diff", 1, 1
-        )
-        assert status == 0 and "pixels changed (0.00 %)" in text
-        assert rows_of(tmp_path / "changes.csv") == []
 
 
 class TestClassifiers:
@@ -215,14 +169,6 @@ class TestClassifiers:
             "the classes of all tasks compete"
             in infer(run.path, digit_images, "--out", tmp_path)[1]
         )
-
-    def test_two_steps(self, infer, classifier, digit_images, tmp_path):
-        run = classifier("class")
-        status, text = infer(run.path, digit_images, "--out", tmp_path, "--diff", 0, 2)
-        rows = rows_of(tmp_path / "changes.csv")
-        changed = sum(row["predicted_a"] != row["predicted_b"] for row in rows)
-        assert status == 0 and f"{changed} of 120 images changed" in text
-        assert {row["predicted_a"] for row in rows} <= {"zero", "one"}
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,3 @@
-"""Segmenting through the Python interface."""
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -38,12 +36,6 @@ def test_arrays_are_rgb(predict, paths):
     assert np.abs(predict.read(paths[0]).astype(int) - image).max() <= 3
     red = np.full((48, 48, 3), (220, 20, 20), np.uint8)
     assert not np.array_equal(predict(red), predict(red[..., ::-1]))
-
-
-def test_the_predictor_knows_the_step(predict, vdfd_run):
-    assert predict.step == 2 and predict.problem == "segmentation"
-    assert predict.classes == vdfd_run.results["steps"][2]["classes_seen"]
-    assert len(predict.palette) == len(predict.classes)
 
 
 def test_a_work_dir_means_its_last_step(vdfd_run, paths):

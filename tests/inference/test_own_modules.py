@@ -6,8 +6,6 @@ import sys
 import numpy as np
 import pytest
 
-from vdfd_seg.cli import run_command
-from vdfd_seg.engine.input.config_file import imported_modules
 from vdfd_seg.errors import InputError
 from vdfd_seg.export import export_mmseg
 from vdfd_seg.inference import load_predictor
@@ -86,13 +84,6 @@ def test_predicts_as_its_method_does(own_run, folder, scenes, monkeypatch):
     forget()
 
 
-def test_infer(own_run, folder, scenes, tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(folder)
-    image = scenes / "JPEGImages/val_00.jpg"
-    assert run_command("infer", [str(own_run), str(image), "--out", str(tmp_path)]) == 0
-    forget()
-
-
 def test_export_to_mmsegmentation_names_them_too(own_run, folder, scenes, tmp_path, monkeypatch):
     from mmseg.apis import inference_model, init_model
 
@@ -139,11 +130,3 @@ def test_what_is_known_imports_nothing(vdfd_run, classifier, tmp_path):
         save_plain(tmp_path / f"{number}.pth", content)
         with pytest.raises(InputError, match="'Unknown' from custom_imports.* no module 'nowhere'"):
             load_predictor(tmp_path / f"{number}.pth")
-
-
-@pytest.mark.parametrize(
-    ("given", "names"),
-    [(None, []), ({}, []), ({"imports": "a.b"}, ["a.b"]), ({"imports": ("a", "b")}, ["a", "b"])],
-)
-def test_names_in_a_config(given, names):
-    assert imported_modules({"custom_imports": given}) == names

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vdfd_seg.errors import InputError
-from vdfd_seg.inference.video import VideoReader, VideoWriter, is_video
+from vdfd_seg.inference.video import VideoReader, VideoWriter
 
 COLOURS = ((250, 10, 10), (10, 250, 10), (10, 10, 250))
 
@@ -41,10 +41,6 @@ def test_odd_sides_are_padded_not_cut(tmp_path):
     assert frame[-1].min() > 150 and frame[:24, :40].max() < 100
 
 
-def test_nothing_partial_is_left(three_colours):
-    assert [path.name for path in three_colours.parent.iterdir()] == ["colours.mp4"]
-
-
 def test_a_writer_without_frames_writes_nothing(tmp_path):
     with VideoWriter(tmp_path / "none.mp4", 5.0):
         pass
@@ -61,8 +57,3 @@ class TestDamage:
         (tmp_path / "no.mp4").write_bytes(content)
         with pytest.raises(InputError, match=r"cannot read the video .*no\.mp4"):
             VideoReader(tmp_path / "no.mp4")
-
-
-@pytest.mark.parametrize(("name", "expected"), [("a.MP4", True), ("a.avi", True), ("a.jpg", False)])
-def test_is_video_by_name(name, expected):
-    assert is_video(name) is expected

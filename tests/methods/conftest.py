@@ -37,10 +37,6 @@ def views_of(inputs, samples, count):
         yield inputs[i], numbered(one, torch.tensor([number]))
 
 
-def forbidden(*_):
-    raise AssertionError("the method reached for what it did not declare")
-
-
 @pytest.fixture
 def segmentation_step(tiny_network, tiny_protocol, make_batch):
     """The network, batch and images of a step of the tiny segmentation protocol."""
@@ -129,7 +125,7 @@ def begin(segmentation_step, classification_step):
 
         def old_network():
             if "old_network" not in method.requires:
-                forbidden()
+                raise AssertionError("the method reached for what it did not declare")
             old = parts.network(step - 1)
             old.load_state_dict(previous.state)
             return old.eval().requires_grad_(False)
@@ -240,3 +236,10 @@ def taught(successor, train, tiny_network):
         return step, teacher.eval()
 
     return make
+
+
+@pytest.fixture
+def two_and_two(tiny_protocol):
+    """A background and two classes, then two more."""
+    names = ["background", "a", "b", "c", "d"]
+    return tiny_protocol(classes=names, tasks=[names[:3], names[3:]])

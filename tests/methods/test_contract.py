@@ -209,12 +209,6 @@ def test_what_is_held_while_a_step_trains_is_what_is_declared(second, start, tra
         assert held_bytes(fresh.method, fresh.network) == 0
 
 
-def test_the_penalty_does_not_register_the_network(second):
-    _, _, step = second
-    own = {id(p) for p in step.method.parameters()}
-    assert not own & {id(p) for p in step.network.parameters()}
-
-
 def test_predictions_are_label_maps_or_scores_of_every_class(second, end):
     _, _, step = second
     end(step)

@@ -1,5 +1,3 @@
-"""iCaRL: exemplars, distillation and the nearest mean."""
-
 from collections import Counter
 from types import SimpleNamespace
 
@@ -123,13 +121,6 @@ class TestLoss:
         expected = torch.zeros_like(gradient)
         expected[:, :2] = 0.7 * (p - target) / len(p)
         assert torch.allclose(gradient, expected, atol=1e-6)
-
-    @SCENARIOS
-    def test_all_classes_seen_compete(self, run, scenario):
-        step, _ = run(scenario, steps=2)[1]
-        outputs = step.adapter.outputs(step.inputs)
-        loss = step.method.task_loss(step.adapter, outputs, step.samples)["loss_ce"]
-        assert torch.allclose(loss, F.cross_entropy(outputs.logits, step.samples.labels))
 
 
 class TestPrediction:

@@ -1,5 +1,3 @@
-"""Distillation of outputs and features."""
-
 import pytest
 import torch
 

@@ -1,5 +1,3 @@
-"""Building methods; fine-tuning and joint training."""
-
 import os
 
 import pytest
@@ -26,20 +24,6 @@ def test_what_cannot_be_built_is_refused_before_training(cfg, message):
         build_method(cfg)
 
 
-def test_arguments_reach_the_method():
-    method = build_method({"type": "VDFD", "weight": 3.0, "rank": 2})
-    assert (method.weight, method.rank) == (3.0, 2)
-
-
-@pytest.mark.parametrize(
-    "name", ["FineTune", "ILT", "Joint", "LwF", "LwFMC", "MiB", "PLOP", "VDFDPlus"]
-)
-def test_methods_that_carry_nothing(successor, train, end, name):
-    step = successor({"type": name}, updates=1)
-    train(step, updates=1)
-    assert step.previous.carried == end(step).carried == {}
-
-
 @pytest.mark.parametrize(
     "cfg",
     [
@@ -58,28 +42,18 @@ def test_remembering_a_task_changes_nothing_in_the_network(begin, end, tiny_clas
     assert all(torch.equal(v, before[k]) for k, v in step.network.state_dict().items())
 
 
-class TestFineTune:
-    def test_reads_its_own_images(self, tiny_data):
-        method, data = build_method({"type": "FineTune"}), tiny_data()
-        assert method.select(data, 2, {}) == data.train_samples(2)
-
-    def test_labels_hide_the_old_classes(self, begin, end):
-        first = begin({"type": "FineTune"})
-        assert first.method.num_hidden(first.context) == 0
-        second = begin({"type": "FineTune"}, 1, end(first))
-        assert second.method.num_hidden(second.context) == 2
+def test_joint_training_reads_every_image_so_far_and_says_so(tiny_data, tiny_root):
+    data, method = tiny_data(), build_method({"type": "Joint"})
+    assert "old_images" in method.requires
+    assert method.select(data, 1, {}) == data.cumulative_samples(1)
+    names = {data.train.index.names[s.image] for s in data.cumulative_samples(1)}
+    files = [tiny_root / folder / f"{name}.png"
+             for folder in ("JPEGImages", "SegmentationClass") for name in names]  # fmt: skip
+    assert method.stored_data_bytes(data, 1) == sum(map(os.path.getsize, files))
 
 
-class TestJoint:
-    def test_reads_every_image_so_far_and_says_so(self, tiny_data, tiny_root):
-        data, method = tiny_data(), build_method({"type": "Joint"})
-        assert "old_images" in method.requires
-        assert method.select(data, 1, {}) == data.cumulative_samples(1)
-        names = {data.train.index.names[s.image] for s in data.cumulative_samples(1)}
-        files = [tiny_root / folder / f"{name}.png"
-                 for folder in ("JPEGImages", "SegmentationClass") for name in names]  # fmt: skip
-        assert method.stored_data_bytes(data, 1) == sum(map(os.path.getsize, files))
-
-    def test_hides_no_class(self, begin, end):
-        second = begin({"type": "Joint"}, 1, end(begin({"type": "Joint"})))
-        assert second.method.num_hidden(second.context) == 0
+@pytest.mark.parametrize(("name", "hidden"), [("FineTune", [0, 2]), ("Joint", [0, 0])])
+def test_whether_labels_hide_the_old_classes(begin, end, name, hidden):
+    first = begin({"type": name})
+    second = begin({"type": name}, 1, end(first))
+    assert [step.method.num_hidden(step.context) for step in (first, second)] == hidden

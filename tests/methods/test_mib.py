@@ -1,5 +1,3 @@
-"""Modeling the background."""
-
 import pytest
 import torch
 

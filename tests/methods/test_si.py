@@ -71,14 +71,6 @@ def test_plain_descent_of_a_quadratic_in_closed_form(toy, updates):
     assert torch.allclose(found, expected, rtol=1e-5)
 
 
-def test_small_steps_sum_to_the_descent_of_the_loss(toy):
-    step = toy()
-    before = step.network.loss().item()
-    descend(step, 2000, 1e-3)
-    path = step.method.path_body
-    assert path.sum().item() == pytest.approx(before - step.network.loss().item(), rel=5e-3)
-
-
 @pytest.mark.parametrize("settings", [{}, {"momentum": 0.9, "weight_decay": 0.1}])
 def test_the_gradient_of_the_penalty_is_taken_out_and_tasks_add_up(toy, settings):
     importance = torch.tensor([2.0, 0.5, 4.0])

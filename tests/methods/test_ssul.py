@@ -163,9 +163,3 @@ class TestMaps:
             rows[name] = torch.load(path, weights_only=True)["method"]["state"]["unknown"]
         # Without maps nothing is unknown; with them the later tasks' objects are.
         assert rows["without"][-1] < rows["with"][-1]
-
-
-def test_what_has_no_background_is_refused(tiny_protocol, domains):
-    for protocol in (domains, tiny_protocol(background=None, unseen="ignore")):
-        with pytest.raises(InputError, match="method SSUL is for class-incremental"):
-            build_method(CFG).check(protocol)

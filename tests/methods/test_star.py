@@ -6,29 +6,23 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from tests.methods.plain import softplus
 from vdfd_seg.methods import build_method
 from vdfd_seg.models import SegmentationAdapter
-from vdfd_seg.protocols import build_protocol
 
-CLASSES = ["background", "a", "b", "c", "d"]
-PROTOCOL = {"type": "Custom", "classes": CLASSES, "tasks": [CLASSES[:3], CLASSES[3:]]}
 OLD, ALL, SAMPLES = 3, 5, 4
 
 
 @pytest.fixture
-def second(taught):
+def second(taught, two_and_two):
     """A second step with two old and two new classes, and the network of the first."""
 
     def make(**options):
         cfg = {"type": "STAR", "num_samples": SAMPLES, **options}
-        step, teacher = taught(cfg, protocol=build_protocol(PROTOCOL))
+        step, teacher = taught(cfg, two_and_two)
         return step, SegmentationAdapter(teacher)
 
     return make
-
-
-def softplus(value):
-    return math.log1p(math.exp(value))
 
 
 def at(image_labels, row, column, size):
@@ -59,8 +53,8 @@ def collect(adapter, step, kinds):
     return found
 
 
-def test_what_is_carried_describes_the_features_of_each_class(begin, train, end):
-    step = begin({"type": "STAR"}, protocol=build_protocol(PROTOCOL))
+def test_what_is_carried_describes_the_features_of_each_class(begin, train, end, two_and_two):
+    step = begin({"type": "STAR"}, protocol=two_and_two)
     train(step)
     carried = end(step).carried
     found = collect(step.adapter, step, range(OLD))

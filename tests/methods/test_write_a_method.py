@@ -9,15 +9,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from tests.guides import blocks, shown
+from tests.documented import files_of, shown
 from tests.methods import test_contract as contract
 from tests.test_resume import differences
 from tests.tiny import changed, tiny_classifier_config, tiny_config, write_config
 from vdfd_seg.cli import run_command
 from vdfd_seg.engine import load_run
-from vdfd_seg.errors import InputError
-from vdfd_seg.methods import build_method
-from vdfd_seg.protocols import build_protocol
 from vdfd_seg.registry import METHODS
 
 CONFIG = {"type": "PrototypeRehearsal", "weight": 0.5}
@@ -66,7 +63,7 @@ def with_method(base):
 
 
 def test_it_is_short_and_the_page_s_config_loads(folder):
-    lines = blocks(PAGE)["prototype_rehearsal.py"].splitlines()
+    lines = files_of(PAGE)["prototype_rehearsal.py"].splitlines()
     assert len([line for line in lines if line.strip()]) <= 60
     for name, kind in (("rehearsal", NAME), ("distilled", DISTILLATION)):
         settings = load_run("digitscenes_4-3", folder / f"{name}.py")
@@ -120,11 +117,3 @@ def test_distillation_by_hand(successor):
         if expected is None:  # p = sigmoid(1): KL = (2p - 1) log(p / (1 - p)), and the log is 1.
             expected = 3.0 * 4.0 * math.tanh(0.5)
         assert loss == pytest.approx(expected, abs=1e-6)
-
-
-def test_bad_input():
-    with pytest.raises(InputError, match="must not be negative"):
-        build_method({**CONFIG, "weight": -1})
-    cfg = {"type": "CamVid"}
-    with pytest.raises(InputError, match="domain-incremental"):
-        build_method(CONFIG).check(build_protocol(cfg))

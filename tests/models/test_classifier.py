@@ -1,5 +1,3 @@
-"""A classifier with a head a task, and its rotations."""
-
 import numpy as np
 import pytest
 import torch

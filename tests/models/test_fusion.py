@@ -1,5 +1,3 @@
-"""Weights fused with those before the step."""
-
 import copy
 
 import pytest
@@ -17,15 +15,6 @@ FUSED = {**SHORT, "method": {"type": "FineTune", "fuse": True}}
 def test_the_share_by_hand():
     assert ewf_share(num_old=16, num_new=1) == pytest.approx((1 / 17) ** 0.5)
     assert ewf_share(num_old=3, num_new=1) == 0.5
-
-
-def test_old_rows_move_back_and_new_ones_stay():
-    old, new = torch.nn.Linear(2, 3), torch.nn.Linear(2, 4)
-    for layer, value in ((old, 1.0), (new, 5.0)):
-        torch.nn.init.constant_(layer.weight, value)
-    state = {"weight": old.weight.detach().clone()}
-    fuse(new, state, 0.25)
-    assert new.weight.tolist() == [[2.0, 2.0]] * 3 + [[5.0, 5.0]]
 
 
 def test_running_statistics_are_fused_and_counters_are_not():

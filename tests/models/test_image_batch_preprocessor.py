@@ -37,13 +37,6 @@ def test_is_that_of_a_loop_over_images(padding, flip):
     assert np.array_equal(found.numpy(), one_by_one(images, random, padding, flip))
 
 
-def test_an_image_does_not_depend_on_the_others_of_its_batch():
-    images, random = pixels(20), random_bits(3, torch.arange(20))
-    whole = augment(images, random, 4, True)
-    order = torch.tensor([13, 2, 7])
-    assert torch.equal(augment(images[order], random[order], 4, True), whole[order])
-
-
 class TestPreprocessor:
     MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.25, 0.5)
 
@@ -79,9 +72,6 @@ class TestPreprocessor:
         batch = self.batch(random=False)
         trained, tested = (preprocessor(batch, training=t)["inputs"] for t in (True, False))
         assert torch.equal(trained, tested)
-
-    def test_nothing_of_it_is_in_a_checkpoint(self, preprocessor):
-        assert not preprocessor.state_dict()
 
     @pytest.mark.parametrize("options", [{"crop_padding": -1}, {"std": (1, 1)}, {"std": (1, 0, 1)}])
     def test_bad_options_are_refused(self, options):

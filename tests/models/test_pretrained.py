@@ -1,5 +1,3 @@
-"""Backbone weights from a file."""
-
 import numpy as np
 import pytest
 import torch

@@ -31,11 +31,6 @@ def test_the_splits_of_cifar(tasks, each, scenario):
         assert list(protocol.task_labels(step)) == list(range(each * step, each * (step + 1)))
 
 
-def test_ten_tasks_by_task_are_the_default():
-    assert cifar() == cifar(tasks=10, scenario="task")
-    assert build_protocol({"type": "Digits"}).task_sizes(4) == [2] * 5
-
-
 def test_an_order_is_the_order_of_learning_and_not_of_the_labels_in_the_files():
     order = CLASSES[50:] + CLASSES[:50]
     protocol = cifar(order=order)

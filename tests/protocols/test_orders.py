@@ -1,5 +1,3 @@
-"""Random orders of classes, domains and written-out tasks."""
-
 import pytest
 
 from vdfd_seg.errors import InputError

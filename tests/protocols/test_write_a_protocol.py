@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.guides import shown
+from tests.documented import shown
 from vdfd_seg.cli import run_command
 from vdfd_seg.protocols import PROTOCOLS, build_protocol
 

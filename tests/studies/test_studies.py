@@ -192,17 +192,28 @@ def test_every_script_is_in_the_readme():
         assert f"`{path.name}`" in text or path.stem in parts, path.name
 
 
-@pytest.mark.parametrize("changed", [{}, {"background": "none", "uniform": True, "diagonal": True}])
-def test_replay_trial_replays_what_it_says(study, scenes, tmp_path, changed):
-    """Of the last step's memory, as the trial reads it."""
+@pytest.fixture
+def replayed(study, scenes, tmp_path):
+    """Train some steps with the trial of replay: settings, and what each step carries."""
     study("replay_trial")
-    method = {"type": "ReplayTrial", "replay": 64, **changed}
-    config = {**tiny_config(scenes), "method": method, "train_cfg": {"max_iters": 2}}
-    settings = load_run(write_config(tmp_path / "tiny.py", config))
-    train_sequence(settings, tmp_path / "run", steps=range(2))
-    saved = torch.load(tmp_path / "run/step_01/checkpoint.pth", weights_only=True)
-    carried = SimpleNamespace(carried=saved["method"]["state"], step=2)
-    found = settings.method()._carried(carried)
+
+    def run(steps, **options):
+        method = {"type": "ReplayTrial", "replay": 64, **options}
+        config = {**tiny_config(scenes), "method": method, "train_cfg": {"max_iters": 2}}
+        settings = load_run(write_config(tmp_path / "tiny.py", config))
+        train_sequence(settings, tmp_path / "run", steps=range(steps))
+        paths = [tmp_path / f"run/step_0{step}/checkpoint.pth" for step in range(steps)]
+        saved = [torch.load(path, weights_only=True) for path in paths]
+        return settings, [each["method"]["state"] for each in saved]
+
+    return run
+
+
+@pytest.mark.parametrize("changed", [{}, {"background": "none", "uniform": True, "diagonal": True}])
+def test_replay_trial_replays_what_it_says(replayed, changed):
+    """Of the last step's memory, as the trial reads it."""
+    settings, states = replayed(2, **changed)
+    found = settings.method()._carried(SimpleNamespace(carried=states[1], step=2))
     assert (0 in found.labels) == (not changed)
     assert (found.counts.unique().numel() == 1) == bool(changed)
     off = found.covariances - torch.diag_embed(found.covariances.diagonal(dim1=1, dim2=2))
@@ -210,33 +221,17 @@ def test_replay_trial_replays_what_it_says(study, scenes, tmp_path, changed):
 
 
 @pytest.mark.parametrize("background", ["first", "every"])
-def test_replay_trial_keeps_the_background_of_the_first_task(study, scenes, tmp_path, background):
-    study("replay_trial")
-    method = {"type": "ReplayTrial", "replay": 64, "background": background}
-    config = {**tiny_config(scenes), "method": method, "train_cfg": {"max_iters": 2}}
-    settings = load_run(write_config(tmp_path / "tiny.py", config))
-    train_sequence(settings, tmp_path / "run", steps=range(2))
-    first, second = (
-        torch.load(tmp_path / f"run/step_0{step}/checkpoint.pth", weights_only=True)
-        for step in range(2)
-    )
-    old, new = (saved["method"]["state"]["replay"] for saved in (first, second))
+def test_replay_trial_keeps_the_background_of_the_first_task(replayed, background):
+    old, new = (state["replay"] for state in replayed(2, background=background)[1])
     for key in ("means", "covariances"):
         one, other = (found[key][found["labels"] == 0] for found in (old, new))
         assert torch.equal(one, other) == (background == "first")
 
 
-def test_a_trunk_that_trains_moves_the_gaussians_of_old_classes(study, scenes, tmp_path):
-    study("replay_trial")
-    method = {"type": "ReplayTrial", "replay": 64, "trunk_tasks": 2}
-    config = {**tiny_config(scenes), "method": method, "train_cfg": {"max_iters": 2}}
-    settings = load_run(write_config(tmp_path / "tiny.py", config))
-    train_sequence(settings, tmp_path / "run", steps=range(3))
-    means = []
-    for step in range(3):
-        saved = torch.load(tmp_path / f"run/step_0{step}/checkpoint.pth", weights_only=True)
-        replay = saved["method"]["state"]["replay"]
-        means.append(replay["means"][replay["labels"] != 0])  # the background is every step's
+def test_a_trunk_that_trains_moves_the_gaussians_of_old_classes(replayed):
+    replays = [state["replay"] for state in replayed(3, trunk_tasks=2)[1]]
+    # The background is every step's.
+    means = [replay["means"][replay["labels"] != 0] for replay in replays]
     first, second = len(means[0]), len(means[1])
     assert not torch.equal(means[1][:first], means[0])
     assert torch.equal(means[2][:second], means[1])  # the trunk stays

@@ -1,5 +1,3 @@
-"""Installed distributions that do not go together."""
-
 import pytest
 
 from vdfd_seg import cli
@@ -33,6 +31,3 @@ class TestForksAndOriginals:
         err = capsys.readouterr().err
         assert f"{original} next to onedl-mmcv." in err
         assert f"pip uninstall -y onedl-mmcv {original} && pip install onedl-mmcv\n" in err
-
-    def test_this_environment(self):
-        environment.check_distributions()

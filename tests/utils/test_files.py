@@ -15,14 +15,6 @@ from vdfd_seg.utils.files import (
 )
 
 
-def test_content_is_written(tmp_path):
-    path = tmp_path / "file"
-    assert atomic_write(path, lambda file: file.write(b"new")) == path
-    assert path.read_bytes() == b"new"
-    atomic_write_text(path, "é")
-    assert path.read_bytes() == "é".encode()
-
-
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 def test_a_writer_that_raises_leaves_the_old_file_and_no_other(tmp_path, error):
     path = tmp_path / "file"
@@ -36,19 +28,6 @@ def test_a_writer_that_raises_leaves_the_old_file_and_no_other(tmp_path, error):
         atomic_write(path, write)
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["file"]
-
-
-def test_the_old_file_stands_until_the_new_one_is_complete(tmp_path):
-    path = tmp_path / "file"
-    path.write_text("old")
-
-    def write(file):
-        file.write(b"new")
-        file.flush()
-        assert path.read_text() == "old"
-
-    atomic_write(path, write)
-    assert path.read_text() == "new"
 
 
 def test_others_may_read_the_file(tmp_path):
@@ -65,11 +44,6 @@ def test_pictures_are_not_waited_for(tmp_path, monkeypatch):
     atomic_write_image(tmp_path / "file.png", Image.new("L", (2, 2)))
     assert len(waits) == 2
     assert sorted(os.listdir(tmp_path)) == ["file", "file.png"]
-
-
-def test_a_folder_that_does_not_exist_is_an_error(tmp_path):
-    with pytest.raises(OSError, match="nowhere"):
-        atomic_write_text(tmp_path / "nowhere" / "file", "x")
 
 
 class TestWritableDir:

@@ -1,5 +1,3 @@
-"""Nested dicts and lists: differences in words."""
-
 import pytest
 
 from vdfd_seg.utils.nested import told

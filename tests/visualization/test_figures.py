@@ -1,5 +1,3 @@
-"""The plots of a report, as files."""
-
 import csv
 import json
 from statistics import mean, stdev
@@ -9,7 +7,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vdfd_seg.errors import InputError
 from vdfd_seg.evaluation import read_runs, write_results
 from vdfd_seg.evaluation.groups import group_runs
 from vdfd_seg.visualization import figures, write_plots, write_report
@@ -72,12 +69,6 @@ def test_orders_have_a_plot_of_their_own(tmp_path, fake_runs):
     assert "Every order" not in write_report(both[:1], tmp_path / "one.html").read_text()
 
 
-def test_a_file_in_the_way_is_named(runs, tmp_path):
-    (tmp_path / "plots").write_text("")
-    with pytest.raises(InputError, match="plots: is a file"):
-        write_plots(runs, tmp_path / "plots")
-
-
 @pytest.mark.parametrize(("count", "panels"), [(1, 1), (2, 3)])
 def test_one_run_has_its_curves_in_one_panel_and_several_one_for_each_kind(runs, count, panels):
     (plot,) = figures.curves(group_runs(read_runs(runs[:count])))
@@ -123,16 +114,3 @@ def test_without_old_and_new_classes_tasks_are_earlier_or_newest(tmp_path, fake_
     assert columns["ewc, mean of the earlier tasks"] == ["", "70.0", "50.0"]
     assert columns["ewc, the newest task"] == ["90.0", "80.0", "85.0"]
     assert plot.draw().axes[0].get_ylabel() == "accuracy (%)"
-
-
-def test_classes_that_no_page_holds_are_drawn_in_parts(tmp_path, fake_runs):
-    work_dir = fake_runs.make_run(tmp_path, "ewc", 0.1, images=0)
-    steps = json.loads((work_dir / "results.json").read_text())["steps"]
-    steps[-1]["per_class"] = {f"class {index}": float(index) for index in range(150)}
-    del steps[-1]["confusions"]
-    changed(work_dir, steps=steps)
-    plots = figures.class_values(group_runs(read_runs([work_dir])))
-    assert [plot.title for plot in plots] == ["classes 1 to 75 of 150", "classes 76 to 150 of 150"]
-    assert ">class 74<" in plots[0].svg() and ">class 75<" in plots[1].svg()
-    files = {path.name for path in write_plots([work_dir], tmp_path / "plots")}
-    assert {"classes.svg", "classes_2.svg"} <= files

@@ -1,9 +1,7 @@
-"""Pictures put together."""
-
 import numpy as np
 import pytest
 
-from vdfd_seg.visualization.pages import as_rgb, caption, changes, comparison, side_by_side, stacked
+from vdfd_seg.visualization.pages import changes, comparison, side_by_side, stacked
 
 PALETTE = [(0, 0, 0), (200, 0, 0), (0, 0, 250)]
 
@@ -23,12 +21,6 @@ def test_stacked_and_side_by_side_keep_every_part_and_fill_with_white():
     assert row.shape == (3, 20, 3)
     assert (row[:, :5] == one).all() and (row[:2, 13:] == two).all()
     assert (row[:, 5:13] == 255).all() and (row[2, 13:] == 255).all()
-
-
-def test_a_caption_is_as_wide_as_its_text():
-    short, long = caption("A"), caption("A: step 12 of many")
-    assert short.shape[0] == long.shape[0] and short.shape[1] < long.shape[1]
-    assert long.min() < 100 and long.max() == 255
 
 
 def test_changes_are_coloured_and_the_rest_is_pale_and_grey():
@@ -57,9 +49,3 @@ def test_a_comparison_has_three_panels(old, background, colours):
     assert page.shape[1] == 3 * 100 + 2 * 8
     for left, colour in zip((0, 108, 216), colours):
         assert (page[-30:, left : left + 100] == colour).all()
-
-
-@pytest.mark.parametrize("shape", [(2, 3), (2, 3, 1), (2, 3, 4)])
-def test_as_rgb(shape):
-    image = as_rgb(np.full(shape, 260.4, np.float32))
-    assert image.shape == (2, 3, 3) and image.dtype == np.uint8 and (image == 255).all()

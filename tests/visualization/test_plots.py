@@ -48,16 +48,6 @@ def test_cells_have_the_colour_of_their_value_on_one_scale():
     assert axes.get_ylim()[0] > axes.get_ylim()[1]
 
 
-@pytest.mark.parametrize(("count", "number"), [(10, "41.6"), (11, "42"), (40, "42")])
-def test_many_tasks_are_whole_percents_in_small_cells(count, number):
-    values = np.full((count, count), 41.6)
-    figure = heatmap(values, named(count), named(count), AXES)
-    (axes,) = figure.axes
-    assert [text.get_text() for text in axes.texts] == [number] * count**2
-    # Two of 20 stand side by side on the page.
-    assert count > 20 or figure.get_figwidth() * 96 < 540
-
-
 def test_too_many_classes_are_named_by_their_tasks_beside_a_scale():
     figure = heatmap(np.eye(150), named(150), named(150), AXES, blocks={"base": 100, "later": 50})
     axes, scale = figure.axes
@@ -83,25 +73,6 @@ def test_panels_of_curves_share_their_axes_and_one_legend():
     assert not (old.get_legend() or new.get_legend())
     # A run looks the same in every panel.
     assert old.lines[1].get_color() == new.lines[0].get_color() != old.lines[0].get_color()
-
-
-def test_ten_curves_are_ten_styles_and_one_step_is_drawn():
-    (axes,) = step_curves({"": {n: curve(*[50.0] * 20) for n in named(10)}}, "mIoU").axes
-    assert len({(line.get_color(), line.get_linestyle()) for line in axes.lines}) == 10
-    (axes,) = step_curves({"": {"vdfd": curve(70.0)}}, "mIoU").axes
-    assert axes.get_ylim() == (0, pytest.approx(74.2))
-
-
-def test_deviations_are_drawn():
-    without, spread = ({"a": [(50.0, d), (40.0, d)]} for d in (None, 5.0))
-    assert [len(step_curves({"": c}, "mIoU").axes[0].collections) for c in (without, spread)] == [
-        0, 1,
-    ]  # fmt: skip
-    svgs = [
-        to_svg(partial(marks, Table("", "class", ["k"], {"a": pairs[:1]}), "IoU"), "")
-        for pairs in ({"a": [(50.0, None)]}["a"], spread["a"])
-    ]
-    assert svgs[0] != svgs[1]
 
 
 def test_every_row_is_a_line_with_a_mark_for_every_run():
@@ -135,11 +106,3 @@ def test_names_are_shown_as_they_are():
         partial(heatmap, np.eye(1), [name], [name], AXES),
     ):
         assert name in shown(draw)
-
-
-@pytest.mark.filterwarnings("error")
-def test_long_names_and_other_scripts():
-    """Neither pushes the marks out of the picture, nor is it a warning."""
-    names = ["x" * 300, "道 길", "y" * 40]
-    texts = shown(partial(marks, Table("", "class", names, {"run": curve(1.0, 2.0, 3.0)}), "IoU"))
-    assert f"{'x' * 37}..." in texts and "道 길" in texts and "y" * 40 in texts

@@ -124,18 +124,6 @@ def test_without_pictures_optional_keys_and_names_per_class(tmp_path, fake_runs)
     assert "do not say by which command" in words
 
 
-def test_classification_speaks_of_accuracy_and_of_no_pictures(tmp_path, fake_runs):
-    work_dir = fake_runs.make_run(tmp_path, "ewc", 0.1, images=0)
-    path = work_dir / "results.json"
-    results = {**load_results(path), "metric": "accuracy"}
-    results["protocol"] |= {"scenario": "task", "setting": None}
-    path.write_text(json.dumps(results))
-    words = Page(write_report([work_dir], tmp_path / "r.html").read_text(encoding="utf-8")).words
-    assert "task-incremental; " in words
-    assert "Every class after the last step accuracy in percent" in words
-    assert "pictures" not in words
-
-
 def test_missing_predictions_are_said_to_be_missing_and_names_escaped(tmp_path, fake_runs):
     work_dir = fake_runs.make_run(tmp_path, "ewc", 0.1, images=2)
     (work_dir / "step_01" / "predictions" / "im0.png").unlink()
@@ -151,17 +139,6 @@ def test_missing_predictions_are_said_to_be_missing_and_names_escaped(tmp_path, 
     Page(text)
 
 
-def test_predictions_alone_are_shown(tmp_path, fake_runs):
-    work_dir = fake_runs.make_run(tmp_path, "ewc", 0.1, images=3)
-    for path in (work_dir / "samples").iterdir():
-        path.unlink()
-    samples = collect_samples([RunFiles.load(work_dir)], max_images=2)
-    assert [(sample.name, sample.image, sample.truth) for sample in samples] == [
-        ("im0", None, None),
-        ("im1", None, None),
-    ]
-
-
 @pytest.mark.parametrize("content", [b"no picture", None])
 def test_a_bad_picture_is_named(tmp_path, content, fake_runs):
     work_dir = fake_runs.make_run(tmp_path, "ewc", 0.1, images=1)
@@ -172,15 +149,6 @@ def test_a_bad_picture_is_named(tmp_path, content, fake_runs):
         path.write_bytes(content)
     with pytest.raises(InputError, match=re.escape(str(path))):
         collect_samples([RunFiles.load(work_dir)])
-
-
-def test_runs_need_results_and_names_of_their_own(runs, tmp_path):
-    with pytest.raises(InputError, match="no such file"):
-        write_report([tmp_path], tmp_path / "r.html")
-    with pytest.raises(InputError, match="no runs"):
-        read_runs([])
-    with pytest.raises(InputError, match="two runs are named 'x'"):
-        read_runs([RunFiles.load(run, "x") for run in runs[:2]])
 
 
 def test_is_made_of_parts_that_say_what_they_are(comparison):
@@ -222,27 +190,3 @@ def test_every_plot_has_its_data_beside_it(runs, comparison):
     assert header == ["after step", "0 base", "1 chair+dog & wolf", "2 horse+sofa"]
     matrix = RunFiles.load(runs[-1]).matrix
     assert [[float(v) if v else None for v in row[1:]] for row in rows] == matrix
-
-
-def test_tasks_are_named_where_their_steps_are(comparison):
-    page = Page(comparison)
-    assert "after step 1 + chair+dog & wolf" in page.words
-    assert page.words.count("0 base") >= 3
-
-
-def test_image_and_labels_stand_beside_the_predictions_of_all_runs(comparison):
-    page = Page(comparison)
-    beside = [attrs for attrs in page.all("td") if "rowspan" in attrs]
-    assert [attrs["rowspan"] for attrs in beside] == ["3"] * 3
-
-
-def test_follows_the_page_s_light_or_dark_scheme_and_prints_what_is_folded(comparison):
-    style = comparison.split("<style>")[1].split("</style>")[0]
-    assert "prefers-color-scheme: dark" in style
-    printed = style[style.index("@media print") :]
-    assert "details::details-content" in printed
-    assert "--paper: #fff" in printed
-    for svg in re.findall("<svg.*?</svg>", comparison, flags=re.DOTALL):
-        assert "currentColor" in svg
-        # Drawn on the page's own paper.
-        assert not re.search(r"fill: ?#fff(fff)?\b[^/]*/>", svg)

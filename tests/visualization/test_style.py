@@ -7,10 +7,9 @@ from xml.etree import ElementTree
 import matplotlib
 import numpy as np
 import pytest
-from PIL import Image
 
 from vdfd_seg.visualization.plots import heatmap, marks, step_curves
-from vdfd_seg.visualization.style import CYCLE, cell_colours, run_style, save_figure, to_svg
+from vdfd_seg.visualization.style import CYCLE, cell_colours, run_style, to_svg
 from vdfd_seg.visualization.tables import Table
 
 # Machado, Oliveira and Fernandes, "A physiologically-based model for simulation of color vision
@@ -87,16 +86,6 @@ def test_is_one_svg_element_that_reaches_for_nothing(draw):
                 assert value in ids or value.startswith("data:image/png;")
             if "url(" in value:
                 assert value[4:-1] in ids
-
-
-def test_saves_png_and_svg_with_the_title(tmp_path):
-    for suffix in ("png", "svg"):
-        save_figure(FIGURES[0], tmp_path / suffix / f"plot.{suffix}", "said", "VDFD & co")
-    svg = (tmp_path / "svg/plot.svg").read_text()
-    assert svg == to_svg(FIGURES[0], "said", "VDFD & co") + "\n"
-    assert "VDFD & co" in "".join(ElementTree.fromstring(svg).itertext())
-    with Image.open(tmp_path / "png/plot.png") as image:
-        assert image.width > 100 and image.getpixel((0, 0))[:3] == (255, 255, 255)
 
 
 def test_drawn_again_the_same_text_and_no_global_state():

@@ -1,5 +1,3 @@
-"""Tables hold what the plots show."""
-
 import csv
 
 import numpy as np
@@ -7,7 +5,7 @@ import pytest
 
 from vdfd_seg.evaluation import read_runs
 from vdfd_seg.evaluation.groups import group_runs
-from vdfd_seg.visualization.tables import Table, lost_table, matrix_table, row_shares
+from vdfd_seg.visualization.tables import Table, lost_table
 
 
 @pytest.fixture(scope="module")
@@ -37,19 +35,6 @@ def test_parts_hold_every_row_once_and_are_of_a_size(count, most):
     sizes = {len(part.rows) for part in parts}
     assert not sizes or (max(sizes) <= most and max(sizes) - min(sizes) <= 1)
     assert len(parts) < 2 or parts[0].title == f"1 to {len(parts[0].rows)} of {count}"
-
-
-def test_a_matrix_has_the_tasks_names_and_its_steps(group):
-    table = matrix_table(group)
-    assert list(table.columns) == ["0 base", "1 chair+dog & wolf", "2 horse+sofa"]
-    assert [[mean for mean, _ in pairs] for pairs in zip(*table.columns.values())] == (
-        group.first.matrix
-    )
-
-
-def test_shares_are_of_the_true_class():
-    shares = row_shares(np.array([[3, 1], [0, 0]]))
-    assert shares[0].tolist() == [75.0, 25.0] and np.isnan(shares[1]).all()
 
 
 def test_what_was_lost_most_comes_first_with_what_it_is_taken_for(group):

@@ -1,13 +1,10 @@
 """Which images a step of classification trains on and is tested on, and under which labels."""
 
-from itertools import islice
-
 import numpy as np
 import pytest
 import torch
 
 from vdfd_seg.datasets import ClassificationData
-from vdfd_seg.datasets import data as module
 from vdfd_seg.datasets.data import Sample
 from vdfd_seg.errors import InputError
 from vdfd_seg.protocols import build_protocol
@@ -59,11 +56,6 @@ def test_tests_and_joint_training_cover_every_class_seen(tiny_classification):
                 assert name_of(data, part, sample.image) in data.protocol.tasks[sample.task].classes
 
 
-def test_bytes_of_images_and_labels(tiny_classification):
-    data = tiny_classification()
-    assert data.sample_bytes(data.train_samples(0)) == 8 * (8 * 8 * 3 + 8)
-
-
 class TestValidation:
     def test_the_choice_depends_on_the_image_alone(self, tiny_classification):
         settings = {"validation": 0.3, "num_classes": 10, "tasks": 1}
@@ -77,33 +69,6 @@ class TestValidation:
         assert {i for i in more if i < 120} == chosen
 
 
-class TestLoader:
-    def batches(self, data, count, start=0, size=5):
-        loader = data.train_loader(data.train_samples(0), {"batch_size": size}, 11, start)
-        return list(islice(loader, count))
-
-    def test_images_come_with_their_labels(self, tiny_classification):
-        data = tiny_classification(order=ORDER)
-        arrays = data.source("train")
-        place = {image.tobytes(): i for i, image in enumerate(arrays.images)}
-        for batch in self.batches(data, 3):
-            samples = batch["data_samples"]
-            for image, label in zip(batch["inputs"], samples.labels, strict=True):
-                name = name_of(data, "train", place[image.permute(1, 2, 0).numpy().tobytes()])
-                assert ORDER.index(name) == label
-            assert (samples.tasks == 0).all()
-
-    @pytest.mark.parametrize("done", [1, 2, 5])
-    def test_a_later_start_continues_exactly(self, tiny_classification, done):
-        data = tiny_classification()
-        whole, rest = self.batches(data, 8), self.batches(data, 8 - done, start=5 * done)
-        for expected, found in zip(whole[done:], rest, strict=True):
-            assert torch.equal(found["inputs"], expected["inputs"])
-            for key in ("labels", "tasks", "random"):
-                one, two = (getattr(b["data_samples"], key) for b in (expected, found))
-                assert torch.equal(one, two)
-
-
 class TestPass:
     @pytest.mark.parametrize("size", [1, 4, 100])
     def test_reads_every_image_once_in_order(self, tiny_classification, size):
@@ -115,17 +80,6 @@ class TestPass:
         labels = torch.cat([batch["data_samples"].labels for batch in batches])
         assert labels.tolist() == data.labels["test"][images_of(samples)].tolist()
         assert all(batch["data_samples"].random is None for batch in batches)
-
-    def test_processes_take_turns(self, tiny_classification, monkeypatch):
-        data = tiny_classification()
-        samples = data.test_samples(2)[:11]
-        shares = []
-        for rank in range(3):
-            monkeypatch.setattr(module, "get_dist_info", lambda rank=rank: (rank, 3))
-            batches = data.pass_over("test", samples, {"batch_size": 2})
-            shares.append(torch.cat([batch["data_samples"].labels for batch in batches]).tolist())
-        expected = data.labels["test"][images_of(samples)].tolist()
-        assert shares == [expected[rank::3] for rank in range(3)]
 
 
 class TestErrors:
@@ -146,7 +100,3 @@ class TestErrors:
         arrays = (empty, whole) if part == "training" else (whole, empty)
         with pytest.raises(InputError, match=rf"step 1 \(two\+three\) .* has no {part} images"):
             ClassificationData(build_protocol({"type": "Digits"}), *arrays)
-
-    def test_a_step_whose_images_are_all_held_out(self, tiny_classification):
-        with pytest.raises(InputError, match="has no training images"):
-            tiny_classification(validation=0.999)

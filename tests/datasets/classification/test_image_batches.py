@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from vdfd_seg.datasets.classification.batches import ImageBatches, LabelledImages, random_bits
+from vdfd_seg.datasets.classification.batches import ImageBatches, random_bits
 
 
 def split_mix(state):
@@ -29,23 +29,6 @@ class TestRandomBits:
         published = [0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4, 0x06C45D188009454F]
         found = random_bits(0, torch.arange(1, 4)).tolist()
         assert found == [value % 2**63 for value in published]
-
-    def test_bits_are_balanced_and_unrelated(self):
-        number = 20000
-        values = random_bits(7, torch.arange(number))
-        assert values.min() >= 0
-        bits = (values[:, None] >> torch.arange(63)) & 1
-        # Four standard deviations are 0.014.
-        assert (bits.double().mean(0) - 0.5).abs().max() < 0.018
-        signs = 2.0 * bits.double() - 1
-        between = (signs.T @ signs / number - torch.eye(63)).abs().max()
-        following = (signs[1:].T @ signs[:-1] / number).abs().max()
-        assert between < 0.04
-        assert following < 0.04
-
-    def test_seeds_and_draws_differ(self):
-        values = torch.cat([random_bits(seed, torch.arange(1000)) for seed in range(5)])
-        assert len(values.unique()) == 5000
 
 
 class TestBatches:
@@ -77,10 +60,3 @@ class TestBatches:
         # Whatever the batch, and whatever the image.
         again = batches[[(1, 7)]]["data_samples"].random
         assert again.tolist() == expected[1:2].tolist()
-
-
-def test_everything_known_of_a_batch_moves_with_it():
-    samples = LabelledImages(torch.tensor([1]), torch.tensor([0]), torch.tensor([5]))
-    moved = samples.to("meta")
-    assert {t.device.type for t in (moved.labels, moved.tasks, moved.random)} == {"meta"}
-    assert LabelledImages(samples.labels, samples.tasks).to("meta").random is None

@@ -10,10 +10,8 @@ from PIL import Image
 from tools.dataset_converters import ade20k as tool
 from vdfd_seg.cli import run_guarded
 from vdfd_seg.datasets import SegmentationData, open_source
-from vdfd_seg.datasets.conversion.ade20k import convert_ade20k
 from vdfd_seg.datasets.segmentation.selection import train_images
 from vdfd_seg.engine import load_run
-from vdfd_seg.errors import InputError
 from vdfd_seg.protocols import build_protocol
 
 MASKS = {
@@ -64,13 +62,6 @@ class TestConversion:
         assert found == expected
         assert not list(written.parents[2].rglob("out.jpg"))
 
-    def test_a_finished_folder_is_left_alone(self, written, tmp_path):
-        before = {path: path.stat().st_mtime_ns for path in written.rglob("*")}
-        assert convert_ade20k(tmp_path / "absent.zip", written, None) == {
-            "training": 8, "validation": 4,
-        }  # fmt: skip
-        assert {path: path.stat().st_mtime_ns for path in written.rglob("*")} == before
-
     @pytest.mark.parametrize("case", ["absent", "no archive", "truncated", "counts", "a mask"])
     def test_another_archive_is_refused_and_nothing_is_written(self, tmp_path, capsys, case):
         archive, content, options = tmp_path / "ade.zip", files(), ["--any-counts"]
@@ -89,11 +80,6 @@ class TestConversion:
         assert f"error: {archive}: " in error
         assert "ADEChallengeData2016.zip" in error
         assert not (tmp_path / "out").exists()
-
-    def test_a_folder_of_something_else_stays(self, tmp_path):
-        (tmp_path / "mine.txt").write_text("mine")
-        with pytest.raises(InputError, match="that is not ADE20K"):
-            convert_ade20k(write_zip(tmp_path / "a.zip", files()), tmp_path, None)
 
 
 # Worked out by hand from MASKS.

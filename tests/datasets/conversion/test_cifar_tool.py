@@ -1,12 +1,9 @@
 import os
 
-from PIL import Image
-
 from tests import fake_cifar as fake
 from tests.python_process import ROOT, run_python
 from tools.dataset_converters import cifar100 as tool
 from vdfd_seg.cli import run_guarded
-from vdfd_seg.datasets import read_arrays
 
 
 def test_prints_the_counts(tmp_path, capsys):
@@ -14,14 +11,6 @@ def test_prints_the_counts(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "train: 7 images of 3 classes" in printed
     assert "test: 4 images of 3 classes" in printed
-
-
-def test_tile(tmp_path):
-    for split in ("train", "test"):
-        (tmp_path / split).mkdir()
-        Image.new("RGB", (64, 32)).save(tmp_path / split / "a.webp")
-    assert run_guarded(tool.main, [str(tmp_path), str(tmp_path / "out"), "--tile", "32"]) == 0
-    assert len(read_arrays(tmp_path / "out", "test")) == 2
 
 
 def test_runs_as_a_script(tmp_path):

@@ -8,7 +8,6 @@ from tests import fake_cityscapes as fake
 from tools.dataset_converters import cityscapes as tool
 from vdfd_seg.cli import run_guarded
 from vdfd_seg.datasets.conversion.cityscapes import convert_cityscapes, train_id_table
-from vdfd_seg.datasets.segmentation.source import open_source
 from vdfd_seg.engine import load_run
 from vdfd_seg.engine.input.data import open_data
 from vdfd_seg.errors import InputError
@@ -129,12 +128,3 @@ class TestDataset:
         sample = type(sample)(0, sample.label_map, 0)
         truth = data.dataset("test", [sample], cfg["pipeline"])[0]["data_samples"].gt_sem_seg.data
         assert (truth[0, 32::64, 32::64].numpy() == labels[:, 4:12]).all()
-
-    def test_a_file_with_an_unknown_id_is_named(self, tmp_path, registered_modules):
-        fake.write_cityscapes(tmp_path, {"aachen": 2})
-        convert_cityscapes(tmp_path)
-        path = tmp_path / "gtFine/train/aachen/aachen_000001_000019_gtFine_labelTrainIds.png"
-        Image.fromarray(np.full((8, 16), 19, np.uint8)).save(path)
-        settings = load_run(BENCHMARK.format("1-1"), "finetune", {"data_root": str(tmp_path)})
-        with pytest.raises(InputError, match="aachen_000001.* the id 19"):
-            open_source(settings.config.train_dataloader.dataset, settings.protocol, False)

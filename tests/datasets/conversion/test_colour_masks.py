@@ -1,5 +1,3 @@
-"""Masks in colours as masks of ids."""
-
 import numpy as np
 import pytest
 from PIL import Image

@@ -104,12 +104,6 @@ def test_the_shipped_config_reads_it(written, registered_modules):
     assert sources[0].index.counts[2, [0, 20]].tolist() == [6, 42]
 
 
-def test_a_finished_set_is_left_alone(archives, written):
-    before = {path: path.stat().st_mtime_ns for path in written.rglob("*")}
-    assert convert_voc_aug(archives / "absent", written, counts=None) == FOUND
-    assert {path: path.stat().st_mtime_ns for path in written.rglob("*")} == before
-
-
 def test_official_numbers_are_expected(archives, tmp_path):
     assert COUNTS == {"train": 10582, "val": 1449}
     refused(archives, tmp_path / "out", "4 training and 1 validation images, not 10582", COUNTS)
@@ -162,11 +156,6 @@ class TestTool:
         assert "masks: 3 of VOC, 2 of SBD" in printed
         described = json.loads((tmp_path / "out/dataset.json").read_text())
         assert described["counts"] == FOUND
-
-    def test_bad_input_is_a_message_and_status_2(self, archives, tmp_path, capsys):
-        assert run_guarded(tool.main, [str(archives), str(tmp_path / "out")]) == 2
-        error = capsys.readouterr().err
-        assert error.startswith("vdfd_seg: error: ") and error.count("\n") == 1
 
     def test_download_fetches_what_is_missing(self, archives, tmp_path, capsys, monkeypatch):
         def local(archive):

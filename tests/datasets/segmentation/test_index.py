@@ -33,18 +33,6 @@ def test_counts_pixels_per_image_and_value(items, index):
     assert result.pixels()[[0, 1, 2, 255]].tolist() == [8, 2, 6, 2]
 
 
-def test_holds_tells_images_with_any_of_the_ids(items, index):
-    result = index(items)
-    assert result.holds([1]).tolist() == [True, False, True]
-    assert result.holds({0, 255}).tolist() == [True, True, False]
-    assert result.holds([]).tolist() == [False, False, False]
-
-
-def test_counts_cannot_be_changed(items, index):
-    with pytest.raises(ValueError, match="read-only"):
-        index(items).counts[0, 0] = 1
-
-
 def test_names_are_given_or_relative_to_the_images_folder(items, index, tmp_path, write_image):
     nested = tmp_path / "images" / "town" / "d.e.jpg"
     write_image(nested)
@@ -152,20 +140,9 @@ class TestCache:
         no_scan()
         index(items)
 
-    def test_cache_of_another_shape_is_rebuilt(self, items, index, tmp_path):
-        expected = index(items).counts
-        (cached,) = (tmp_path / "cache").iterdir()
-        np.savez(cached, counts=np.zeros((3, 4), dtype=np.int64))
-        assert (index(items).counts == expected).all()
-
     def test_folder_that_cannot_be_written_is_a_warning(self, items, index, tmp_path):
         (tmp_path / "cache").write_text("in the way")
         assert len(index(items)) == 3
-
-    def test_failed_scan_is_not_cached(self, items, index, tmp_path):
-        with pytest.raises(InputError):
-            index(items, num_classes=2)
-        assert not (tmp_path / "cache").exists()
 
     def test_default_folder(self, monkeypatch):
         monkeypatch.setenv("XDG_CACHE_HOME", "/x")

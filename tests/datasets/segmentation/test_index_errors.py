@@ -87,18 +87,6 @@ def test_colour_masks_have_a_way_out(items, index, channels, way_out, mode):
     assert way_out in error_of(index, items)
 
 
-def test_the_way_out_of_equal_channels(items, index):
-    path = items[0]["seg_map_path"]
-    expected = index(items).counts
-    ids = Image.fromarray(np.asarray(Image.open(path)))
-    Image.merge("RGB", [ids] * 3).save(path)
-    error_of(index, items)
-    with Image.open(path) as mask:
-        kept = mask.getchannel(0)
-    kept.save(path)
-    assert (index(items).counts == expected).all()
-
-
 @pytest.mark.parametrize("bits", [2, 4])
 def test_grey_masks_of_few_bits(items, index, bits):
     """Written by hand: Pillow does not write them."""
@@ -129,26 +117,11 @@ def test_truncated_image(items, index, tmp_path, write_mask, suffix, cut):
     assert "truncated" in message
 
 
-def test_truncated_mask(items, index, tmp_path, write_image, write_mask):
-    write_image(tmp_path / "images" / "a.jpg", size=(60, 60))
-    mask = mask_path(items[0])
-    write_mask(mask, np.random.default_rng(0).integers(0, 3, (60, 60)))
-    mask.write_bytes(mask.read_bytes()[:-300])
-    message = error_of(index, items)
-    assert str(mask) in message
-    assert "damaged, truncated" in message
-
-
 @pytest.mark.parametrize("size", [16, 5000])
 def test_bytes_after_the_end_of_an_image_are_no_error(items, index, size):
     with open(items[0]["img_path"], "ab") as file:
         file.write(bytes(size))
     index(items)
-
-
-def test_two_images_of_one_name(items, index):
-    message = error_of(index, [*items, items[0]])
-    assert "'a'" in message
 
 
 def test_many_problems_in_one_message(items, index, tmp_path, write_image, write_mask):

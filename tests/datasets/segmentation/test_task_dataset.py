@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from mmseg.datasets.transforms import LoadAnnotations
-from PIL import Image
 from torch.utils.data import DataLoader
 
 from vdfd_seg.datasets.data import Sample
@@ -43,15 +42,6 @@ def pixels(packed):
 
 def same(first, second):
     return all(np.array_equal(a, b) for a, b in zip(pixels(first), pixels(second), strict=True))
-
-
-def test_labels_equal_the_table_applied_to_the_stored_mask(dataset):
-    served = dataset()
-    for position, sample in enumerate(served.samples):
-        info = served.source.get_data_info(sample.image)
-        stored = np.asarray(Image.open(info["seg_map_path"]))
-        expected = np.array(sample.label_map)[stored]
-        assert np.array_equal(pixels(served[position])[1][0], expected)
 
 
 def test_a_draw_is_a_function_of_seed_and_number(dataset):
@@ -96,16 +86,6 @@ def test_masking_in_the_config_is_not_doubled(dataset):
     assert set(np.unique(pixels(served[0])[1])) <= {0, 2, 255}
 
 
-def test_a_sample_tells_its_task(dataset):
-    assert dataset()[0]["data_samples"].metainfo["task"] == 1
-
-
-def test_the_source_is_not_changed_by_serving(dataset):
-    served = dataset()
-    served[0]
-    assert "continual_label_map" not in served.source.get_data_info(served.samples[0].image)
-
-
 def test_an_unreadable_image_is_named(tiny_dataset_cfg, tmp_path, write_image, write_mask):
     from mmseg.registry import DATASETS
 
@@ -123,20 +103,3 @@ def test_an_unreadable_image_is_named(tiny_dataset_cfg, tmp_path, write_image, w
     image.unlink()
     with pytest.raises(InputError, match="FileNotFoundError"):
         served[0]
-
-
-def test_a_mask_with_a_foreign_class_is_named(tiny_data):
-    data = tiny_data()
-    table = list(data.protocol.train_label_map(0))
-    table[1] = -1
-    served = data.dataset("train", [Sample(0, tuple(table))], PLAIN)
-    with pytest.raises(InputError, match=r"t0\.png: the mask holds 1"):
-        served[0]
-
-
-def test_a_loader_serves_the_data_set_itself(tiny_data):
-    """And no copy of the list of all images."""
-    data = tiny_data()
-    cfg = {"batch_size": 1, "num_workers": 0, "dataset": {"pipeline": PLAIN}}
-    loader = data.test_loader(data.test_samples(0), cfg)
-    assert loader.dataset.source is data.evaluation_source.dataset

@@ -37,36 +37,25 @@ def test_what_cannot_be_relabelled_is_refused(changes, message):
         MaskLabels()({**sample([[0]]), **changes})
 
 
-def test_follows_mmsegmentations_annotation_loader(tmp_path):
-    path = tmp_path / "a.png"
-    mask = Image.fromarray(np.array([[0, 1, 2], [3, 255, 2]], dtype=np.uint8))
-    mask.putpalette(list(range(255, -1, -1)) * 3)
-    mask.save(path)
-    load = TRANSFORMS.build({"type": "mmseg.LoadAnnotations"})
-    results = {"seg_map_path": str(path), "seg_fields": [], "reduce_zero_label": False}
-    results = load({**results, "continual_label_map": LABELS})
-    results = TRANSFORMS.build({"type": "vdfd_seg.MaskLabels"})(results)
-    assert results["gt_seg_map"].tolist() == [[0, 0, 1], [2, 255, 1]]
-
-
 class TestSaliency:
     def test_marks_background_alone(self, tmp_path):
         Image.fromarray(np.array([[0, 9, 9], [9, 9, 9]], np.uint8)).save(tmp_path / "s.png")
         results = {**sample([[0, 1, 2], [3, 255, 0]]), "saliency_path": str(tmp_path / "s.png")}
         assert MaskLabels()(results)["gt_seg_map"].tolist() == [[0, 254, 1], [2, 255, 254]]
 
-    def test_another_size_is_refused(self, tmp_path):
-        Image.fromarray(np.zeros((2, 2), np.uint8)).save(tmp_path / "s.png")
-        results = {**sample([[0, 1, 2]]), "saliency_path": str(tmp_path / "s.png")}
-        with pytest.raises(
-            InputError, match=r"s\.png' has shape \(2, 2\), the image's mask \(1, 3\)"
-        ):
-            MaskLabels()(results)
-
-    def test_what_is_no_image_is_refused(self, tmp_path):
+    @pytest.mark.parametrize(
+        ("shape", "message"),
+        [
+            ((2, 2), r"s\.png' has shape \(2, 2\), the image's mask \(1, 3\)"),
+            (None, r"s\.png: this saliency map is damaged"),
+        ],
+    )
+    def test_what_is_no_map_of_the_image_is_refused(self, tmp_path, shape, message):
         (tmp_path / "s.png").write_bytes(b"no image")
-        results = {**sample([[0]]), "saliency_path": str(tmp_path / "s.png")}
-        with pytest.raises(InputError, match=r"s\.png: this saliency map is damaged"):
+        if shape:
+            Image.fromarray(np.zeros(shape, np.uint8)).save(tmp_path / "s.png")
+        results = {**sample([[0, 1, 2]]), "saliency_path": str(tmp_path / "s.png")}
+        with pytest.raises(InputError, match=message):
             MaskLabels()(results)
 
 

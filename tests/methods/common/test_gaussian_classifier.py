@@ -5,7 +5,7 @@ import torch
 
 from vdfd_seg.distillation import ClassGaussians
 from vdfd_seg.errors import InputError
-from vdfd_seg.methods import LwF, build_method
+from vdfd_seg.methods import build_method
 from vdfd_seg.models.classifier import rotated
 
 
@@ -108,10 +108,3 @@ def test_what_the_method_does_itself_stays(successor, train, end, tiny_classific
     assert set(carrying.carried) == {"importance"} | ({"gaussians"} if gaussians else set())
     for name, value in plain.carried["importance"].items():
         assert torch.equal(value, carrying.carried["importance"][name])
-
-
-def test_it_is_the_method_it_is_added_to():
-    method = build_method({"type": "LwF", "gaussians": 0.1, "weight": 3.0})
-    assert isinstance(method, LwF) and type(method).__name__ == "LwF"
-    assert (method.weight, method.gaussians) == (3.0, 0.1) and "labels" in method.requires
-    assert type(build_method({"type": "LwF", "gaussians": 0.0})) is LwF

@@ -96,7 +96,8 @@ def test_a_run_begins_with_them_and_again_with_the_same(scenes, tmp_path):
     assert torch.equal(rows[3], new)
 
 
+@pytest.mark.parametrize("start", ["pretuned", "balanced"])
 @pytest.mark.parametrize("name", ["DFT", "DKD", "STAR", "SSUL"])
-def test_methods_with_a_start_of_their_own_refuse_it(tiny_protocol, name):
-    with pytest.raises(InputError, match="new_rows='pretuned'"):
-        build_method({"type": name, "new_rows": "pretuned"}).check(tiny_protocol())
+def test_methods_with_a_start_of_their_own_refuse_another(tiny_protocol, name, start):
+    with pytest.raises(InputError, match=f"new_rows='{start}'"):
+        build_method({"type": name, "new_rows": start}).check(tiny_protocol())

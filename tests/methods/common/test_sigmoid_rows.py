@@ -11,11 +11,7 @@ from vdfd_seg.engine.input.settings import load_run
 from vdfd_seg.engine.run.sequence import train_sequence
 from vdfd_seg.errors import InputError
 from vdfd_seg.methods import build_method
-from vdfd_seg.methods.common.sigmoid_rows import (
-    foreground_loss,
-    mean_where,
-    subtract_background,
-)
+from vdfd_seg.methods.common.sigmoid_rows import foreground_loss, subtract_background
 from vdfd_seg.models import SegmentationAdapter
 
 METHODS = ("STAR", "DKD")
@@ -29,25 +25,6 @@ class TestForegroundLoss:
         no = -math.log(0.25) - math.log(0.5)
         expected = [-4 * math.log(0.75) - math.log(0.5), no, no]
         assert foreground_loss(logits, labels, 2, 4.0).flatten().tolist() == pytest.approx(expected)
-
-    def test_is_the_plain_reference(self):
-        torch.manual_seed(0)
-        logits = 3 * torch.randn(2, 3, 4, 5, dtype=torch.float64)
-        labels = torch.randint(6, (2, 4, 5))
-        found = foreground_loss(logits, labels, 3, 2.5)
-        for image, row, column in torch.ones_like(labels).nonzero().tolist():
-            total = 0.0
-            for kind in range(3):
-                p = logits[image, kind, row, column].sigmoid().item()
-                own = labels[image, row, column] == 3 + kind
-                total -= 2.5 * math.log(p) if own else math.log(1 - p)
-            assert found[image, row, column].item() == pytest.approx(total)
-
-
-def test_a_mean_is_over_what_counts():
-    values, mask = torch.tensor([1.0, 2.0, 6.0]), torch.tensor([True, False, True])
-    assert mean_where(values, mask) == 3.5
-    assert mean_where(values, torch.zeros(3, dtype=torch.bool)) == 0
 
 
 class TestSubtraction:
@@ -73,14 +50,6 @@ class TestSubtraction:
         assert torch.equal(after.argmax(1), before.argmax(1))
         assert torch.allclose(after.softmax(1), before.softmax(1), atol=1e-6)
         assert torch.equal(after[:, 0], torch.zeros_like(after[:, 0]))
-
-    def test_then_background_is_where_no_sigmoid_exceeds_a_half(self, network, features):
-        subtract_background(SegmentationAdapter(network), 5)
-        with torch.no_grad():
-            logits = network.decode_head.conv_seg(features)
-        none = (logits[:, 1:].sigmoid() <= 0.5).all(1)
-        assert 0 < none.sum() < none.numel()
-        assert torch.equal(logits.argmax(1) == 0, none)
 
     def test_rows_of_new_classes_stay(self, network):
         layer = network.decode_head.conv_seg
@@ -147,15 +116,12 @@ class TestStep:
         usual = losses_of(begin({"type": "FineTune"}, auxiliary=1))
         assert torch.equal(own["aux.loss_ce"], usual["aux.loss_ce"])
 
-    def test_what_has_no_background_is_refused(self, tiny_protocol, domains, name):
-        for protocol in (domains, tiny_protocol(background=None, unseen="ignore")):
-            with pytest.raises(InputError, match=f"method {name} is for class-incremental"):
-                build_method({"type": name}).check(protocol)
 
-    def test_a_share_of_the_background_for_new_rows_is_refused(self, tiny_protocol, name):
-        method = build_method({"type": name, "new_rows": "balanced"})
-        with pytest.raises(InputError, match="new_rows='balanced'"):
-            method.check(tiny_protocol())
+@pytest.mark.parametrize("name", [*METHODS, "SSUL"])
+def test_what_has_no_background_is_refused(tiny_protocol, domains, name):
+    for protocol in (domains, tiny_protocol(background=None, unseen="ignore")):
+        with pytest.raises(InputError, match=f"method {name} is for class-incremental"):
+            build_method({"type": name}).check(protocol)
 
 
 @pytest.fixture(scope="module")

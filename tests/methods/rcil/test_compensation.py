@@ -104,15 +104,6 @@ class TestFolding:
         assert {k: v.shape for k, v in branch.state_dict().items()} == shapes
         assert torch.allclose(branch.norm(branch.conv(maps)), expected, atol=1e-5)
 
-    def test_kernel_is_the_published_formula(self):
-        made = layer()
-        kernels = []
-        for branch in (made.first, made.second):
-            scale = branch.norm.weight / (branch.norm.running_var + branch.norm.eps).sqrt() / 2
-            kernels.append(scale.view(-1, 1, 1, 1) * branch.conv.weight)
-        expected = sum(kernels).detach()
-        assert torch.allclose(made.folded().conv.weight, expected, atol=1e-6)
-
     def test_branches_that_are_equal_come_back_bit_by_bit(self):
         made = layer(distinct=False)
         with torch.no_grad():
@@ -225,21 +216,3 @@ class TestNetwork:
         compensate(network, frozen=False)
         with pytest.raises(InputError, match="'backbone.block.bn1' right after its convolution"):
             network.backbone.block(torch.randn(2, 3, 4, 4))
-
-
-def test_conv_module_with_bias_and_activation():
-    """The activation follows the combination."""
-    module = ConvModule(4, 4, 3, padding=1, bias=True, norm_cfg={"type": "BN"}).eval()
-    network = nn.Module()
-    network.backbone, network.decode_head = nn.Module(), nn.Module()
-    network.backbone.stage = nn.Sequential(module)
-    compensate(network, frozen=False)
-    made = module.conv
-    with torch.no_grad():
-        made.second.norm.bias.fill_(-1)
-        made.first.norm.bias.fill_(0.5)
-    maps = torch.randn(2, 4, 5, 5)
-    expected = F.relu((made.first(maps) + made.second(maps)) / 2)
-    assert torch.allclose(module(maps), expected)
-    fold(network)
-    assert torch.allclose(module(maps), expected, atol=1e-5)

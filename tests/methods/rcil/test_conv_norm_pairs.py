@@ -1,5 +1,3 @@
-"""Which convolutions of a network RCIL compensates."""
-
 import pytest
 import torch
 from mmseg.registry import MODELS

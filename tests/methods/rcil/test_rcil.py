@@ -136,13 +136,3 @@ class TestSteps:
         assert all(map(torch.equal, kept, weights))
         twins = [p for layer in branches(again.network).values() for p in layer.second.parameters()]
         assert all(map(torch.equal, twins, weights))
-
-
-def test_another_method_goes_on_from_its_checkpoint(begin, train, end, losses_of):
-    first = begin({"type": "RCIL"})
-    train(first)
-    previous = end(first)
-    previous.carried = {}
-    step = begin({"type": "MiB"}, 1, previous)
-    assert branches(step.network) == {}
-    assert all(value.isfinite() for value in losses_of(step).values())

@@ -99,17 +99,6 @@ def test_upsampled_logits_are_the_networks_prediction(tiny_network, make_batch):
     assert torch.equal(labels[1:], samples[1].gt_sem_seg.data)
 
 
-@pytest.mark.parametrize("settings", SETTINGS)
-def test_auxiliary_losses_are_those_not_of_the_main_head(tiny_network, make_batch, settings):
-    adapter = SegmentationAdapter(tiny_network(**settings).train())
-    inputs, samples = make_batch()
-    outputs = adapter.outputs(inputs)
-    every = adapter.task_loss(outputs, samples)
-    found = adapter.auxiliary_losses(outputs, samples)
-    assert list(found) == [name for name in every if not name.startswith("decode.")]
-    assert all(torch.equal(every[name], value) for name, value in found.items())
-
-
 def test_old_outputs_are_those_of_the_old_network(tiny_network, make_batch):
     adapter = SegmentationAdapter(tiny_network(3, auxiliary=1).train())
     old = tiny_network(2, seed=1, auxiliary=1).eval()
@@ -185,14 +174,6 @@ def test_a_cascade_is_distilled_at_its_last_stage(registered_modules, make_batch
     adapter.use_unbiased_loss()
     assert all(type(h.loss_decode) is UnbiasedCrossEntropyLoss for h in network.decode_head)
     assert [h.loss_decode.loss_weight for h in network.decode_head] == [0.4, 1.0]
-
-
-def test_begin_tells_every_head(tiny_network):
-    loss = {"type": "vdfd_seg.UnbiasedCrossEntropyLoss"}
-    network = tiny_network(auxiliary=2, loss=loss)
-    adapter = SegmentationAdapter(network)
-    adapter.begin(2)
-    assert [head.loss_decode.num_hidden for head in adapter.heads.values()] == [2, 2, 2]
 
 
 def test_hidden_classes_reach_the_loss(tiny_network, make_batch):
