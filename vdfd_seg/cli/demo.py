@@ -76,6 +76,8 @@ def plan(out: Path, seeds: Sequence[int], iters: int | None = None) -> list:
     from vdfd_seg.multi_run.plan import Run
 
     changes: dict[str, Any] = {
+        # It looks for mistakes in a config, and a run is over before it would have paid.
+        "rehearsal": False,
         "log_level": "WARNING",
         "custom_hooks": [{"type": "vdfd_seg.ProgressHook"}],
     }

@@ -4,18 +4,25 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+_kept = False
+
 
 @contextmanager
 def present_objects_kept() -> Iterator[None]:
     """Within, a collection does not look through the objects that are here already.
 
-    With all modules imported these are half a second's work.
+    With all modules imported these are half a second's work. Inside another such block nothing
+    more is kept.
     """
-    if gc.get_freeze_count():
+    global _kept
+    # Not gc.get_freeze_count(), which counts them one by one.
+    if _kept:
         yield
         return
+    _kept = True
     gc.freeze()
     try:
         yield
     finally:
+        _kept = False
         gc.unfreeze()
