@@ -42,10 +42,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     out = Path(args.out)
     whole = args.overwrite or not out.exists()
-    runs = plan(out, args.seeds, args.iters)
     # In this process: importing the stack anew takes seconds. The output goes to the terminal: the
     # demo shows what a run does.
     with present_objects_kept():
+        runs = plan(out, args.seeds, args.iters)
         for _, arguments in unfinished(runs, args.overwrite):
             status = cli.main(arguments)
             if status >= cli.EXIT_SIGNAL:
