@@ -185,6 +185,16 @@ def test_tables_of_costs(study, capsys, name):
     assert len(table(capsys)) > 3
 
 
+def test_evaluation_beside_mmsegmentation(study, scenes, tmp_path, capsys):
+    """It finds the same values, and takes no batch that holds images of two sizes."""
+    file = write_config(tmp_path / "tiny.py", tiny_config(scenes))
+    options = ["--rounds", "1", "--cfg-options", "test_dataloader.batch_size=2"]
+    assert study("benchmark_evaluation").main([str(file), *options]) == 0
+    _, _, *rows = table(capsys)
+    assert [[row[1].strip(), row[3].strip()] for row in rows] == [["wall", "–"], ["processor", "–"]]
+    assert all(float(row[5]) > 0 for row in rows)
+
+
 def test_every_script_is_in_the_readme():
     text = (FOLDER / "README.md").read_text()
     parts = {"proximal", "random_directions", "finished", "stability_learner"}

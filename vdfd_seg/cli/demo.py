@@ -37,10 +37,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     out = Path(args.out)
     whole = args.overwrite or not out.exists()
-    runs = plan(out, args.seeds, args.iters)
     # In this process: importing the stack anew takes seconds. The output goes to the terminal: the
     # demo shows what a run does.
     with present_objects_kept():
+        runs = plan(out, args.seeds, args.iters)
         for _, arguments in unfinished(runs, args.overwrite):
             status = cli.main(arguments)
             if status >= cli.EXIT_SIGNAL:
@@ -68,6 +68,8 @@ def plan(out: Path, seeds: Sequence[int], iters: int | None = None) -> list:
     from vdfd_seg.multi_run.plan import Run
 
     options: dict[str, Any] = {
+        # It looks for mistakes in a config, and a run is over before it would have paid.
+        "rehearsal": False,
         "log_level": "WARNING",
         "custom_hooks": [{"type": "vdfd_seg.ProgressHook"}],
     }

@@ -3,7 +3,8 @@
 import copy
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -224,3 +225,11 @@ def subsample(samples: list, limit: int | None) -> list:
     if limit is None or limit >= len(samples):
         return samples
     return [samples[i * len(samples) // limit] for i in range(limit)]
+
+
+def places_by(keys: Iterable[Hashable]) -> list[list[int]]:
+    """The places of each distinct key, in the order of the keys' first places."""
+    places = defaultdict(list)
+    for place, key in enumerate(keys):
+        places[key].append(place)
+    return list(places.values())

@@ -1,7 +1,6 @@
 """What predictors of every problem share."""
 
 from abc import ABC, abstractmethod
-from collections import defaultdict
 from collections.abc import Hashable, Iterable
 from pathlib import Path
 from typing import Any, Generic, TypeVar, overload
@@ -9,6 +8,7 @@ from typing import Any, Generic, TypeVar, overload
 import numpy as np
 import torch
 
+from vdfd_seg.datasets.data import places_by
 from vdfd_seg.datasets.image_files import check_array
 from vdfd_seg.models import ContinualLearner
 
@@ -67,18 +67,19 @@ class StepPredictor(ABC, Generic[Prediction]):
         """
         if not isinstance(images, (list, tuple)):
             return self([images])[0]
-        groups = defaultdict(list)
-        for place, image in enumerate(images):
+        sizes, packed = [], []
+        for image in images:
             if isinstance(image, np.ndarray):
                 check_array(image)
             else:
                 image = self.read(image)
-            size, packed = self._packed(image)
-            groups[size].append((place, packed))
+            size, ready = self._packed(image)
+            sizes.append(size)
+            packed.append(ready)
         found: list = [None] * len(images)
-        for group in groups.values():
-            predictions = self._predict([packed for _, packed in group])
-            for (place, _), prediction in zip(group, predictions, strict=True):
+        for places in places_by(sizes):
+            predictions = self._predict([packed[place] for place in places])
+            for place, prediction in zip(places, predictions, strict=True):
                 found[place] = prediction
         return found
 

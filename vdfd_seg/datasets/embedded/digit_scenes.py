@@ -5,7 +5,6 @@ from pathlib import Path
 
 from PIL import Image
 
-from vdfd_seg.datasets.embedded.digit_scenes_render import SPLITS, render_scene
 from vdfd_seg.datasets.written_folder import VocLayout, png_palette, write_folder
 from vdfd_seg.errors import InputError
 from vdfd_seg.protocols.digit_scenes import CLASSES, PALETTE
@@ -50,14 +49,17 @@ def write_digit_scenes(
 
     def finished(folder: Path) -> bool:
         same = _LAYOUT.description(folder) == description
-        return same and _LAYOUT.counts(folder, SPLITS) == counts
+        return same and _LAYOUT.counts(folder, list(counts)) == counts
 
     def write(folder: Path) -> None:
+        # With what it imports itself a fifth of a second, and needed only once.
+        from vdfd_seg.datasets.embedded.digit_scenes_render import render_scene
+
         _LAYOUT.create(folder)
-        names = {s: [f"{s}_{number:05d}" for number in range(counts[s])] for s in SPLITS}
+        names = {s: [f"{s}_{number:05d}" for number in range(n)] for s, n in counts.items()}
         palette = png_palette(PALETTE)
-        for split in SPLITS:
-            for number, name in enumerate(names[split]):
+        for split, of_split in names.items():
+            for number, name in enumerate(of_split):
                 scene = render_scene(split, number, tuple(description["size"]), seed)
                 image, mask = map(Image.fromarray, scene[:2])
                 image.save(folder / _LAYOUT.images / f"{name}.jpg", quality=_JPEG_QUALITY)

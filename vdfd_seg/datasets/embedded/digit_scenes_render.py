@@ -152,17 +152,26 @@ def _place(
 def _coverage(
     sample: int, size: tuple[int, int], height: float, angle: float, centre: list[float]
 ) -> np.ndarray:
-    scan = np.pad(_digits()[0][sample], 2)
-    inked_rows = np.flatnonzero(scan.max(axis=1) > _INK_LEVEL)
-    scale = (np.ptp(inked_rows) + 1) / height
+    spline, rows = _spline(sample)
+    scale = rows / height
     cos, sin = np.cos(angle), np.sin(angle)
     matrix = scale * np.array([[cos, -sin], [sin, cos]])
-    offset = (np.array(scan.shape) - 1) / 2 - matrix @ np.array(centre)
+    offset = (np.array(spline.shape) - 1) / 2 - matrix @ np.array(centre)
     # scipy's double-precision splines rather than OpenCV's: masks, which
     # fingerprints of protocols depend on, come out the same on every machine.
-    ink = ndimage.affine_transform(scan, matrix, offset, output_shape=size, order=3)
+    ink = ndimage.affine_transform(
+        spline, matrix, offset, output_shape=size, order=3, prefilter=False
+    )
     slope = np.hypot(*np.gradient(ink)).clip(1e-3)
     return ((ink - _INK_LEVEL) / slope + 0.5).clip(0, 1)
+
+
+@cache
+def _spline(sample: int) -> tuple[np.ndarray, int]:
+    """Coefficients of the spline through a scan with a margin, and how many rows have ink."""
+    scan = np.pad(_digits()[0][sample], 2)
+    inked_rows = np.flatnonzero(scan.max(axis=1) > _INK_LEVEL)
+    return ndimage.spline_filter(scan, order=3, mode="constant"), np.ptp(inked_rows) + 1
 
 
 def _contrasting_colour(under: np.ndarray, digit: int, rng: np.random.Generator) -> np.ndarray:

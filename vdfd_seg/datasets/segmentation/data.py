@@ -1,7 +1,6 @@
 """A protocol of segmentation bound to its images."""
 
 import os
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -10,7 +9,7 @@ from mmengine.runner import Runner
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from vdfd_seg.datasets.data import ContinualData, Sample, subsample
+from vdfd_seg.datasets.data import ContinualData, Sample, places_by, subsample
 from vdfd_seg.datasets.sampler import DrawSampler
 from vdfd_seg.datasets.segmentation.index import index_digest
 from vdfd_seg.datasets.segmentation.selection import test_images, train_images
@@ -42,6 +41,7 @@ class SegmentationData(ContinualData):
         # Whole images as before there was a crop: results that exist keep their fingerprint.
         rules = f" crop {crop[0]}x{crop[1]}" if crop else ""
         super().__init__(protocol, train, test, evaluate_on, rules)
+        self._sizes: dict[int, tuple[int, int]] = {}
 
     def step_images(self, step: int) -> np.ndarray:
         return train_images(self.protocol, self.train.index, step)
@@ -108,9 +108,11 @@ class SegmentationData(ContinualData):
 
     def _size(self, sample: Sample) -> tuple[int, int]:
         """Width and height of a test image's file."""
-        info = self.evaluation_source.dataset.get_data_info(sample.image)
-        with Image.open(info["img_path"]) as image:
-            return image.size
+        if sample.image not in self._sizes:
+            info = self.evaluation_source.dataset.get_data_info(sample.image)
+            with Image.open(info["img_path"]) as image:
+                self._sizes[sample.image] = image.size
+        return self._sizes[sample.image]
 
     def test_loader(self, samples: list[Sample], cfg: dict) -> Iterable[dict]:
         """:meth:`pass_over` test samples; in batches, images of one size follow each other."""
@@ -144,14 +146,12 @@ class SegmentationData(ContinualData):
 
 def of_one_size(batch: dict) -> Iterator[tuple[list[int], dict]]:
     """Parts of a batch whose images can be stacked, each with its places in the batch."""
-    places = defaultdict(list)
-    for place, image in enumerate(batch["inputs"]):
-        # Views of test-time augmentation are lists, and a tensor's images are of one size.
-        places[getattr(image, "shape", None)].append(place)
-    if len(places) == 1:
-        yield list(range(len(batch["inputs"]))), batch
+    # Views of test-time augmentation are lists, and a tensor's images are of one size.
+    groups = places_by(getattr(image, "shape", None) for image in batch["inputs"])
+    if len(groups) == 1:
+        yield groups[0], batch
         return
-    for chosen in places.values():
+    for chosen in groups:
         yield chosen, {key: [values[place] for place in chosen] for key, values in batch.items()}
 
 

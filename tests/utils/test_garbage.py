@@ -1,0 +1,30 @@
+"""When Python looks for garbage, and among what."""
+
+import gc
+
+import pytest
+
+from vdfd_seg.utils.environment import quiet_imports
+from vdfd_seg.utils.garbage import present_objects_kept
+
+
+def test_imports_are_not_interrupted():
+    assert gc.isenabled()
+    with pytest.raises(ImportError), quiet_imports():
+        with quiet_imports():
+            assert not gc.isenabled()
+        assert not gc.isenabled()
+        raise ImportError
+    assert gc.isenabled()
+
+
+def test_objects_are_kept_until_the_outermost_block_ends():
+    with present_objects_kept():
+        kept = gc.get_freeze_count()
+        assert kept > 1000
+        held = [[] for _ in range(1000)]
+        with present_objects_kept():
+            assert gc.get_freeze_count() == kept
+        assert gc.get_freeze_count() == kept
+    assert gc.get_freeze_count() == 0
+    assert held
