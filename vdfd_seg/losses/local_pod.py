@@ -59,12 +59,14 @@ def local_pod(maps: Tensor, scales: Sequence[int] = SCALES) -> Tensor:
 @lru_cache(maxsize=64)
 def _cells(length: int, scales: tuple[int, ...], dtype: torch.dtype, device) -> Tensor:
     """One row for each cell of each scale along a side, whose product with the pixels is a mean."""
-    cells = torch.zeros(sum(scales), length, dtype=dtype)
-    numbers = ((scale, i) for scale in scales for i in range(scale))
-    for row, (scale, i) in zip(cells, numbers, strict=True):
-        size = length // scale
-        row[i * size : (i + 1) * size] = 1 / size
-    return cells.to(device)
+    # Later calls train with what the first one makes.
+    with torch.inference_mode(False):
+        cells = torch.zeros(sum(scales), length, dtype=dtype)
+        numbers = ((scale, i) for scale in scales for i in range(scale))
+        for row, (scale, i) in zip(cells, numbers, strict=True):
+            size = length // scale
+            row[i * size : (i + 1) * size] = 1 / size
+        return cells.to(device)
 
 
 def local_pod_distance(new: Tensor, old: Tensor, scales: Sequence[int] = SCALES) -> Tensor:

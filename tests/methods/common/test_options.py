@@ -26,7 +26,8 @@ NAN, INF = float("nan"), float("inf")
         (not_negative(1), (0, 0.5, 3), (-1, -1e-9, NAN, INF)),
         (positive(1), (1e-9, 2), (0, -1, NAN, INF)),
         (share(1), (0, 0.5, 1, True), (-0.1, 1.1, NAN)),
-        (at_least_one(1), (1, 7, (1, 2), [4]), (0, -3, (), [], (1, 0))),
+        (at_least_one(1), (1, 7), (0, -3, "few", (1, 2))),
+        (at_least_one((1,)), ((1, 2), (4,)), ((), [], (1, 0), 4)),
         (none_or(at_least_one(1)), (1, 7, None), (0, -3)),
         (one_of("left", "right"), ("left", "right"), ("up", None)),
     ],
@@ -67,6 +68,19 @@ def test_a_subclass_has_its_bases_options_but_those_that_it_fixes():
         Derived(kind="round")
 
 
+def test_options_are_inherited_as_attributes_are():
+    class Other(Base):
+        weight: float = not_negative(2.0)
+
+    class Both(Derived, Other):
+        def __init__(self, weight=3.0, **options):
+            super().__init__(weight=weight, **options)
+
+    assert str(inspect.signature(Both)) == "(weight=3.0, *, layer=3)"
+    assert Both.options["weight"].default == 2.0
+    assert (Both().weight, Both(weight=5.0).weight, Both().kind) == (3.0, 5.0, "square")
+
+
 GAUSSIAN = {"type": "GaussianBound"}
 REFUSED = {
     "DKD": [
@@ -100,7 +114,7 @@ REFUSED = {
     "PLOP": [
         ({"feature_weight": NAN}, "feature_weight=nan"), ({"logits_weight": -1}, "logits_weight"),
         ({"min_threshold": -1}, "min_threshold=-1"), ({"bins": 0}, "bins=0"),
-        ({"scales": []}, "scales="), ({"scales": (0, 1)}, "scales="),
+        ({"scales": []}, "scales="), ({"scales": (0, 1)}, "scales="), ({"scales": 4}, "scales=4"),
         ({"entropy": "other"}, "entropy='other' is not one of"),
     ],
     "RCIL": [

@@ -61,7 +61,7 @@ class GaussianClassifier(Method):
                     f"gaussians and carries none; set method.gaussians=0, or train from step 0."
                 )
             upright, _ = features_of(context, context.samples)
-            self._before = torch.cat([upright, turned_features(context)]).float()
+            self._features_before = torch.cat([upright, turned_features(context)]).float()
         super().before_task(context)
 
     def after_task(self, context: TaskContext) -> dict:
@@ -73,8 +73,8 @@ class GaussianClassifier(Method):
         if context.step:
             seen = torch.cat([after, turned_features(context)])
             old = _gaussians(context.carried["gaussians"])
-            gaussians = old.moved(self._before, seen).joined(gaussians)
-            del self._before
+            gaussians = old.moved(self._features_before, seen).joined(gaussians)
+            del self._features_before
         carried["gaussians"] = {
             "means": gaussians.means.float(),
             "covariance": gaussians.covariance.float(),

@@ -29,7 +29,11 @@ class Option:
         Raises:
             InputError: Naming the owner, the option and the value.
         """
-        if not self.fits(value):
+        try:
+            fits = self.fits(value)
+        except TypeError:
+            fits = False
+        if not fits:
             raise InputError(f"method {type(owner).__name__}: {name}={value!r} {self.rule}.")
         setattr(owner, name, self.read(value))
 
@@ -60,10 +64,10 @@ def share(default: float) -> Any:
 def at_least_one(default: int | Sequence[int] | None) -> Any:
     """A count, or a list of some."""
 
-    def fits(value):
-        return min(value, default=0) >= 1 if isinstance(value, Sequence) else value >= 1
-
-    return Option(default, fits, "must be at least 1")
+    if isinstance(default, Sequence):
+        rule = "must be a list of numbers of at least 1"
+        return Option(default, lambda value: min(value, default=0) >= 1, rule, tuple)
+    return Option(default, lambda value: value >= 1, "must be at least 1")
 
 
 def none_or(other: Option) -> Any:
@@ -82,8 +86,8 @@ class WithOptions(nn.Module):
     """A module whose options are declared as attributes of its class.
 
     Each becomes a keyword of the constructor, which checks it and sets it on the object. A subclass
-    has the options of its bases; an attribute with a plain value fixes one. A class may have a
-    constructor of its own: with ``**options``, which it passes on, next to others.
+    has the options of its bases; an attribute with a plain value fixes one, unchecked. A class may
+    have a constructor of its own: with ``**options``, which it passes on, next to others.
 
     Raises:
         InputError: For an option out of its range, naming it.
@@ -96,16 +100,19 @@ class WithOptions(nn.Module):
     """
 
     options: ClassVar[dict[str, Option]] = {}
+    _own: ClassVar[dict[str, Option]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        own = {name: value for name, value in vars(cls).items() if isinstance(value, Option)}
-        bases = [getattr(base, "options", {}) for base in reversed(cls.__bases__)]
-        inherited = {name: each for base in bases for name, each in base.items()}
-        cls.options = {k: v for k, v in inherited.items() if k not in vars(cls)} | own
-        for name in own:
+        cls._own = {name: value for name, value in vars(cls).items() if isinstance(value, Option)}
+        for name in cls._own:
             # A class's attribute would hide a module that takes its place.
             delattr(cls, name)
+        cls.options = {}
+        for base in reversed(cls.__mro__):
+            fixed = cls.options.keys() & vars(base).keys()
+            kept = {name: each for name, each in cls.options.items() if name not in fixed}
+            cls.options = kept | vars(base).get("_own", {})
         cls.__signature__ = cls._signature()  # type: ignore[attr-defined]
 
     @classmethod
@@ -117,6 +124,8 @@ class WithOptions(nn.Module):
             return Signature(named)
         types = {k: v for base in reversed(cls.__mro__) for k, v in get_annotations(base).items()}
         for name, each in cls.options.items():
+            if any(own.name == name for own in named):
+                continue
             kind = types.get(name, Parameter.empty)
             keyword = Parameter.KEYWORD_ONLY
             named.append(Parameter(name, keyword, default=each.default, annotation=kind))
