@@ -41,7 +41,7 @@ def two_steps(successor, train, end, tiny_classification):
     return make
 
 
-@pytest.mark.parametrize("method", ["LwF", "VDFDPlus", "EWC"])
+@pytest.mark.parametrize("method", ["LwF", "VDFDPlus", "EWC", "SI"])
 @pytest.mark.parametrize("case", ["task", "class"])
 def test_gaussians_are_moved_by_what_the_step_did_to_its_own_images(two_steps, case, method):
     old, second, before, new = two_steps(case, method)
