@@ -208,6 +208,23 @@ class TestPlan:
             self.plan(tmp_path, configs["plain"], configs["plain"])
 
 
+class TestWhatHasNoText:
+    def plan(self, configs, tmp_path, **options):
+        file = tmp_path / "endless.py"
+        file.write_text(f"_base_ = [{str(configs['ours'])!r}]\nown = float('inf')\n")
+        (run,) = plan_runs([file], tmp_path / "runs", [0], **options)
+        return run
+
+    def test_is_trained_from_its_own_file(self, configs, tmp_path):
+        run = self.plan(configs, tmp_path)
+        assert load_run(run.write()).config.own == float("inf")
+
+    def test_is_refused_where_options_change_it(self, configs, tmp_path):
+        run = self.plan(configs, tmp_path, options=["method.weight=2"])
+        with pytest.raises(InputError, match="'endless' has a value that cannot be written"):
+            run.write()
+
+
 class TestGrid:
     def plan(self, configs, tmp_path, *grid, **settings):
         return plan_runs([configs["ours"]], tmp_path, [0, 1], grid=grid, **settings)

@@ -54,9 +54,7 @@ class Evaluation:
         self.loader = config_of_step.test_dataloader
         self.data = open_data(self.settings)
         self.samples = self.data.test_samples(self.step)
-        adapter = network_of_step(
-            config_of_step.model, protocol, self.step, None, "random", self.settings.seed, False
-        )
+        adapter = network_of_step(self.settings, self.step, None, "random", False)
         self.learner = ContinualLearner(adapter.network, self.settings.method(), adapter)
         self.folder = folder
         # MMSegmentation stacks a batch as it comes.

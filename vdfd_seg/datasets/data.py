@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from mmengine.dist import get_dist_info
+from mmengine.dist import get_dist_info, get_world_size
 from torch.utils.data import Dataset, Sampler
 
 from vdfd_seg.datasets.sampler import DrawSampler, ViewSampler
@@ -156,7 +156,7 @@ class ContinualData(ABC):
 
     def test_batch(self, step: int, size: int) -> list[Sample]:
         """A batch of test images that stands for the others, to try an evaluation with."""
-        return subsample(self.test_samples(step), min(size, 4))
+        return subsample(self.test_samples(step), min(size, max(4, get_world_size())))
 
     def excerpt(self, count: int) -> "ContinualData":
         """The same protocol with at most so many training images a step."""

@@ -47,8 +47,10 @@ def decoding(path: str | Path, what: str = "image") -> Iterator[None]:
     set_image_limit()
     try:
         yield
-    except InputError:
+    except (InputError, MemoryError):
         raise
+    except (FileNotFoundError, PermissionError) as error:
+        raise InputError(f"{path}: this {what} cannot be opened ({error.strerror}).") from error
     except Image.DecompressionBombError as error:
         raise _too_large(path, error) from error
     except Exception as error:  # Pillow's decoders raise all kinds.

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 
+from mmengine.config import Config
+
 from vdfd_seg.engine.input.overrides import parse_options
 from vdfd_seg.engine.input.settings import Settings, load_run
 from vdfd_seg.engine.state.work_dir import WorkDir
@@ -84,13 +86,24 @@ class Run:
             )
 
     def write(self) -> Path:
-        """Write its record and its whole config; the config's path."""
+        """Write its record and its config; the config's path."""
         writable_dir(self.folder, "work dir")
         atomic_write_text(self.folder / RECORD, json.dumps(self.record(), indent=1) + "\n")
         # A run is called by the name of its file.
         path = self.folder / "config" / f"{self.settings.name}.py"
         path.parent.mkdir(exist_ok=True)
-        return atomic_write_text(path, self.settings.text)
+        if not self.options and self.order is None:
+            files = [str(file.resolve()) for file in self.settings.files]
+            return atomic_write_text(path, f"_base_ = {files}\nseed = {self.settings.seed}\n")
+        atomic_write_text(path, self.settings.text)
+        try:
+            Config.fromfile(path)
+        except Exception as error:  # Whatever a name that is no text raises.
+            raise InputError(
+                f"config '{self.settings.name}' has a value that cannot be written as text "
+                f"({error}); give types as strings, and no functions or infinities."
+            ) from error
+        return path
 
 
 def plan_runs(

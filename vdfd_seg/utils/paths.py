@@ -113,7 +113,8 @@ def find_checkpoints(
         if step is not None or all_steps:
             raise InputError(f"--step and --all-steps need a work dir; '{path}' is a file.")
         return [path]
-    found = {int(p.parent.name[5:]): p for p in sorted(path.glob("step_[0-9]*/checkpoint.pth"))}
+    files = sorted(path.glob("step_[0-9]*/checkpoint.pth"))
+    found = {int(p.parent.name[5:]): p for p in files if p.parent.name[5:].isdigit()}
     if not found:
         raise InputError(f"'{path}' is neither a checkpoint nor a work dir with finished steps.")
     if all_steps:

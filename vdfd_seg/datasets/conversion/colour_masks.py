@@ -66,7 +66,9 @@ def convert_colour_masks(
         How many masks were written.
     """
     source, target = Path(source), Path(target)
-    files, base = find_images(source), source if source.is_dir() else source.parent
+    if source.is_file():
+        raise InputError(f"'{source}' is not a folder of masks in colours.")
+    files = find_images(source)
     if source.resolve() in (target.resolve(), *target.resolve().parents):
         raise InputError(f"'{target}' lies in the folder of the masks in colours; name another.")
     writable_dir(target, "the new folder")
@@ -87,7 +89,7 @@ def convert_colour_masks(
             )
         written = Image.fromarray(mask.astype(np.uint8))
         written.putpalette(palette)
-        file = target / path.relative_to(base).with_suffix(".png")
+        file = target / path.relative_to(source).with_suffix(".png")
         file.parent.mkdir(parents=True, exist_ok=True)
         atomic_write_image(file, written)
     return len(files)

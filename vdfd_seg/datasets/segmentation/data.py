@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
+from mmengine.dist import get_world_size
 from mmengine.runner import Runner
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset, Sampler
@@ -104,7 +105,8 @@ class SegmentationData(ContinualData):
     def test_batch(self, step: int, size: int) -> list[Sample]:
         """A batch of test images, the smallest and the largest among them."""
         samples = self.test_samples(step)
-        return subsample(sorted(samples, key=self._size) if size > 1 else samples, min(size, 4))
+        samples = sorted(samples, key=self._size) if size > 1 else samples
+        return subsample(samples, min(size, max(4, get_world_size())))
 
     def _size(self, sample: Sample) -> tuple[int, int]:
         """Width and height of a test image's file."""

@@ -151,7 +151,7 @@ class _Rehearsal(StepTrainer):
         cfg = self.real.test_dataloader
         with failing(f"evaluation of {self.of} would fail", "test_dataloader", network):
             few = copy.copy(self.all)
-            samples = self.all.test_batch(self.step, cfg["batch_size"])
+            samples = self.all.test_batch(self.step, max(cfg["batch_size"], get_world_size()))
             few.test_samples = lambda step: samples  # type: ignore[method-assign]
             few.test_loader(samples, cfg)
             learner = load_learner(self.settings, self.step, saved)

@@ -11,6 +11,7 @@ from vdfd_seg.engine.state.recovery import last_state
 from vdfd_seg.engine.state.work_dir import WorkDir
 from vdfd_seg.errors import InputError
 from vdfd_seg.utils.checkpoint import load_step, to_plain
+from vdfd_seg.utils.files import previous_state
 from vdfd_seg.utils.nested import told, without_keys
 
 # What only the evaluation depends on, and what may grow.
@@ -118,7 +119,8 @@ def check_states(run: WorkDir, steps: Iterable[int], tag_of: Callable[[int], dic
             raise InputError(
                 f"'{path}' is the same step (step {step}, unfinished) with other settings: "
                 f"{other}. Give the settings as they were to continue the step, or another "
-                f"--work-dir, or delete '{path.name}' to train the step from its start."
+                f"--work-dir, or delete '{path.name}' and '{previous_state(path).name}' to train "
+                f"the step from its start."
             )
 
 
