@@ -189,6 +189,15 @@ def test_same_in_autocast():
         assert torch.equal(found, expected)
 
 
+def test_built_anew_and_loaded_it_continues_exactly():
+    module, params, memories = problem(double=False, classifier=True)
+    loss = VariationalDistillationLoss(memories, params)
+    perturb(module)
+    again = VariationalDistillationLoss(memories, params)
+    again.load_state_dict(loss.state_dict())
+    assert torch.equal(loss(), again())
+
+
 GCN = {"type": "GCN"}
 
 
