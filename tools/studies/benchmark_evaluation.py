@@ -21,7 +21,7 @@ import time
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
 
-from mmengine.config import DictAction
+from benchmark_runner import parser
 from mmengine.runner import Runner
 from mmseg.evaluation import IoUMetric
 
@@ -111,12 +111,7 @@ def _processor() -> float:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("configs", nargs="+")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--cfg-options", nargs="+", action=DictAction, default={})
-    arguments = parser.parse_args(argv)
-    return run_guarded(measure, arguments)
+    return run_guarded(measure, parser(__doc__, "+").parse_args(argv))
 
 
 def measure(arguments: argparse.Namespace) -> int:

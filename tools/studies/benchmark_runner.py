@@ -197,16 +197,21 @@ class TimedLoop:
             TimedLoop.of_beside += time.process_time() - begun
 
 
+def parser(purpose: str, configs: str) -> argparse.ArgumentParser:
+    """Of configs, as many as ``nargs`` says, that are measured in rounds."""
+    parse = argparse.ArgumentParser(description=purpose.splitlines()[0])
+    parse.add_argument("configs", nargs=configs)
+    parse.add_argument("--rounds", type=int, default=5)
+    parse.add_argument("--cfg-options", nargs="+", action=DictAction, default={})
+    return parse
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("configs", nargs="*")
-    parser.add_argument("--cifar", action="store_true", help="the case of the docstring")
-    parser.add_argument("--iterations", type=int, default=100)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--cfg-options", nargs="+", action=DictAction, default={})
-    arguments = parser.parse_args(argv)
-    return run_guarded(measure, arguments)
+    parse = parser(__doc__, "*")
+    parse.add_argument("--cifar", action="store_true", help="the case of the docstring")
+    parse.add_argument("--iterations", type=int, default=100)
+    return run_guarded(measure, parse.parse_args(argv))
 
 
 def measure(arguments: argparse.Namespace) -> int:
