@@ -1,5 +1,7 @@
 """Interrupted and divided runs end as one that was never interrupted, bit for bit."""
 
+import time
+
 import pytest
 import torch
 
@@ -7,6 +9,7 @@ from tests.tiny import TASKS, Interrupted
 from vdfd_seg.cli import run_command
 from vdfd_seg.engine.run import sequence
 from vdfd_seg.engine.run.step_runner import ResumableLoop
+from vdfd_seg.methods import FineTune
 
 SHORT = {
     "train_cfg": {"max_iters": 4},
@@ -228,3 +231,9 @@ def test_the_config_in_the_work_dir_gives_the_same_run(short_run, train):
     written = (again.path / short_run.file.name).read_text()
     assert saved["meta"]["config"] == written == checkpoint(short_run, 0)["meta"]["config"]
     assert "lr=0.01" in written
+
+
+def test_seconds_count_what_the_method_prepares(train, monkeypatch):
+    monkeypatch.setattr(FineTune, "before_task", lambda self, context: time.sleep(0.1))
+    for entry in train(config={**SHORT, "method": {"type": "FineTune"}}).results["steps"]:
+        assert entry["seconds"] - 4 * entry["seconds_per_iter"] > 0.1

@@ -31,20 +31,28 @@ class StepStateHook(Hook):
             gradient accumulation a save waits for the optimiser's next update.
         tag: What the state belongs to; compared when resuming.
         state: The state to restore before the first iteration.
+        seconds: Of training before this start, what the method prepared included.
     """
 
     # After the parameter schedulers, so that what is saved is what the next
     # iteration starts from.
     priority = "LOWEST"
 
-    def __init__(self, path: str | Path, interval: int, tag: dict, state: dict | None = None):
+    def __init__(
+        self,
+        path: str | Path,
+        interval: int,
+        tag: dict,
+        state: dict | None = None,
+        seconds: float = 0.0,
+    ):
         self.path = Path(path)
         self.interval = interval
         self.tag = tag
         self.state = state
         self.due = False
         self.stop = 0
-        self.seconds = state["seconds"] if state else 0.0
+        self.seconds = seconds
         self.begun = time.perf_counter()
 
     def before_train(self, runner) -> None:

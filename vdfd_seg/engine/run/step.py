@@ -106,10 +106,14 @@ class StepTrainer:
         )
         needs = method.requires
         adapter.begin(method.num_hidden(context), "old_images" in needs, "old_heads" in needs)
+        begun = time.perf_counter()
         if rows == "pretuned" and self.step:
             pretune(context)
         torch.manual_seed(derived_seed(self.seed, "method"))
         method.before_task(context)
+        if start is None:
+            # A part of the training: outputs cached here stand for a teacher's in each iteration.
+            self.costs["seconds"] = time.perf_counter() - begun
         return self.learner
 
     def end(self) -> dict:
@@ -131,12 +135,13 @@ class StepTrainer:
         trains = self.step == 0 or not learner.method.closed_form
         iterations = iterations_of(self.config, len(samples)) if trains else 0
         start, earlier = (state["iteration"], state["seconds"]) if state else (0, 0.0)
+        earlier += self.costs["seconds"]
         what = f"training of step {self.step} cannot be set up from the config"
         with failing(what, "default_hooks, custom_hooks, visualizer and log_processor"):
             hooks = [
                 IterationSeedHook(self.seed),
                 MethodHook(),
-                StepStateHook(resume, self.config.get("save_interval", 500), tag, state),
+                StepStateHook(resume, self.config.get("save_interval", 500), tag, state, earlier),
             ]
             loader = self.train_loader(samples, start * total_batch(self.config))
             folder, span = self.run.step(self.step), (start, iterations)
