@@ -24,10 +24,6 @@ class DamagedError(InputError):
     """A file of this package's own whose content is not what was written."""
 
 
-class LostProcessError(RuntimeError):
-    """Another process of a distributed run ended, so this one cannot continue."""
-
-
 class StorageError(OSError):
     """A disk that is full, over its quota, read-only or failing; what it held is untouched."""
 

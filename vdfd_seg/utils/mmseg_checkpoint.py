@@ -4,7 +4,6 @@ They hold pickled helper objects next to the tensors (logs, configs, NumPy scala
 for weights rebuilds tensors and builtin containers; a placeholder stands for everything else.
 """
 
-import pickle
 import re
 import zipfile
 from pathlib import Path
@@ -55,12 +54,7 @@ def load_foreign(path: str | Path) -> dict:
 
 
 def _load(path: Path) -> object:
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        if not zipfile.is_zipfile(path):
-            raise
-    unknown = get_unsafe_globals_in_checkpoint(path)
+    unknown = get_unsafe_globals_in_checkpoint(path) if zipfile.is_zipfile(path) else []
     with safe_globals([(Placeholder, name) for name in unknown]):
         return torch.load(path, map_location="cpu", weights_only=True)
 
