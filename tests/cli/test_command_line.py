@@ -10,7 +10,7 @@ import pytest
 import vdfd_seg
 from tests.python_process import ROOT, run_python
 from vdfd_seg import cli
-from vdfd_seg.errors import DamagedError, InputError, Stopped, StorageError
+from vdfd_seg.errors import DamagedError, InputError, Stopped
 from vdfd_seg.utils import signals
 
 
@@ -66,7 +66,6 @@ class TestCommandLine:
         [
             (InputError("no data root '/nowhere'"), 2, "error: no data root '/nowhere'\n"),
             (DamagedError("'x' is damaged"), 2, "error: 'x' is damaged\n"),
-            (StorageError("x", OSError(28, "No space left")), 74, "error: cannot write 'x' (No sp"),
             (OSError(28, "No space left", "y"), 74, "error: cannot write 'y' (No space left)"),
             (RuntimeError("Connection closed by peer"), 75, "error: another process of this run"),
             (Stopped(15), 143, "stopped by SIGTERM; no step had begun. --res"),

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from vdfd_seg.errors import InputError, Stopped, StorageError, unknown_name
+from vdfd_seg.errors import InputError, Stopped, unknown_name
 from vdfd_seg.utils.environment import check_distributions, explain_import_error
 from vdfd_seg.version import __version__
 
@@ -72,9 +72,11 @@ def run_guarded(
 
         if not is_storage_error(error):
             raise
-        told = isinstance(error, StorageError)
         status = EXIT_STORAGE
-        message = f"error: {error if told else StorageError(error.filename or 'a file', error)}"
+        message = (
+            f"error: cannot write '{error.filename or 'a file'}' ({error.strerror}). What was "
+            f"saved before is whole: make room and start again, training with --resume."
+        )
     except RuntimeError as error:
         from vdfd_seg.utils.signals import lost_process
 

@@ -92,7 +92,7 @@ class Run:
         # A run is called by the name of its file.
         path = self.folder / "config" / f"{self.settings.name}.py"
         path.parent.mkdir(exist_ok=True)
-        if not self.options and self.order is None:
+        if not self.options:
             files = [str(file.resolve()) for file in self.settings.files]
             return atomic_write_text(path, f"_base_ = {files}\nseed = {self.settings.seed}\n")
         atomic_write_text(path, self.settings.text)

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from PIL import Image
 
-from vdfd_seg.errors import InputError, StorageError
+from vdfd_seg.errors import InputError
 
 _TEMPORARY = ".writing"
 _STORAGE = {
@@ -34,23 +34,20 @@ def atomic_write(
             writing a picture, which can be made again.
 
     Raises:
-        StorageError: A disk that is full or fails.
+        OSError: As the disk gives it, with ``path`` as its file.
     """
     path = Path(path)
     try:
         _replace(path, write, durable)
     except OSError as error:
-        if is_storage_error(error):
-            raise StorageError(path, error) from error
+        error.filename = str(path)
         raise
     return path
 
 
 def is_storage_error(error: BaseException) -> bool:
     """Whether the disk is the reason: full, over the quota, read-only, or failing."""
-    return isinstance(error, StorageError) or (
-        isinstance(error, OSError) and error.errno in _STORAGE
-    )
+    return isinstance(error, OSError) and error.errno in _STORAGE
 
 
 def _replace(path: Path, write: Callable[[BinaryIO], object], durable: bool) -> None:
