@@ -21,7 +21,7 @@ from vdfd_seg.utils.paths import step_name
 from vdfd_seg.utils.seeding import derived_seed
 
 HIDDEN = (
-    "\n" + "-" * 60 + "\nSystem environment:",
+    "System environment:",
     "Config:\n",
     "Distributed training is not used",
     "Exp name: ",
@@ -114,19 +114,11 @@ class StepRunner(Runner):
 
     def _log_env(self, env_cfg: dict) -> None:
         # MMEngine's shows the derived seed, and of the config what the Runner was given of it.
-        system = collect_env()
-        del system["numpy_random_seed"]
-        runtime = {
-            **env_cfg,
-            "seed": self._settings.seed,
-            "Processes": self.world_size,
-        }
-        blocks = [
-            f"\n{name} environment:" + "".join(f"\n    {key}: {value}" for key, value in of.items())
-            for name, of in (("System", system), ("Runtime", runtime))
-        ]
-        line = "-" * 60
-        self.logger.info("\n" + line + "\n".join(blocks) + "\n" + line + "\n")
+        run = {"seed": self._settings.seed, "Processes": self.world_size}
+        found = {**collect_env(), **env_cfg, **run}
+        del found["numpy_random_seed"]
+        lines = (f"\n    {key}: {value}" for key, value in found.items())
+        self.logger.info(f"System environment:{''.join(lines)}")
         self.logger.info(f"Config:\n{self._settings.text}")
 
 
