@@ -131,7 +131,7 @@ REFUSED = {
     "another seed": ({"seed": 4}, "seed was 3, now 4"),
     "other images under the same tasks": (
         {"tasks": 2, "protocol.classes": list(CLASSES[:5])},
-        "protocol.fingerprint (of rules, images and masks) was",
+        "protocol.fingerprint was",
     ),
 }  # fmt: skip
 

@@ -9,6 +9,7 @@ from tests.documented import ROOT, commands, parsed, tool_of
 from tests.tiny import Interrupted
 from vdfd_seg.cli import run_command
 from vdfd_seg.datasets import write_arrays
+from vdfd_seg.engine.input.overrides import parse_options
 from vdfd_seg.engine.run.step_runner import ResumableLoop
 from vdfd_seg.multi_run.plan import plan_runs, unfinished
 from vdfd_seg.protocols import cifar
@@ -39,7 +40,9 @@ def test_it_runs_is_ended_within_a_step_and_goes_on(command, tmp_path, monkeypat
         write_arrays(tmp_path / "data", split, images, labels, cifar.CLASSES)
     small = [*command.cfg_options, f"data_root={tmp_path / 'data'}", *SMALL]
     work = tmp_path / "work"
-    runs = plan_runs(command.configs, work, command.seeds, options=small, methods=command.methods)
+    runs = plan_runs(
+        command.configs, work, command.seeds, options=parse_options(small), methods=command.methods
+    )
     assert len({run.settings.name for run in runs}) == len(runs) == 12
     done, stops = ResumableLoop.run_iter, [("step_01", 1)]
 

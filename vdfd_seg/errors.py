@@ -24,20 +24,6 @@ class DamagedError(InputError):
     """A file of this package's own whose content is not what was written."""
 
 
-class LostProcessError(RuntimeError):
-    """Another process of a distributed run ended, so this one cannot continue."""
-
-
-class StorageError(OSError):
-    """A disk that is full, over its quota, read-only or failing; what it held is untouched."""
-
-    def __init__(self, path: object, cause: OSError):
-        super().__init__(
-            f"cannot write '{path}' ({cause.strerror or cause}). What was saved before is whole: "
-            f"make room, and continue with --resume."
-        )
-
-
 class Stopped(BaseException):
     """A signal ended the run. Not an ``Exception``, so that no handler of errors catches it.
 

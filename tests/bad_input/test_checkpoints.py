@@ -79,6 +79,13 @@ def test_what_differs_is_named_with_both_values(refused, copied, config_file, co
     assert_says(refused(command, file, *arguments), *words)
 
 
+def test_another_seed_is_named_where_the_results_are_gone(refused, copied):
+    run, file = copied
+    (run / "results.json").unlink()
+    message = refused("train", file, "--work-dir", run, "--resume", "--seed", 7)
+    assert_says(message, str(run / "step_00" / "checkpoint.pth"), "seed was 3, now 7")
+
+
 def test_state_within_a_step(refused, copied):
     run, file = copied
     state = run / "step_02" / "resume.pth"

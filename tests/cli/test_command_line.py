@@ -10,7 +10,8 @@ import pytest
 import vdfd_seg
 from tests.python_process import ROOT, run_python
 from vdfd_seg import cli
-from vdfd_seg.errors import DamagedError, InputError, LostProcessError, Stopped, StorageError
+from vdfd_seg.errors import DamagedError, InputError, Stopped
+from vdfd_seg.utils import signals
 
 
 class TestCommandLine:
@@ -65,8 +66,8 @@ class TestCommandLine:
         [
             (InputError("no data root '/nowhere'"), 2, "error: no data root '/nowhere'\n"),
             (DamagedError("'x' is damaged"), 2, "error: 'x' is damaged\n"),
-            (StorageError("x", OSError(28, "No space left")), 74, "error: cannot write 'x' (No sp"),
-            (LostProcessError("another process ended"), 75, "error: another process ended\n"),
+            (OSError(28, "No space left", "y"), 74, "error: cannot write 'y' (No space left)"),
+            (RuntimeError("Connection closed by peer"), 75, "error: another process of this run"),
             (Stopped(15), 143, "stopped by SIGTERM; no step had begun. --res"),
             (KeyboardInterrupt(), 130, "interrupted\n"),
             (ImportError("libGL.so.1: cannot open shared object file: No such file or directory"),
@@ -74,7 +75,10 @@ class TestCommandLine:
             (ModuleNotFoundError("No module named 'mmengine'", name="mmengine"), 2, "pip install"),
         ],
     )  # fmt: skip
-    def test_what_a_user_can_mend_is_one_message(self, fails, capsys, error, status, says):
+    def test_what_a_user_can_mend_is_one_message(
+        self, fails, monkeypatch, capsys, error, status, says
+    ):
+        monkeypatch.setattr(signals, "get_world_size", lambda: 2)
         fails(error)
         assert cli.main(["train"]) == status
         out, err = capsys.readouterr()
@@ -85,6 +89,8 @@ class TestCommandLine:
         "error",
         [
             ValueError("a defect"),
+            RuntimeError("another defect"),
+            OSError("a third"),
             ModuleNotFoundError("No module named 'vdfd_seg.x'", name="vdfd_seg.x"),
         ],
     )

@@ -1,11 +1,15 @@
 """The commands that only read finished runs, and the demo's own wiring."""
 
+import signal
+
 import numpy as np
 import pytest
 from PIL import Image
 
+from vdfd_seg import engine
 from vdfd_seg.cli import demo, run_command
 from vdfd_seg.engine import load_run
+from vdfd_seg.errors import Stopped
 
 
 @pytest.fixture(scope="module")
@@ -57,14 +61,31 @@ class TestDemo:
         assert unbiased["method"] == {"type": "FineTune", **unce}
         assert (vdfd["method"]["type"], plus["method"]["type"]) == ("VDFD", "VDFDPlus")
 
-    def test_runs_of_a_seed_begin_from_its_first(self, tmp_path):
-        plain, unbiased, vdfd, plus, second, *_ = demo.plan(tmp_path, [0, 1], iters=3)
-        assert (plain.first, second.first) == (None, None)
-        assert unbiased.first is vdfd.first is plus.first is plain
-        assert (plain.folder, second.folder) == (
-            tmp_path / "finetune_seed0", tmp_path / "finetune_seed1",
-        )  # fmt: skip
-        short = load_run(vdfd.write())
-        assert short.method().weight == vdfd.settings.method().weight
-        for step in range(3):
-            assert short.for_step(step).train_cfg == {"max_iters": 3}
+    @pytest.mark.parametrize(
+        ("option", "advice"),
+        [
+            ([], "The same command continues."),
+            (["--overwrite"], "The same command without --overwrite continues."),
+        ],
+    )
+    def test_ctrl_c_tells_how_the_demo_goes_on(self, monkeypatch, tmp_path, capsys, option, advice):
+        """And its runs are short and begin from the first one's step 0."""
+        trained = []
+
+        def train_sequence(settings, work_dir, **arguments):
+            trained.append((settings, arguments))
+            if len(trained) == 3:
+                raise Stopped(signal.SIGINT)
+            return {"steps": []}
+
+        monkeypatch.setattr(engine, "train_sequence", train_sequence)
+        arguments = ["--out", str(tmp_path), "--iters", "3", *option]
+        assert run_command("demo", arguments) == 130
+        assert capsys.readouterr().err.endswith(f"stopped by SIGINT; no step had begun. {advice}\n")
+        plain, _, vdfd = (arguments for _, arguments in trained)
+        start = tmp_path / "finetune_digitscenes_4-3" / "seed_0" / "step_00" / "checkpoint.pth"
+        assert (plain["init_from"], vdfd["init_from"]) == (None, str(start))
+        assert vdfd["command"].startswith("vdfd_seg train ")
+        short = trained[2][0]
+        assert short.config.method.type == "VDFD"
+        assert [short.for_step(step).train_cfg for step in range(3)] == [{"max_iters": 3}] * 3

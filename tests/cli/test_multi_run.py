@@ -176,7 +176,7 @@ class TestPlan:
             assert saved.config.to_dict() == run.settings.config.to_dict()
 
     def test_jobs_hold_what_train_is_told(self, configs, tmp_path):
-        options = ["train_cfg.max_epochs=1"]
+        options = {"train_cfg.max_epochs": 1}
         runs = self.plan(
             tmp_path, configs["plain"], configs["ours"], share_first=True, options=options
         )
@@ -194,8 +194,7 @@ class TestPlan:
         ("seeds", "settings", "message"),
         [
             ((0, 0), {}, "the seed '0' is given twice"),
-            ((0,), {"options": ["a"]}, "'a' is not of the form KEY=VALUE"),
-            ((0,), {"orders": 2, "options": ["protocol.order=[a]"]}, "give one"),
+            ((0,), {"orders": 2, "options": {"protocol.order": ["a"]}}, "give one"),
             ((0,), {"orders": 25}, "25 orders asked for"),
         ],
     )
@@ -220,7 +219,7 @@ class TestWhatHasNoText:
         assert load_run(run.write()).config.own == float("inf")
 
     def test_is_refused_where_options_change_it(self, configs, tmp_path):
-        run = self.plan(configs, tmp_path, options=["method.weight=2"])
+        run = self.plan(configs, tmp_path, options={"method.weight": 2})
         with pytest.raises(InputError, match="'endless' has a value that cannot be written"):
             run.write()
 

@@ -94,3 +94,21 @@ def test_the_rate_follows_the_batch():
     wrapper, (schedule,) = optimisation(config, nn.Linear(1, 1), 12)
     assert wrapper.get_lr()["lr"] == [0.01 / 4]
     assert schedule.base_values == [0.01 / 4]
+
+
+def test_numbers_of_a_schedule_by_epoch_are_passes_over_the_images():
+    """12 images in batches of 4; where no end is named it is the step's, here within a pass."""
+    schedules = [
+        {"type": "MultiStepLR", "milestones": [1, 2], "begin": 1, "end": 3},
+        {"type": "CosineRestartLR", "periods": [1, 2], "restart_weights": [1, 1], "eta_min": 0},
+    ]
+    changes = {
+        "train_cfg": {"max_iters": 49},
+        "param_scheduler": [{**each, "by_epoch": True} for each in schedules],
+    }
+    _, (steps, restarts) = optimisation(
+        Config(changed(tiny_config("none"), changes)), nn.Linear(1, 1), 12
+    )
+    assert sorted(steps.milestones) == [3, 6] and (steps.begin, steps.end) == (3, 9)
+    assert restarts.periods == [3, 6] and (restarts.begin, restarts.end) == (0, 49)
+    assert not steps.by_epoch and not restarts.by_epoch

@@ -106,6 +106,15 @@ def test_a_job_whose_file_never_comes_fails(tmp_path, said, made):
     assert other.status == 0
 
 
+def test_what_nohup_ignores_interrupts_nothing(said):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        run([python("import os, signal; os.kill(os.getppid(), signal.SIGHUP)")], said)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert said == ["start   job", "done    job"]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_interruption_ends_children_and_theirs(tmp_path, number):
     child = (

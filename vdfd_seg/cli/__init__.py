@@ -7,9 +7,10 @@ module of its name, imported only when called: that takes seconds, a usage text 
 import importlib
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
-from vdfd_seg.errors import InputError, LostProcessError, Stopped, StorageError, unknown_name
+from vdfd_seg.errors import InputError, Stopped, unknown_name
 from vdfd_seg.utils.environment import check_distributions, explain_import_error
 from vdfd_seg.version import __version__
 
@@ -28,7 +29,6 @@ EXIT_BAD_INPUT = 2
 EXIT_STORAGE = 74  # EX_IOERR of sysexits.h
 EXIT_LOST = 75  # EX_TEMPFAIL
 EXIT_SIGNAL = 128  # plus the signal's number, as a shell reports a process that one ended
-EXITS = {InputError: EXIT_BAD_INPUT, StorageError: EXIT_STORAGE, LostProcessError: EXIT_LOST}
 
 
 def usage() -> str:
@@ -65,9 +65,28 @@ def run_guarded(
     try:
         check_distributions()
         return main(argv) or 0
-    except (InputError, StorageError, LostProcessError) as error:
-        status = next(code for kind, code in EXITS.items() if isinstance(error, kind))
-        message = f"error: {error}"
+    except InputError as error:
+        status, message = EXIT_BAD_INPUT, f"error: {error}"
+    except OSError as error:
+        from vdfd_seg.utils.files import is_storage_error
+
+        if not is_storage_error(error):
+            raise
+        status = EXIT_STORAGE
+        message = (
+            f"error: cannot write '{error.filename or 'a file'}' ({error.strerror}). What was "
+            f"saved before is whole: make room and start again, training with --resume."
+        )
+    except RuntimeError as error:
+        from vdfd_seg.utils.signals import lost_process
+
+        if not lost_process(error):
+            raise
+        status = EXIT_LOST
+        message = (
+            "error: another process of this run ended, see its message; this one cannot continue. "
+            "Start again with as many processes as there are, training with --resume."
+        )
     except ImportError as error:
         explained = explain_import_error(error)
         if explained is None:
@@ -75,8 +94,7 @@ def run_guarded(
         status, message = EXIT_BAD_INPUT, f"error: {explained}"
     except Stopped as stopped:
         status = EXIT_SIGNAL + stopped.number
-        saved = stopped.saved or "no step had begun"
-        message = f"stopped by {stopped}; {saved}. {stopped.advice}."
+        message = f"stopped by {stopped}; {stopped.saved or 'no step had begun'}. {stopped.advice}."
     except KeyboardInterrupt:
         status, message = EXIT_SIGNAL + signal.SIGINT, "interrupted"
     print(f"vdfd_seg: {message}", file=sys.stderr)
@@ -91,6 +109,21 @@ def run_command(name: str, argv: Sequence[str] | None = None) -> int:
         return importlib.import_module(f"vdfd_seg.cli.{name}").main(arguments)
 
     return run_guarded(call, argv)
+
+
+@contextmanager
+def typed(arguments: Sequence[str]) -> Iterator[None]:
+    """Within, the process was called as ``vdfd_seg COMMAND ARGUMENT ...``.
+
+    argparse names the program after ``sys.argv[0]``, here the console script; usage texts and
+    errors should say which command they are about. Results name the whole command.
+    """
+    given = sys.argv
+    sys.argv = [f"vdfd_seg {arguments[0]}", *arguments]
+    try:
+        yield
+    finally:
+        sys.argv = given
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -109,12 +142,5 @@ def main(argv: Sequence[str] | None = None) -> int:
     if name not in COMMANDS:
         print(f"vdfd_seg: error: {unknown_name('command', name, COMMANDS)}", file=sys.stderr)
         return EXIT_BAD_INPUT
-
-    # argparse names the program after sys.argv[0], here the console script; usage texts
-    # and errors should say which command they are about. Results name the whole command.
-    given = sys.argv
-    sys.argv = [f"vdfd_seg {name}", *arguments]
-    try:
+    with typed(arguments):
         return run_command(name, arguments[1:])
-    finally:
-        sys.argv = given

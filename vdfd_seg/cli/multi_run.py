@@ -48,11 +48,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         if getattr(args, key) < least:
             raise InputError(f"--{key} {getattr(args, key)} must be at least {least}.")
     with quiet_imports():
+        from vdfd_seg.engine.input.overrides import parse_options
         from vdfd_seg.multi_run.plan import jobs_of, plan_runs
 
     runs = plan_runs(
         args.configs, Path(args.work_dir), args.seeds, args.orders, args.share_first,
-        args.cfg_options, args.methods, args.grid,
+        parse_options(args.cfg_options), args.methods, args.grid,
     )  # fmt: skip
     jobs = jobs_of(runs, args.overwrite)
     print(f"{len(runs)} runs, {len(runs) - len(jobs)} of them finished already", flush=True)

@@ -10,9 +10,8 @@ from vdfd_seg.cli.arguments import (
     command_line,
     settings_of,
 )
-from vdfd_seg.errors import InputError, LostProcessError, Stopped, StorageError
+from vdfd_seg.errors import InputError, Stopped
 from vdfd_seg.utils.environment import quiet_imports
-from vdfd_seg.utils.files import is_storage_error
 
 
 def parser() -> argparse.ArgumentParser:
@@ -50,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         from vdfd_seg.engine.input.dry_run import dry_run
         from vdfd_seg.engine.input.overrides import parse_steps
         from vdfd_seg.evaluation import format_table
-        from vdfd_seg.utils.signals import listening, lost_process, requeue
+        from vdfd_seg.utils.signals import listening, requeue
 
     if args.auto_scale_lr:
         args.cfg_options = [*args.cfg_options, "auto_scale_lr.enable=True"]
@@ -83,17 +82,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     except Stopped as stopped:
         requeue(stopped.number)
         stopped.advice = _how_to_continue(args, stopped.saved is not None)
-        raise
-    except RuntimeError as error:
-        if lost_process(error):
-            raise LostProcessError(
-                "another process of this run ended, see its message; this one cannot continue. "
-                "Start again with --resume, with as many processes as there are."
-            ) from error
-        raise
-    except OSError as error:
-        if is_storage_error(error) and not isinstance(error, StorageError):
-            raise StorageError(error.filename or work_dir, error) from error
         raise
     if is_main_process() and results["steps"]:
         print(format_table([results]))

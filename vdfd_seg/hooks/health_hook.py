@@ -1,13 +1,14 @@
 """Logs the gradient of each term of the loss, and stops when something is not finite."""
 
+from collections.abc import Mapping
+
 import torch
 from mmengine.hooks import Hook
 from torch import Tensor
 
 from vdfd_seg.errors import InputError
 from vdfd_seg.hooks.gradient_norms import non_finite_parameters, term_gradients
-from vdfd_seg.hooks.learner import learner_of
-from vdfd_seg.models import ContinualLearner
+from vdfd_seg.models import ContinualLearner, learner_of
 from vdfd_seg.registry import HOOKS
 
 ADVICE = "lower the learning rate or the term's weight, clip gradients, or train without --amp."
@@ -93,7 +94,7 @@ class LossHealthHook(Hook):
                 f"non-finite at iteration {runner.iter + 1}; {advice}"
             )
 
-    def _measure(self, runner, learner: ContinualLearner, terms: dict[str, Tensor]) -> None:
+    def _measure(self, runner, learner: ContinualLearner, terms: Mapping[str, Tensor]) -> None:
         self._check_values(runner, terms)
         done = runner.iter + 1
         scaler = getattr(runner.optim_wrapper, "loss_scaler", None)

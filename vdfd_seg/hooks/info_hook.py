@@ -1,7 +1,5 @@
 """Reads losses back from the device only where they are logged."""
 
-from typing import Any
-
 import torch
 from mmengine.hooks import LoggerHook, RuntimeInfoHook
 from torch import Tensor
@@ -23,7 +21,7 @@ class DeferredInfoHook(RuntimeInfoHook):
         super().before_train(runner)
         loggers = [hook for hook in runner.hooks if isinstance(hook, LoggerHook)]
         self.interval = min((hook.interval for hook in loggers), default=10)
-        self.waiting: list[tuple[str, Any]] = []
+        self.waiting: list[tuple[str, Tensor]] = []
         wrapper = runner.optim_wrapper
         if getattr(wrapper, "clip_grad_kwargs", None):
             clip, name = wrapper.clip_func, f"train/{wrapper.grad_name}"
@@ -37,23 +35,17 @@ class DeferredInfoHook(RuntimeInfoHook):
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
         """Keep the losses; pass all of them on when the next hook logs."""
-        for key, value in (outputs or {}).items():
+        for key, value in outputs.items():
             self._keep(f"train/{key}", value)
         last = runner.iter + 1 == runner.max_iters
         if not last and not self.every_n_inner_iters(batch_idx, self.interval):
             return
-        on_device = [value for _, value in self.waiting if isinstance(value, Tensor)]
         # One copy for all of them.
-        numbers = iter(
-            torch.stack([value.float().squeeze() for value in on_device]).tolist()
-            if on_device
-            else ()
-        )
-        for name, value in self.waiting:
-            number = next(numbers) if isinstance(value, Tensor) else value
-            runner.message_hub.update_scalar(name, number)
+        values = torch.stack([value.float().squeeze() for _, value in self.waiting]).tolist()
+        for (name, _), value in zip(self.waiting, values, strict=True):
+            runner.message_hub.update_scalar(name, value)
         self.waiting = []
 
-    def _keep(self, name: str, value: Any) -> None:
+    def _keep(self, name: str, value: Tensor) -> None:
         # Without its graph, which would hold the iteration's activations.
-        self.waiting.append((name, value.detach() if isinstance(value, Tensor) else value))
+        self.waiting.append((name, value.detach()))

@@ -4,7 +4,7 @@ import torch
 from mmengine.hooks import Hook
 from torch.optim import Optimizer
 
-from vdfd_seg.hooks.learner import learner_of
+from vdfd_seg.models import learner_of
 
 
 class MethodHook(Hook):

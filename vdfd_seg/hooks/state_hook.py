@@ -9,7 +9,7 @@ from mmengine.hooks import Hook
 
 from vdfd_seg.errors import Stopped
 from vdfd_seg.hooks.gradient_norms import non_finite_parameters
-from vdfd_seg.hooks.learner import learner_of
+from vdfd_seg.models import learner_of
 from vdfd_seg.utils.checkpoint import save_plain
 from vdfd_seg.utils.files import previous_state
 from vdfd_seg.utils.signals import asked_to_stop

@@ -7,7 +7,7 @@ from vdfd_seg.models.adapters.segmentation import SegmentationAdapter
 from vdfd_seg.models.classifier import ContinualClassifier
 from vdfd_seg.models.growth import grow, register_class_rows
 from vdfd_seg.models.image_batch_preprocessor import ImageBatchPreprocessor
-from vdfd_seg.models.learner import ContinualLearner
+from vdfd_seg.models.learner import ContinualLearner, learner_of
 
 __all__ = [
     "ClassificationAdapter",
@@ -18,5 +18,6 @@ __all__ = [
     "SegmentationAdapter",
     "adapter_of",
     "grow",
+    "learner_of",
     "register_class_rows",
 ]

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mmengine.model import BaseModel
+from mmengine.model import BaseModel, is_model_wrapper
 from torch import Tensor, nn
 
 from vdfd_seg.models.adapters.features import FeatureAdapter, FeaturePreprocessor
@@ -70,3 +70,8 @@ class ContinualLearner(BaseModel):
         if self.on_terms is not None:
             self.on_terms(terms)
         return total, terms
+
+
+def learner_of(runner: Any) -> ContinualLearner:
+    """The learner that a Runner trains, unwrapped."""
+    return runner.model.module if is_model_wrapper(runner.model) else runner.model

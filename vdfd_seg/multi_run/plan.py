@@ -92,7 +92,7 @@ class Run:
         # A run is called by the name of its file.
         path = self.folder / "config" / f"{self.settings.name}.py"
         path.parent.mkdir(exist_ok=True)
-        if not self.options and self.order is None:
+        if not self.options:
             files = [str(file.resolve()) for file in self.settings.files]
             return atomic_write_text(path, f"_base_ = {files}\nseed = {self.settings.seed}\n")
         atomic_write_text(path, self.settings.text)
@@ -112,7 +112,7 @@ def plan_runs(
     seeds: Sequence[int],
     orders: int = 0,
     share_first: bool = False,
-    options: Sequence[str] = (),
+    options: Mapping | None = None,
     methods: Sequence[str] = (),
     grid: Sequence[str] = (),
 ) -> list[Run]:
@@ -126,19 +126,19 @@ def plan_runs(
         share_first: Begin from the step 0 of the first config with the same seed and order, where
             that is allowed: not for methods that must train it themselves, and only with the same
             network and first task.
-        options: ``--cfg-options``, as given.
+        options: Dotted keys and values that change every config.
         methods: With each of these methods; none for configs with their own.
         grid: Of each config every combination of these values, see :func:`grid_points`.
 
     Returns:
         The runs; one that others start from comes before them.
     """
-    changes = parse_options(options)
-    if orders and "protocol.order" in changes:
+    options = options or {}
+    if orders and "protocol.order" in options:
         raise InputError("--orders draws protocol.order, which --cfg-options sets; give one.")
     chosen: Sequence[str | None] = methods or [None]
     pairs = list(product(configs, chosen))
-    loaded = [load_run(*pair, changes) for pair in pairs]
+    loaded = [load_run(*pair, options) for pair in pairs]
     named: dict[str, list] = {"config": [each.name for each in loaded], "seed": list(seeds)}
     for what, values in named.items():
         twice = [value for value in values if values.count(value) > 1]
@@ -154,7 +154,7 @@ def plan_runs(
         first = None
         for place, point in product(range(len(pairs)), grid_points(grid)):
             plain = loaded[place]
-            folder, asked = work_dir / plain.name, {**changes, **parse_options(point)}
+            folder, asked = work_dir / plain.name, {**options, **parse_options(point)}
             method = plain.method_name if names.count(plain.method_name) == 1 else plain.name
             if point:
                 folder /= ",".join(point).replace("/", "_")

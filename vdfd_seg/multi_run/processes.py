@@ -142,8 +142,12 @@ def _interruptible() -> Iterator[None]:
     """Let the signals that would end this process without a word interrupt it instead."""
     main = threading.current_thread() is threading.main_thread()
     numbers = (signal.SIGTERM, signal.SIGHUP) if main else ()
-    # As Ctrl-C: KeyboardInterrupt.
-    kept = [(number, signal.signal(number, signal.default_int_handler)) for number in numbers]
+    # As Ctrl-C: KeyboardInterrupt. What is ignored (SIGHUP under nohup) would end nothing.
+    kept = [
+        (number, signal.signal(number, signal.default_int_handler))
+        for number in numbers
+        if signal.getsignal(number) is not signal.SIG_IGN
+    ]
     try:
         yield
     finally:

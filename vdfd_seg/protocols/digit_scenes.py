@@ -1,11 +1,10 @@
 """DigitScenes, the embedded data set: its classes and class-incremental protocols."""
 
 from vdfd_seg.protocols.builders import class_incremental
+from vdfd_seg.protocols.digits import CLASSES as DIGITS
 from vdfd_seg.protocols.protocol import Protocol
 
-CLASSES = (
-    "background", "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine",
-)  # fmt: skip
+CLASSES = ("background", *DIGITS)
 
 PALETTE = (
     (0, 0, 0), (230, 25, 75), (60, 180, 75), (255, 225, 25), (0, 130, 200), (245, 130, 48),

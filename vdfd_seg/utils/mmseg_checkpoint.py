@@ -4,7 +4,6 @@ They hold pickled helper objects next to the tensors (logs, configs, NumPy scala
 for weights rebuilds tensors and builtin containers; a placeholder stands for everything else.
 """
 
-import pickle
 import re
 import zipfile
 from pathlib import Path
@@ -41,7 +40,9 @@ def load_foreign(path: str | Path) -> dict:
     if not path.is_file():
         raise InputError(f"checkpoint '{path}' does not exist.")
     try:
-        content = _load(path)
+        unknown = get_unsafe_globals_in_checkpoint(path) if zipfile.is_zipfile(path) else []
+        with safe_globals([(Placeholder, name) for name in unknown]):
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # A damaged pickle raises whatever its bytes lead to.
         asked = re.search(r"GLOBAL (\S+)", str(error))
         raise InputError(
@@ -52,17 +53,6 @@ def load_foreign(path: str | Path) -> dict:
     if not isinstance(content, dict):
         raise InputError(f"checkpoint '{path}' holds no tensors by name.")
     return content
-
-
-def _load(path: Path) -> object:
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        if not zipfile.is_zipfile(path):
-            raise
-    unknown = get_unsafe_globals_in_checkpoint(path)
-    with safe_globals([(Placeholder, name) for name in unknown]):
-        return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def foreign_weights(content: dict, path: str | Path) -> dict[str, Tensor]:

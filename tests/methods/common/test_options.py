@@ -175,7 +175,7 @@ def test_every_method_refuses_in_the_same_words(name, options, message):
         ),
         (
             {"type": "VDFDPlus", "divergence": {"type": "Softmax", "eps": 0.1}},
-            "divergence Softmax: .*'eps'",
+            "unknown key in method.divergence Softmax 'eps'.* Valid names: temperature.",
         ),
         ({"type": "VDFDPlus", "divergence": {**GAUSSIAN, "precision": "full"}}, "precision 'full'"),
         ({"type": "VDFDPlus", "divergence": {**GAUSSIAN, "eps": 0.0}}, "eps=0.0"),

@@ -25,7 +25,7 @@ def parse_options(options: Sequence[str]) -> dict:
 
 def parse_steps(text: str, count: int, where: str = "--steps") -> range:
     """Steps named by a number or a Python slice ``A:B`` (B excluded)."""
-    found = re.fullmatch(r"(-?\d+)|(-?\d+)?:(-?\d+)?", text)
+    found = re.fullmatch(r"\s*(-?\d+)\s*|\s*(-?\d+)?\s*:\s*(-?\d+)?\s*", text)
     if found is None:
         raise InputError(f"{where} '{text}' is not a step or a slice A:B.")
     one, begin, end = (None if part is None else int(part) for part in found.groups())
@@ -40,7 +40,7 @@ def step_configs(config: Config, count: int) -> list[Config]:
     """The config of each step: ``step_overrides`` merged in.
 
     Keys of ``step_overrides`` are step numbers or Python slices over steps, as text: ``"0"``,
-    ``"1:"``. Later entries win. Steps with the same changes share a config.
+    ``"1:"``. Later entries win.
     """
     overrides = config.get("step_overrides") or {}
     if not isinstance(overrides, Mapping):
@@ -54,12 +54,12 @@ def step_configs(config: Config, count: int) -> list[Config]:
                 f"which hold for the whole run; found {min(whole)}."
             )
         changes.append((parse_steps(str(key), count, "step_overrides"), values))
-    made: dict[tuple, Config] = {}
-    kinds = [tuple(i for i, (steps, _) in enumerate(changes) if s in steps) for s in range(count)]
-    for kind in set(kinds):
-        made[kind] = copy.deepcopy(config)
-        made[kind].pop("step_overrides", None)
-        for change in kind:
-            # Merging takes MMEngine's _delete_ out of what it merges.
-            made[kind].merge_from_dict(copy.deepcopy(changes[change][1]))
-    return [made[kind] for kind in kinds]
+    steps = []
+    for step in range(count):
+        steps.append(copy.deepcopy(config))
+        steps[-1].pop("step_overrides", None)
+        for chosen, values in changes:
+            if step in chosen:
+                # Merging takes MMEngine's _delete_ out of what it merges.
+                steps[-1].merge_from_dict(copy.deepcopy(values))
+    return steps

@@ -2,6 +2,7 @@
 
 import math
 from contextlib import contextmanager
+from fractions import Fraction
 
 import torch
 from mmengine.config import Config
@@ -36,6 +37,7 @@ def iterations_of(config: Config, images: int) -> int:
 def optimisation(config: Config, network: nn.Module, images: int) -> tuple[OptimWrapper, list]:
     """Optimiser and schedulers, which step by iteration, of a step that trains on so many images.
 
+    A schedule's numbers count iterations, under ``by_epoch=True`` passes over the step's images.
     With ``auto_scale_lr`` the learning rate grows with the batch of all processes, as MMEngine's
     (Goyal et al., arXiv 1706.02677).
 
@@ -63,32 +65,15 @@ def optimisation(config: Config, network: nn.Module, images: int) -> tuple[Optim
         for group in wrapper.param_groups:
             group["lr"] *= total_batch(config) / config.auto_scale_lr["base_batch_size"]
     epoch, iterations = math.ceil(images / total_batch(config)), iterations_of(config, images)
-    schedulers = [
-        PARAM_SCHEDULERS.build(
-            _in_iterations(each, epoch, iterations),
-            default_args={"optimizer": wrapper, "epoch_length": epoch},
-        )
-        for each in as_list(config.get("param_scheduler"))
-    ]
+    schedulers = []
+    for each in as_list(config.get("param_scheduler")):
+        by_epoch = each.get("by_epoch", False)
+        # Without an end of its own it has the step's; of an epoch an exact part.
+        end = Fraction(iterations, epoch) if by_epoch else iterations
+        scheduler = {"end": end, **each, "by_epoch": by_epoch, "convert_to_iter_based": by_epoch}
+        default = {"optimizer": wrapper, "epoch_length": epoch}
+        schedulers.append(PARAM_SCHEDULERS.build(scheduler, default_args=default))
     return wrapper, schedulers
-
-
-def _in_iterations(scheduler: dict, epoch: int, iterations: int) -> dict:
-    """A scheduler that steps by iteration, over the whole step where the config names no end.
-
-    Under ``by_epoch=True`` the config's numbers are epochs: a pass over the step's images.
-    """
-    scheduler = {"by_epoch": False, **scheduler}
-    if scheduler["by_epoch"]:
-        scheduler["by_epoch"] = False
-        for key in ("begin", "end", "T_max", "step_size"):
-            if scheduler.get(key) is not None:
-                scheduler[key] *= epoch
-        if "milestones" in scheduler:
-            scheduler["milestones"] = [epoch * number for number in scheduler["milestones"]]
-    if scheduler["type"] == "CosineAnnealingLR" and "T_max" not in scheduler:
-        scheduler["T_max"] = iterations
-    return {"end": iterations, **scheduler}
 
 
 @OPTIM_WRAPPERS.register_module()

@@ -16,39 +16,20 @@ from mmengine.utils.dl_utils import collect_env
 
 from vdfd_seg.engine.input.settings import Settings
 from vdfd_seg.engine.run.ahead import Ahead
-from vdfd_seg.hooks.learner import learner_of
-from vdfd_seg.models import ContinualLearner
+from vdfd_seg.models import ContinualLearner, learner_of
 from vdfd_seg.utils.paths import step_name
 from vdfd_seg.utils.seeding import derived_seed
 
-
-class TerminalFilter(logging.Filter):
-    """Hides a Runner's long messages on the terminal; the log file of each step has them all.
-
-    The learning rate of every parameter, the order of the hooks and the config take hundreds of
-    lines a step. The environment is shown once a process.
-    """
-
-    NEVER = (
-        "Config:\n",
-        "Distributed training is not used",
-        "Exp name: ",
-        "Hooks will be executed in the following order",
-        "paramwise_options -- ",
-    )
-    ONCE = "\n" + "-" * 60 + "\nSystem environment:"
-    said = False
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the terminal shows a record."""
-        text = str(record.msg)
-        if not text.startswith(self.ONCE):
-            return not text.startswith(self.NEVER)
-        first, self.said = not self.said, True
-        return first
-
-
-_terminal_filter = TerminalFilter()
+HIDDEN = (
+    "System environment:",
+    "Config:\n",
+    "Distributed training is not used",
+    "Exp name: ",
+    "Hooks will be executed in the following order",
+    "paramwise_options -- ",
+)
+"""How messages begin that take hundreds of lines a step: of the Runner, its hooks and the learning
+rate of every parameter. The terminal does not show them; the log file of each step has them all."""
 
 
 class ResumableLoop(IterBasedTrainLoop):
@@ -125,7 +106,7 @@ class StepRunner(Runner):
         logger = super().build_logger(*args, **kwargs)
         for handler in logger.handlers:
             if not isinstance(handler, logging.FileHandler):
-                handler.addFilter(_terminal_filter)
+                handler.addFilter(lambda record: not str(record.msg).startswith(HIDDEN))
         return logger
 
     def dump_config(self) -> None:
@@ -133,19 +114,11 @@ class StepRunner(Runner):
 
     def _log_env(self, env_cfg: dict) -> None:
         # MMEngine's shows the derived seed, and of the config what the Runner was given of it.
-        system = collect_env()
-        del system["numpy_random_seed"]
-        runtime = {
-            **env_cfg,
-            "seed": self._settings.seed,
-            "Processes": self.world_size,
-        }
-        blocks = [
-            f"\n{name} environment:" + "".join(f"\n    {key}: {value}" for key, value in of.items())
-            for name, of in (("System", system), ("Runtime", runtime))
-        ]
-        line = "-" * 60
-        self.logger.info("\n" + line + "\n".join(blocks) + "\n" + line + "\n")
+        run = {"seed": self._settings.seed, "Processes": self.world_size}
+        found = {**collect_env(), **env_cfg, **run}
+        del found["numpy_random_seed"]
+        lines = (f"\n    {key}: {value}" for key, value in found.items())
+        self.logger.info(f"System environment:{''.join(lines)}")
         self.logger.info(f"Config:\n{self._settings.text}")
 
 

@@ -153,7 +153,10 @@ def _check_config(saved, data, settings, path):
             f"checkpoint '{path}' was published, without what later steps continue from; give it "
             f"with --init-from if it is a step 0."
         )
-    other = told(meta["trained_with"], settings.trained_with(step))
+    other = told(
+        {**meta["trained_with"], "seed": meta["seed"]},
+        {**settings.trained_with(step), "seed": settings.seed},
+    )
     if other:
         raise InputError(
             f"checkpoint '{path}' was trained with another config: {other}. Give the config as it "

@@ -11,11 +11,9 @@ from vdfd_seg.evaluation.files import SCHEMA, SUMMARY
 from vdfd_seg.evaluation.measures import forward_transfer
 from vdfd_seg.evaluation.readable import format_number
 from vdfd_seg.evaluation.results import summarise
-from vdfd_seg.utils.checkpoint import to_plain
 from vdfd_seg.utils.nested import told
 
 _RULES = ("name", "dataset", "scenario", "setting", "unseen", "average")
-_MAY_GROW = ("name", "fingerprint", "tasks", "classes", "palette")
 _OF_LAST = ("old", "new", "all", "hiou", "mean_accuracy", "pixel_accuracy")
 _COSTS = (
     "seconds", "seconds_per_iter", "seconds_after_task", "parameters", "memory_bytes", "held_bytes",
@@ -74,11 +72,11 @@ class ResultsWriter:
     def _continue(self, found):
         ours, theirs = self.results["protocol"], found["protocol"]
         same = ours["fingerprint"] == theirs["fingerprint"]
-        known = len(theirs["tasks"]) if len(ours["tasks"]) > len(theirs["tasks"]) else None
-        protocols = [None if same else _lasting(each, known) for each in (theirs, ours)]
-        then = {"protocol": protocols[0], "method": found["method"], "seed": found["seed"]}
-        now = {"protocol": protocols[1], **{k: self.results[k] for k in ("method", "seed")}}
-        other = told(then, now)
+        # Whether the earlier tasks are the same is asked of their checkpoints.
+        keys = ["method", "seed"]
+        if not same and len(ours["tasks"]) <= len(theirs["tasks"]):
+            keys.append("protocol")
+        other = told({key: found[key] for key in keys}, {key: self.results[key] for key in keys})
         if other:
             raise InputError(
                 f"'{self.run.results}' holds results of another run: {other}; give another "
@@ -159,14 +157,3 @@ class ResultsWriter:
             f"step {step} ({entry['task']}): {', '.join(parts)}; trained "
             f"{entry['seconds']:.0f} s, evaluated {seconds:.0f} s"
         )
-
-
-def _lasting(protocol: dict, known: int | None) -> dict:
-    """What may not differ from the results that are there, which have fewer tasks: ``known``."""
-    kept = {key: value for key, value in protocol.items() if key not in _MAY_GROW}
-    kept["tasks"] = [
-        {key: task[key] for key in ("classes", "domains")} for task in protocol["tasks"][:known]
-    ]
-    if known is None:
-        kept["fingerprint (of rules, images and masks)"] = protocol["fingerprint"]
-    return to_plain(kept)

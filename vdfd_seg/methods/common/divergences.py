@@ -8,7 +8,7 @@ from torch import Tensor
 
 from vdfd_seg.distillation import VariationalBound
 from vdfd_seg.distillation.precision import Precision, precision_of
-from vdfd_seg.errors import InputError, unknown_name
+from vdfd_seg.errors import unknown_name
 from vdfd_seg.methods.common.options import WithOptions, option, positive
 from vdfd_seg.methods.lwf import distillation_over_groups
 
@@ -114,7 +114,8 @@ def build_divergence(cfg: str | Mapping[str, Any]) -> Divergence:
     name = options.pop("type", None)
     if name not in DIVERGENCES:
         raise unknown_name("divergence", name, DIVERGENCES)
-    try:
-        return DIVERGENCES[name](**options)
-    except TypeError as error:
-        raise InputError(f"divergence {name}: {error}") from error
+    known = DIVERGENCES[name].options
+    for key in options:
+        if key not in known:
+            raise unknown_name(f"key in method.divergence {name}", key, known)
+    return DIVERGENCES[name](**options)
