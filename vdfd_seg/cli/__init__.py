@@ -7,8 +7,7 @@ module of its name, imported only when called: that takes seconds, a usage text 
 import importlib
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 
 from vdfd_seg.errors import InputError, Stopped, unknown_name
 from vdfd_seg.utils.environment import check_distributions, explain_import_error
@@ -111,21 +110,6 @@ def run_command(name: str, argv: Sequence[str] | None = None) -> int:
     return run_guarded(call, argv)
 
 
-@contextmanager
-def typed(arguments: Sequence[str]) -> Iterator[None]:
-    """Within, the process was called as ``vdfd_seg COMMAND ARGUMENT ...``.
-
-    argparse names the program after ``sys.argv[0]``, here the console script; usage texts and
-    errors should say which command they are about. Results name the whole command.
-    """
-    given = sys.argv
-    sys.argv = [f"vdfd_seg {arguments[0]}", *arguments]
-    try:
-        yield
-    finally:
-        sys.argv = given
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """The console script ``vdfd_seg``; the exit status."""
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -142,5 +126,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     if name not in COMMANDS:
         print(f"vdfd_seg: error: {unknown_name('command', name, COMMANDS)}", file=sys.stderr)
         return EXIT_BAD_INPUT
-    with typed(arguments):
+
+    # argparse names the program after sys.argv[0], here the console script; usage texts
+    # and errors should say which command they are about. Results name the whole command.
+    given = sys.argv
+    sys.argv = [f"vdfd_seg {name}", *arguments]
+    try:
         return run_command(name, arguments[1:])
+    finally:
+        sys.argv = given

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from vdfd_seg.cli import train, typed
+from vdfd_seg.cli.arguments import command_line
 from vdfd_seg.errors import Stopped
 from vdfd_seg.utils.environment import quiet_imports
 
@@ -30,10 +30,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse.parse_args(argv)
     with quiet_imports():
         from vdfd_seg.cli.multi_run import report_on
+        from vdfd_seg.engine import train_sequence
         from vdfd_seg.engine.run.environment import release_memory
         from vdfd_seg.evaluation import RunFiles
         from vdfd_seg.multi_run.plan import plan_runs, unfinished
         from vdfd_seg.utils.garbage import present_objects_kept
+        from vdfd_seg.utils.signals import listening
         from vdfd_seg.visualization import write_montage
 
     out = Path(args.out)
@@ -54,10 +56,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             [BENCHMARK], out, args.seeds, share_first=True, options=options, methods=METHODS
         )
         try:
-            for _, arguments in unfinished(runs, args.overwrite):
-                with typed(arguments):
-                    train.main(arguments[1:])
-                release_memory()
+            with listening():
+                for run, _ in unfinished(runs, args.overwrite):
+                    train_sequence(
+                        run.settings, run.folder, resume=not args.overwrite,
+                        overwrite=args.overwrite, init_from=run.start, command=command_line(),
+                    )  # fmt: skip
+                    release_memory()
         except Stopped as stopped:
             without = " without --overwrite" if args.overwrite else ""
             stopped.advice = f"The same command{without} continues"

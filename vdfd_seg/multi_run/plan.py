@@ -138,7 +138,7 @@ def plan_runs(
         raise InputError("--orders draws protocol.order, which --cfg-options sets; give one.")
     chosen: Sequence[str | None] = methods or [None]
     pairs = list(product(configs, chosen))
-    loaded = [load_run(*pair, options) for pair in pairs]
+    loaded = [load_run(*pair, options, seeds[0]) for pair in pairs]
     named: dict[str, list] = {"config": [each.name for each in loaded], "seed": list(seeds)}
     for what, values in named.items():
         twice = [value for value in values if values.count(value) > 1]
@@ -164,7 +164,8 @@ def plan_runs(
                 order = drawn[place][number - 1]
                 asked |= {f"protocol.{key}": value for key, value in order.items()}
                 folder, name = folder / f"order_{number}", f"{name}, order {number}"
-            settings = load_run(*pairs[place], asked, seed)
+            as_loaded = seed == seeds[0] and asked == options
+            settings = plain if as_loaded else load_run(*pairs[place], asked, seed)
             run = Run(settings, folder / f"seed_{seed}", name, method, asked, number)
             if first is None:
                 first = run

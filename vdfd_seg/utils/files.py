@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from PIL import Image
 
@@ -29,7 +29,7 @@ def atomic_write(
 
     Args:
         path: The file to replace; stays untouched where writing fails.
-        write: Called with a binary file in memory.
+        write: Called with the open binary file.
         durable: Whether it is on the disk on return. Waiting for that takes many times as long as
             writing a picture, which can be made again.
 
@@ -50,16 +50,35 @@ def is_storage_error(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in _STORAGE
 
 
+class _Recording(io.BufferedWriter):
+    """Keeps the error of the disk, which torch.save and Pillow turn into one of their own."""
+
+    error: OSError | None = None
+
+    def fileno(self) -> int:
+        # Pillow would write there itself.
+        raise io.UnsupportedOperation
+
+    def write(self, content) -> int:
+        try:
+            return super().write(content)
+        except OSError as error:
+            self.error = error
+            raise
+
+
 def _replace(path: Path, write: Callable[[BinaryIO], object], durable: bool) -> None:
-    # In memory first: torch.save and Pillow turn an error of the disk into one of their own.
-    content = io.BytesIO()
-    write(content)
     # Of a long name the beginning: file systems have 255 bytes for all of it.
     prefix = f".{path.name[:40]}."
     handle, temporary = tempfile.mkstemp(prefix=prefix, suffix=_TEMPORARY, dir=path.parent)
     try:
-        with open(handle, "wb") as file:
-            file.write(content.getbuffer())
+        with io.FileIO(handle, "wb") as raw, _Recording(raw) as file:
+            try:
+                write(cast(BinaryIO, file))
+            except Exception:
+                if file.error is not None:
+                    raise file.error from None
+                raise
             file.flush()
             if durable:
                 os.fsync(handle)
