@@ -7,14 +7,6 @@ from tests.distillation.clouds import affine, cloud
 from vdfd_seg.distillation import linear_drift, nearness
 
 
-def test_an_affine_drift_is_found():
-    before, _ = cloud()
-    matrix, shift = affine()
-    drift = linear_drift(before, before @ matrix.T + shift, ridge=1e-12)
-    others, _ = cloud(seed=9)
-    assert torch.allclose(drift.of_points(others), others @ matrix.T + shift, atol=1e-6)
-
-
 def test_the_map_is_where_its_objective_is_least():
     """The gradient of the objective, by automatic differentiation, is zero there alone."""
     before, _ = cloud()

@@ -75,12 +75,6 @@ class TestSteps:
         train(step, updates=3)
         return step
 
-    def test_first_step_of_an_untrained_network_draws_both_branches(self, begin, settings):
-        step, again = (begin({"type": "RCIL"}, **settings) for _ in range(2))
-        for one, two in zip(*(branches(s.network).values() for s in (step, again)), strict=True):
-            assert not torch.equal(one.first.conv.weight, one.second.conv.weight)
-            assert torch.equal(one.second.conv.weight, two.second.conv.weight)
-
     def test_checkpoint_is_the_plain_network_and_predicts_the_same(
         self, first, end, tiny_network, settings
     ):
@@ -122,17 +116,15 @@ class TestSteps:
         """--init-from, and weights from ImageNet: both branches begin where the network is."""
         step = begin({"type": "FineTune"}, **settings)
         train(step)
-        before = copy.deepcopy(evaluated(step.network, step.inputs))
+        before = evaluated(step.network, step.inputs)
         step.method = build_method({"type": "RCIL"})
         step.method.before_task(step.context)
         assert torch.allclose(evaluated(step.network, step.inputs), before, atol=1e-5)
-        weights = [p.clone() for layer in branches(step.network).values()
-                   for p in layer.first.parameters()]  # fmt: skip
+        weights = [copy.deepcopy(layer.first) for layer in branches(step.network).values()]
         previous = end(step)
         assert previous.carried == {}
         assert torch.allclose(evaluated(step.network, step.inputs), before, atol=1e-5)
         again = begin({"type": "RCIL"}, 1, previous, **settings)
-        kept = [p for layer in branches(again.network).values() for p in layer.first.parameters()]
-        assert all(map(torch.equal, kept, weights))
-        twins = [p for layer in branches(again.network).values() for p in layer.second.parameters()]
-        assert all(map(torch.equal, twins, weights))
+        for layer, kept in zip(branches(again.network).values(), weights, strict=True):
+            for branch in (layer.first, layer.second):
+                assert all(map(torch.equal, branch.parameters(), kept.parameters()))
