@@ -156,17 +156,10 @@ def test_a_weight_used_otherwise_than_its_layer_does_is_refused(make, inputs, me
         estimated(module, penalisable_parameters(module), [torch.randn(inputs)], [0])
 
 
-class Attention(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.first = nn.Linear(4, 4)
-        self.attention = nn.MultiheadAttention(4, 2)
-
-
 @pytest.mark.parametrize(
     "make, name",
     [
-        (Attention, "attention.in_proj_weight"),
+        (lambda: nn.Sequential(nn.Linear(4, 4), nn.MultiheadAttention(4, 2)), "1.in_proj_weight"),
         (lambda: nn.Sequential(nn.Linear(2, 2), nn.Embedding(3, 2)), "1.weight"),
         (lambda: nn.utils.parametrizations.weight_norm(nn.Linear(2, 2)), "original0"),
     ],

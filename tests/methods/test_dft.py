@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-from vdfd_seg.errors import InputError
 from vdfd_seg.methods.common.feature_cache import pixels_of
 
 CFG = {"type": "DFT", "iterations": 100, "lr": 0.05}
@@ -35,8 +34,3 @@ def test_a_step_takes_its_rows_and_leaves_the_rest_waiting(first, begin, end):
     for taken, left, before in zip(rows, end(step).carried["rows"], waiting, strict=True):
         assert torch.equal(taken[num_old:], before[:new])
         assert torch.equal(left, before[new:])
-
-
-def test_a_protocol_without_new_classes_is_refused(begin, domains):
-    with pytest.raises(InputError, match="class-incremental"):
-        begin(CFG, protocol=domains)

@@ -6,7 +6,6 @@ import torch
 import torch.nn.functional as F
 
 from tests.methods import plain
-from vdfd_seg.errors import InputError
 from vdfd_seg.methods.icarl import herding
 
 SCENARIOS = pytest.mark.parametrize("scenario", ["task", "class"])
@@ -130,9 +129,3 @@ def test_predictions_are_of_the_nearest_mean_of_exemplars_and_their_task_may_be_
         distances = distances.masked_fill(other, float("inf"))
     found = step.adapter.competing(scores, step.samples).argmax(1)
     assert torch.equal(found, distances.argmin(1))
-
-
-def test_too_few_exemplars_are_refused_when_the_first_step_begins(begin, tiny_classification):
-    begin({"type": "ICaRL", "exemplars": 6}, data=tiny_classification())
-    with pytest.raises(InputError, match="exemplars=5 is less than one for each of the 6 classes"):
-        begin({"type": "ICaRL", "exemplars": 5}, data=tiny_classification())

@@ -25,6 +25,39 @@ def test_what_cannot_be_built_is_refused_before_training(cfg, message):
         build_method(cfg)
 
 
+REPLAY = {"type": "VDFDPlus", "replay": 64}
+UNFIT = [
+    *(({"type": name}, kind, f"method {name} is for class-incremental")
+      for name in ("DKD", "SSUL", "STAR") for kind in ("domains", "no background")),
+    *(({"type": name, "new_rows": start}, "classes", f"new_rows='{start}'")
+      for name in ("DFT", "DKD", "SSUL", "STAR") for start in ("pretuned", "balanced")),
+    ({"type": "DFT"}, "domains", "method DFT: it is for class-incremental"),
+    ({"type": "EWC", "estimator": "facil"}, "classes", "estimator='facil' is for classification"),
+    ({"type": "MAS", "estimator": "facil"}, "classes", "estimator='facil' is for classification"),
+    ({"type": "ICaRL", "exemplars": 5}, "images", "exemplars=5 is less than one for each of the 6"),
+    ({"type": "LwF", "gaussians": 0.5}, "classes", "gaussians is for classification"),
+    ({"type": "SSUL", "saliency": "/no/maps"}, "classes", "saliency='/no/maps' is not a folder"),
+    ({"type": "VDFD", "old_rows": "penalised"}, "images", "old_rows='penalised' is for segm"),
+    ({"type": "VDFD", "old_rows": "frozen"}, "domains", "frozen.*class-incremental"),
+    (REPLAY, "images", "method.gaussians"),
+]  # fmt: skip
+"""Methods, protocols that they are not for, and what is said."""
+
+
+@pytest.mark.parametrize(("cfg", "kind", "message"), UNFIT)
+def test_a_protocol_that_a_method_is_not_for_is_refused(
+    tiny_protocol, domains, tiny_classification, cfg, kind, message
+):
+    protocol = {
+        "classes": tiny_protocol(),
+        "domains": domains,
+        "images": tiny_classification("class").protocol,
+        "no background": tiny_protocol(background=None, unseen="ignore"),
+    }[kind]
+    with pytest.raises(InputError, match=message):
+        build_method(cfg).check(protocol)
+
+
 @pytest.mark.parametrize(
     "cfg",
     [

@@ -115,10 +115,6 @@ class TestMaps:
         with pytest.raises(InputError, match=r"1 training images have no saliency map.*t8\.png"):
             build_method({**CFG, "saliency": str(maps)}).select(data, 0, {})
 
-    def test_a_missing_folder_is_refused(self, tiny_protocol):
-        with pytest.raises(InputError, match="saliency='/no/such/folder' is not a folder"):
-            build_method({**CFG, "saliency": "/no/such/folder"}).check(tiny_protocol())
-
     def test_a_run_learns_from_them(self, scenes, engine_steps, tmp_path):
         for image in (scenes / "SegmentationClass").glob("train_*.png"):
             with Image.open(image) as mask:

@@ -4,9 +4,7 @@ import pytest
 import torch
 
 from tests.test_method_contract import MODEL, SHORT
-from vdfd_seg.errors import InputError
 from vdfd_seg.losses import unbiased_cross_entropy
-from vdfd_seg.methods import build_method
 from vdfd_seg.methods.common.feature_cache import FeatureCache, pixels_of
 from vdfd_seg.methods.common.pretuning import importances, pretune
 
@@ -80,10 +78,3 @@ def test_a_run_begins_with_them_and_again_with_the_same(engine_steps):
     # Trained, not copied as MiB's start is.
     assert not torch.equal(new[0], old[0]) and not torch.equal(new[3], new[4])
     assert torch.equal(second[1]["state_dict"][ROWS[0]], new)
-
-
-@pytest.mark.parametrize("start", ["pretuned", "balanced"])
-@pytest.mark.parametrize("name", ["DFT", "DKD", "STAR", "SSUL"])
-def test_methods_with_a_start_of_their_own_refuse_another(tiny_protocol, name, start):
-    with pytest.raises(InputError, match=f"new_rows='{start}'"):
-        build_method({"type": name, "new_rows": start}).check(tiny_protocol())

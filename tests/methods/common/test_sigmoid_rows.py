@@ -7,8 +7,6 @@ import torch
 from torch import nn
 
 from tests.test_method_contract import MODEL, SHORT
-from vdfd_seg.errors import InputError
-from vdfd_seg.methods import build_method
 from vdfd_seg.methods.common.sigmoid_rows import foreground_loss, subtract_background
 from vdfd_seg.models import SegmentationAdapter
 
@@ -71,13 +69,6 @@ class TestStep:
         gradient = step.network.decode_head.conv_seg.weight.grad
         assert gradient[:2].abs().max() == 0
         assert gradient[2].abs().max() > 0
-
-
-@pytest.mark.parametrize("name", [*METHODS, "SSUL"])
-def test_what_has_no_background_is_refused(tiny_protocol, domains, name):
-    for protocol in (domains, tiny_protocol(background=None, unseen="ignore")):
-        with pytest.raises(InputError, match=f"method {name} is for class-incremental"):
-            build_method({"type": name}).check(protocol)
 
 
 @pytest.mark.parametrize("name", METHODS)

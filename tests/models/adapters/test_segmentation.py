@@ -100,14 +100,6 @@ def test_body_is_what_the_main_head_takes(tiny_network, make_batch):
     assert first is outputs.features[1] and second is outputs.features[3]
 
 
-def test_rows_are_exactly_the_parameters_that_depend_on_the_number_of_classes(tiny_network):
-    for settings in SETTINGS[:4]:
-        small, large = tiny_network(3, **settings), tiny_network(4, **settings)
-        sizes = {name: value.shape for name, value in large.named_parameters()}
-        changed = {n for n, value in small.named_parameters() if value.shape != sizes[n]}
-        assert set(SegmentationAdapter(small).rows) == changed
-
-
 def test_not_distilled_is_what_the_main_logits_do_not_need_and_the_classifier(
     tiny_network, make_batch
 ):
