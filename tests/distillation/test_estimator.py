@@ -107,20 +107,10 @@ def test_bfloat16_autocast():
     assert (found[0] - found[1]).norm() < 0.1 * found[0].norm()
 
 
-class Wrapped(nn.Conv2d):
-    def forward(self, x):
-        return self._conv_forward(x, self.weight, self.bias)
-
-
 class Standardised(nn.Conv2d):
     def forward(self, x):
         weight = self.weight - self.weight.mean((1, 2, 3), keepdim=True)
         return self._conv_forward(x, weight, self.bias)
-
-
-def test_subclass_that_uses_its_weight_as_its_base_does():
-    module = nn.Sequential(Wrapped(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 2, 1))
-    compare(module, batches(), [0, 1])
 
 
 class Tied(nn.Module):

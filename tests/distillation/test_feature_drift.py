@@ -1,6 +1,5 @@
 """How features move: maps that are known, and the objective's own gradient."""
 
-import pytest
 import torch
 
 from tests.distillation.clouds import affine, cloud
@@ -57,10 +56,3 @@ def test_nearness_does_not_know_the_units():
     )
     assert torch.allclose(found, moved, atol=1e-6)
     assert torch.allclose(found.amax(1), torch.ones(3, dtype=torch.float64))
-
-
-@pytest.mark.parametrize("count", [1, 4])
-def test_equal_images_count_alike(count):
-    features = torch.ones(count, 3, dtype=torch.float64)
-    found = nearness(features, torch.zeros(2, 3).double(), torch.eye(3).double())
-    assert torch.equal(found, torch.ones(2, count, dtype=torch.float64))

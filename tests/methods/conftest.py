@@ -243,18 +243,3 @@ def two_and_two(tiny_protocol):
     """A background and two classes, then two more."""
     names = ["background", "a", "b", "c", "d"]
     return tiny_protocol(classes=names, tasks=[names[:3], names[3:]])
-
-
-@pytest.fixture
-def engine_steps(config_file, tmp_path):
-    """Train two steps in the real engine, with changes of the tiny config."""
-    from vdfd_seg.engine import load_run, train_sequence
-
-    def run(name, changes, **settings):
-        """The results, and what the checkpoints hold; they lie in ``tmp_path / name``."""
-        file, folder = config_file(changes), tmp_path / name
-        results = train_sequence(load_run(file), folder, steps=range(2), **settings)
-        paths = [folder / f"step_{step:02d}/checkpoint.pth" for step in range(2)]
-        return results, [torch.load(path, weights_only=True) for path in paths]
-
-    return run
