@@ -23,21 +23,16 @@ def pixels(step):
 
 def test_importances_are_the_plain_reference(step):
     rows, bias = (p.detach()[:2] for p in step.adapter.classifier())
-    features, labels = pixels(step)
+    _, labels = pixels(step)
     # Features follow a ReLU: let some be negative.
     cache = FeatureCache(step.context, 1)
     cache.features -= cache.features.median()
-    features = cache.features.movedim(1, -1).flatten(0, 2).float()
-    total, count = torch.zeros(2, rows.shape[1]), 0
-    for x, label in zip(features, labels.tolist(), strict=True):
-        if label == 2:
-            q = (rows @ x + bias).softmax(0)
-            for k in range(2):
-                total[k] += (x * rows[k] > 0) * q[k]
-            count += 1
-    assert count and (features < 0).any()
+    x = cache.features.movedim(1, -1).flatten(0, 2).float()[labels == 2]
+    assert len(x) and (x < 0).any()
+    q = (x @ rows.T + bias).softmax(1)
+    expected = [((x * rows[k] > 0) * q[:, k : k + 1]).mean(0) for k in range(2)]
     found = importances(step.context, cache, rows, bias)
-    assert torch.allclose(found, total[None] / count, atol=1e-5)
+    assert torch.allclose(found, torch.stack(expected)[None], atol=1e-5)
 
 
 def test_background_and_new_rows_change_alone_and_lower_the_loss(step):
