@@ -53,14 +53,14 @@ def test_bfloat16_outputs_are_compared_in_float32():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("options", "message"),
     [
         ({"prototypes": []}, "at least one old task"),
-        ({"prototypes": prototypes(), "precision": "full"}, "'full'"),
-        ({"prototypes": prototypes(), "eps": 0.0}, "eps must be positive"),
+        ({"precision": "full"}, "'full'"),
+        ({"eps": 0.0}, "eps must be positive"),
         ({"prototypes": [torch.ones(2, 3), torch.ones(2, 4)]}, r"lengths \[3, 4\]"),
     ],
 )
-def test_bad_arguments_are_refused(arguments, message):
+def test_bad_options_are_refused(options, message):
     with pytest.raises(InputError, match=message):
-        VariationalBound(**arguments)
+        VariationalBound(**{"prototypes": prototypes(), **options})

@@ -1,13 +1,12 @@
 """The same memory and loss on 1, 2 and 4 processes with uneven shards."""
 
-import multiprocessing
-
+import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 
 from tests.distillation import plain
 from tests.distillation.test_estimator import estimated
+from tests.group import in_group
 from vdfd_seg.distillation import VariationalDistillationLoss, penalisable_parameters
 
 # Shards of seven images; on four processes one sees none.
@@ -18,7 +17,8 @@ SHARDS = {
 }
 
 
-def estimate(rank, processes):
+def estimate(processes):
+    rank = dist.get_rank() if processes > 1 else 0
     module = plain.zoo().double()
     params = penalisable_parameters(module, exclude=["head"])
     generator = torch.Generator().manual_seed(0)
@@ -33,39 +33,22 @@ def estimate(rank, processes):
     torch.manual_seed(0)
     loss = VariationalDistillationLoss([memory], params)
     loss().backward()
-    return memory, loss().detach(), params["stem.weight"].grad
+    gradient = params["stem.weight"].grad
+    return {"memory": memory.to_state(), "loss": loss().detach(), "gradient": gradient}
 
 
-def worker(rank, folder):
-    torch.set_num_threads(1)
-    for processes in (4, 2):
-        if rank >= processes:
-            return
-        address = f"file://{folder}/meeting_{processes}"
-        dist.init_process_group("gloo", init_method=address, rank=rank, world_size=processes)
-        memory, loss, gradient = estimate(rank, processes)
-        result = {"memory": memory.to_state(), "loss": loss, "gradient": gradient}
-        torch.save(result, f"{folder}/{processes}_{rank}.pth")
-        dist.destroy_process_group()
-
-
-def test_one_two_and_four_processes_agree(tmp_path):
-    # One clean process imports the package and is forked: four imports would take longest.
-    multiprocessing.set_forkserver_preload(["vdfd_seg.distillation"])
-    mp.start_processes(worker, (str(tmp_path),), nprocs=4, start_method="forkserver")
-    memory, loss, gradient = estimate(0, 1)
-    assert memory.images == 7
-    for processes in (2, 4):
-        for rank in range(processes):
-            found = torch.load(tmp_path / f"{processes}_{rank}.pth", weights_only=True)
-            assert found["memory"]["images"] == 7
-            assert found["memory"]["unreached"] == memory.unreached
-            for part in ("left", "right"):
-                for name, value in getattr(memory, part).items():
-                    close(found["memory"][part][name], value)
-            close(found["memory"]["projection_star"], memory.projection_star)
-            close(found["loss"], loss)
-            close(found["gradient"], gradient)
+@pytest.mark.parametrize("processes", [2, 4])
+def test_several_processes_agree_with_one(tmp_path, processes):
+    expected = estimate(1)
+    for found in in_group(estimate, processes, tmp_path, processes):
+        assert found["memory"]["images"] == 7
+        assert found["memory"]["unreached"] == expected["memory"]["unreached"]
+        for part in ("left", "right"):
+            for name, value in expected["memory"][part].items():
+                close(found["memory"][part][name], value)
+        close(found["memory"]["projection_star"], expected["memory"]["projection_star"])
+        close(found["loss"], expected["loss"])
+        close(found["gradient"], expected["gradient"])
 
 
 def close(actual, expected):

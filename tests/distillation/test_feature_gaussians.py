@@ -61,16 +61,6 @@ def test_every_class_is_drawn_and_one_of_a_single_pixel_too():
     assert torch.allclose(drawn[-1], features[-1], atol=1e-4)
 
 
-def test_joined_and_carried():
-    features, labels = made()
-    older = FeatureGaussians.of([(features, labels)], [0, 1])
-    newer = FeatureGaussians.of([(features, labels)], [2])
-    both = FeatureGaussians.of([(features, labels)], [0, 1, 2])
-    joined = FeatureGaussians(**older.joined(newer).to_state())
-    for key, value in both.to_state().items():
-        assert torch.equal(joined.to_state()[key], value)
-
-
 @pytest.mark.parametrize("share", [0.25, 0.5])
 def test_a_label_of_both_keeps_one_gaussian_of_their_draws(share):
     """Mean and covariance of what a mixture draws, from as many of each as the share says."""

@@ -164,38 +164,30 @@ def test_trained_weights_are_those_of_autograd(options, taken, request):
     torch.testing.assert_close(weights[1], weights[0], rtol=1e-6, atol=1e-7)
 
 
-RESIDUAL = {"precision": {"type": "GCN", "residual": True}}
-
-
 def many_shapes() -> nn.Module:
     widths = (8, 12, 16, 20)
     return nn.ModuleList([nn.Conv2d(a, b, k) for a in widths for b in widths for k in (1, 3)])
 
 
 @pytest.mark.parametrize(
-    "options",
+    ("tasks", "rank", "penalised", "options"),
     [
-        {},
-        {"tasks": 1},
-        {"tasks": 20},
-        {"old_rows": "penalised"},
-        {"old_rows": "penalised", "accumulation": "last", "rank": 3, **RESIDUAL},
+        (5, 1, False, {}),
+        (20, 1, False, {}),
+        (5, 1, True, {}),
+        (5, 3, True, {"accumulation": "last", "precision": {"type": "GCN", "residual": True}}),
     ],
-    ids=["five tasks", "one", "twenty", "penalised rows", "all options"],
 )
 @pytest.mark.parametrize("network", [many_shapes, kinds])
 def test_at_most_60_operations_whatever_the_network_the_options_and_the_number_of_tasks(
-    network, options, as_on_a_gpu
+    network, tasks, rank, penalised, options, as_on_a_gpu
 ):
     """Of the method's penalty forward and backward; two more train the graph network."""
     torch.manual_seed(0)
-    options = dict(options)
-    tasks, rank = options.pop("tasks", 5), options.pop("rank", 1)
-    penalised = options.pop("old_rows", None) == "penalised"
     body = network().float()
-    layouts = layouts_of(body, dict(body.named_parameters()))
-    memories = [memory_of(layouts, 2 + i % 3, rank, penalised) for i in range(tasks)]
     params = dict(body.named_parameters())
+    layouts = layouts_of(body, params)
+    memories = [memory_of(layouts, 2 + i % 3, rank, penalised) for i in range(tasks)]
     if penalised:
         params.update(nn.ModuleDict({"head": nn.Conv2d(16, 6, 1)}).named_parameters())
     method = VDFD(weight=0.5)

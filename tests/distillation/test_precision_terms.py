@@ -56,13 +56,6 @@ def test_in_float32_they_are_equal_to_a_millionth():
         assert (a - b).norm() <= 1e-6 * b.norm()
 
 
-@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
-def test_finite_differences(options):
-    model, moved = given((1, 4, 2), options, vectors=2)
-    inputs = (moved.requires_grad_(), *model.parameters())
-    assert torch.autograd.gradcheck(lambda moved, *_: model.terms(moved, 1e-3), inputs)
-
-
 def test_a_backward_pass_within_autocast_is_in_full_precision():
     model, moved = given((3, 2), {"hidden_channels": 4, "out_channels": 4})
     model, moved = model.float(), moved.float()

@@ -1,5 +1,10 @@
 """Equality with numbers computed by the released task-incremental code."""
 
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
 import torch
 from torch import nn
 
@@ -12,6 +17,17 @@ from vdfd_seg.distillation import (
 from vdfd_seg.distillation.kernels import layouts_of
 
 TOLERANCE = 1e-4
+SHARED = Path(os.environ.get("VDFD_SEG_SHARED") or Path(__file__).resolve().parents[3] / "shared")
+
+
+@pytest.fixture(scope="module", params=["a", "b"])
+def reference(request) -> dict[str, torch.Tensor]:
+    """Numbers computed with the released task-incremental code."""
+    path = SHARED / "reference" / f"vdfd_reference_{request.param}.npz"
+    if not path.is_file():
+        pytest.skip(f"REFERENCE NOT CHECKED: {path} is missing (set VDFD_SEG_SHARED)")
+    with np.load(path) as file:
+        return {name: torch.from_numpy(np.asarray(file[name])) for name in file.files}
 
 
 class SmallNet(nn.Module):

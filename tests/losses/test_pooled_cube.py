@@ -49,60 +49,38 @@ def channel_by_loops(new, old, count):
     return total
 
 
-class TestByHand:
-    def test_one_pixel_in_windows_of_two(self):
-        """The pixel's 3^2 - 1^2 = 8 is a quarter of each of the four windows that see it."""
-        new, old = torch.tensor([[[[3.0]]]]), torch.tensor([[[[1.0]]]])
-        assert spatial_cube_distance(new, old, [2]).item() == pytest.approx((4 * 2**2) ** 0.5)
-
-    def test_two_pixels_in_windows_of_one_and_two(self):
-        new, old = torch.tensor([[[[1.0, 2.0]]]]), torch.zeros(1, 1, 1, 2)
-        # Windows of one: 1 and 4. Of two, in two rows: 1/4, 5/4, 4/4.
-        one, two = 17**0.5, (2 * (1 + 25 + 16) / 16) ** 0.5
-        found = spatial_cube_distance(new, old, [1, 2])
-        assert found.item() == pytest.approx((one + two) / 2)
-
-    def test_three_channels_in_windows_of_three(self):
-        new = torch.tensor([1.0, 2.0, 3.0]).view(1, 3, 1, 1)
-        expected = sum(mean**2 for mean in (5 / 3, 14 / 3, 13 / 3)) ** 0.5
-        found = channel_cube_distance(new, torch.zeros_like(new))
-        assert found.item() == pytest.approx(expected)
+def test_two_pixels_in_windows_of_one_and_two_by_hand():
+    new, old = torch.tensor([[[[1.0, 2.0]]]]), torch.zeros(1, 1, 1, 2)
+    # Windows of one: 1 and 4. Of two, in two rows: 1/4, 5/4, 4/4.
+    one, two = 17**0.5, (2 * (1 + 25 + 16) / 16) ** 0.5
+    found = spatial_cube_distance(new, old, [1, 2])
+    assert found.item() == pytest.approx((one + two) / 2)
 
 
-class TestByLoops:
-    @pytest.mark.parametrize("size", [(6, 6), (5, 7), (3, 2), (1, 1)])
-    @pytest.mark.parametrize("sizes", [(4, 8), (3,), (1, 24)])
-    def test_spatial(self, size, sizes):
-        """Also with windows greater than the map."""
-        new, old = pair(2, 2, *size)
-        found = spatial_cube_distance(new, old, sizes).item()
-        assert found == pytest.approx(spatial_by_loops(new, old, sizes), rel=1e-9)
-
-    @pytest.mark.parametrize("count", [1, 2, 3, 5])
-    @pytest.mark.parametrize("channels", [1, 2, 6])
-    def test_channel(self, count, channels):
-        new, old = pair(2, channels, 3, 2)
-        found = channel_cube_distance(new, old, count).item()
-        assert found == pytest.approx(channel_by_loops(new, old, count), rel=1e-9)
+@pytest.mark.parametrize("size", [(6, 6), (5, 7), (3, 2), (1, 1)])
+@pytest.mark.parametrize("sizes", [(4, 8), (3,), (1, 24)])
+def test_the_spatial_distance_is_that_of_loops(size, sizes):
+    """Also with windows greater than the map."""
+    new, old = pair(2, 2, *size)
+    found = spatial_cube_distance(new, old, sizes).item()
+    assert found == pytest.approx(spatial_by_loops(new, old, sizes), rel=1e-9)
 
 
-class TestLoss:
-    @pytest.fixture
-    def maps(self):
-        return zip(*(pair(2, 3, s, s) for s in (8, 4, 2)), strict=True)
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+@pytest.mark.parametrize("channels", [1, 2, 6])
+def test_the_channel_distance_is_that_of_loops(count, channels):
+    new, old = pair(2, channels, 3, 2)
+    found = channel_cube_distance(new, old, count).item()
+    assert found == pytest.approx(channel_by_loops(new, old, count), rel=1e-9)
 
-    def test_layers_are_weighted_and_averaged(self, maps):
-        new, old = maps
-        spatial, channel = pooled_cube_loss(new, old, [0.01, 0.01, 5e-4], [0.02, 3e-3])
-        one, two, three = (spatial_cube_distance(x, y) for x, y in zip(new, old, strict=True))
-        assert spatial.item() == pytest.approx((0.01 * (one + two) + 5e-4 * three).item() / 3)
-        one, two, _ = (channel_cube_distance(x, y) for x, y in zip(new, old, strict=True))
-        assert channel.item() == pytest.approx((0.02 * one + 3e-3 * two).item() / 2)
 
-    def test_a_layer_of_weight_zero_counts_in_the_mean(self, maps):
-        new, old = maps
-        spatial, channel = pooled_cube_loss(new, old, [0.0, 1.0, 0.0], [1.0, 0.0])
-        assert spatial.item() == pytest.approx(spatial_cube_distance(new[1], old[1]).item() / 3)
-        assert channel.item() == pytest.approx(channel_cube_distance(new[0], old[0]).item() / 2)
-        nothing = pooled_cube_loss(new, old, [0.0] * 3, [0.0] * 2)
-        assert [value.item() for value in nothing] == [0, 0]
+def test_layers_are_weighted_and_averaged():
+    """Those of weight zero count in the mean."""
+    new, old = zip(*(pair(2, 3, s, s) for s in (8, 4, 2)), strict=True)
+    spatial, channel = pooled_cube_loss(new, old, [0.01, 0.0, 5e-4], [0.02, 0.0])
+    one, _, three = (spatial_cube_distance(x, y) for x, y in zip(new, old, strict=True))
+    assert spatial.item() == pytest.approx((0.01 * one + 5e-4 * three).item() / 3)
+    expected = 0.02 * channel_cube_distance(new[0], old[0]).item() / 2
+    assert channel.item() == pytest.approx(expected)
+    nothing = pooled_cube_loss(new, old, [0.0] * 3, [0.0] * 2)
+    assert [value.item() for value in nothing] == [0, 0]

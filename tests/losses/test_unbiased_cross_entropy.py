@@ -43,26 +43,18 @@ def test_equals_the_cross_entropy_of_merged_probabilities(hidden):
 
 
 @pytest.mark.parametrize("hidden", [2, 3, 5])
-def test_the_gradient_is_that_of_autograd(hidden):
-    """Of the formula as it is written, to the last digits; and of finite differences."""
+def test_the_gradient_is_that_of_finite_differences(hidden):
+    """And in single precision nearly that in double."""
     logits, labels = data(dtype=torch.float64)
     logits.requires_grad_()
-
-    def written_out(scores):
-        q = scores.softmax(1)
-        merged = torch.cat([q[:, :hidden].sum(1, keepdim=True), q[:, 1:]], 1).log()
-        targets = labels.masked_fill(labels < hidden, 0)
-        return F.nll_loss(merged, targets, ignore_index=255)
 
     def ours(scores):
         return unbiased_cross_entropy(scores, labels, hidden)
 
-    (found,) = torch.autograd.grad(3 * ours(logits), logits)
-    (expected,) = torch.autograd.grad(3 * written_out(logits), logits)
-    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12)
-    (single,) = torch.autograd.grad(3 * ours(logits.float()), logits)
-    torch.testing.assert_close(single, expected, rtol=1e-6, atol=1e-7)
     assert torch.autograd.gradcheck(ours, (logits,))
+    (expected,) = torch.autograd.grad(ours(logits), logits)
+    (single,) = torch.autograd.grad(ours(logits.float()), logits)
+    torch.testing.assert_close(single, expected, rtol=1e-6, atol=1e-7)
 
 
 class TestModule:

@@ -19,25 +19,11 @@ def data(classes=5, old=3, dtype=torch.float32, seed=0):
 
 
 def plain(new, old, alpha=1.0):
-    """Pixel by pixel, class by class, with probabilities instead of logarithms."""
-    known, total, pixels = old.shape[1], 0.0, 0
-    for image in range(len(new)):
-        for row in range(new.shape[2]):
-            for column in range(new.shape[3]):
-                scores = [math.exp(z) for z in new[image, :, row, column].tolist()]
-                q = [score / sum(scores) for score in scores]
-                scores = [math.exp(alpha * z) for z in old[image, :, row, column].tolist()]
-                target = [score / sum(scores) for score in scores]
-                r = [q[0] + sum(q[known:]), *q[1:known]]
-                total -= sum(t * math.log(p) for t, p in zip(target, r, strict=True)) / known
-                pixels += 1
-    return total / pixels
-
-
-def balanced(old, added):
-    """Logits of a network whose new classes share the old background's probability equally."""
-    share = old[:, :1] - math.log(added + 1)
-    return torch.cat([share, old[:, 1:], *[share] * added], 1)
+    """With probabilities instead of logarithms."""
+    known, q = old.shape[1], new.softmax(1)
+    background = q[:, :1] + q[:, known:].sum(1, keepdim=True)
+    r = torch.cat([background, q[:, 1:known]], 1)
+    return -((alpha * old).softmax(1) * r.log()).mean().item()
 
 
 def test_by_hand():
@@ -64,34 +50,11 @@ def test_is_the_plain_reference(num_old, alpha):
 
 
 @pytest.mark.parametrize("num_old", [1, 2, 5])
-def test_the_gradient_is_that_of_autograd(num_old):
-    """Of the formula as it is written, to the last digits; and of finite differences."""
+def test_the_gradient_is_that_of_finite_differences(num_old):
+    """And in single precision nearly that in double."""
     new, old = data(5, num_old, torch.float64)
     new.requires_grad_()
-
-    def written_out(scores):
-        q = scores.softmax(1)
-        background = q[:, :1] + q[:, num_old:].sum(1, keepdim=True)
-        r = torch.cat([background, q[:, 1:num_old]], 1)
-        return -(old.softmax(1) * r.log()).mean()
-
-    (found,) = torch.autograd.grad(3 * unbiased_distillation(new, old), new)
-    (expected,) = torch.autograd.grad(3 * written_out(new), new)
-    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12)
-    (single,) = torch.autograd.grad(3 * unbiased_distillation(new.float(), old.float()), new)
-    torch.testing.assert_close(single, expected, rtol=1e-6, atol=1e-7)
     assert torch.autograd.gradcheck(lambda scores: unbiased_distillation(scores, old), (new,))
-
-
-@pytest.mark.parametrize("added", [0, 1, 2, 5])
-def test_is_least_where_new_classes_share_the_old_background(added):
-    _, old = data(dtype=torch.float64)
-    new = balanced(old, added).requires_grad_()
-    loss = unbiased_distillation(new, old)
-    q = old.softmax(1)
-    assert loss.item() == pytest.approx(-(q * q.log()).mean().item())
-    (gradient,) = torch.autograd.grad(loss, new)
-    assert gradient.abs().max() < 1e-12
-    for seed in range(3):
-        noise = torch.randn(new.shape, generator=torch.Generator().manual_seed(seed)).double()
-        assert unbiased_distillation(new + 0.1 * noise, old) > loss
+    (expected,) = torch.autograd.grad(unbiased_distillation(new, old), new)
+    (single,) = torch.autograd.grad(unbiased_distillation(new.float(), old.float()), new)
+    torch.testing.assert_close(single, expected, rtol=1e-6, atol=1e-7)

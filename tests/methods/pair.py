@@ -19,7 +19,9 @@ from vdfd_seg.hooks.gradient_norms import term_gradients
 def process():
     """The process group, where there is one: rank and number of processes."""
     if "RANK" in os.environ:
-        torch.distributed.init_process_group("gloo")
+        meeting = f"file://{os.environ['PAIR_FOLDER']}/meeting"
+        rank = int(os.environ["RANK"])
+        torch.distributed.init_process_group("gloo", meeting, rank=rank, world_size=2)
     yield get_dist_info()
     if "RANK" in os.environ:
         torch.distributed.destroy_process_group()

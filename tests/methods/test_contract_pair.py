@@ -1,6 +1,5 @@
 """Two processes (gloo) get from every registered method what one gets from the whole batch."""
 
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,19 +13,12 @@ from tests.python_process import ROOT, one_thread_environment
 PAIR = Path(__file__).with_name("pair.py")
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory):
     """A folder with every method's loss, gradients and carried tensors, by process."""
     folder = tmp_path_factory.mktemp("pair")
-    meeting = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
     started = []
-    for extra in ({}, {**meeting, "RANK": "0"}, {**meeting, "RANK": "1"}):
+    for extra in ({}, {"RANK": "0"}, {"RANK": "1"}):
         command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", str(PAIR)]
         environment = {**one_thread_environment(), **extra, "PAIR_FOLDER": str(folder)}
         started.append(

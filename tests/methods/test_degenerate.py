@@ -35,10 +35,6 @@ def no_background(step):
     relabel(step, lambda labels: labels.masked_fill(labels == 0, NEW))
 
 
-def background_alone(step):
-    relabel(step, lambda labels: torch.zeros_like(labels))
-
-
 def no_new_class(step):
     relabel(step, lambda labels: labels.masked_fill(labels == NEW, 0))
 
@@ -95,7 +91,7 @@ def unmoved_network(step):
 
 
 CASES = [
-    nothing_labelled, one_image_nothing_labelled, no_background, background_alone, no_new_class,
+    nothing_labelled, one_image_nothing_labelled, no_background, no_new_class,
     one_labelled_pixel, single_image, nothing_certain, everything_certain, black_images,
     confident_network, unmoved_network, contradicting_networks,
 ]  # fmt: skip
@@ -135,11 +131,3 @@ def test_losses_and_gradients_are_finite(successor, name, loss):
         ]
         bad += [f"{case.__name__}: {key}" for key in found]
     assert bad == []
-
-
-def test_nothing_certain_makes_plop_s_factor_0(successor):
-    step = successor({"type": "PLOP"}, loss=LOSSES["plain"])
-    nothing_certain(step)
-    losses = step.learner(step.inputs, step.samples, mode="loss")
-    assert losses["adaptive_factor"] == 0
-    assert losses["decode.loss_ce"] == 0

@@ -6,10 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from tests.methods import plain
-from vdfd_seg.errors import InputError
-from vdfd_seg.methods import ICaRL
 from vdfd_seg.methods.icarl import herding
-from vdfd_seg.utils.checkpoint import nbytes
 
 SCENARIOS = pytest.mark.parametrize("scenario", ["task", "class"])
 
@@ -38,125 +35,97 @@ def features_of(step, samples):
         return F.normalize(step.network.backbone(images), dim=1)
 
 
-class TestHerding:
-    @pytest.mark.parametrize("count", [1, 2, 5, 9])
-    def test_is_that_of_trying_every_example(self, count):
-        for seed in range(5):
-            generator = torch.Generator().manual_seed(seed)
-            features = F.normalize(
-                torch.randn(9, 4, generator=generator, dtype=torch.float64), dim=1
-            )
-            assert herding(features, count).tolist() == plain.herding(features, count)
-
-    def test_by_hand(self):
-        features = torch.tensor([[0.0, 0.0], [4.0, 0.0], [1.0, 0.0], [3.0, 1.0]])
-        # The mean is (2, 1/4): (3, 1) is at 1.25 from it, (1, 0) nearer; then their mean (2, 1/2).
-        assert herding(features, 2).tolist() == [2, 3]
+@pytest.mark.parametrize("count", [1, 2, 5, 9])
+def test_herding_is_that_of_trying_every_example(count):
+    for seed in range(5):
+        generator = torch.Generator().manual_seed(seed)
+        features = torch.randn(9, 4, generator=generator, dtype=torch.float64)
+        features = F.normalize(features, dim=1)
+        assert herding(features, count).tolist() == plain.herding(features, count)
 
 
-class TestExemplars:
-    @SCENARIOS
-    def test_the_budget_is_divided_among_the_classes_seen(self, run, scenario):
-        # 10 for 2, 4 and 6 classes are 5, 2.5 and 1.67 each, rounded up as in FACIL.
-        steps = run(scenario)
-        for (step, previous), each in zip(steps, (5, 3, 2), strict=True):
-            kept = previous.carried["exemplars"]
-            assert sorted(kept) == list(range(step.context.protocol.num_classes(step.context.step)))
-            for label, entries in kept.items():
-                assert len({image for image, _ in entries}) == len(entries) == each
-                for image, task in entries:
-                    assert step.data.labels["train"][image] == label
-                    assert task == label // 2
-
-    def test_those_of_old_classes_are_cut_from_the_end(self, run):
-        kept = [previous.carried["exemplars"] for _, previous in run()]
-        for label in (0, 1):
-            assert kept[0][label][:3] == kept[1][label]
-            assert kept[1][label][:2] == kept[2][label]
-
-    def test_those_of_new_classes_are_herded(self, run):
-        step, previous = run()[1]
-        for label in (2, 3):
-            own = [s for s in step.context.samples if step.data.labels["train"][s.image] == label]
-            order = plain.herding(features_of(step, own), 3)
-            assert previous.carried["exemplars"][label] == [[own[i].image, 1] for i in order]
-
-    def test_the_next_step_trains_on_them_and_its_own(self, run):
-        steps = run()
-        step, before = steps[2][0], steps[1][1]
-        images = Counter(s.image for s in step.method.select(step.data, 2, before.carried))
-        expected = Counter(s.image for s in step.data.train_samples(2))
-        expected.update(i for entries in before.carried["exemplars"].values() for i, _ in entries)
-        assert images == expected
-        assert set(step.samples.labels.tolist()) == {0, 1, 2, 3, 4, 5}
-        assert (step.samples.tasks == step.samples.labels // 2).all()
-
-    def test_the_bytes_declared_are_those_of_the_images_kept(self, run):
-        for number, (step, previous) in enumerate(run()):
-            kept = sum(map(len, previous.carried["exemplars"].values()))
-            found = step.method.stored_data_bytes(step.data, number)
-            assert found == kept * (8 * 8 * 3 + 8)
-            # Next to the images: two numbers each, the labels and a mean a class.
-            classes = step.context.protocol.num_classes(number)
-            names = len("exemplars") + len("means")
-            assert nbytes(previous.carried) == 16 * kept + classes * (8 + 8 * 8) + names
+def test_herding_by_hand():
+    features = torch.tensor([[0.0, 0.0], [4.0, 0.0], [1.0, 0.0], [3.0, 1.0]])
+    # The mean is (2, 1/4): (3, 1) is at 1.25 from it, (1, 0) nearer; then their mean (2, 1/2).
+    assert herding(features, 2).tolist() == [2, 3]
 
 
-class TestLoss:
-    @SCENARIOS
-    def test_is_the_binary_cross_entropy_with_the_old_sigmoids(
-        self, run, tiny_classifier, scenario
-    ):
-        (_, previous), (step, _) = run(scenario, steps=2, weight=0.7, finish=False)
-        teacher = tiny_classifier([2])
-        teacher.load_state_dict(previous.state)
-        with torch.no_grad():
-            target = teacher.eval()(step.inputs).sigmoid()
-        outputs = step.adapter.outputs(step.inputs)
-        p = outputs.logits[:, :2].sigmoid()
-        each = -(target * p.log() + (1 - target) * (1 - p).log())
-        found = step.method.extra_losses(step.adapter, outputs, step.samples)["loss_kd"]
-        assert torch.allclose(found, 0.7 * each.sum(1).mean(), rtol=1e-4)
-        (gradient,) = torch.autograd.grad(found, outputs.all_logits)
-        expected = torch.zeros_like(gradient)
-        expected[:, :2] = 0.7 * (p - target) / len(p)
-        assert torch.allclose(gradient, expected, atol=1e-6)
+@SCENARIOS
+def test_the_budget_is_divided_among_the_classes_seen(run, scenario):
+    # 10 for 2, 4 and 6 classes are 5, 2.5 and 1.67 each, rounded up as in FACIL.
+    steps, first = run(scenario), None
+    for number, ((step, previous), each) in enumerate(zip(steps, (5, 3, 2), strict=True)):
+        kept = previous.carried["exemplars"]
+        first = first or kept
+        assert sorted(kept) == list(range(step.context.protocol.num_classes(number)))
+        for label, entries in kept.items():
+            assert len({image for image, _ in entries}) == len(entries) == each
+            for image, task in entries:
+                assert step.data.labels["train"][image] == label
+                assert task == label // 2
+        # Those of old classes are cut from the end.
+        assert all(kept[label] == first[label][:each] for label in first)
+        # The bytes declared are those of the images kept.
+        count = sum(map(len, kept.values()))
+        assert step.method.stored_data_bytes(step.data, number) == count * (8 * 8 * 3 + 8)
 
 
-class TestPrediction:
-    def test_the_nearest_mean_by_hand(self):
-        method = ICaRL()
-        method.restore({"means": torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]])})
-        embedding = torch.tensor([[5.0, 0.1], [0.0, 3.0], [0.3, 0.4]])
-        adapter = SimpleNamespace(outputs=lambda inputs: SimpleNamespace(embedding=embedding))
-        scores = method.predict(adapter, None, None)
-        assert scores.argmax(1).tolist() == [0, 1, 2]
-        assert scores[1].tolist() == pytest.approx([-(2**0.5), 0.0, -(0.4**0.5)], abs=1e-6)
-
-    @SCENARIOS
-    def test_means_are_of_the_exemplars_and_their_task_may_be_known(self, run, scenario):
-        step, previous = run(scenario, steps=2)[1]
-        means = []
-        for label in range(4):
-            entries = previous.carried["exemplars"][label]
-            features = features_of(step, [SimpleNamespace(image=image) for image, _ in entries])
-            means.append(F.normalize(features.mean(0), dim=0))
-        means = torch.stack(means)
-        assert torch.allclose(previous.carried["means"].float(), means, atol=1e-5)
-        images = step.inputs
-        step.network.eval()
-        with torch.no_grad():
-            features = F.normalize(step.network.backbone(images), dim=1)
-            distances = (features[:, None] - means).norm(dim=2)
-            scores = step.learner(images, step.samples, mode="predict")
-        if scenario == "task":
-            other = torch.arange(4) // 2 != step.samples.tasks[:, None]
-            distances = distances.masked_fill(other, float("inf"))
-        found = step.adapter.competing(scores, step.samples).argmax(1)
-        assert torch.equal(found, distances.argmin(1))
+def test_exemplars_of_new_classes_are_herded(run):
+    step, previous = run(steps=2)[1]
+    for label in (2, 3):
+        own = [s for s in step.context.samples if step.data.labels["train"][s.image] == label]
+        order = plain.herding(features_of(step, own), 3)
+        assert previous.carried["exemplars"][label] == [[own[i].image, 1] for i in order]
 
 
-def test_too_few_exemplars_are_refused_when_the_first_step_begins(begin, tiny_classification):
-    begin({"type": "ICaRL", "exemplars": 6}, data=tiny_classification())
-    with pytest.raises(InputError, match="exemplars=5 is less than one for each of the 6 classes"):
-        begin({"type": "ICaRL", "exemplars": 5}, data=tiny_classification())
+def test_the_next_step_trains_on_exemplars_and_its_own_images(run):
+    steps = run()
+    step, before = steps[2][0], steps[1][1]
+    images = Counter(s.image for s in step.method.select(step.data, 2, before.carried))
+    expected = Counter(s.image for s in step.data.train_samples(2))
+    expected.update(i for entries in before.carried["exemplars"].values() for i, _ in entries)
+    assert images == expected
+    assert set(step.samples.labels.tolist()) == {0, 1, 2, 3, 4, 5}
+    assert (step.samples.tasks == step.samples.labels // 2).all()
+
+
+@SCENARIOS
+def test_the_loss_is_the_binary_cross_entropy_with_the_old_sigmoids(run, tiny_classifier, scenario):
+    (_, previous), (step, _) = run(scenario, steps=2, weight=0.7, finish=False)
+    teacher = tiny_classifier([2])
+    teacher.load_state_dict(previous.state)
+    with torch.no_grad():
+        target = teacher.eval()(step.inputs).sigmoid()
+    outputs = step.adapter.outputs(step.inputs)
+    p = outputs.logits[:, :2].sigmoid()
+    each = -(target * p.log() + (1 - target) * (1 - p).log())
+    found = step.method.extra_losses(step.adapter, outputs, step.samples)["loss_kd"]
+    assert torch.allclose(found, 0.7 * each.sum(1).mean(), rtol=1e-4)
+    (gradient,) = torch.autograd.grad(found, outputs.all_logits)
+    expected = torch.zeros_like(gradient)
+    expected[:, :2] = 0.7 * (p - target) / len(p)
+    assert torch.allclose(gradient, expected, atol=1e-6)
+
+
+@SCENARIOS
+def test_predictions_are_of_the_nearest_mean_of_exemplars_and_their_task_may_be_known(
+    run, scenario
+):
+    step, previous = run(scenario, steps=2)[1]
+    means = []
+    for label in range(4):
+        entries = previous.carried["exemplars"][label]
+        features = features_of(step, [SimpleNamespace(image=image) for image, _ in entries])
+        means.append(F.normalize(features.mean(0), dim=0))
+    means = torch.stack(means)
+    assert torch.allclose(previous.carried["means"].float(), means, atol=1e-5)
+    with torch.no_grad():
+        features = F.normalize(step.network.backbone(step.inputs), dim=1)
+        distances = (features[:, None] - means).norm(dim=2)
+        scores = step.learner(step.inputs, step.samples, mode="predict")
+    assert torch.allclose(scores, -distances, atol=1e-5)
+    if scenario == "task":
+        other = torch.arange(4) // 2 != step.samples.tasks[:, None]
+        distances = distances.masked_fill(other, float("inf"))
+    found = step.adapter.competing(scores, step.samples).argmax(1)
+    assert torch.equal(found, distances.argmin(1))

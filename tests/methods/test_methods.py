@@ -3,6 +3,7 @@ import os
 import pytest
 import torch
 
+from tests.methods.test_contract import CASES
 from vdfd_seg.errors import InputError
 from vdfd_seg.methods import build_method
 
@@ -22,6 +23,39 @@ from vdfd_seg.methods import build_method
 def test_what_cannot_be_built_is_refused_before_training(cfg, message):
     with pytest.raises(InputError, match=message):
         build_method(cfg)
+
+
+REPLAY = {"type": "VDFDPlus", "replay": 64}
+UNFIT = [
+    *(({"type": name}, kind, f"method {name} is for class-incremental")
+      for name in ("DKD", "SSUL", "STAR") for kind in ("domains", "no background")),
+    *(({"type": name, "new_rows": start}, "classes", f"new_rows='{start}'")
+      for name in ("DFT", "DKD", "SSUL", "STAR") for start in ("pretuned", "balanced")),
+    ({"type": "DFT"}, "domains", "method DFT: it is for class-incremental"),
+    ({"type": "EWC", "estimator": "facil"}, "classes", "estimator='facil' is for classification"),
+    ({"type": "MAS", "estimator": "facil"}, "classes", "estimator='facil' is for classification"),
+    ({"type": "ICaRL", "exemplars": 5}, "images", "exemplars=5 is less than one for each of the 6"),
+    ({"type": "LwF", "gaussians": 0.5}, "classes", "gaussians is for classification"),
+    ({"type": "SSUL", "saliency": "/no/maps"}, "classes", "saliency='/no/maps' is not a folder"),
+    ({"type": "VDFD", "old_rows": "penalised"}, "images", "old_rows='penalised' is for segm"),
+    ({"type": "VDFD", "old_rows": "frozen"}, "domains", "frozen.*class-incremental"),
+    (REPLAY, "images", "method.gaussians"),
+]  # fmt: skip
+"""Methods, protocols that they are not for, and what is said."""
+
+
+@pytest.mark.parametrize(("cfg", "kind", "message"), UNFIT)
+def test_a_protocol_that_a_method_is_not_for_is_refused(
+    tiny_protocol, domains, tiny_classification, cfg, kind, message
+):
+    protocol = {
+        "classes": tiny_protocol(),
+        "domains": domains,
+        "images": tiny_classification("class").protocol,
+        "no background": tiny_protocol(background=None, unseen="ignore"),
+    }[kind]
+    with pytest.raises(InputError, match=message):
+        build_method(cfg).check(protocol)
 
 
 @pytest.mark.parametrize(
@@ -57,3 +91,56 @@ def test_whether_labels_hide_the_old_classes(begin, end, name, hidden):
     first = begin({"type": name})
     second = begin({"type": name}, 1, end(first))
     assert [step.method.num_hidden(step.context) for step in (first, second)] == hidden
+
+
+TASK_LOSSES = {
+    "DKD": {"decode.loss_mbce", "loss_ac"}, "STAR": {"decode.loss_mbce"},
+    "LwFMC": {"decode.loss_bce"}, "SSUL": {"decode.loss_bce"},
+}  # fmt: skip
+"""The losses of a first step, where they are not the main head's cross-entropy alone."""
+
+
+def loss_names(losses):
+    return {name for name in losses if "loss" in name}
+
+
+@pytest.mark.parametrize("name", [name for name, case in CASES if case == "segmentation"])
+def test_a_first_step_has_the_loss_of_its_task_alone(begin, losses_of, name):
+    found = loss_names(losses_of(begin({"type": name})))
+    assert found == TASK_LOSSES.get(name, {"decode.loss_ce"})
+
+
+@pytest.mark.parametrize("name", ["EWC", "MAS", "SI", "VDFD", "VDFDPlus"])
+def test_a_weight_of_zero_adds_no_term_and_nothing_to_train(successor, losses_of, name):
+    step = successor({"type": name, "weight": 0.0})
+    assert loss_names(losses_of(step)) == {"decode.loss_ce"}
+    assert list(step.method.parameters()) == []
+
+
+@pytest.mark.parametrize("name", ["DKD", "LwFMC", "SSUL", "STAR"])
+def test_auxiliary_heads_keep_their_losses(begin, losses_of, name):
+    own, usual = (losses_of(begin({"type": each}, auxiliary=2)) for each in (name, "FineTune"))
+    for key in ("aux_0.loss_ce", "aux_1.loss_ce"):
+        assert torch.equal(own[key], usual[key])
+
+
+@pytest.mark.parametrize(("name", "part"), [("DKD", "auxiliary"), ("SSUL", "unknown")])
+def test_new_rows_begin_as_copies_of_a_row_that_goes_on(successor, two_and_two, name, part):
+    step = successor({"type": name}, protocol=two_and_two)
+    row, layer = step.previous.carried[part], step.network.decode_head.conv_seg
+    assert row.abs().max() > 0
+    for kind in (3, 4):
+        assert torch.equal(layer.weight[kind].flatten(), row[:-1])
+        assert layer.bias[kind] == row[-1]
+    assert torch.equal(getattr(step.method, part).carried(), row)
+
+
+@pytest.mark.parametrize("name", ["ILT", "LwF", "LwFMC", "MiB", "PLOP", "RCIL"])
+def test_the_teacher_sees_the_images_once_an_iteration_without_a_gradient(taught, losses_of, name):
+    step, _ = taught({"type": name}, updates=0)
+    teacher, calls = step.method.teacher, []
+    assert not any(module.training for module in teacher.modules())
+    assert not any(p.requires_grad for p in teacher.parameters())
+    teacher.backbone.register_forward_hook(lambda *_: calls.append(1))
+    losses_of(step)
+    assert len(calls) == 1

@@ -30,11 +30,3 @@ def test_is_the_plain_distillation_where_nothing_is_hidden(
     assert old.shape[1] == (2 if background is None else 4)
     expected = -10 * (old.softmax(1) * new[:, : old.shape[1]].log_softmax(1)).mean()
     assert torch.allclose(found(step, outputs), expected, rtol=1e-4)
-
-
-def test_auxiliary_heads_are_not_distilled(taught):
-    step, _ = taught({"type": "MiB"}, auxiliary=1, loss=UNCE)
-    step.learner.zero_grad()
-    found(step, step.adapter.outputs(step.inputs)).backward()
-    assert all(p.grad is None for p in step.network.auxiliary_head.parameters())
-    assert all(p.grad is not None for p in step.network.decode_head.parameters())

@@ -38,9 +38,3 @@ def test_two_steps_are_one_regression_over_the_pixels_of_both(steps):
     rows = last.state["decode_head.conv_seg.weight"].flatten(1)
     assert torch.allclose(rows, solution[:-1].T.float(), atol=1e-4)
     assert torch.allclose(last.state["decode_head.conv_seg.bias"], solution[-1].float(), atol=1e-4)
-
-
-def test_only_the_classifier_changes(steps):
-    (_, before, _), (_, after, _) = steps()
-    changed = {k for k, v in after.state.items() if not torch.equal(v, before.state[k])}
-    assert changed == {"decode_head.conv_seg.weight", "decode_head.conv_seg.bias"}

@@ -39,7 +39,7 @@ def toy():
     return make
 
 
-def descend(step, updates, lr, sign=1.0, **settings):
+def descend(step, updates, lr, **settings):
     """Plain descent of the whole loss; returns the path integral by its definition."""
     body = step.network.body
     optimizer = torch.optim.SGD([body], lr=lr, **settings)
@@ -49,11 +49,11 @@ def descend(step, updates, lr, sign=1.0, **settings):
         (alone,) = torch.autograd.grad(step.network.loss(), body)
         optimizer.zero_grad()
         penalty = step.method.extra_losses(step.adapter, None, None).values()
-        (sign * (step.network.loss() + sum(penalty))).backward()
+        (step.network.loss() + sum(penalty)).backward()
         step.method.before_update(step.adapter)
         optimizer.step()
         step.method.after_update(step.adapter, lr)
-        path -= sign * alone * (body.detach() - before)
+        path -= alone * (body.detach() - before)
     return path
 
 

@@ -1,4 +1,4 @@
-"""STAR against plain loops over pixels, from the old network itself."""
+"""STAR against its formulas written plainly, from the old network itself."""
 
 import math
 
@@ -25,10 +25,11 @@ def second(taught, two_and_two):
     return make
 
 
-def at(image_labels, row, column, size):
-    """The label in the middle of a cell of a map with so many rows and columns."""
-    cell = len(image_labels) // size
-    return int(image_labels[cell * row + cell // 2][cell * column + cell // 2])
+def middles(step, size):
+    """The labels in the middle of the cells of maps with so many rows and columns."""
+    labels = torch.stack([sample.gt_sem_seg.data[0] for sample in step.samples])
+    cell = labels.shape[-1] // size
+    return labels[:, cell // 2 :: cell, cell // 2 :: cell]
 
 
 def moments(vectors):
@@ -38,19 +39,11 @@ def moments(vectors):
 
 
 def collect(adapter, step, kinds):
-    """The features of each label's positions, position by position."""
-    found = {kind: [] for kind in kinds}
+    """The features of each label's positions."""
     with torch.no_grad():
         features = adapter.outputs(step.inputs).embedding.double()
-    size = features.shape[-1]
-    for image, sample in enumerate(step.samples):
-        labels = sample.gt_sem_seg.data[0]
-        for row in range(size):
-            for column in range(size):
-                kind = at(labels, row, column, size)
-                if kind in found:
-                    found[kind].append(features[image, :, row, column])
-    return found
+    labels = middles(step, features.shape[-1])
+    return {kind: features.movedim(1, -1)[labels == kind] for kind in kinds}
 
 
 def test_what_is_carried_describes_the_features_of_each_class(begin, train, end, two_and_two):
@@ -67,9 +60,6 @@ def test_what_is_carried_describes_the_features_of_each_class(begin, train, end,
         norms = torch.stack(moments([f.norm() for f in found[kind]]))
         for key, value in (("prototypes", prototype), ("noise", noise), ("norms", norms)):
             assert torch.allclose(carried[key][kind - 1].double(), value, rtol=1e-3, atol=1e-5), key
-    # Two vectors, two numbers and a count a class, and the background's count.
-    width = len(prototype)
-    assert sum(value.numel() for value in carried.values()) == 2 * (2 * width + 3) + 1
 
 
 def test_a_later_step_adds_its_classes(second, end):
@@ -88,15 +78,11 @@ def test_a_class_is_missing_by_as_many_positions_as_the_old_network_does_not_fin
     step, old = second()
     with torch.no_grad():
         predicted = old.logits(step.inputs).argmax(1)
-    size, counts, total = predicted.shape[-1], [0] * OLD, 0
-    for image, sample in enumerate(step.samples):
-        for row in range(size):
-            for column in range(size):
-                kind = at(sample.gt_sem_seg.data[0], row, column, size)
-                total += kind != 255
-                counts[predicted[image, row, column]] += kind == 0
-    carried = step.context.carried["counts"].tolist()
-    expected = [max(n - m, 0) / total for n, m in zip(carried, counts, strict=True)]
+    labels = middles(step, predicted.shape[-1])
+    background, labelled = predicted[labels == 0], (labels != 255).sum().item()
+    expected = []
+    for kind, count in enumerate(step.context.carried["counts"].tolist()):
+        expected.append(max(count - (background == kind).sum().item(), 0) / labelled)
     assert max(expected) > 0
     assert step.method.missing.tolist() == pytest.approx(expected)
 
@@ -120,13 +106,6 @@ def replayed_loss(step, seed):
     return losses
 
 
-def pixel_loss(logits, kind, weight):
-    """The loss of one pixel: of the new classes' binary cross-entropies."""
-    return sum(
-        weight * softplus(-logits[c]) if kind == c else softplus(logits[c]) for c in range(OLD, ALL)
-    )
-
-
 def test_losses_are_the_plain_reference(second, losses_of):
     step, old = second(pos_weight=3.0, pkd_weight=2.0, cont_weight=0.001)
     # What the tiny batch leaves to chance.
@@ -135,83 +114,48 @@ def test_losses_are_the_plain_reference(second, losses_of):
     step.learner.eval()
     with torch.no_grad():
         new, before = step.adapter.outputs(step.inputs), old.outputs(step.inputs)
-    large = F.interpolate(new.logits, (32, 32), mode="bilinear").tolist()
+    large = F.interpolate(new.logits, (32, 32), mode="bilinear")
     best = F.interpolate(before.logits[:, 1:].amax(1, keepdim=True), (32, 32), mode="bilinear")
-
-    plain, background = [], []
-    for image, sample in enumerate(step.samples):
-        for row in range(32):
-            for column in range(32):
-                kind = int(sample.gt_sem_seg.data[0, row, column])
-                if kind == 255:
-                    continue
-                logits = [large[image][c][row][column] for c in range(ALL)]
-                plain.append(pixel_loss(logits, kind, 3.0))
-                if kind == 0 and best[image, 0, row, column] <= 0:
-                    background.append(plain[-1])
-    assert background
+    labels, pixels = step.adapter.labels(step.samples), 0
+    for kind in range(OLD, ALL):
+        own, other = 3 * F.softplus(-large[:, kind]), F.softplus(large[:, kind])
+        pixels = pixels + torch.where(labels == kind, own, other)
+    background = (labels == 0) & (best[:, 0] <= 0)
+    assert background.any()
     fake = replayed_loss(step, 1)
-    total = sum(plain) / len(plain) + 0.5 * sum(background) / len(background)
+    total = pixels[labels != 255].mean().item() + 0.5 * pixels[background].mean().item()
     total = (total + 0.25 * fake[0] + 2 * fake[1]) / (1 + 0.5 + 0.25 + 2)
     # The cache is in half precision.
     assert losses["decode.loss_mbce"].item() == pytest.approx(total, rel=1e-3)
 
-    size, kept, directions = new.embedding.shape[-1], [], {3: [], 4: []}
-    for image, sample in enumerate(step.samples):
-        for row in range(size):
-            for column in range(size):
-                kind = at(sample.gt_sem_seg.data[0], row, column, size)
-                x, y = (each.embedding[image, :, row, column] for each in (new, before))
-                if kind == 0 and before.logits[image, 1:, row, column].max() > 0:
-                    kept.append(((x - y) ** 2).mean().item())
-                if kind in directions:
-                    directions[kind].append(x / x.norm())
-    expected = 2 * sum(kept) / len(kept)
+    x, y = (each.embedding.movedim(1, -1) for each in (new, before))
+    labels = middles(step, x.shape[1])
+    kept = (labels == 0) & (before.logits[:, 1:].amax(1) > 0)
+    expected = 2 * (x - y)[kept].square().mean().item()
     assert losses["loss_pkd"].item() == pytest.approx(expected, rel=2e-2, abs=1e-6)
     apart = []
-    for found in directions.values():
-        centre = sum(found) / len(found)
+    for kind in (3, 4):
+        centre = sum(feature / feature.norm() for feature in x[labels == kind])
         centre = centre / centre.norm()
         nearest = min((centre - p).norm().item() for p in step.context.carried["prototypes"])
         apart.append(1 / max(nearest, 0.01))
     assert losses["loss_cont"].item() == pytest.approx(0.001 * sum(apart) / 2, rel=1e-3)
 
 
-class TestCloseness:
-    @pytest.fixture
-    def method(self):
-        method = build_method({"type": "STAR"})
-        method.num_old = 3
-        method.classes = {
-            "prototypes": torch.tensor([[1.0, 0.0], [0.0, 1.0]]),
-            "counts": torch.tensor([9.0, 4.0, 4.0]),
-        }
-        return method
-
-    # Class 3 lies at (3/5, 4/5), 4 at (-1, 0): nearest to class 2, or, without it, to class 1.
-    FEATURES = torch.tensor([[[[3.0, 0.6, -2.0, 7.0]], [[4.0, 0.8, 0.0, 7.0]]]])
-    LABELS = torch.tensor([[[3, 3, 4, 0]]])
-
-    @pytest.mark.parametrize(
-        ("count", "nearest"), [(4, [math.hypot(0.6, 0.2), math.hypot(1, 1)]),
-                               (0, [math.hypot(0.4, 0.8), 2.0])],
-    )  # fmt: skip
-    def test_by_hand(self, method, count, nearest):
+def test_closeness_by_hand():
+    """Class 3 lies at (3/5, 4/5), 4 at (-1, 0): nearest to class 2, or, without it, to class 1."""
+    method = build_method({"type": "STAR"})
+    method.num_old = 3
+    method.classes = {"prototypes": torch.eye(2), "counts": torch.tensor([9.0, 4.0, 4.0])}
+    features = torch.tensor([[[[3.0, 0.6, -2.0, 7.0]], [[4.0, 0.8, 0.0, 7.0]]]])
+    labels = torch.tensor([[[3, 3, 4, 0]]])
+    for count, nearest in (
+        (4, [math.hypot(0.6, 0.2), math.hypot(1, 1)]),
+        (0, [math.hypot(0.4, 0.8), 2.0]),
+    ):
         method.classes["counts"][2] = count
-        found = method.closeness(self.FEATURES, self.LABELS, 5)
+        found = method.closeness(features, labels, 5)
         assert found.item() == pytest.approx(sum(1 / d for d in nearest) / 2)
-
-    def test_nothing_new_and_nothing_old_are_zero(self, method):
-        assert method.closeness(self.FEATURES, torch.zeros_like(self.LABELS), 5) == 0
-        method.classes["counts"].zero_()
-        assert method.closeness(self.FEATURES, self.LABELS, 5) == 0
-
-    def test_is_bounded_where_a_class_lies_on_an_old_one(self, method):
-        found = method.closeness(torch.tensor([[[[2.0]], [[0.0]]]]), torch.tensor([[[3]]]), 5)
-        assert found.item() == pytest.approx(100)
-
-
-def test_the_first_step_is_the_loss_of_its_classes_alone(begin, losses_of):
-    step = begin({"type": "STAR"})
-    assert set(losses_of(step)) == {"decode.loss_mbce"}
-    assert step.method.cache is None
+    # Where a class lies on an old one.
+    found = method.closeness(torch.tensor([[[[2.0]], [[0.0]]]]), torch.tensor([[[3]]]), 5)
+    assert found.item() == pytest.approx(100)

@@ -29,16 +29,18 @@ def second(successor, train, tiny_classification, domains):
     return make
 
 
-def started(step, start):
-    """Logits of the batch by the weights at the start of the step."""
-    now = {name: value.clone() for name, value in step.network.state_dict().items()}
+def now_and_at_the_start(step, start, case):
+    """Logits of the old classes of the batch, by the weights of now and of the step's start."""
+    torch.manual_seed(1)
+    now = step.adapter.outputs(step.inputs).logits
+    state = {name: value.clone() for name, value in step.network.state_dict().items()}
     step.network.load_state_dict(start)
     step.network.eval()
     with torch.no_grad():
-        logits = step.adapter.logits(step.inputs)
-    step.network.load_state_dict(now)
+        before = step.adapter.logits(step.inputs)
+    step.network.load_state_dict(state)
     step.network.train()
-    return logits
+    return [of_old_classes(logits, step.method.num_old, case) for logits in (now, before)]
 
 
 def of_old_classes(logits, num_old, case):
@@ -52,10 +54,7 @@ def of_old_classes(logits, num_old, case):
 @pytest.mark.parametrize("case", CASES)
 def test_the_bound_is_to_the_outputs_at_the_start_of_the_step(second, losses_of, case):
     step, start = second(case, divergence=IDENTITY, weight=0.5)
-    num_old = step.method.num_old
-    old = of_old_classes(started(step, start), num_old, case)
-    torch.manual_seed(1)
-    new = of_old_classes(step.adapter.outputs(step.inputs).logits, num_old, case)
+    new, old = now_and_at_the_start(step, start, case)
     expected = 0.5 * (new - old).square().sum(1).mean()
     losses = losses_of(step)
     # The cache is in half precision.
@@ -67,31 +66,16 @@ def test_the_bound_is_to_the_outputs_at_the_start_of_the_step(second, losses_of,
 def test_a_categorical_bound_is_distillation_from_the_network_of_the_start(second, losses_of, case):
     step, start = second(case, weight=0.5)
     method = step.method
-    old = of_old_classes(started(step, start), method.num_old, case).double()
-    torch.manual_seed(1)
-    new = of_old_classes(step.adapter.outputs(step.inputs).logits, method.num_old, case).double()
+    new, old = now_and_at_the_start(step, start, case)
     sizes = step.context.protocol.task_sizes(0) if case == "task" else [method.num_old]
     assert method.divergence.groups == sizes
     expected = 0.0
-    for ours, theirs in zip(new.split(sizes, 1), old.split(sizes, 1), strict=True):
+    groups = (logits.double().split(sizes, 1) for logits in (new, old))
+    for ours, theirs in zip(*groups, strict=True):
         q, p = ((z / 2).exp() / (z / 2).exp().sum(1, keepdim=True) for z in (ours, theirs))
         expected -= 0.5 * (p * q.log()).sum(1).mean().item()
     assert losses_of(step)["loss_bound"].item() == pytest.approx(expected, rel=2e-3)
     assert method.optimizer is None
-    assert not list(method.parameters())
-
-
-def test_after_a_balanced_start_the_cache_is_what_the_old_network_says(successor):
-    """It has no new classes; growth has lowered the background's bias to make room for them."""
-    step = successor({"type": "VDFDPlus"}, growth="balanced")
-    first = step.first
-    first.network.eval()
-    step.network.eval()
-    inputs, samples = next(iter(step.context.views(step.method.num_views)))
-    with torch.no_grad():
-        old, grown = first.adapter.logits(inputs), step.adapter.logits(inputs)
-    assert torch.allclose(step.method.cache.lookup(samples, "cpu"), old, atol=5e-3)
-    assert torch.all(old[:, 0] - grown[:, 0] > 0.5)
 
 
 @pytest.mark.parametrize(("case", "sizes"), [("task", [2]), ("domain", [4]), ("segmentation", [2])])
@@ -99,13 +83,6 @@ def test_each_task_has_a_graph_and_domains_one_of_all_classes(second, case, size
     step, _ = second(case, updates=0, divergence=GAUSSIAN)
     assert step.method.divergence.bound.sizes == sizes
     assert step.network.training
-
-
-def test_the_first_step_and_a_weight_of_zero_add_nothing(begin, second, losses_of):
-    assert "loss_bound" not in losses_of(begin({"type": "VDFDPlus"}))
-    step, _ = second("segmentation", weight=0.0)
-    assert "loss_bound" not in losses_of(step)
-    assert step.method.num_views is None
 
 
 def test_a_cache_is_in_the_order_of_its_views(second):
@@ -163,42 +140,19 @@ class TestReplay:
         features, labels = (torch.cat(parts) for parts in zip(*pixels, strict=True))
         carried = FeatureGaussians(**end(step).carried["replay"])
         old = FeatureGaussians(**previous.carried["replay"])
-        assert set(old.labels.tolist()) <= set(step.context.protocol.task_labels(0))
-        assert torch.equal(carried.means[1 : len(old.means)], old.means[1:])
-        background = features[labels == 0].mean(0)
-        half = (old.means[0] + background) / 2
-        assert torch.allclose(carried.means[0], half, rtol=1e-2, atol=1e-3)
-        assert carried.counts[0] == old.counts[0]
-        for label, mean, count in zip(
-            carried.labels[len(old.labels) :],
-            carried.means[len(old.means) :],
-            carried.counts[len(old.counts) :],
-            strict=True,
-        ):
-            own = features[labels == label]
-            assert count == len(own)
-            # Features are cached in half precision.
-            assert torch.allclose(mean, own.mean(0), rtol=1e-2, atol=1e-3)
-
-    def test_the_trunk_stays_and_every_row_trains(self, steps, train):
-        _, step = steps
-        before = {k: v.clone() for k, v in step.network.state_dict().items()}
-        train(step)
-        after = step.network.state_dict()
-        rows = {"decode_head.conv_seg.weight", "decode_head.conv_seg.bias"}
-        assert {k for k in before if not torch.equal(before[k], after[k])} == rows
-        assert (
-            (before["decode_head.conv_seg.weight"] != after["decode_head.conv_seg.weight"])
-            .any(1)
-            .all()
-        )
+        known = len(old.labels)
+        assert torch.equal(carried.means[1:known], old.means[1:])
+        # Features are cached in half precision.
+        close = {"rtol": 1e-2, "atol": 1e-3}
+        background = (old.means[0] + features[labels == 0].mean(0)) / 2
+        assert torch.allclose(carried.means[0], background, **close)
+        for i in range(known, len(carried.labels)):
+            own = features[labels == carried.labels[i]]
+            assert carried.counts[i] == len(own)
+            assert torch.allclose(carried.means[i], own.mean(0), **close)
 
     def test_a_step_without_gaussians_cannot_be_replayed(self, begin, train, end):
         first = begin({"type": "VDFDPlus", "weight": 0.0})
         train(first)
         with pytest.raises(InputError, match="method.replay=0"):
             begin(self.CFG, 1, end(first))
-
-    def test_classification_is_refused(self, begin, tiny_classification):
-        with pytest.raises(InputError, match="method.gaussians"):
-            begin(self.CFG, data=tiny_classification("class"))

@@ -18,45 +18,35 @@ def rows_of(network, images):
     return torch.cat([features @ head.weight.T for head in network.heads], 1)
 
 
-class TestRotations:
-    def test_are_those_of_numpy_and_follow_one_another(self, images):
-        expected = [np.rot90(x, k, (1, 2)) for x in images.numpy() for k in range(4)]
-        assert np.array_equal(rotated(images).numpy(), np.stack(expected))
-
-    def test_need_square_images(self):
-        with pytest.raises(InputError, match="needs square images, not 8x6"):
-            rotated(torch.zeros(1, 3, 8, 6))
+def test_rotations_are_those_of_numpy_and_follow_one_another(images):
+    expected = [np.rot90(x, k, (1, 2)) for x in images.numpy() for k in range(4)]
+    assert np.array_equal(rotated(images).numpy(), np.stack(expected))
+    with pytest.raises(InputError, match="needs square images, not 8x6"):
+        rotated(torch.zeros(1, 3, 8, 6))
 
 
-class TestScores:
-    def test_are_the_products_with_the_rows_of_all_heads(self, tiny_classifier, images):
-        network = tiny_classifier([2, 3]).eval()
-        assert network.head_sizes == [2, 3]
-        for mode in ("tensor", "predict"):
-            assert torch.allclose(network(images, mode=mode), rows_of(network, images), atol=1e-6)
+@pytest.mark.parametrize(("rotations", "rows"), [(False, 1), (True, 4)])
+def test_scores_are_of_the_image_as_it_is(tiny_classifier, images, rotations, rows):
+    network = tiny_classifier([2, 3], rotations=rotations).eval()
+    assert network.head_sizes == [2, 3]
+    expected = rows_of(network, images)
+    assert expected.shape == (5, 5 * rows)
+    for mode in ("tensor", "predict"):
+        found = network(images, mode=mode)
+        assert torch.allclose(found, expected[:, ::rows], atol=1e-6)
 
-    def test_with_rotations_are_of_the_image_as_it_is(self, tiny_classifier, images):
-        network = tiny_classifier([2, 3], rotations=True).eval()
-        assert network.head_sizes == [2, 3]
-        expected = rows_of(network, images)
-        assert expected.shape == (5, 20)
-        for mode in ("tensor", "predict"):
-            found = network(images, mode=mode)
-            assert torch.allclose(found, expected[:, [0, 4, 8, 12, 16]], atol=1e-6)
 
-    def test_averaged_are_means_over_turned_images(self, tiny_classifier, images):
-        network = tiny_classifier([2, 1], rotations=True, test="average").eval()
-        for image, scores in zip(images, network(images, mode="predict"), strict=True):
-            for c in range(3):
-                each = [
-                    rows_of(network, torch.rot90(image, k, (1, 2))[None])[0, 4 * c + k]
-                    for k in range(4)
-                ]
-                assert scores[c].item() == pytest.approx(sum(each).item() / 4, abs=1e-6)
-
-    def test_averaging_says_nothing_without_rotations(self, tiny_classifier, images):
-        network = tiny_classifier([2, 1], test="average").eval()
-        assert torch.allclose(network(images, mode="predict"), network(images), atol=1e-6)
+def test_averaged_scores_are_means_over_turned_images(tiny_classifier, images):
+    network = tiny_classifier([2, 1], rotations=True, test="average").eval()
+    for image, scores in zip(images, network(images, mode="predict"), strict=True):
+        for c in range(3):
+            each = [
+                rows_of(network, torch.rot90(image, k, (1, 2))[None])[0, 4 * c + k]
+                for k in range(4)
+            ]
+            assert scores[c].item() == pytest.approx(sum(each).item() / 4, abs=1e-6)
+    network = tiny_classifier([2, 1], test="average").eval()
+    assert torch.allclose(network(images, mode="predict"), network(images), atol=1e-6)
 
 
 def test_another_test_is_refused(tiny_classifier):

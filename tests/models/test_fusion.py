@@ -1,5 +1,3 @@
-import copy
-
 import pytest
 import torch
 
@@ -15,15 +13,6 @@ FUSED = {**SHORT, "method": {"type": "FineTune", "fuse": True}}
 def test_the_share_by_hand():
     assert ewf_share(num_old=16, num_new=1) == pytest.approx((1 / 17) ** 0.5)
     assert ewf_share(num_old=3, num_new=1) == 0.5
-
-
-def test_running_statistics_are_fused_and_counters_are_not():
-    network = torch.nn.BatchNorm2d(2)
-    old = copy.deepcopy(network.state_dict())
-    network.running_mean += 4
-    network.num_batches_tracked += 7
-    fuse(network, old, 0.5)
-    assert network.running_mean.tolist() == [2, 2] and network.num_batches_tracked == 7
 
 
 def test_a_network_with_other_modules_is_refused():

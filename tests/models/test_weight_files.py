@@ -97,23 +97,21 @@ def test_a_classifier_s_backbone(publish, monkeypatch):
     assert load_from_file("mmcls://net") == {"a": torch.ones(1)}
 
 
-class TestDigest:
-    def test_of_what_comes(self, server, publish):
-        address = publish({}, digest="0123abcd")
-        with pytest.raises(InputError, match="SHA256 .* not 0123abcd; it was removed"):
-            weights_file(address)
-        assert not cached_path(address).exists()
+def test_the_digest_of_what_comes_and_of_what_is_there(publish):
+    address = publish({}, digest="0123abcd")
+    with pytest.raises(InputError, match="SHA256 .* not 0123abcd; it was removed"):
+        weights_file(address)
+    assert not cached_path(address).exists()
+    path = weights_file(publish({}))
+    path.write_bytes(b"damaged")
+    with pytest.raises(InputError, match="by the file's name it begins with .*; delete"):
+        weights_file(str(path))
 
-    def test_of_what_is_there(self, publish):
-        path = weights_file(publish({}))
-        path.write_bytes(b"damaged")
-        with pytest.raises(InputError, match="by the file's name it begins with .*; delete"):
-            weights_file(str(path))
 
-    @pytest.mark.parametrize("name", ["mine-20240101.pth", "mine-abc.pth", "0123abcd.pth"])
-    def test_names_without_one(self, tmp_path, name):
-        (tmp_path / name).write_bytes(b"x")
-        assert weights_file(str(tmp_path / name)) == tmp_path / name
+@pytest.mark.parametrize("name", ["mine-20240101.pth", "mine-abc.pth", "0123abcd.pth"])
+def test_names_without_a_digest(tmp_path, name):
+    (tmp_path / name).write_bytes(b"x")
+    assert weights_file(str(tmp_path / name)) == tmp_path / name
 
 
 class TestWithoutANetwork:

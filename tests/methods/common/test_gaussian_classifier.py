@@ -81,12 +81,6 @@ def test_predictions_are_those_of_the_densities(two_steps, case):
     assert torch.allclose(found, expected, rtol=1e-3, atol=1e-3)
 
 
-def test_gaussians_are_refused_in_segmentation(tiny_protocol):
-    method = build_method({"type": "LwF", "gaussians": 0.5})
-    with pytest.raises(InputError, match="gaussians is for classification"):
-        method.check(tiny_protocol())
-
-
 def test_gaussians_cannot_begin_in_the_middle(begin, train, end, tiny_classification):
     data = tiny_classification("class")
     first = begin({"type": "LwF"}, data=data)

@@ -4,11 +4,7 @@ import pytest
 import torch
 
 from tests.test_method_contract import MODEL, SHORT
-from tests.tiny import changed, tiny_config, write_config
-from vdfd_seg.engine import load_run, train_sequence
-from vdfd_seg.errors import InputError
 from vdfd_seg.losses import unbiased_cross_entropy
-from vdfd_seg.methods import build_method
 from vdfd_seg.methods.common.feature_cache import FeatureCache, pixels_of
 from vdfd_seg.methods.common.pretuning import importances, pretune
 
@@ -27,37 +23,19 @@ def pixels(step):
 
 def test_importances_are_the_plain_reference(step):
     rows, bias = (p.detach()[:2] for p in step.adapter.classifier())
-    features, labels = pixels(step)
+    _, labels = pixels(step)
     # Features follow a ReLU: let some be negative.
     cache = FeatureCache(step.context, 1)
     cache.features -= cache.features.median()
-    features = cache.features.movedim(1, -1).flatten(0, 2).float()
-    total, count = torch.zeros(2, rows.shape[1]), 0
-    for x, label in zip(features, labels.tolist(), strict=True):
-        if label == 2:
-            q = (rows @ x + bias).softmax(0)
-            for k in range(2):
-                total[k] += (x * rows[k] > 0) * q[k]
-            count += 1
-    assert count and (features < 0).any()
+    x = cache.features.movedim(1, -1).flatten(0, 2).float()[labels == 2]
+    assert len(x) and (x < 0).any()
+    q = (x @ rows.T + bias).softmax(1)
+    expected = [((x * rows[k] > 0) * q[:, k : k + 1]).mean(0) for k in range(2)]
     found = importances(step.context, cache, rows, bias)
-    assert torch.allclose(found, total[None] / count, atol=1e-5)
+    assert torch.allclose(found, torch.stack(expected)[None], atol=1e-5)
 
 
-def test_background_and_new_rows_change_alone(step):
-    before = {k: v.clone() for k, v in step.network.state_dict().items()}
-    pretune(step.context)
-    after = step.network.state_dict()
-    assert {k for k in before if not torch.equal(before[k], after[k])} == set(ROWS)
-    weight, bias = (after[name] for name in ROWS)
-    assert torch.equal(weight[1], before[ROWS[0]][1])
-    assert not torch.equal(weight[0], before[ROWS[0]][0])
-    assert weight[0].norm() == pytest.approx(before[ROWS[0]][0].norm().item(), rel=1e-5)
-    assert torch.equal(bias[:2], before[ROWS[1]][:2])
-    assert not torch.equal(bias[2:], before[ROWS[1]][:1])
-
-
-def test_it_lowers_the_loss_of_the_step(step):
+def test_background_and_new_rows_change_alone_and_lower_the_loss(step):
     features, labels = pixels(step)
 
     def loss():
@@ -67,8 +45,14 @@ def test_it_lowers_the_loss_of_the_step(step):
     layer = step.network.decode_head.conv_seg
     with torch.no_grad():
         layer.weight[2:], layer.bias[2:] = layer.weight[:1], layer.bias[:1]
-    before = loss()
+    before, start = loss(), {k: v.clone() for k, v in step.network.state_dict().items()}
     pretune(step.context)
+    after = step.network.state_dict()
+    assert {k for k in start if not torch.equal(start[k], after[k])} == set(ROWS)
+    weight, bias = (after[name] for name in ROWS)
+    assert torch.equal(weight[1], start[ROWS[0]][1])
+    assert weight[0].norm() == pytest.approx(start[ROWS[0]][0].norm().item(), rel=1e-5)
+    assert torch.equal(bias[:2], start[ROWS[1]][:2])
     assert loss() < before
 
 
@@ -79,25 +63,13 @@ def test_a_class_that_is_not_seen_has_finite_rows(step):
     assert all(p.isfinite().all() for p in step.adapter.classifier())
 
 
-def test_a_run_begins_with_them_and_again_with_the_same(scenes, tmp_path):
-    config = changed(tiny_config(scenes), {**SHORT, **MODEL})
-    config["method"] = {"type": "MiB", "new_rows": "pretuned"}
-    config["step_overrides"] = {"1:": {"optim_wrapper": {"optimizer": {"lr": 0.0}}}}
-    settings, rows = load_run(write_config(tmp_path / "tiny.py", config)), []
-    for run in ("first", "second"):
-        train_sequence(settings, tmp_path / run, steps=range(2))
-        for step in ("step_00", "step_01"):
-            saved = torch.load(tmp_path / run / step / "checkpoint.pth", weights_only=True)
-            rows.append(saved["state_dict"][ROWS[0]])
-    old, new = rows[:2]
+def test_a_run_begins_with_them_and_again_with_the_same(engine_steps):
+    still = {"1:": {"optim_wrapper": {"optimizer": {"lr": 0.0}}}}
+    method = {"type": "MiB", "new_rows": "pretuned"}
+    changes = {**SHORT, **MODEL, "method": method, "step_overrides": still}
+    (_, first), (_, second) = engine_steps("first", changes), engine_steps("second", changes)
+    old, new = (checkpoint["state_dict"][ROWS[0]] for checkpoint in first)
     assert torch.equal(new[1:3], old[1:])
     # Trained, not copied as MiB's start is.
     assert not torch.equal(new[0], old[0]) and not torch.equal(new[3], new[4])
-    assert torch.equal(rows[3], new)
-
-
-@pytest.mark.parametrize("start", ["pretuned", "balanced"])
-@pytest.mark.parametrize("name", ["DFT", "DKD", "STAR", "SSUL"])
-def test_methods_with_a_start_of_their_own_refuse_another(tiny_protocol, name, start):
-    with pytest.raises(InputError, match=f"new_rows='{start}'"):
-        build_method({"type": name, "new_rows": start}).check(tiny_protocol())
+    assert torch.equal(second[1]["state_dict"][ROWS[0]], new)

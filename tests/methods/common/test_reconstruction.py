@@ -26,15 +26,11 @@ def in_pairs(views):
 
 @pytest.fixture
 def first(begin, train):
-    """A trained first step of a method, by its config."""
-
-    def make(**options):
-        step = begin({**REPLAY, **options})
-        train(step)
-        step.context = replace(step.context, views=in_pairs(step.context.views))
-        return step
-
-    return make
+    """A trained first step with features to replay."""
+    step = begin(REPLAY)
+    train(step)
+    step.context = replace(step.context, views=in_pairs(step.context.views))
+    return step
 
 
 def test_the_loss_is_by_hand_and_knows_no_scale():
@@ -49,14 +45,12 @@ def test_the_loss_is_by_hand_and_knows_no_scale():
 
 
 def test_the_head_alone_changes_and_can_be_decoded_better(first):
-    step = first()
-
     def unexplained():
         """Share of the map's variance that a linear reading of the features leaves."""
-        step.network.eval()
+        first.network.eval()
         with torch.no_grad():
-            outputs = step.adapter.outputs(step.inputs)
-        target = step.adapter.body(outputs)[-1].movedim(1, -1).flatten(0, 2).double()
+            outputs = first.adapter.outputs(first.inputs)
+        target = first.adapter.body(outputs)[-1].movedim(1, -1).flatten(0, 2).double()
         x = outputs.before_dropout.movedim(1, -1).flatten(0, 2).double()
         x = torch.cat([x, torch.ones_like(x[:, :1])], 1)
         target = (target - target.mean(0)) / target.std(0).clamp_min(1e-9)
@@ -64,37 +58,25 @@ def test_the_head_alone_changes_and_can_be_decoded_better(first):
         rest = target - x @ torch.linalg.solve(x.T @ x + ridge, x.T @ target)
         return rest.square().mean().item()
 
-    before, start = unexplained(), {k: v.clone() for k, v in step.network.state_dict().items()}
-    reconstruct_backbone(step.context, 30)
-    changed = {k for k, v in step.network.state_dict().items() if not torch.equal(v, start[k])}
+    before, start = unexplained(), {k: v.clone() for k, v in first.network.state_dict().items()}
+    reconstruct_backbone(first.context, 30)
+    changed = {k for k, v in first.network.state_dict().items() if not torch.equal(v, start[k])}
     assert changed and all(name.startswith("decode_head.") for name in changed)
     assert unexplained() < before
 
 
-def test_the_same_seed_gives_the_same_head(first):
-    states = []
-    for _ in range(2):
-        torch.manual_seed(0)
-        step = first(reconstruct=3)
-        step.method.after_task(step.context)
-        states.append(step.network.state_dict())
-    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
-
-
 def test_what_is_carried_is_of_the_features_afterwards(first):
-    step = first(reconstruct=3)
-    carried = FeatureGaussians(**step.method.after_task(step.context)["replay"])
-    features, labels = (torch.cat(parts) for parts in zip(*pixels_of(step.context, 2), strict=True))
+    first.method.reconstruct = 3
+    carried = FeatureGaussians(**first.method.after_task(first.context)["replay"])
+    pixels = pixels_of(first.context, 2)
+    features, labels = (torch.cat(parts) for parts in zip(*pixels, strict=True))
     for label, mean in zip(carried.labels, carried.means, strict=True):
         assert torch.allclose(mean, features[labels == label].mean(0), rtol=1e-2, atol=1e-3)
 
 
-def test_a_later_step_and_a_step_without_it_leave_the_head(first, begin, end):
-    step = first()
-    start = {k: v.clone() for k, v in step.network.state_dict().items()}
-    previous = end(step)
-    assert all(torch.equal(v, start[k]) for k, v in step.network.state_dict().items())
-    later = begin({**REPLAY, "reconstruct": 3}, 1, previous)
-    start = {k: v.clone() for k, v in later.network.state_dict().items()}
-    later.method.after_task(later.context)
-    assert all(torch.equal(v, start[k]) for k, v in later.network.state_dict().items())
+def test_a_step_without_it_and_a_later_step_leave_the_head(first, begin, end):
+    later = begin({**REPLAY, "reconstruct": 3}, 1, end(first))
+    for step in (first, later):
+        start = {k: v.clone() for k, v in step.network.state_dict().items()}
+        step.method.after_task(step.context)
+        assert all(torch.equal(v, start[k]) for k, v in step.network.state_dict().items())

@@ -18,45 +18,44 @@ WINDOWS = (4, 8, 12, 16, 20, 24)
 MOBILE = {"backbone": "mobilenet", "head": "DepthwiseSeparableASPPHead"}
 
 
-class TestLosses:
-    @pytest.mark.parametrize(
-        ("domain", "head", "options"),
-        [
-            (False, "ASPPHead", {}),
-            (False, "DepthwiseSeparableASPPHead", {}),
-            (True, "ASPPHead", {}),
-            # The weights of the last maps, and those of the others, alone.
-            (False, "ASPPHead", {"spatial_weight": 0, "channel_weight": 0, "kd_weight": 0}),
-            (False, "ASPPHead", {"spatial_logits_weight": 0, "channel_last_weight": 0, "alpha": 2}),
-        ],
-    )
-    def test_are_the_plain_formulas(self, taught, domains, domain, head, options):
-        step, teacher = taught(
-            {"type": "RCIL", **options}, domains if domain else None, backbone="mobilenet",
-            head=head, loss=UNCE, **NO_DROPOUT,
-        )  # fmt: skip
-        outputs, logits, target = at_labels(step, teacher)
-        losses = step.method.extra_losses(step.adapter, outputs, step.samples)
-        new, old = maps_of_both(step, teacher, outputs)
-        factor, q = 1, logits.softmax(1)
-        if not domain:
-            # The one new class is what the old network calls background.
-            factor = math.sqrt(3)
-            q = torch.stack([q[:, 0] + q[:, 2], q[:, 1]], 1)
-        maps, last = options.get("spatial_weight", 0.01), options.get("spatial_logits_weight", 5e-4)
-        each = [spatial_cube_distance(x, y, WINDOWS) for x, y in zip(new, old, strict=True)]
-        expected = factor * (maps * sum(each[:5]) + last * each[5]) / 6
-        assert losses["loss_spatial"].item() == pytest.approx(expected.item(), rel=1e-4)
-        maps, last = options.get("channel_weight", 0.01), options.get("channel_last_weight", 5e-4)
-        each = [channel_cube_distance(x, y, 3) for x, y in zip(new[:5], old[:5], strict=True)]
-        expected = factor * (maps * sum(each[:4]) + last * each[4]) / 5
-        assert losses["loss_channel"].item() == pytest.approx(expected.item(), rel=1e-4)
-        if "kd_weight" in options:
-            assert "loss_kd" not in losses
-        else:
-            p = (options.get("alpha", 1) * target).softmax(1)
-            expected = -100 * (p * q.log()).mean()
-            assert losses["loss_kd"].item() == pytest.approx(expected.item(), rel=1e-4)
+@pytest.mark.parametrize(
+    ("domain", "head", "options"),
+    [
+        (False, "ASPPHead", {}),
+        (False, "DepthwiseSeparableASPPHead", {}),
+        (True, "ASPPHead", {}),
+        # The weights of the last maps, and those of the others, alone.
+        (False, "ASPPHead", {"spatial_weight": 0, "channel_weight": 0, "kd_weight": 0}),
+        (False, "ASPPHead", {"spatial_logits_weight": 0, "channel_last_weight": 0, "alpha": 2}),
+    ],
+)
+def test_losses_are_the_plain_formulas(taught, domains, domain, head, options):
+    step, teacher = taught(
+        {"type": "RCIL", **options}, domains if domain else None, backbone="mobilenet",
+        head=head, loss=UNCE, **NO_DROPOUT,
+    )  # fmt: skip
+    outputs, logits, target = at_labels(step, teacher)
+    losses = step.method.extra_losses(step.adapter, outputs, step.samples)
+    new, old = maps_of_both(step, teacher, outputs)
+    factor, q = 1, logits.softmax(1)
+    if not domain:
+        # The one new class is what the old network calls background.
+        factor = math.sqrt(3)
+        q = torch.stack([q[:, 0] + q[:, 2], q[:, 1]], 1)
+    maps, last = options.get("spatial_weight", 0.01), options.get("spatial_logits_weight", 5e-4)
+    each = [spatial_cube_distance(x, y, WINDOWS) for x, y in zip(new, old, strict=True)]
+    expected = factor * (maps * sum(each[:5]) + last * each[5]) / 6
+    assert losses["loss_spatial"].item() == pytest.approx(expected.item(), rel=1e-4)
+    maps, last = options.get("channel_weight", 0.01), options.get("channel_last_weight", 5e-4)
+    each = [channel_cube_distance(x, y, 3) for x, y in zip(new[:5], old[:5], strict=True)]
+    expected = factor * (maps * sum(each[:4]) + last * each[4]) / 5
+    assert losses["loss_channel"].item() == pytest.approx(expected.item(), rel=1e-4)
+    if "kd_weight" in options:
+        assert "loss_kd" not in losses
+    else:
+        p = (options.get("alpha", 1) * target).softmax(1)
+        expected = -100 * (p * q.log()).mean()
+        assert losses["loss_kd"].item() == pytest.approx(expected.item(), rel=1e-4)
 
 
 def evaluated(network, inputs):
@@ -74,12 +73,6 @@ class TestSteps:
         step = begin({"type": "RCIL"}, **settings)
         train(step, updates=3)
         return step
-
-    def test_first_step_of_an_untrained_network_draws_both_branches(self, begin, settings):
-        step, again = (begin({"type": "RCIL"}, **settings) for _ in range(2))
-        for one, two in zip(*(branches(s.network).values() for s in (step, again)), strict=True):
-            assert not torch.equal(one.first.conv.weight, one.second.conv.weight)
-            assert torch.equal(one.second.conv.weight, two.second.conv.weight)
 
     def test_checkpoint_is_the_plain_network_and_predicts_the_same(
         self, first, end, tiny_network, settings
@@ -122,17 +115,15 @@ class TestSteps:
         """--init-from, and weights from ImageNet: both branches begin where the network is."""
         step = begin({"type": "FineTune"}, **settings)
         train(step)
-        before = copy.deepcopy(evaluated(step.network, step.inputs))
+        before = evaluated(step.network, step.inputs)
         step.method = build_method({"type": "RCIL"})
         step.method.before_task(step.context)
         assert torch.allclose(evaluated(step.network, step.inputs), before, atol=1e-5)
-        weights = [p.clone() for layer in branches(step.network).values()
-                   for p in layer.first.parameters()]  # fmt: skip
+        weights = [copy.deepcopy(layer.first) for layer in branches(step.network).values()]
         previous = end(step)
         assert previous.carried == {}
         assert torch.allclose(evaluated(step.network, step.inputs), before, atol=1e-5)
         again = begin({"type": "RCIL"}, 1, previous, **settings)
-        kept = [p for layer in branches(again.network).values() for p in layer.first.parameters()]
-        assert all(map(torch.equal, kept, weights))
-        twins = [p for layer in branches(again.network).values() for p in layer.second.parameters()]
-        assert all(map(torch.equal, twins, weights))
+        for layer, kept in zip(branches(again.network).values(), weights, strict=True):
+            for branch in (layer.first, layer.second):
+                assert all(map(torch.equal, branch.parameters(), kept.parameters()))

@@ -8,7 +8,7 @@ from torch import nn
 from tests.narrow_networks import narrow_network
 from vdfd_seg.engine.networks import build_network
 from vdfd_seg.errors import InputError
-from vdfd_seg.losses import UnbiasedCrossEntropyLoss
+from vdfd_seg.losses import UnbiasedCrossEntropyLoss, unbiased_cross_entropy
 from vdfd_seg.models import SegmentationAdapter
 
 pytestmark = pytest.mark.processor
@@ -71,74 +71,33 @@ def test_task_loss_and_gradients_are_those_of_mmsegmentation(tiny_network, make_
         assert torch.allclose(gradients[name], gradient, atol=1e-5), name
 
 
+def again(adapter, outputs):
+    """The logits by the embedding and the classifier's rows."""
+    rows, bias = adapter.classifier()
+    return torch.einsum("ndhw,cd->nchw", outputs.embedding, rows) + bias[:, None, None]
+
+
 @pytest.mark.parametrize("settings", SETTINGS[:4])
 def test_embedding_times_classifier_is_the_logits(tiny_network, make_batch, settings):
     adapter = SegmentationAdapter(tiny_network(**settings).eval())
     inputs, _ = make_batch()
-    with torch.no_grad():
-        outputs = adapter.outputs(inputs)
-        rows, bias = adapter.classifier()
-        again = torch.einsum("ndhw,cd->nchw", outputs.embedding, rows) + bias[:, None, None]
-    assert torch.allclose(again, outputs.logits, atol=1e-5)
+    outputs = adapter.outputs(inputs)
+    assert torch.allclose(again(adapter, outputs), outputs.logits, atol=1e-5)
     assert torch.equal(adapter.logits(inputs), outputs.logits)
     assert outputs.auxiliary == ()
     assert len(outputs.features) == 4
     assert not adapter.network.decode_head.conv_seg._forward_pre_hooks
 
 
-def test_upsampled_logits_are_the_networks_prediction(tiny_network, make_batch):
-    network = tiny_network().eval()
-    adapter = SegmentationAdapter(network)
-    inputs, samples = make_batch()
-    with torch.no_grad():
-        expected = network.encode_decode(inputs, [sample.metainfo for sample in samples])
-        labels = adapter.labels(samples)
-        found = adapter.upsample(adapter.logits(inputs), labels)
-    assert torch.allclose(found, expected, atol=1e-6)
-    assert labels.shape == (2, 32, 32)
-    assert torch.equal(labels[1:], samples[1].gt_sem_seg.data)
-
-
-def test_old_outputs_are_those_of_the_old_network(tiny_network, make_batch):
-    adapter = SegmentationAdapter(tiny_network(3, auxiliary=1).train())
-    old = tiny_network(2, seed=1, auxiliary=1).eval()
-    inputs, _ = make_batch()
-    outputs = adapter.outputs(inputs)
-    found = adapter.old_outputs(old, outputs)
-    with torch.no_grad():
-        expected = SegmentationAdapter(old).outputs(inputs)
-    assert torch.equal(found.logits, expected.logits)
-    assert all(map(torch.equal, found.features, expected.features))
-    assert found.auxiliary == ()
-    assert not found.logits.requires_grad
-    assert not any(feature.requires_grad for feature in found.features)
-
-
-@pytest.mark.parametrize(
-    ("settings", "index"),
-    [
-        ({}, 3),
-        ({"in_index": 1, "in_channels": 8}, 1),
-        ({"head": "DepthwiseSeparableASPPHead", "backbone": "mobilenet"}, 3),
-    ],
-)
-def test_body_is_what_the_main_head_takes(tiny_network, make_batch, settings, index):
-    adapter = SegmentationAdapter(tiny_network(**settings).eval())
+def test_body_is_what_the_main_head_takes(tiny_network, make_batch):
+    adapter = SegmentationAdapter(tiny_network(in_index=1, in_channels=8).eval())
     outputs = adapter.outputs(make_batch()[0])
     (found,) = adapter.body(outputs)
-    assert found is outputs.features[index]
+    assert found is outputs.features[1]
     head = adapter.network.decode_head
     head.input_transform, head.in_index = "multiple_select", [1, 3]
     first, second = adapter.body(outputs)
     assert first is outputs.features[1] and second is outputs.features[3]
-
-
-def test_rows_are_exactly_the_parameters_that_depend_on_the_number_of_classes(tiny_network):
-    for settings in SETTINGS[:4]:
-        small, large = tiny_network(3, **settings), tiny_network(4, **settings)
-        sizes = {name: value.shape for name, value in large.named_parameters()}
-        changed = {n for n, value in small.named_parameters() if value.shape != sizes[n]}
-        assert set(SegmentationAdapter(small).rows) == changed
 
 
 def test_not_distilled_is_what_the_main_logits_do_not_need_and_the_classifier(
@@ -156,15 +115,13 @@ def test_not_distilled_is_what_the_main_logits_do_not_need_and_the_classifier(
 def test_a_cascade_is_distilled_at_its_last_stage(registered_modules, make_batch):
     network = build_network(narrow_network("ocrnet_r50-d8"), 3)[0].eval()
     adapter = SegmentationAdapter(network)
-    inputs, samples = make_batch()
+    inputs, _ = make_batch()
     with torch.no_grad():
         outputs = adapter.outputs(inputs)
         features = network.extract_feat(inputs)
         earlier, last = network.decode_head
         assert torch.allclose(outputs.logits, last(features, earlier(features)), atol=1e-6)
-        rows, bias = adapter.classifier()
-        again = torch.einsum("ndhw,cd->nchw", outputs.embedding, rows) + bias[:, None, None]
-    assert torch.allclose(again, outputs.logits, atol=1e-5)
+    assert torch.allclose(again(adapter, outputs), outputs.logits, atol=1e-5)
     assert adapter.classifier_name == "decode_head.1.conv_seg"
     # The rows of the earlier stage grow, but its other layers feed the main logits.
     excluded = {
@@ -177,8 +134,6 @@ def test_a_cascade_is_distilled_at_its_last_stage(registered_modules, make_batch
 
 
 def test_hidden_classes_reach_the_loss(tiny_network, make_batch):
-    from vdfd_seg.losses import unbiased_cross_entropy
-
     network = tiny_network(loss={"type": "vdfd_seg.UnbiasedCrossEntropyLoss"}).train()
     adapter = SegmentationAdapter(network)
     inputs, samples = make_batch()
@@ -189,36 +144,30 @@ def test_hidden_classes_reach_the_loss(tiny_network, make_batch):
     assert torch.allclose(adapter.task_loss(outputs, samples)["decode.loss_ce"], expected)
 
 
-class TestUnbiasedLoss:
-    PLAIN = {"type": "CrossEntropyLoss", "loss_weight": 0.5, "avg_non_ignore": True}
+PLAIN = {"type": "CrossEntropyLoss", "loss_weight": 0.5, "avg_non_ignore": True}
+OWN = {"type": "vdfd_seg.UnbiasedCrossEntropyLoss", "loss_name": "loss_own"}
 
-    def test_is_the_main_heads_alone(self, tiny_network):
-        network = tiny_network(auxiliary=1, loss=self.PLAIN)
-        SegmentationAdapter(network).use_unbiased_loss()
-        main = network.decode_head.loss_decode
-        assert type(main) is UnbiasedCrossEntropyLoss
-        assert (main.loss_weight, main.loss_name, main.avg_non_ignore) == (0.5, "loss_ce", True)
-        assert type(network.auxiliary_head.loss_decode) is CrossEntropyLoss
-        SegmentationAdapter(network).use_unbiased_loss()
-        assert network.decode_head.loss_decode is main
 
-    def test_is_one_of_several(self, tiny_network):
-        own = {"type": "vdfd_seg.UnbiasedCrossEntropyLoss", "loss_name": "loss_own"}
-        network = tiny_network(loss=[self.PLAIN, own])
+def test_the_unbiased_loss_takes_the_place_of_the_main_heads_cross_entropy(tiny_network):
+    network = tiny_network(auxiliary=1, loss=[PLAIN, OWN])
+    for _ in range(2):
         SegmentationAdapter(network).use_unbiased_loss()
-        assert [each.loss_name for each in network.decode_head.loss_decode] == [
-            "loss_ce", "loss_own",
-        ]  # fmt: skip
+    first, own = network.decode_head.loss_decode
+    assert type(first) is type(own) is UnbiasedCrossEntropyLoss
+    assert (first.loss_weight, first.loss_name, first.avg_non_ignore) == (0.5, "loss_ce", True)
+    assert own.loss_name == "loss_own"
+    assert type(network.auxiliary_head.loss_decode[0]) is CrossEntropyLoss
 
-    @pytest.mark.parametrize(
-        "loss",
-        [
-            {"type": "DiceLoss"},
-            {**PLAIN, "use_sigmoid": True},
-            {**PLAIN, "class_weight": [1.0, 2.0, 3.0]},
-        ],
-    )
-    def test_takes_no_other_loss_away(self, tiny_network, loss):
-        adapter = SegmentationAdapter(tiny_network(loss=loss))
-        with pytest.raises(InputError, match="method.unbiased_loss=False"):
-            adapter.use_unbiased_loss()
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        {"type": "DiceLoss"},
+        {**PLAIN, "use_sigmoid": True},
+        {**PLAIN, "class_weight": [1.0, 2.0, 3.0]},
+    ],
+)
+def test_the_unbiased_loss_takes_no_other_away(tiny_network, loss):
+    adapter = SegmentationAdapter(tiny_network(loss=loss))
+    with pytest.raises(InputError, match="method.unbiased_loss=False"):
+        adapter.use_unbiased_loss()
