@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -12,11 +14,13 @@ MASKS = {
 
 
 def _write_image(path, size=(3, 2)):
+    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", size, (90, 120, 30)).save(path)
 
 
 def _write_mask(path, values, mode="P"):
+    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     values = np.array(values)
     if mode == "P":

@@ -12,18 +12,10 @@ from PIL import Image
 from vdfd_seg.errors import InputError
 
 
-def mask_path(item):
-    return Path(item["seg_map_path"])
-
-
 def error_of(index, items, **settings):
     with pytest.raises(InputError) as caught:
         index(items, **settings)
     return str(caught.value)
-
-
-def test_no_items(index):
-    assert "no images" in error_of(index, [])
 
 
 @pytest.mark.parametrize(
@@ -31,8 +23,6 @@ def test_no_items(index):
     [
         ("img_path", os.remove, ("image is missing",)),
         ("seg_map_path", os.remove, ("mask is missing", "images/b.jpg")),
-        ("img_path", lambda path: Path(path).write_bytes(b""), ("damaged",)),
-        ("seg_map_path", lambda path: Path(path).write_bytes(b""), ("damaged",)),
         ("img_path", lambda path: Path(path).write_text("<html>"), ("damaged, truncated",)),
         ("seg_map_path", lambda path: Path(path).write_text("<html>"), ("damaged, truncated",)),
         # A JPEG without its end marker.
@@ -62,18 +52,18 @@ def test_no_mask_named(items, index):
     ],
 )
 def test_ids_that_the_data_set_does_not_have(items, index, write_mask, values, mode, words):
-    write_mask(mask_path(items[0]), values, mode)
+    write_mask(items[0]["seg_map_path"], values, mode)
     message = error_of(index, items)
     assert items[0]["seg_map_path"] in message and words in message
     assert "0 to 2 and 255 (ignored)" in message
 
 
 def test_unequal_sizes(items, index, write_image):
-    write_image(Path(items[0]["img_path"]), size=(2, 3))
+    write_image(items[0]["img_path"], size=(2, 3))
     message = error_of(index, items)
     assert all(word in message for word in (items[0]["seg_map_path"], "3x2", "2x3"))
     assert "turned as their EXIF data say" in message
-    write_image(Path(items[0]["img_path"]), size=(3, 4))
+    write_image(items[0]["img_path"], size=(3, 4))
     assert "EXIF" not in error_of(index, items)
 
 
@@ -108,7 +98,7 @@ def test_truncated_image(items, index, tmp_path, write_mask, suffix, cut):
     path = tmp_path / "images" / f"z.{suffix}"
     noise = np.random.default_rng(0).integers(0, 256, (60, 60, 3)).astype(np.uint8)
     Image.fromarray(noise).save(path)
-    write_mask(mask_path(items[0]), np.zeros((60, 60)))
+    write_mask(items[0]["seg_map_path"], np.zeros((60, 60)))
     item = {**items[0], "img_path": str(path)}
     index([item])
     path.write_bytes(path.read_bytes()[:-cut])
@@ -117,10 +107,9 @@ def test_truncated_image(items, index, tmp_path, write_mask, suffix, cut):
     assert "truncated" in message
 
 
-@pytest.mark.parametrize("size", [16, 5000])
-def test_bytes_after_the_end_of_an_image_are_no_error(items, index, size):
+def test_bytes_after_the_end_of_an_image_are_no_error(items, index):
     with open(items[0]["img_path"], "ab") as file:
-        file.write(bytes(size))
+        file.write(bytes(5000))
     index(items)
 
 

@@ -62,7 +62,6 @@ class TestLists:
             ("\ufefft0\nt1\n", ("\ufefft0.png", "missing", "its list of images")),
             ("t0\nt1.png\n", ("t1.png.png", "missing", "img_suffix")),
             ("t0\nt0\n", ("two images have the name 't0'",)),
-            ("t0.jpg\n", ("t0.jpg.png", "missing")),
         ],
     )
     def test_refused(self, listed, refused, text, words):
