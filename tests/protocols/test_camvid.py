@@ -6,13 +6,10 @@ def camvid(**options):
     return build_protocol({"type": "CamVid", **options})
 
 
-def test_a_sequence_a_task():
+def test_a_sequence_a_task_or_in_groups():
     protocol = camvid()
     assert [task.domains for task in protocol.tasks] == [(name,) for name in SEQUENCES]
     assert [protocol.classes_seen(step) for step in range(4)] == [CLASSES] * 4
-
-
-def test_sequences_can_be_grouped():
     parts = [task.domains for task in camvid(split="2-1").tasks]
     assert parts == [SEQUENCES[:2], SEQUENCES[2:3], SEQUENCES[3:]]
 
