@@ -19,11 +19,6 @@ from vdfd_seg.utils import environment
 
 
 @pytest.fixture(scope="module")
-def checkpoint(vdfd_run):
-    return vdfd_run.path / "step_02" / "checkpoint.pth"
-
-
-@pytest.fixture(scope="module")
 def exported(vdfd_run, tmp_path_factory):
     path = tmp_path_factory.mktemp("onnx") / "step.onnx"
     assert run_command("export", [str(vdfd_run.path), "--out", str(path)]) == 0

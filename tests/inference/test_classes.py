@@ -74,11 +74,10 @@ def test_images_are_resized_to_those_of_training(classifier, digit_images, tmp_p
     assert old([image, large])[0].label == predict(image).label
 
 
-def test_tasks_that_are_not_there(classifier):
-    with pytest.raises(InputError, match="has no task 3; it has seen 0 to 2"):
-        load_predictor(classifier("task").path, task=3)
-    with pytest.raises(InputError, match="has no task -1"):
-        load_predictor(classifier("task").path, task=-1)
+@pytest.mark.parametrize("task", [3, -1])
+def test_tasks_that_are_not_there(classifier, task):
+    with pytest.raises(InputError, match=f"has no task {task}; it has seen 0 to 2"):
+        load_predictor(classifier("task").path, task=task)
 
 
 def test_files_and_arrays_that_are_no_images(classifier, digits):

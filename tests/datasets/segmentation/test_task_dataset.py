@@ -28,12 +28,9 @@ PLAIN = [RANDOM[0], RANDOM[1], RANDOM[-1]]
 
 @pytest.fixture
 def dataset(tiny_data):
+    """What the second step trains on."""
     data = tiny_data()
-
-    def make(pipeline=PLAIN, seed=0, step=1):
-        return data.dataset("train", data.train_samples(step), pipeline, seed)
-
-    return make
+    return lambda pipeline, seed=0: data.dataset("train", data.train_samples(1), pipeline, seed)
 
 
 def pixels(packed):
