@@ -35,32 +35,21 @@ def rows_of(path):
 
 
 class TestImages:
-    def test_images_of_one_stem_and_folders_below(self, infer, vdfd_run, scenes, tmp_path):
-        folder = tmp_path / "in"
-        (folder / "below").mkdir(parents=True)
-        with Image.open(scenes / "JPEGImages/val_00.jpg") as image:
-            for name in ("a.png", "a.jpg", "b.png", "below/a.png"):
-                image.save(folder / name)
-        assert infer(vdfd_run.path, folder, "--out", tmp_path / "out")[0] == 0
-        written = {
-            p.relative_to(tmp_path / "out").as_posix() for p in tmp_path.rglob("out/**/*.png")
-        }
-        assert written == {"a.png.png", "a.jpg.png", "b.png", "below/a.png"}
-
-    def test_inputs_are_never_overwritten(self, infer, vdfd_run, scenes, tmp_path):
-        with Image.open(scenes / "JPEGImages/val_00.jpg") as image:
-            image.save(tmp_path / "a.png")
+    def test_inputs_are_never_overwritten(self, infer, vdfd_run, tmp_path):
+        Image.new("RGB", (48, 48)).save(tmp_path / "a.png")
         before = (tmp_path / "a.png").read_bytes()
         status, error = infer(vdfd_run.path, tmp_path, "--out", tmp_path)
         assert status == 2 and "would overwrite the input" in error
         assert (tmp_path / "a.png").read_bytes() == before
 
     def test_folders_as_people_have_them(self, infer, vdfd_run, scenes, tmp_path):
+        """Images of one stem, in folders below, hidden, behind links, and what is no image."""
         folder, elsewhere = tmp_path / "in", tmp_path / "elsewhere"
-        (folder / ".thumbs").mkdir(parents=True)
-        elsewhere.mkdir()
+        for made in (folder / ".thumbs", folder / "below", elsewhere):
+            made.mkdir(parents=True)
         image = scenes / "JPEGImages/val_00.jpg"
-        for name in ("a b.JPG", "道.jpeg", f"{'x' * 200}.jpg", ".thumbs/a.jpg"):
+        shown = ("a.jpg", "a.JPEG", "below/a.jpg", "a b.JPG", "道.jpeg", f"{'x' * 200}.jpg")
+        for name in (*shown, ".thumbs/a.jpg"):
             shutil.copy(image, folder / name)
         shutil.copy(image, elsewhere / "c.jpg")
         (folder / "link").symlink_to(elsewhere)
@@ -68,7 +57,8 @@ class TestImages:
         (folder / "folder.jpg").mkdir()
         for name in ("._a b.JPG", ".DS_Store", "Thumbs.db", "notes.txt"):
             (folder / name).write_bytes(b"no image")
-        expected = {"a b.png", "道.png", f"{'x' * 200}.png", "link/c.png"}
+        expected = {"a.jpg.png", "a.JPEG.png", "below/a.png", "a b.png", "道.png",
+                    f"{'x' * 200}.png", "link/c.png"}  # fmt: skip
         for out in (tmp_path / "out", folder / "out", folder / "out"):
             assert infer(vdfd_run.path, folder, "--out", out)[0] == 0
             assert {p.relative_to(out).as_posix() for p in out.rglob("*.png")} == expected
