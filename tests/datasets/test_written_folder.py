@@ -37,14 +37,13 @@ def writer():
     return Writer()
 
 
-@pytest.mark.parametrize("start", [None, [], ["part"]])
+@pytest.mark.parametrize("start", ["absent", "empty", "incomplete"])
 def test_absent_empty_and_incomplete_folders_are_written_once(writer, tmp_path, start):
     root = tmp_path / "below" / "set"
-    for name in start or ():
-        root.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text("")
-    if start == []:
+    if start != "absent":
         root.mkdir(parents=True)
+    if start == "incomplete":
+        (root / "part").touch()
     writer(root)
     writer(root)
     assert writer.count == 1
@@ -85,18 +84,17 @@ def test_writers_may_start_at_once(writer, tmp_path):
     assert writer.count == 1
 
 
-class TestVocLayout:
-    @pytest.mark.parametrize(
-        "lost", ["JPEGImages/a.jpg", "Masks/c.png", "ImageSets/Segmentation/val.txt"]
-    )
-    def test_a_whole_folder_is_described_and_what_is_missing_is_noticed(self, tmp_path, lost):
-        layout = VocLayout("Mine", "Masks")
-        layout.create(tmp_path)
-        for name in ("a", "b", "c"):
-            (tmp_path / layout.images / f"{name}.jpg").write_bytes(b"")
-            (tmp_path / layout.masks / f"{name}.png").write_bytes(b"")
-        layout.finish(tmp_path, {"train": ["a", "b"], "val": ["c"]}, {"version": 3})
-        assert layout.description(tmp_path) == {"version": 3}
-        assert layout.counts(tmp_path, ("train", "val")) == {"train": 2, "val": 1}
-        (tmp_path / lost).unlink()
-        assert layout.counts(tmp_path, ("train", "val")) is None
+@pytest.mark.parametrize(
+    "lost", ["JPEGImages/a.jpg", "Masks/c.png", "ImageSets/Segmentation/val.txt"]
+)
+def test_a_whole_folder_is_described_and_what_is_missing_is_noticed(tmp_path, lost):
+    layout = VocLayout("Mine", "Masks")
+    layout.create(tmp_path)
+    for name in ("a", "b", "c"):
+        (tmp_path / layout.images / f"{name}.jpg").touch()
+        (tmp_path / layout.masks / f"{name}.png").touch()
+    layout.finish(tmp_path, {"train": ["a", "b"], "val": ["c"]}, {"version": 3})
+    assert layout.description(tmp_path) == {"version": 3}
+    assert layout.counts(tmp_path, ("train", "val")) == {"train": 2, "val": 1}
+    (tmp_path / lost).unlink()
+    assert layout.counts(tmp_path, ("train", "val")) is None

@@ -3,6 +3,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.inference.conftest import evaluated
 from vdfd_seg.errors import InputError
 from vdfd_seg.inference import load_predictor
 from vdfd_seg.utils.checkpoint import load_step, save_plain
@@ -13,14 +14,12 @@ from vdfd_seg.utils.checkpoint import load_step, save_plain
     [("FineTune", {}), ("ICaRL", {"exemplars": 30}), ("LwF", {"gaussians": 0.4})],
     ids=["plain", "icarl", "gaussians"],
 )
-def test_classes_equal_the_predictions_of_the_evaluation(
-    classifier, evaluated, digit_images, method, options
-):
+def test_classes_equal_the_predictions_of_the_evaluation(classifier, digit_images, method, options):
     run = classifier("class", method, **options)
     predict = load_predictor(run.path)
     paths = sorted(digit_images.iterdir())
     found = predict(paths)
-    expected = evaluated(run, 2)
+    expected = evaluated(run)
     compared = 0
     for path, prediction in zip(paths, found, strict=True):
         assert prediction.name == predict.classes[prediction.label]
@@ -31,11 +30,11 @@ def test_classes_equal_the_predictions_of_the_evaluation(
     assert predict(paths[3]).label == found[3].label
 
 
-def test_with_a_task_its_own_classes_compete(classifier, evaluated, digit_images):
+def test_with_a_task_its_own_classes_compete(classifier, digit_images):
     run = classifier("task")
     for task, names in enumerate([{"zero", "one"}, {"two", "three"}, {"four", "five"}]):
         predict = load_predictor(run.path, task=task)
-        expected = evaluated(run, 2, task)
+        expected = evaluated(run, task)
         paths = [path for path in sorted(digit_images.iterdir()) if int(path.stem) in expected]
         assert len(paths) > 10
         assert {each.name for each in predict(sorted(digit_images.iterdir()))} <= names

@@ -1,6 +1,5 @@
 """``vdfd_seg infer``: videos, batches, classifiers, two steps compared."""
 
-import csv
 import re
 import shutil
 
@@ -9,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.inference.conftest import evaluated, rows_of
 from vdfd_seg.cli import run_command
 from vdfd_seg.datasets import image_files
 from vdfd_seg.datasets.image_files import find_images
@@ -27,11 +27,6 @@ def infer(capfd):
         return status, " ".join((out if status == 0 else error).split())
 
     return run
-
-
-def rows_of(path):
-    with path.open() as file:
-        return list(csv.DictReader(file))
 
 
 class TestImages:
@@ -127,12 +122,12 @@ def test_differences_of_two_steps_of_a_work_dir(infer, vdfd_run, scenes, tmp_pat
 
 
 class TestClassifiers:
-    def test_a_line_an_image(self, infer, classifier, evaluated, digit_images, tmp_path):
+    def test_a_line_an_image(self, infer, classifier, digit_images, tmp_path):
         run = classifier("class")
         status, text = infer(run.path, digit_images, "--out", tmp_path, "--batch-size", 16)
         assert status == 0 and "120 images with the 6 classes of step 2" in text
         rows = rows_of(tmp_path / "predictions.csv")
-        expected = evaluated(run, 2)
+        expected = evaluated(run)
         assert len(rows) == 120
         for row in rows:
             place = int(row["image"].removesuffix(".png"))

@@ -24,13 +24,8 @@ def test_void_is_neither_learned_nor_tested():
 
 
 def test_some_ids_of_ones_own_domains_can_be_void():
-    protocol = build_protocol(
-        {
-            "type": "Custom",
-            "scenario": "domain",
-            "classes": ["road", "tree", "void"],
-            "tasks": [{"domains": ["day"], "classes": ["road", "tree"]}, ["night"]],
-        }
-    )
+    tasks = [{"domains": ["day"], "classes": ["road", "tree"]}, ["night"]]
+    cfg = {"type": "Custom", "scenario": "domain", "classes": ["road", "tree", "void"]}
+    protocol = build_protocol({**cfg, "tasks": tasks})
     assert protocol.train_label_map(1)[:3] == (0, 1, 255)
     assert protocol.num_classes(0) == protocol.num_classes(1) == 2

@@ -43,23 +43,6 @@ def masks(protocol):
     return st.lists(rows, min_size=1, max_size=4).map(lambda m: np.array(m, np.uint8))
 
 
-@settings(max_examples=150, **COMMON)
-@given(protocols())
-def test_tasks_partition_the_labels(protocol):
-    steps = range(len(protocol.tasks))
-    labels = [label for step in steps for label in protocol.task_labels(step)]
-    assert labels == list(range(protocol.num_classes(steps[-1])))
-    for step in steps:
-        assert protocol.num_old(step) + len(protocol.task_labels(step)) == protocol.num_classes(
-            step
-        )
-        assert len(protocol.classes_seen(step)) == protocol.num_classes(step)
-        assert sum(protocol.task_sizes(step)) == protocol.num_classes(step)
-        owners = protocol.task_of_class(step)
-        for label, task in enumerate(owners):
-            assert protocol.label_names[label] in protocol.tasks[task].classes
-
-
 def expected_label(protocol, value, step, kind):
     """What a pixel becomes, said in names of classes rather than with a table."""
     if value == IGNORE_INDEX:

@@ -25,6 +25,8 @@ def test_numbers_of_classes():
     assert protocol.classes_seen(0) == ("background", "cow", "cat")
     assert protocol.label_names == ("background", "cow", "cat", "dog")
     assert [list(protocol.task_labels(s)) for s in (0, 1)] == [[0, 1, 2], [3]]
+    assert list(protocol.task_of_class(1)) == [0, 0, 0, 1]
+    assert protocol.task_sizes(1) == [3, 1]
     assert protocol.mask_ids(protocol.label_names) == (0, 3, 1, 2)
     assert protocol.foreground_ids([0]) == (3, 1)
     assert protocol.foreground_ids([0, 1]) == (3, 1, 2)

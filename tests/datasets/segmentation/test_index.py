@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.datasets.conftest import write_mask, write_sample
 from vdfd_seg.datasets.segmentation import index as index_module
 from vdfd_seg.datasets.segmentation.index_cache import default_folder
 from vdfd_seg.errors import InputError
@@ -18,10 +19,8 @@ def no_scan(monkeypatch):
     return lambda: monkeypatch.setattr(index_module, "_scan", refuse)
 
 
-def test_names_are_given_or_relative_to_the_images_folder(items, index, tmp_path, write_image):
-    nested = tmp_path / "images" / "town" / "d.e.jpg"
-    write_image(nested)
-    more = [*items, {"img_path": str(nested), "seg_map_path": items[0]["seg_map_path"]}]
+def test_names_are_given_or_relative_to_the_images_folder(items, index, tmp_path):
+    more = [*items, write_sample(tmp_path, "town/d.e", [[0]])]
     assert index(more).names == ("a", "b", "c", "town/d.e")
     more[0]["name"] = "own"
     assert index(more).names[0] == "own"
@@ -29,7 +28,7 @@ def test_names_are_given_or_relative_to_the_images_folder(items, index, tmp_path
     assert index_module.relative_name("../a.png", ".") == "../a"
 
 
-def test_digest_follows_names_labels_and_order(items, index, write_mask):
+def test_digest_follows_names_labels_and_order(items, index):
     digest = index(items).digest
     assert digest == index(items).digest
     assert len(digest) == 64
@@ -39,16 +38,9 @@ def test_digest_follows_names_labels_and_order(items, index, write_mask):
     assert index(items).digest != digest
 
 
-def test_counts_stay_in_order_though_masks_are_read_in_parallel(
-    tmp_path, index, write_image, write_mask
-):
+def test_counts_stay_in_order_though_masks_are_read_in_parallel(tmp_path, index):
     masks = np.random.default_rng(0).integers(0, 3, (100, 7, 9))
-    items = []
-    for number, values in enumerate(masks):
-        image, mask = tmp_path / f"images/{number}.png", tmp_path / f"masks/{number}.png"
-        write_image(image, size=(9, 7))
-        write_mask(mask, values)
-        items.append({"img_path": str(image), "seg_map_path": str(mask)})
+    items = [write_sample(tmp_path, number, values) for number, values in enumerate(masks)]
     expected = [np.bincount(values.ravel(), minlength=256).tolist() for values in masks]
     assert index(items).counts.tolist() == expected
 
@@ -86,7 +78,7 @@ def test_image_turned_by_its_exif_tag_fits_a_turned_mask(items, index, tmp_path)
 
 
 class TestCache:
-    def test_changed_file_is_noticed(self, items, index, write_mask):
+    def test_changed_file_is_noticed(self, items, index):
         index(items)
         before = os.stat(items[0]["seg_map_path"])
         write_mask(items[0]["seg_map_path"], [[1, 1, 1], [1, 1, 1]])

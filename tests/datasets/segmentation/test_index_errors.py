@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.datasets.conftest import write_sample
 from vdfd_seg.errors import InputError
 
 
@@ -92,12 +93,11 @@ def test_grey_masks_of_few_bits(items, index, bits):
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "bmp", "webp"])
 @pytest.mark.parametrize("cut", [16, 1000])
-def test_truncated_image(items, index, tmp_path, write_mask, suffix, cut):
-    path = tmp_path / "images" / f"z.{suffix}"
+def test_truncated_image(index, tmp_path, suffix, cut):
+    path = tmp_path / f"images/z.{suffix}"
+    item = {**write_sample(tmp_path, "a", np.zeros((60, 60))), "img_path": str(path)}
     noise = np.random.default_rng(0).integers(0, 256, (60, 60, 3)).astype(np.uint8)
     Image.fromarray(noise).save(path)
-    write_mask(items[0]["seg_map_path"], np.zeros((60, 60)))
-    item = {**items[0], "img_path": str(path)}
     index([item])
     path.write_bytes(path.read_bytes()[:-cut])
     message = error_of(index, [item])
@@ -111,13 +111,8 @@ def test_bytes_after_the_end_of_an_image_are_no_error(items, index):
     index(items)
 
 
-def test_many_problems_in_one_message(items, index, tmp_path, write_image, write_mask):
-    wrong = []
-    for number in range(8):
-        image, mask = tmp_path / "w" / f"{number}.jpg", tmp_path / "wm" / f"{number}.png"
-        write_image(image)
-        write_mask(mask, np.full((2, 3), 9))
-        wrong.append({"img_path": str(image), "seg_map_path": str(mask)})
+def test_many_problems_in_one_message(items, index, tmp_path):
+    wrong = [write_sample(tmp_path, number, np.full((2, 3), 9)) for number in range(8)]
     message = error_of(index, items + wrong)
     assert "8 of 11 samples" in message
     assert all(item["seg_map_path"] in message for item in wrong[:5])

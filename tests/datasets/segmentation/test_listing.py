@@ -5,6 +5,7 @@ import shutil
 import pytest
 from PIL import Image
 
+from tests.datasets.conftest import write_mask
 from vdfd_seg.datasets import open_source
 from vdfd_seg.errors import InputError
 
@@ -130,7 +131,7 @@ class TestFolders:
         self.refused("again/JPEGImages/again", "symbolic links")
 
 
-def test_masks_of_0_and_255(garden, refused, write_mask):
+def test_masks_of_0_and_255(garden, refused):
     for path in (garden / "SegmentationClass").glob("*.png"):
         write_mask(path, [[0] * 24] * 20 + [[255] * 24] * 4)
     refused("hold 0 and 255 alone", "1 for 'a'")
