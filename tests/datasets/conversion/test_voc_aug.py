@@ -127,25 +127,23 @@ def test_members_cannot_leave_the_target(tmp_path):
     assert not [path for path in tmp_path.rglob("*") if "evil" in path.name]
 
 
-class TestTool:
-    def test_prints_the_counts(self, archives, tmp_path, capsys):
-        assert run_guarded(tool.main, [str(archives), str(tmp_path / "out"), "--any-counts"]) == 0
-        printed = capsys.readouterr().out
-        assert "train: 4 images, val: 1 images" in printed
-        assert "masks: 3 of VOC, 2 of SBD" in printed
-        described = json.loads((tmp_path / "out/dataset.json").read_text())
-        assert described["counts"] == FOUND
+def test_the_tool_downloads_what_is_missing_and_prints_the_counts(
+    archives, tmp_path, capsys, monkeypatch
+):
+    def local(archive):
+        source = archives / archive.file
+        md5 = hashlib.md5(source.read_bytes()).hexdigest()
+        return archive._replace(url=source.as_uri(), md5=md5)
 
-    def test_download_fetches_what_is_missing(self, archives, tmp_path, capsys, monkeypatch):
-        def local(archive):
-            source = archives / archive.file
-            md5 = hashlib.md5(source.read_bytes()).hexdigest()
-            return archive._replace(url=source.as_uri(), md5=md5)
-
-        for name in ("VOC", "SBD"):
-            monkeypatch.setattr(voc_aug, name, local(getattr(voc_aug, name)))
-        folder = tmp_path / "in"
-        arguments = [str(folder), str(tmp_path / "out"), "--any-counts"]
-        assert run_guarded(tool.main, arguments) == 2
-        assert run_guarded(tool.main, [*arguments, "--download"]) == 0
-        assert {path.name for path in folder.iterdir()} == {VOC_TAR, SBD_TAR}
+    for name in ("VOC", "SBD"):
+        monkeypatch.setattr(voc_aug, name, local(getattr(voc_aug, name)))
+    folder = tmp_path / "in"
+    arguments = [str(folder), str(tmp_path / "out"), "--any-counts"]
+    assert run_guarded(tool.main, arguments) == 2
+    assert run_guarded(tool.main, [*arguments, "--download"]) == 0
+    assert {path.name for path in folder.iterdir()} == {VOC_TAR, SBD_TAR}
+    printed = capsys.readouterr().out
+    assert "train: 4 images, val: 1 images" in printed
+    assert "masks: 3 of VOC, 2 of SBD" in printed
+    described = json.loads((tmp_path / "out/dataset.json").read_text())
+    assert described["counts"] == FOUND

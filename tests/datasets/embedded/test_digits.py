@@ -13,7 +13,7 @@ def root(tmp_path):
     return write_digits(tmp_path / "digits")
 
 
-def test_every_scan_is_in_one_split_with_its_label(root):
+def test_every_scan_is_in_one_split_with_its_label_a_fifth_of_each_digit_for_testing(root):
     train, test = read_arrays(root, "train"), read_arrays(root, "test")
     scans, labels = load_digits(return_X_y=True)
     written = sorted(
@@ -24,10 +24,6 @@ def test_every_scan_is_in_one_split_with_its_label(root):
     scaled = np.rint(scans * 255 / 16).astype(np.uint8)
     expected = zip(labels.tolist(), (scan.tobytes() for scan in scaled), strict=True)
     assert written == sorted(expected)
-
-
-def test_every_fifth_of_each_digit_is_for_testing(root):
-    train, test = read_arrays(root, "train"), read_arrays(root, "test")
     assert train.classes == test.classes == NAMES
     counts = [np.bincount(split.labels, minlength=10) for split in (train, test)]
     assert (counts[1] == sum(counts) // 5).all()
