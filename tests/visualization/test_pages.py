@@ -1,26 +1,13 @@
 import numpy as np
 import pytest
 
-from vdfd_seg.visualization.pages import changes, comparison, side_by_side, stacked
+from vdfd_seg.visualization.pages import changes, comparison
 
 PALETTE = [(0, 0, 0), (200, 0, 0), (0, 0, 250)]
 
 
 def flat(value, height, width):
     return np.full((height, width, 3), value, np.uint8)
-
-
-def test_stacked_and_side_by_side_keep_every_part_and_fill_with_white():
-    one, two = flat(10, 3, 5), flat(20, 2, 7)
-    below = stacked([one, two])
-    assert below.shape == (5, 7, 3)
-    assert (
-        (below[:3, :5] == one).all() and (below[3:] == two).all() and (below[:3, 5:] == 255).all()
-    )
-    row = side_by_side([one, two])
-    assert row.shape == (3, 20, 3)
-    assert (row[:, :5] == one).all() and (row[:2, 13:] == two).all()
-    assert (row[:, 5:13] == 255).all() and (row[2, 13:] == 255).all()
 
 
 def test_changes_are_coloured_and_the_rest_is_pale_and_grey():
