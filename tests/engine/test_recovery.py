@@ -44,27 +44,29 @@ def copied(finished, tmp_path):
     return Path(shutil.copytree(finished.path, tmp_path / "copy"))
 
 
-@pytest.mark.parametrize(("damage", "step"), [(flip, 0), (truncate, 1)])
-def test_a_damaged_step_is_trained_again(finished, copied, train, capfd, damage, step):
-    path = copied / f"step_{step:02d}" / "checkpoint.pth"
-    damage(path)
+@pytest.mark.parametrize(
+    ("damage", "file", "says"),
+    [
+        (flip, "step_00/checkpoint.pth", "step 0 is trained again"),
+        (truncate, "step_01/checkpoint.pth", "step 1 is trained again"),
+        (truncate, "results.json", "finished steps are evaluated again"),
+        (lambda path: path.write_bytes(b"{"), "results.json", "finished steps are evaluated again"),
+        (flip, "results.json", "finished steps are evaluated again"),
+    ],
+)
+def test_what_is_damaged_is_made_again(
+    finished, copied, train, capfd, trained_steps, damage, file, says
+):
+    damage(copied / file)
     resumed = train("--resume", file=finished.file, work_dir=copied)
     assert_same_run(resumed, finished, step=1)
     error = capfd.readouterr().err
-    assert "vdfd_seg: warning:" in error
-    assert str(path) in error
-    assert f"step {step} is trained again" in error
-    assert path.with_name("checkpoint.pth.damaged").exists()
-
-
-@pytest.mark.parametrize("damage", [truncate, lambda path: path.write_bytes(b"{"), flip])
-def test_damaged_results_are_evaluated_again(finished, copied, train, capfd, damage):
-    damage(copied / "results.json")
-    before = (copied / "step_01" / "checkpoint.pth").stat().st_mtime_ns
-    resumed = train("--resume", file=finished.file, work_dir=copied)
-    assert_same_run(resumed, finished, step=1)
-    assert (copied / "step_01" / "checkpoint.pth").stat().st_mtime_ns == before
-    assert "finished steps are evaluated again" in capfd.readouterr().err
+    assert "vdfd_seg: warning:" in error and says in error
+    if file == "results.json":
+        assert trained_steps == []
+    else:
+        assert str(copied / file) in error
+        assert (copied / f"{file}.damaged").exists()
 
 
 def test_a_damaged_start_from_elsewhere_is_not_trained_instead(finished, train, capfd):
@@ -80,26 +82,10 @@ def test_a_damaged_start_from_elsewhere_is_not_trained_instead(finished, train, 
     assert resumed.results["steps"][0]["seconds"] == 0
 
 
-class TestState:
-    def test_a_run_goes_on_from_it(self, finished, train, monkeypatch, tmp_path):
-        with monkeypatch.context() as patch:
-
-            def interrupted(*_):
-                raise Interrupted
-
-            patch.setattr(sequence, "finish_step", interrupted)
-            with pytest.raises(Interrupted):
-                run_command("train", [str(finished.file), "--work-dir", str(tmp_path / "work")])
-        state = tmp_path / "work" / "step_00" / "resume.pth"
-        assert load_plain(files.previous_state(state))["iteration"] == 2
-        truncate(state)
-        resumed = train("--resume", file=finished.file, work_dir=tmp_path / "work")
-        assert_same_run(resumed, finished, step=1)
-        assert not list(resumed.path.rglob("resume*.pth"))
-
-
-def test_what_fails_after_training_does_not_train_it_again(train, monkeypatch, tmp_path):
-    """The end of the task; evaluation: test_resume.py."""
+@pytest.mark.parametrize("damaged", [False, True])
+def test_what_fails_after_training_does_not_train_it_again(train, monkeypatch, tmp_path, damaged):
+    """At the end of the task; nor all of it where the last state is damaged. Evaluation:
+    test_resume.py."""
     whole = train(config={**TINY, "method": {"type": "RCIL"}})
 
     def fails(*_):
@@ -110,38 +96,32 @@ def test_what_fails_after_training_does_not_train_it_again(train, monkeypatch, t
         patch.setattr(METHODS.get("RCIL"), "after_task", fails)
         with pytest.raises(Interrupted):
             run_command("train", [str(whole.file), "--work-dir", str(tmp_path / "work")])
-    run_iter, steps = ResumableLoop.run_iter, []
+    state = tmp_path / "work" / "step_00" / "resume.pth"
+    assert load_plain(files.previous_state(state))["iteration"] == 2
+    if damaged:
+        truncate(state)
+    run_iter, iterations = ResumableLoop.run_iter, []
     monkeypatch.setattr(
         ResumableLoop,
         "run_iter",
-        lambda loop, batch: steps.append(Path(loop.runner.work_dir).name) or run_iter(loop, batch),
+        lambda loop, batch: iterations.append(loop._iter) or run_iter(loop, batch),
     )
     run = train("--resume", file=whole.file, work_dir=tmp_path / "work")
-    assert "step_00" not in steps
+    assert iterations == [*([2] if damaged else []), 0, 1, 2]
     assert_same_run(run, whole, step=1)
+    assert not list(run.path.rglob("resume*.pth"))
 
 
 class TestFullDisk:
-    def full(self, error=errno.ENOSPC):
-        def write(file):
-            file.write(b"half")
-            raise OSError(error, os.strerror(error))
+    @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO])
+    def test_is_told_and_other_errors_are_not_taken_for_it(self, tmp_path, error):
+        def full(number):
+            raise OSError(number, os.strerror(number))
 
-        return write
-
-    @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS])
-    def test_is_told_and_the_old_file_stays(self, tmp_path, error):
-        path = tmp_path / "file"
-        path.write_text("old")
-        with pytest.raises(StorageError, match=f"{os.strerror(error)}.*--resume") as caught:
-            atomic_write(path, self.full(error))
-        assert str(path) in str(caught.value)
-        assert path.read_text() == "old"
-        assert os.listdir(tmp_path) == ["file"]
-
-    def test_other_errors_are_not_taken_for_it(self, tmp_path):
+        with pytest.raises(StorageError, match=f"file.*{os.strerror(error)}.*--resume"):
+            atomic_write(tmp_path / "file", lambda file: full(error))
         with pytest.raises(PermissionError):
-            atomic_write(tmp_path / "file", self.full(errno.EACCES))
+            atomic_write(tmp_path / "file", lambda file: full(errno.EACCES))
 
     @pytest.mark.parametrize(
         "write",

@@ -128,7 +128,7 @@ def test_a_cycle_resumes_to_the_bit(train, interrupt, tmp_path):
     assert_same_run(resumed, whole, step=0)
 
 
-def test_what_is_refused_deletes_nothing(train, config_file):
+def test_what_is_refused_deletes_nothing(train, config_file, monkeypatch):
     run = train("--steps", "0:1", config={**SHORT, **FINE})
     kept = {path: path.read_bytes() for path in run.path.rglob("*.*") if path.suffix != ".log"}
     changes, *_ = FAILURES["one image under batch norm"]
@@ -137,10 +137,7 @@ def test_what_is_refused_deletes_nothing(train, config_file):
         arguments = [config, "--work-dir", str(run.path), "--overwrite", *steps]
         assert run_command("train", arguments) == 2
     assert all(path.read_bytes() == content for path, content in kept.items())
-
-
-def test_a_finished_run_is_not_rehearsed(train, monkeypatch):
-    run = train("--steps", "0:1", config={**SHORT, **FINE})
+    # A finished run is not rehearsed.
     monkeypatch.setattr(StepTrainer, "prepare", None)
     train("--resume", "--steps", "0:1", file=run.file, work_dir=run.path)
 
