@@ -27,7 +27,6 @@ from vdfd_seg.utils.paths import configs_dir, method_file, method_names, resolve
 
 ROOT = Path(__file__).parent.parent / "configs"
 BENCHMARKS = sorted(path.stem for path in ROOT.glob("benchmarks/*.py"))
-FRAGMENTS = sorted(ROOT.glob("methods/*/*.py"))
 RESULTS = sorted(ROOT.glob("results/*.py"))
 
 fromfile = cache(Config.fromfile)
@@ -138,25 +137,6 @@ def test_what_is_published_has_a_benchmark_that_composes():
     assert count > 100
 
 
-@pytest.mark.parametrize("fragment", FRAGMENTS, ids=lambda p: f"{p.parent.name}/{p.stem}")
-def test_mmengine_s_own_inheritance_composes_the_same(fragment, tmp_path):
-    """A fragment, with the first benchmark that it is for."""
-    method = fragment.parent.name
-    pairs = ((name, resolve_run(name, method)) for name in BENCHMARKS if fits(method, name))
-    found = next((pair for pair in pairs if pair[1][1] == fragment), None)
-    if found is None:  # Its benchmarks all have a file of their own.
-        assert any(f"/{method}/{fragment.name}'" in path.read_text() for path in RESULTS)
-        return
-    name, (benchmark, _) = found
-    plain = tmp_path / "plain.py"
-    plain.write_text(f"_base_ = {[str(benchmark), str(fragment)]}")
-    composed = load_run(name, method).config.to_dict()
-    assert composed.pop("seed") == 0
-    expected = Config.fromfile(plain).to_dict()
-    expected.pop("seed")
-    assert composed == expected
-
-
 def test_benchmarks_name_imagenet_weights_of_their_backbone():
     """Those of data sets of photographs; in MMEngine's tables, so nothing is fetched."""
     for benchmark in BENCHMARKS:
@@ -192,24 +172,16 @@ def test_a_result_is_its_benchmark_and_its_method(path):
         ("rcil_voc_10-1", None, "results/rcil_voc_11-1", None),
         ("voc-small_10-1", "mib", "benchmarks/voc-small_11-1", "mib/default"),
         # The longest prefix wins, at a boundary.
-        (
-            "cifar100-class_10-rot",
-            "vdfd",
-            "benchmarks/cifar100-class_10-rot",
-            "vdfd/cifar100-class",
-        ),
-        (
-            "cifar100-task_20-rot",
-            "vdfd",
-            "benchmarks/cifar100-task_20-rot",
-            "vdfd/cifar100-task_20",
-        ),
+        ("cifar100-class_10-rot", "vdfd",
+         "benchmarks/cifar100-class_10-rot", "vdfd/cifar100-class"),
+        ("cifar100-task_20-rot", "vdfd",
+         "benchmarks/cifar100-task_20-rot", "vdfd/cifar100-task_20"),
         ("voc_15-1", "vdfd-plus", "benchmarks/voc_15-1", "vdfd-plus/voc"),
         ("voc-small_11-5_v3plus", "plop", "benchmarks/voc-small_11-5_v3plus", "plop/voc-small"),
         ("digits-task_5", "lwf", "benchmarks/digits-task_5", "lwf/digits"),
         ("digitscenes_4-3", "lwf", "benchmarks/digitscenes_4-3", "lwf/default"),
     ],
-)
+)  # fmt: skip
 def test_files_that_a_name_means(name, method, benchmark, fragment):
     expected = ROOT / f"{benchmark}.py", fragment and ROOT / f"methods/{fragment}.py"
     assert resolve_run(name, method) == expected

@@ -139,24 +139,21 @@ def killed(config, tmp_path_factory):
 class TestProcessThatDies:
     """The second of two processes is killed in step 1, after a save."""
 
-    def test_takes_the_run_down_within_a_minute(self, killed):
+    def test_takes_the_run_down_within_a_minute(self, killed, one, tmp_path):
         work_dir, done, seconds = killed
         assert seconds < 60
         assert done.returncode == 128 + 9
         message = done.stderr.strip().splitlines()[-1]
         assert message.startswith("vdfd_seg: error: process 1 (pid ")
         assert "SIGKILL" in message and "--resume" in message
+        # What is finished is there.
         assert (work_dir / "step_01" / "resume.pth").exists()
-
-    def test_leaves_the_results_of_the_steps_that_are_finished(self, killed, one, tmp_path):
-        work_dir = killed[0]
         results = json.loads((work_dir / "results.json").read_text())
         assert [entry["step"] for entry in results["steps"]] == [0]
         expected = one.results["matrix"][0]
         assert numbers(results["matrix"]) == pytest.approx(numbers([expected]), abs=0.5)
         report = tmp_path / "report.html"
         assert run_command("report", [str(work_dir), "--out", str(report)]) == 0
-        assert report.exists()
 
     @pytest.mark.parametrize("processes", [1, pytest.param(4, marks=pytest.mark.slow)])
     def test_goes_on_with_another_number_of_processes(

@@ -11,7 +11,6 @@ from tests.bad_input.damage import (
     other_method,
     other_protocol,
 )
-from vdfd_seg.utils.checkpoint import save_plain
 
 
 def test_work_dir_with_results(refused, copied):
@@ -77,15 +76,6 @@ def test_what_differs_is_named_with_both_values(refused, copied, config_file, co
     file = config_file({"method": {"type": "FineTune"}, key: value})
     arguments = ["--work-dir", run, "--resume"] if command == "train" else [run]
     assert_says(refused(command, file, *arguments), *words)
-
-
-def test_state_within_a_step(refused, copied):
-    run, file = copied
-    state = run / "step_02" / "resume.pth"
-    (run / "step_02" / "checkpoint.pth").unlink()
-    save_plain(state, {"tag": {"step": 1, "config": {}, "protocol": {}}, "iteration": 1})
-    message = refused("train", file, "--work-dir", run, "--resume")
-    assert_says(message, str(state), "other settings", "step was 1, now 2")
 
 
 STARTS = {

@@ -7,9 +7,7 @@ from mmseg.registry import MODELS
 from tests.test_resume import assert_same_run
 from tests.tiny import tiny_config
 from vdfd_seg.cli import run_command
-from vdfd_seg.engine.run.rehearsal import _Rehearsal
 from vdfd_seg.engine.run.step import StepTrainer
-from vdfd_seg.engine.run.step_runner import ResumableLoop
 
 SHORT = {"train_cfg": {"max_iters": 2}, "step_overrides": {}, "save_interval": 1}
 FINE = {"method": {"type": "FineTune"}}
@@ -140,26 +138,6 @@ def test_what_is_refused_deletes_nothing(train, config_file, monkeypatch):
     # A finished run is not rehearsed.
     monkeypatch.setattr(StepTrainer, "prepare", None)
     train("--resume", "--steps", "0:1", file=run.file, work_dir=run.path)
-
-
-def test_each_step_that_is_another_follows_on_the_one_before(monkeypatch, train):
-    prepared, iterations = [], []
-    prepare, once = StepTrainer.prepare, _Rehearsal._iteration
-    monkeypatch.setattr(ResumableLoop, "run_iter", lambda *_: pytest.fail("trained"))
-    monkeypatch.setattr(
-        StepTrainer, "prepare", lambda s, *a: prepared.append(s.step) or prepare(s, *a)
-    )
-    monkeypatch.setattr(
-        _Rehearsal, "_iteration", lambda s, *a: iterations.append(s.step) or once(s, *a)
-    )
-    tasks = [["background", "red"], *([name] for name in ("green", "blue", "gold", "pink"))]
-    overrides = {"3": {"optim_wrapper": {"optimizer": {"lr": 0.1}}}}
-    config = {**SHORT, "protocol.tasks": tasks, "step_overrides": overrides}
-    with pytest.raises(pytest.fail.Exception, match="trained"):
-        train(config=config)
-    # Then the run's own step 0, up to its first iteration.
-    assert prepared == [0, 1, 2, 3, 0]
-    assert iterations == [0, 1, 3]
 
 
 @MODELS.register_module()

@@ -1,7 +1,5 @@
 """The terminal is spared what every step's Runner says of itself; log files have it all."""
 
-import logging
-
 from vdfd_seg.engine.run import step_runner
 from vdfd_seg.engine.run.step_runner import TerminalFilter
 
@@ -9,18 +7,6 @@ HIDDEN = (
     "Hooks will be executed in the following order", "paramwise_options -- ", "Config:\n",
     "Distributed training is not used", "Exp name: ",
 )  # fmt: skip
-
-
-def record(text):
-    return logging.LogRecord("mmengine", logging.INFO, "", 0, text, None, None)
-
-
-def test_only_what_is_known_is_held_back():
-    keeps = TerminalFilter()
-    machine = "\n" + "-" * 60 + "\nSystem environment:"
-    assert [keeps.filter(record(f"{machine}\n{n}")) for n in "ab"] == [True, False]
-    assert [keeps.filter(record("Iter(train) [2/3]")) for _ in "ab"] == [True, True]
-    assert keeps.filter(record("what the Config:\nsays"))
 
 
 def test_run(registered_modules, train, monkeypatch, capfd):
