@@ -37,7 +37,7 @@ class TestDemo:
         runs = [load_run(demo.BENCHMARK, name).config.to_dict() for name in demo.METHODS]
         methods = [run.pop("method") for run in runs]
         for run in runs:
-            del run["method_name"]
+            run.pop("method_name", None)
         assert all(run == runs[0] for run in runs)
         unce = {"unbiased_loss": True, "new_rows": "balanced"}
         assert methods[:2] == [{"type": "FineTune"}, {"type": "FineTune", **unce}]
