@@ -13,13 +13,13 @@ from vdfd_seg.cli import run_command, run_guarded
 
 
 @pytest.fixture
-def tool(capsys, stack):
+def tool(capfd, stack):
     """Run a tool of this path below ``tools``; returns what it printed, or was refused with."""
 
     def run(path, *arguments, status=0):
-        capsys.readouterr()
+        capfd.readouterr()
         assert run_guarded(main_of(f"tools/{path}.py"), list(map(str, arguments))) == status
-        found = capsys.readouterr()
+        found = capfd.readouterr()
         return found.err if status else found.out
 
     return run

@@ -6,9 +6,6 @@ from tests.bad_input.damage import assert_says
 from tests.tiny import changed, tiny_config
 
 CONFIGS = {
-    "missing data set": (
-        {"train_dataloader.dataset": ...}, "'train_dataloader.dataset' is missing",
-    ),
     "missing pipeline": (
         {"test_dataloader.dataset.pipeline": ...}, "'test_dataloader.dataset.pipeline' is missing",
     ),
@@ -67,10 +64,6 @@ CONFIGS = {
     "unknown optimiser": (
         {"optim_wrapper.optimizer": {"type": "Adamm", "lr": 0.1}}, "unknown optimizer 'Adamm'",
         "Did you mean 'Adam",
-    ),
-    "unknown scheduler": (
-        {"param_scheduler": [{"type": "PolyLRR"}]}, "unknown parameter scheduler 'PolyLRR'",
-        "param_scheduler",
     ),
     "pretrained weights missing": (
         {"model.backbone.init_cfg": {"type": "Pretrained", "checkpoint": "no/weights.pth"}},

@@ -10,7 +10,7 @@ import pytest
 import vdfd_seg
 from tests.python_process import ROOT, run_python
 from vdfd_seg import cli
-from vdfd_seg.errors import DamagedError, InputError, LostProcessError, Stopped, StorageError
+from vdfd_seg.errors import InputError, LostProcessError, Stopped, StorageError
 
 
 @pytest.fixture
@@ -60,7 +60,6 @@ def test_arguments_and_status_pass_through(command, capsys):
     ("error", "status", "says"),
     [
         (InputError("no data root '/nowhere'"), 2, "error: no data root '/nowhere'\n"),
-        (DamagedError("'x' is damaged"), 2, "error: 'x' is damaged\n"),
         (StorageError("x", OSError(28, "No space left")), 74, "error: cannot write 'x' (No sp"),
         (LostProcessError("another process ended"), 75, "error: another process ended\n"),
         (Stopped(15), 143, "stopped by SIGTERM; no step had begun. --res"),

@@ -4,8 +4,8 @@ import json
 from types import SimpleNamespace
 
 import pytest
-import torch
 
+from tests import several_processes
 from tests.test_resume import differences, without_times
 from tests.tiny import changed, tiny_classifier_config, write_config
 from vdfd_seg.cli import run_command
@@ -50,8 +50,7 @@ def done(configs, tmp_path_factory):
 
 
 def state(done, config, seed, step):
-    path = done.path / config / f"seed_{seed}" / f"step_{step:02d}" / "checkpoint.pth"
-    return torch.load(path, weights_only=True)["state_dict"]
+    return several_processes.state(done.path / config / f"seed_{seed}", step)["state_dict"]
 
 
 def results(folder):

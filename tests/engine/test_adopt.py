@@ -89,12 +89,12 @@ def given(config_file, images, tmp_path):
 
 @pytest.fixture
 def adopt(given, stack):
-    """Adopt a checkpoint; returns the config's file and the work dir."""
+    """Adopt a checkpoint; returns step 0."""
 
-    def run(checkpoint, **changes):
-        arguments = given(checkpoint, **changes)
-        assert run_command("adopt", list(map(str, arguments))) == 0
-        return arguments[0], arguments[-1]
+    def run(checkpoint):
+        *arguments, work_dir = given(checkpoint)
+        assert run_command("adopt", list(map(str, (*arguments, work_dir)))) == 0
+        return load_step(work_dir / "step_00" / "checkpoint.pth")
 
     return run
 
@@ -134,8 +134,7 @@ class TestStepZero:
         self, foreign, adopt, start, classes, order
     ):
         """Same weights, same images, so the same memory."""
-        _, work = adopt(foreign(classes=classes, order=order))
-        adopted = load_step(work / "step_00" / "checkpoint.pth")
+        adopted = adopt(foreign(classes=classes, order=order))
         assert digest(adopted["state_dict"]) == digest(start["state_dict"])
         assert digest(adopted["method"]) == digest(start["method"])
         for key in ("fingerprint", "dataset_meta", "model", "test_pipeline", "memory_bytes"):

@@ -45,8 +45,6 @@ FAILURES = {
         {"train_dataloader.dataset.pipeline": [*LOAD, {"type": "RandomCrop", "crop_size": (48,)},
                                                PACK]}, "pipeline cannot be built", "crop_size"),
     "a loader's unknown key": ({"train_dataloader.workers": 2}, "workers", "train_dataloader"),
-    "prefetching without workers": (
-        {"test_dataloader.prefetch_factor": 2}, "prefetch_factor", "test_dataloader"),
     "labels that are resized too": (
         {TEST: [*LOAD, {"type": "Resize", "scale": (24, 24)}, PACK]}, "LoadAnnotations", TEST),
     "several views of a test image": (
