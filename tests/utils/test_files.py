@@ -42,16 +42,14 @@ def test_pictures_are_not_waited_for(tmp_path, monkeypatch):
 
 
 class TestWritableDir:
-    def test_is_made_with_its_parents_and_left_empty(self, tmp_path):
+    def test_is_made_with_its_parents_unless_a_file_is_in_the_way(self, tmp_path):
         path = writable_dir(tmp_path / "a" / "b", "work dir")
         assert os.listdir(path) == []
+        (path / "file").touch()
         assert writable_dir(path, "work dir") == path
-
-    @pytest.mark.parametrize("below", ["", "sub"])
-    def test_a_file_in_the_way(self, tmp_path, below):
-        (tmp_path / "file").write_text("")
-        with pytest.raises(InputError, match="the work dir '.*file.*' cannot be written to"):
-            writable_dir(tmp_path / "file" / below, "work dir")
+        for place in ("file", "file/sub"):
+            with pytest.raises(InputError, match="the work dir '.*file.*' cannot be written to"):
+                writable_dir(path / place, "work dir")
 
     def test_without_permission(self, tmp_path):
         tmp_path.chmod(0o500)
@@ -76,33 +74,23 @@ def test_unknown_name(name, valid, message):
     assert str(unknown_name("method", name, valid)) == f"unknown method '{name}'{message}"
 
 
-def folder_of(text):
-    def write(folder):
-        folder.mkdir()
-        (folder / "file").write_text(text)
+@pytest.mark.parametrize("error", [InputError, KeyboardInterrupt])
+def test_a_folder_is_replaced_as_a_whole_or_stands(tmp_path, error):
+    def folder_of(text, fails=False):
+        def write(folder):
+            folder.mkdir()
+            (folder / "file").write_text(text)
+            if fails:
+                raise error
 
-    return write
+        return write
 
-
-def test_a_folder_is_made_and_replaced_as_a_whole(tmp_path):
-    root = tmp_path / "data"
-    replace_folder(root, folder_of("old"))
+    root = replace_folder(tmp_path / "data", folder_of("old"))
+    with pytest.raises(error):
+        replace_folder(root, folder_of("half", fails=True))
+    assert (root / "file").read_text() == "old"
     (root / "more").write_text("")
     (tmp_path / ".data.partial").mkdir()  # of a process that was killed
     assert replace_folder(root, folder_of("new")) == root
     assert os.listdir(root) == ["file"] and (root / "file").read_text() == "new"
-    assert os.listdir(tmp_path) == ["data"]
-
-
-@pytest.mark.parametrize("error", [InputError, KeyboardInterrupt])
-def test_a_folder_stands_when_the_writing_of_the_new_one_fails(tmp_path, error):
-    root = replace_folder(tmp_path / "data", folder_of("old"))
-
-    def write(folder):
-        folder_of("half")(folder)
-        raise error
-
-    with pytest.raises(error):
-        replace_folder(root, write)
-    assert (root / "file").read_text() == "old"
     assert os.listdir(tmp_path) == ["data"]
