@@ -166,25 +166,15 @@ def written(tiny_arrays, tmp_path_factory):
     return write
 
 
-@pytest.fixture(scope="module")
-def icarl(written, train):
-    """A finished run of two tasks whose method carries positions of images."""
-    return train(file=written(4, ICARL))
-
-
-def test_exemplars_are_kept(icarl, written, train, tmp_path):
-    work = shutil.copytree(icarl.path, tmp_path / "work")
-    file = written(6, ICARL)
+def test_exemplars_are_kept_and_may_not_become_other_images(written, train, refused):
+    """The method carries positions of images."""
+    work, file = train(file=written(4, ICARL)).path, written(6, ICARL)
+    message = refused("train", written(6, ICARL, before=True), "--work-dir", work, "--resume")
+    assert "ICaRL carries positions of images of task 0" in message
     extended = train("--resume", file=file, work_dir=work)
     assert_continued(extended, train(file=file))
     kept = torch.load(work / "step_02/checkpoint.pth")["method"]["state"]["exemplars"]
     assert [len(kept[label]) for label in range(6)] == [2] * 6
-
-
-def test_exemplars_that_would_be_other_images(icarl, written, tmp_path, refused):
-    work = shutil.copytree(icarl.path, tmp_path / "work")
-    message = refused("train", written(6, ICARL, before=True), "--work-dir", work, "--resume")
-    assert "ICaRL carries positions of images of task 0" in message
 
 
 def test_without_positions_images_may_move(written, train):
