@@ -6,6 +6,9 @@ from tests.bad_input.damage import assert_says
 from tests.tiny import changed, tiny_config
 
 CONFIGS = {
+    "missing data set": (
+        {"train_dataloader.dataset": ...}, "'train_dataloader.dataset' is missing",
+    ),
     "missing pipeline": (
         {"test_dataloader.dataset.pipeline": ...}, "'test_dataloader.dataset.pipeline' is missing",
     ),
