@@ -27,7 +27,6 @@ from vdfd_seg.utils.paths import configs_dir, method_file, method_names, resolve
 
 ROOT = Path(__file__).parent.parent / "configs"
 BENCHMARKS = sorted(path.stem for path in ROOT.glob("benchmarks/*.py"))
-FRAGMENTS = sorted(ROOT.glob("methods/*/*.py"))
 RESULTS = sorted(ROOT.glob("results/*.py"))
 
 fromfile = cache(Config.fromfile)
@@ -67,7 +66,7 @@ def columns(model: str, sizes: tuple[int, ...]) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("benchmark", BENCHMARKS)
-def test_a_benchmark_builds(benchmark):
+def test_a_benchmark_builds_and_is_what_its_name_says(benchmark):
     settings = load_run(benchmark, "finetune")
     assert settings.name == f"finetune_{benchmark}"
     last = len(settings.protocol.tasks) - 1
@@ -82,11 +81,7 @@ def test_a_benchmark_builds(benchmark):
     assert benchmark.endswith("-rot") == (rows == 4)
     assert columns(json.dumps(model, sort_keys=True), sizes) == (classes, rows * classes)
     assert classes == len(settings.protocol.label_names)
-
-
-@pytest.mark.parametrize("benchmark", BENCHMARKS)
-def test_a_name_says_the_data_and_the_protocol(benchmark):
-    protocol = protocol_of(benchmark)
+    protocol = settings.protocol
     data, split = benchmark.removesuffix("-rot").split("_")[:2]
     assert data.split("-")[0] == protocol.dataset.lower()
     if protocol.problem == "segmentation":
@@ -142,25 +137,6 @@ def test_what_is_published_has_a_benchmark_that_composes():
     assert count > 100
 
 
-@pytest.mark.parametrize("fragment", FRAGMENTS, ids=lambda p: f"{p.parent.name}/{p.stem}")
-def test_mmengine_s_own_inheritance_composes_the_same(fragment, tmp_path):
-    """A fragment, with the first benchmark that it is for."""
-    method = fragment.parent.name
-    pairs = ((name, resolve_run(name, method)) for name in BENCHMARKS if fits(method, name))
-    found = next((pair for pair in pairs if pair[1][1] == fragment), None)
-    if found is None:  # Its benchmarks all have a file of their own.
-        assert any(f"/{method}/{fragment.name}'" in path.read_text() for path in RESULTS)
-        return
-    name, (benchmark, _) = found
-    plain = tmp_path / "plain.py"
-    plain.write_text(f"_base_ = {[str(benchmark), str(fragment)]}")
-    composed = load_run(name, method).config.to_dict()
-    assert composed.pop("seed") == 0
-    expected = Config.fromfile(plain).to_dict()
-    expected.pop("seed")
-    assert composed == expected
-
-
 def test_benchmarks_name_imagenet_weights_of_their_backbone():
     """Those of data sets of photographs; in MMEngine's tables, so nothing is fetched."""
     for benchmark in BENCHMARKS:
@@ -187,61 +163,49 @@ def test_a_result_is_its_benchmark_and_its_method(path):
     assert load_run(path.stem).name == path.stem
 
 
-def test_longest_prefix_wins_at_a_boundary():
-    chosen = {
-        ("vdfd", "cifar100-class_10-rot"): "cifar100-class",
-        ("vdfd", "cifar100-task_20-rot"): "cifar100-task_20",
-        ("vdfd", "cifar100-task_10"): "cifar100-task",
-        ("vdfd-plus", "voc_15-1"): "voc",
-        ("plop", "voc-small_11-5_v3plus"): "voc-small",
-        ("lwf", "digits-task_5"): "digits",
-        ("lwf", "digitscenes_4-3"): "default",
-    }
-    for (method, benchmark), stem in chosen.items():
-        assert resolve_run(benchmark, method)[1] == ROOT / f"methods/{method}/{stem}.py"
+@pytest.mark.parametrize(
+    ("name", "method", "benchmark", "fragment"),
+    [
+        # The literature's names.
+        ("voc_10-5", None, "benchmarks/voc_11-5", None),
+        ("configs/benchmarks/voc_10-5.py", None, "benchmarks/voc_11-5", None),
+        ("rcil_voc_10-1", None, "results/rcil_voc_11-1", None),
+        ("voc-small_10-1", "mib", "benchmarks/voc-small_11-1", "mib/default"),
+        # The longest prefix wins, at a boundary.
+        ("cifar100-class_10-rot", "vdfd",
+         "benchmarks/cifar100-class_10-rot", "vdfd/cifar100-class"),
+        ("cifar100-task_20-rot", "vdfd",
+         "benchmarks/cifar100-task_20-rot", "vdfd/cifar100-task_20"),
+        ("voc_15-1", "vdfd-plus", "benchmarks/voc_15-1", "vdfd-plus/voc"),
+        ("voc-small_11-5_v3plus", "plop", "benchmarks/voc-small_11-5_v3plus", "plop/voc-small"),
+        ("digits-task_5", "lwf", "benchmarks/digits-task_5", "lwf/digits"),
+        ("digitscenes_4-3", "lwf", "benchmarks/digitscenes_4-3", "lwf/default"),
+    ],
+)  # fmt: skip
+def test_files_that_a_name_means(name, method, benchmark, fragment):
+    expected = ROOT / f"{benchmark}.py", fragment and ROOT / f"methods/{fragment}.py"
+    assert resolve_run(name, method) == expected
 
 
-class TestNames:
-    @pytest.mark.parametrize(
-        ("name", "method", "file"),
-        [
-            *((f"{below}voc_10-5", None, "benchmarks/voc_11-5") for below in ("", "benchmarks/")),
-            ("configs/benchmarks/voc_10-5.py", None, "benchmarks/voc_11-5"),
-            ("rcil_voc_10-1", None, "results/rcil_voc_11-1"),
-            ("voc-small_10-1", "mib", "benchmarks/voc-small_11-1"),
-        ],
-    )
-    def test_the_literature_s_names(self, name, method, file):
-        assert resolve_run(name, method)[0] == ROOT / f"{file}.py"
-
-    @pytest.mark.parametrize(
-        "config, method, message",
-        [
-            ("voc_11-5", "rcill", "unknown method 'rcill'.*rcil"),
-            ("voc_11-6", "mib", "Did you mean .*voc_11-5"),
-            ("cityscapes_10-5", "mib", "does not exist"),
-            ("mib_voc_11-6", None, "Did you mean .*voc_11-5"),
-            ("voc_11-5", None, "'method' is missing. Add --method NAME, one of dfd, dft"),
-            ("results/plop_voc_11-1", "mib", "a key 'method' of its own.*leave out --method"),
-        ],
-    )
-    def test_bad_input(self, config, method, message):
-        with pytest.raises(InputError, match=message):
-            load_run(config, method)
+@pytest.mark.parametrize(
+    ("config", "method", "message"),
+    [
+        ("voc_11-5", "rcill", "unknown method 'rcill'.*rcil"),
+        ("voc_11-6", "mib", "Did you mean .*voc_11-5"),
+        ("mib_voc_11-6", None, "Did you mean .*voc_11-5"),
+        ("cityscapes_10-5", "mib", "does not exist"),
+        ("voc_11-5", None, "'method' is missing. Add --method NAME, one of dfd, dft"),
+        ("results/plop_voc_11-1", "mib", "a key 'method' of its own.*leave out --method"),
+    ],
+)
+def test_names_that_are_refused(config, method, message):
+    with pytest.raises(InputError, match=message):
+        load_run(config, method)
 
 
-def test_every_base_is_used():
-    text = "".join(p.read_text() for p in ROOT.rglob("*.py"))
-    unused = [p.name for p in (ROOT / "_base_").rglob("*.py") if f"{p.name}'" not in text]
-    assert not unused
-
-
-class TestArguments:
-    def settings(self, *arguments):
-        return settings_of(train.parser().parse_args(arguments))
-
-    def test_options_of_the_method_and_of_the_config(self):
-        options = ["--cfg-options", "seed=3", "method.images=7"]
-        settings = self.settings("digits-task_5", "--method", "vdfd", "weight=2", *options)
-        method = settings.config.method
-        assert (method.weight, method.images, settings.config.seed) == (2, 7, 3)
+def test_options_of_the_method_and_of_the_config():
+    options = ["--cfg-options", "seed=3", "method.images=7"]
+    arguments = ["digits-task_5", "--method", "vdfd", "weight=2", *options]
+    settings = settings_of(train.parser().parse_args(arguments))
+    method = settings.config.method
+    assert (method.weight, method.images, settings.config.seed) == (2, 7, 3)

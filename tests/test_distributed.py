@@ -88,6 +88,41 @@ def test_several_processes_equal_one(config, one, processes):
     assert (run / "report.html").exists()
 
 
+CASES = {
+    "VDFD": {"method": {"type": "VDFD", "weight": 10.0, "old_rows": "penalised"}},
+    "RCIL": {
+        "method": {"type": "RCIL"},
+        # The statistics of a folded branch are those of one process; so they stay as they are.
+        "model.backbone.norm_cfg": {"type": "BN", "requires_grad": True, "momentum": 0.0},
+        "optim_wrapper.paramwise_cfg": {"custom_keys": {"decode_head": {"lr_mult": 10.0}}},
+    },
+}
+"""Old rows that are penalised; second branches, and a rate of its own for the head."""
+
+
+@pytest.mark.parametrize("kind", CASES)
+def test_weights_and_branches_of_two_processes_equal_those_of_one(config, train, kind):
+    folder, whole = config
+    one = write_config(folder / f"{kind}_1.py", of_processes(whole, 1, **CASES[kind]))
+    # RCIL mixes its branches at random.
+    draws = {"custom_hooks": [{"type": "vdfd_seg.SameDraws"}]}
+    two = write_config(folder / f"{kind}_2.py", of_processes(whole, 2, **CASES[kind], **draws))
+    one = train("--steps", "0:2", file=one).path
+    two = several(2, folder / kind, two, "--steps", "0:2")
+    for step in range(2):
+        ours, theirs = state(one, step), state(two, step)
+        same_weights(ours["state_dict"], theirs["state_dict"])
+        branches, other = (each["method"]["state"].get("branches", {}) for each in (ours, theirs))
+        assert branches.keys() == other.keys()
+        assert bool(branches) == (kind == "RCIL")
+        for name, branch in branches.items():
+            same_weights(of_tensors(branch), of_tensors(other[name]))
+
+
+def of_tensors(values):
+    return {name: value for name, value in values.items() if isinstance(value, torch.Tensor)}
+
+
 @pytest.fixture(scope="module")
 def killed(config, tmp_path_factory):
     """Work dir, ended process and seconds from the death of the second of two to the end."""
@@ -104,24 +139,21 @@ def killed(config, tmp_path_factory):
 class TestProcessThatDies:
     """The second of two processes is killed in step 1, after a save."""
 
-    def test_takes_the_run_down_within_a_minute(self, killed):
+    def test_takes_the_run_down_within_a_minute(self, killed, one, tmp_path):
         work_dir, done, seconds = killed
         assert seconds < 60
         assert done.returncode == 128 + 9
         message = done.stderr.strip().splitlines()[-1]
         assert message.startswith("vdfd_seg: error: process 1 (pid ")
         assert "SIGKILL" in message and "--resume" in message
+        # What is finished is there.
         assert (work_dir / "step_01" / "resume.pth").exists()
-
-    def test_leaves_the_results_of_the_steps_that_are_finished(self, killed, one, tmp_path):
-        work_dir = killed[0]
         results = json.loads((work_dir / "results.json").read_text())
         assert [entry["step"] for entry in results["steps"]] == [0]
         expected = one.results["matrix"][0]
         assert numbers(results["matrix"]) == pytest.approx(numbers([expected]), abs=0.5)
         report = tmp_path / "report.html"
         assert run_command("report", [str(work_dir), "--out", str(report)]) == 0
-        assert report.exists()
 
     @pytest.mark.parametrize("processes", [1, pytest.param(4, marks=pytest.mark.slow)])
     def test_goes_on_with_another_number_of_processes(

@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.bad_input.damage import Evil
 from vdfd_seg.datasets.conversion.restricted_pickle import load_restricted
 from vdfd_seg.errors import InputError
 from vdfd_seg.evaluation import load_results
@@ -36,16 +37,6 @@ LARGE = 2**29
 def peak_memory() -> int:
     """The most bytes that this process ever held."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-class Planted:
-    """A call that leaves a trace."""
-
-    def __init__(self, trace):
-        self.trace = str(trace)
-
-    def __reduce__(self):
-        return os.mkdir, (self.trace,)
 
 
 def read_foreign(path):
@@ -138,7 +129,7 @@ def damage_inside(content: bytes, rng: random.Random, trace: Path) -> bytes:
 def plant(content: bytes, rng: random.Random, trace: Path) -> bytes:
     """A pickle with a call in it: alone, in a dictionary, or before what was there."""
     protocol = rng.choice((0, 2, 4))
-    call = rng.choice((Planted(trace), {"state_dict": Planted(trace)}, [1, Planted(trace)]))
+    call = rng.choice((Evil(trace), {"state_dict": Evil(trace)}, [1, Evil(trace)]))
     planted = pickle.dumps(call, protocol)
     if rng.random() < 0.4:
         # POP throws the call's result away, and the first pickle continues; its frames are dropped.

@@ -7,13 +7,14 @@ import pytest
 from tests.python_process import ROOT
 
 
+def run_shell(*command):
+    return subprocess.run([*map(str, command)], cwd=ROOT, capture_output=True, text=True)
+
+
 def make_lines(*args):
-    make = shutil.which("make")
-    if make is None:
+    if shutil.which("make") is None:
         pytest.skip("make is not installed")
-    done = subprocess.run(
-        [make, "--no-print-directory", *args], cwd=ROOT, capture_output=True, text=True
-    )
+    done = run_shell("make", "--no-print-directory", *args)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -38,30 +39,28 @@ def test_some_tests_run_a_second_time_as_with_avx2():
         assert whole.startswith("OMP_NUM_THREADS=1 ") and whole.endswith("-k growth")
 
 
-def test_system_check_refuses_an_old_or_missing_python(tmp_path):
-    check = ["sh", str(ROOT / "tools/check_system.sh")]
-    old = tmp_path / "python old"
-    old.write_text("#!/bin/sh\necho 'old 3.9'\n")
-    old.chmod(0o755)
-    for python, says in ((old, "is Python 3.9"), (tmp_path / "none", "no '")):
-        done = subprocess.run([*check, str(python)], capture_output=True, text=True)
+@pytest.fixture
+def check(tmp_path):
+    """What is said where an interpreter answers in its way to the system check, which fails."""
+
+    def run(*answers):
+        probe = tmp_path / "a python"
+        probe.write_text("#!/bin/sh\n" + "".join(f"echo '{answer}'\n" for answer in answers))
+        probe.chmod(0o755)
+        python = probe if answers else tmp_path / "none"
+        done = run_shell("sh", "tools/check_system.sh", python)
         assert done.returncode == 2
         assert done.stderr.startswith("vdfd_seg: error: ")
-        assert says in done.stderr
+        return done.stderr
+
+    return run
 
 
-def test_system_check_names_what_is_missing(tmp_path):
-    probe = tmp_path / "python3"
-    probe.write_text(
-        "#!/bin/sh\necho 'venv 3.11'\necho 'lib libGL.so.1'\n"
-        "echo 'lib libglib-2.0.so.0'\necho 'lib libgthread-2.0.so.0'\n"
-    )
-    probe.chmod(0o755)
-    done = subprocess.run(
-        ["sh", str(ROOT / "tools/check_system.sh"), str(probe)], capture_output=True, text=True
-    )
-    assert done.returncode == 2
-    for name in ("ensurepip", "libGL.so.1", "libglib-2.0.so.0", "libgthread-2.0.so.0"):
-        assert name in done.stderr
-    if "apt-get" in done.stderr:
-        assert done.stderr.endswith("apt-get install python3.11-venv libgl1 libglib2.0-0\n")
+def test_system_check_names_what_is_missing(check):
+    assert "no '" in check()
+    assert "is Python 3.9" in check("old 3.9")
+    libraries = ("libGL.so.1", "libglib-2.0.so.0", "libgthread-2.0.so.0")
+    said = check("venv 3.11", *(f"lib {name}" for name in libraries))
+    assert [name for name in ("ensurepip", *libraries) if name not in said] == []
+    if "apt-get" in said:
+        assert said.endswith("apt-get install python3.11-venv libgl1 libglib2.0-0\n")

@@ -1,7 +1,6 @@
 """Files that would run code where they are unpickled run nothing, wherever they are given."""
 
 import io
-import os
 import pickle
 import shutil
 import tarfile
@@ -14,22 +13,13 @@ import torch
 from mmengine import fileio
 from mmseg.utils import datafrombytes
 
+from tests.bad_input.damage import Evil
 from tests.documented import main_of
 from tests.tiny import changed
 from vdfd_seg.cli import run_command, run_guarded
 from vdfd_seg.engine.networks import build_network
 from vdfd_seg.errors import InputError
 from vdfd_seg.utils.checkpoint import load_step, save_plain
-
-
-class Evil:
-    """Makes a folder where it is unpickled."""
-
-    def __init__(self, path):
-        self.path = str(path)
-
-    def __reduce__(self):
-        return os.mkdir, (self.path,)
 
 
 def as_pickle(path, content):
@@ -71,18 +61,15 @@ def run(finetune_run, tmp_path):
     return Path(shutil.copytree(finetune_run.path, tmp_path / "run")), finetune_run.file
 
 
-def test_the_trap_works(trap, monkeypatch):
-    as_torch(path := trap.trace.with_name("evil.pth"), trap.content())
-    monkeypatch.setenv("TORCH_FORCE_WEIGHTS_ONLY_LOAD", "0")
-    torch.load(path, weights_only=False)
-    assert trap.trace.exists()
-
-
-def test_libraries_that_ask_torch_for_objects_get_none(trap, registered_modules):
+def test_the_trap_works_but_where_the_package_is_imported(trap, monkeypatch, registered_modules):
+    """Libraries that ask torch for objects get none."""
     as_torch(path := trap.trace.with_name("evil.pth"), trap.content())
     with pytest.raises(pickle.UnpicklingError):
         torch.load(path, weights_only=False)
     assert not trap.trace.exists()
+    monkeypatch.setenv("TORCH_FORCE_WEIGHTS_ONLY_LOAD", "0")
+    torch.load(path, weights_only=False)
+    assert trap.trace.exists()
 
 
 @pytest.mark.parametrize("write", WRITERS)
@@ -94,16 +81,11 @@ class TestCheckpoint:
         trap.refused("test", file, folder)
         trap.refused("infer", path, scenes / "JPEGImages", "--out", tmp_path / "out")
 
-    def test_to_begin_from(self, trap, config_file, tmp_path, write):
-        write(tmp_path / "evil.pth", trap.content(state_dict={}, meta={"format": 1}, method={}))
-        file = config_file({"method": {"type": "FineTune"}})
-        arguments = ("--work-dir", tmp_path / "work", "--init-from", tmp_path / "evil.pth")
-        trap.refused("train", file, *arguments)
-
-    def test_to_adopt(self, trap, config_file, scenes, tmp_path, write):
-        write(tmp_path / "evil.pth", trap.content(state_dict={}))
-        trap.refused("adopt", config_file(), tmp_path / "evil.pth", "--images",
-                     scenes / "JPEGImages", "--work-dir", tmp_path / "work")  # fmt: skip
+    def test_to_begin_from(self, trap, config_file, scenes, tmp_path, write):
+        path, work = tmp_path / "evil.pth", ("--work-dir", tmp_path / "work")
+        write(path, trap.content(state_dict={}, meta={"format": 1}, method={}))
+        trap.refused("train", config_file(), *work, "--init-from", path)
+        trap.refused("adopt", config_file(), path, "--images", scenes / "JPEGImages", *work)
 
     def test_half_trained_state(self, trap, run, train, capfd, write):
         """Damaged, so the step is trained again, without the file."""

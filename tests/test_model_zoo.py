@@ -47,22 +47,17 @@ def test_reference_tests_exist():
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
-class TestMethod:
-    def test_metafile_points_at_what_is_there(self, folder):
-        (collection,) = META[folder]["Collections"]
-        assert collection["README"] == f"configs/methods/{folder}/README.md"
-        assert (ROOT / collection["Code"]["URL"]).is_file()
-
-    def test_measured_benchmarks_have_a_recipe(self, folder):
-        recipes = yaml.safe_load((ROOT / "configs/benchmarks/metafile.yml").read_text())
-        known = {name for recipe in recipes for name in recipe["Benchmarks"]}
-        assert {model["Benchmark"] for model in META[folder]["Models"]} <= known
-
-    def test_a_model_is_a_pair_that_loads_with_its_options(self, folder, study_methods):
-        for model in META[folder]["Models"]:
-            method, _, benchmark = model["Name"].partition("_")
-            assert method in PARTS[folder] and model["Benchmark"] == benchmark
-            assert model["In Collection"] == META[folder]["Collections"][0]["Name"]
-            for result in model["Results"]:
-                options = parse_options(result.get("Options", "").split())
-                assert load_run(model["Name"], options=options).name == model["Name"]
+def test_metafile_points_at_what_is_there(folder, study_methods):
+    (collection,) = META[folder]["Collections"]
+    assert collection["README"] == f"configs/methods/{folder}/README.md"
+    assert (ROOT / collection["Code"]["URL"]).is_file()
+    recipes = yaml.safe_load((ROOT / "configs/benchmarks/metafile.yml").read_text())
+    known = {name for recipe in recipes for name in recipe["Benchmarks"]}
+    assert {model["Benchmark"] for model in META[folder]["Models"]} <= known
+    for model in META[folder]["Models"]:
+        method, _, benchmark = model["Name"].partition("_")
+        assert method in PARTS[folder] and model["Benchmark"] == benchmark
+        assert model["In Collection"] == collection["Name"]
+        for result in model["Results"]:
+            options = parse_options(result.get("Options", "").split())
+            assert load_run(model["Name"], options=options).name == model["Name"]

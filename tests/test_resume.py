@@ -71,25 +71,6 @@ def short_run(train):
     return train(config=SHORT)
 
 
-@pytest.fixture(scope="module")
-def resumed_run(short_run, train, interrupt, tmp_path_factory):
-    """The same, interrupted in step 1 one iteration after its state was saved, and resumed.
-
-    Its ``state`` is what was saved, its ``iterations`` those done after the interruption.
-    """
-    work_dir = tmp_path_factory.mktemp("interrupted") / "work"
-    interrupt(short_run.file, work_dir, step=1, at=3)
-    state = torch.load(work_dir / "step_01" / "resume.pth", weights_only=True)
-    iterations, done = [], ResumableLoop.run_iter
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            ResumableLoop, "run_iter", lambda s, batch: iterations.append(s._iter) or done(s, batch)
-        )
-        run = train("--resume", file=short_run.file, work_dir=work_dir)
-    run.state, run.iterations = state, iterations
-    return run
-
-
 class TestBetweenSteps:
     def test_steps_run_on_another_day_equal_one_run(self, short_run, train, trained_steps):
         first = train("--steps", "0:1", file=short_run.file)
@@ -128,40 +109,39 @@ class TestBetweenSteps:
 
 
 class TestWithinStep:
-    def test_resumed_equals_uninterrupted(self, resumed_run, short_run):
-        assert_same_run(resumed_run, short_run, step=1)
-        assert_same_run(resumed_run, short_run, step=2)
-
-    def test_only_what_was_not_saved_is_trained_again(self, resumed_run):
-        assert resumed_run.state["iteration"] == 2
-        assert resumed_run.iterations == [2, 3, 0, 1, 2, 3]
-
-    def test_interrupted_before_anything_was_saved_begins_again(
-        self, short_run, train, interrupt, tmp_path
-    ):
-        interrupt(short_run.file, tmp_path / "work", step=0, at=1)
-        assert not (tmp_path / "work" / "step_00" / "resume.pth").exists()
-        again = train("--resume", "--steps", "0", file=short_run.file, work_dir=tmp_path / "work")
-        ours, theirs = (checkpoint(run, 0)["state_dict"] for run in (again, short_run))
-        assert differences(ours, theirs) == []
+    def test_resumed_equals_uninterrupted(self, short_run, train, interrupt, monkeypatch, tmp_path):
+        """Interrupted in step 1 one iteration after its state was saved."""
+        interrupt(short_run.file, tmp_path / "work", step=1, at=3)
+        state = torch.load(tmp_path / "work" / "step_01" / "resume.pth", weights_only=True)
+        iterations, done = [], ResumableLoop.run_iter
+        monkeypatch.setattr(
+            ResumableLoop, "run_iter", lambda s, batch: iterations.append(s._iter) or done(s, batch)
+        )
+        resumed = train("--resume", file=short_run.file, work_dir=tmp_path / "work")
+        assert_same_run(resumed, short_run, step=1)
+        assert_same_run(resumed, short_run, step=2)
+        # Only what was not saved is trained again.
+        assert state["iteration"] == 2
+        assert iterations == [2, 3, 0, 1, 2, 3]
 
     @pytest.mark.parametrize(
-        "changes",
+        ("changes", "at"),
         [
-            pytest.param({"train_dataloader.num_workers": 1}, id="images from a worker process"),
+            pytest.param({}, 1, id="before anything was saved"),
+            pytest.param({"train_dataloader.num_workers": 1}, 3, id="images from a worker process"),
             pytest.param(
-                {"save_interval": 1, "optim_wrapper.accumulative_counts": 2},
+                {"save_interval": 1, "optim_wrapper.accumulative_counts": 2}, 3,
                 id="gradients of two iterations summed",
             ),
         ],
-    )
+    )  # fmt: skip
     def test_first_step_resumed_equals_uninterrupted(
-        self, train, config_file, interrupt, tmp_path, changes
+        self, train, config_file, interrupt, tmp_path, changes, at
     ):
         file = config_file({**SHORT, **changes})
         whole = train("--steps", "0", file=file)
-        interrupt(file, tmp_path / "work", step=0, at=3)
-        assert (tmp_path / "work" / "step_00" / "resume.pth").exists()
+        interrupt(file, tmp_path / "work", step=0, at=at)
+        assert (tmp_path / "work" / "step_00" / "resume.pth").exists() == (at > 1)
         resumed = train("--resume", "--steps", "0", file=file, work_dir=tmp_path / "work")
         assert_same_run(resumed, whole, step=0)
 
@@ -184,44 +164,37 @@ class TestWithinStep:
         assert state.read_bytes() == before
 
 
-class TestBetweenCheckpointAndResults:
-    def test_step_is_only_evaluated(self, short_run, train, trained_steps, monkeypatch, tmp_path):
-        work_dir = tmp_path / "work"
-        evaluate = sequence.evaluate_step
+def test_a_step_whose_checkpoint_is_there_is_only_evaluated(
+    short_run, train, trained_steps, monkeypatch, tmp_path
+):
+    work_dir = tmp_path / "work"
+    evaluate = sequence.evaluate_step
 
-        def stopping(settings, data, step, learner):
-            if step == 1:
-                raise Interrupted
-            return evaluate(settings, data, step, learner)
+    def stopping(settings, data, step, learner):
+        if step == 1:
+            raise Interrupted
+        return evaluate(settings, data, step, learner)
 
-        with monkeypatch.context() as patch:
-            patch.setattr(sequence, "evaluate_step", stopping)
-            with pytest.raises(Interrupted):
-                run_command("train", [str(short_run.file), "--work-dir", str(work_dir)])
-        before = (work_dir / "step_01" / "checkpoint.pth").stat().st_mtime_ns
-        trained_steps.clear()
-        resumed = train("--resume", file=short_run.file, work_dir=work_dir)
-        assert trained_steps == [2]
-        assert (work_dir / "step_01" / "checkpoint.pth").stat().st_mtime_ns == before
-        assert_same_run(resumed, short_run)
+    with monkeypatch.context() as patch:
+        patch.setattr(sequence, "evaluate_step", stopping)
+        with pytest.raises(Interrupted):
+            run_command("train", [str(short_run.file), "--work-dir", str(work_dir)])
+    before = (work_dir / "step_01" / "checkpoint.pth").stat().st_mtime_ns
+    trained_steps.clear()
+    resumed = train("--resume", file=short_run.file, work_dir=work_dir)
+    assert trained_steps == [2]
+    assert (work_dir / "step_01" / "checkpoint.pth").stat().st_mtime_ns == before
+    assert_same_run(resumed, short_run)
 
 
-@pytest.fixture(scope="module")
-def taken(vdfd_run, finetune_run, train):
-    """A run with VDFD whose step 0 is that of the run with fine-tuning."""
+def test_a_run_that_begins_from_another_s_step_0(vdfd_run, finetune_run, train):
+    """It ends as one of its own, since step 0 does not depend on the method."""
     start = finetune_run.path / "step_00" / "checkpoint.pth"
-    return train("--init-from", start, file=vdfd_run.file)
-
-
-class TestInitFrom:
-    def test_step_0_is_the_network_given(self, taken, finetune_run):
-        ours, theirs = (checkpoint(run, 0)["state_dict"] for run in (taken, finetune_run))
-        assert differences(ours, theirs) == []
-        assert taken.results["steps"][0]["seconds"] == 0
-
-    def test_later_steps_equal_those_of_a_run_of_its_own(self, taken, vdfd_run):
-        """Both started from one network, since step 0 does not depend on the method."""
-        assert_same_run(taken, vdfd_run)
+    taken = train("--init-from", start, file=vdfd_run.file)
+    ours, theirs = (checkpoint(run, 0)["state_dict"] for run in (taken, finetune_run))
+    assert differences(ours, theirs) == []
+    assert taken.results["steps"][0]["seconds"] == 0
+    assert_same_run(taken, vdfd_run)
 
 
 def test_the_config_in_the_work_dir_gives_the_same_run(short_run, train):

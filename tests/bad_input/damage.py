@@ -1,8 +1,20 @@
-"""Ways to damage a checkpoint, and the check of a message."""
+"""Ways to damage a checkpoint or to plant a call in it, and the check of a message."""
+
+import os
 
 import torch
 
 from vdfd_seg.utils.checkpoint import load_step, save_plain
+
+
+class Evil:
+    """Makes a folder where it is unpickled."""
+
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return os.mkdir, (self.path,)
 
 
 def assert_says(message, *words):

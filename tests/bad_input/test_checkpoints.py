@@ -11,7 +11,6 @@ from tests.bad_input.damage import (
     other_method,
     other_protocol,
 )
-from vdfd_seg.utils.checkpoint import save_plain
 
 
 def test_work_dir_with_results(refused, copied):
@@ -84,15 +83,6 @@ def test_another_seed_is_named_where_the_results_are_gone(refused, copied):
     (run / "results.json").unlink()
     message = refused("train", file, "--work-dir", run, "--resume", "--seed", 7)
     assert_says(message, str(run / "step_00" / "checkpoint.pth"), "seed was 3, now 7")
-
-
-def test_state_within_a_step(refused, copied):
-    run, file = copied
-    state = run / "step_02" / "resume.pth"
-    (run / "step_02" / "checkpoint.pth").unlink()
-    save_plain(state, {"tag": {"step": 1, "config": {}, "protocol": {}}, "iteration": 1})
-    message = refused("train", file, "--work-dir", run, "--resume")
-    assert_says(message, str(state), "other settings", "step was 1, now 2")
 
 
 STARTS = {

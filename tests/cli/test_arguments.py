@@ -8,15 +8,18 @@ from vdfd_seg.cli.arguments import command_line
 TEST = "vdfd_seg/cli/test.py"
 
 
-def test_the_command_of_a_tool(monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["tools/train.py", "a.py", "--cfg-options", "x=[1, 2]"])
-    assert command_line() == "python tools/train.py a.py --cfg-options 'x=[1, 2]'"
-
-
-def test_the_command_of_the_console_script(monkeypatch):
-    """vdfd_seg.cli.main puts the command's name into the program's while it runs."""
-    monkeypatch.setattr(sys, "argv", ["vdfd_seg train", "train", "a.py"])
-    assert command_line() == "vdfd_seg train a.py"
+@pytest.mark.parametrize(
+    ("argv", "command"),
+    [
+        (["tools/train.py", "a.py", "--cfg-options", "x=[1, 2]"],
+         "python tools/train.py a.py --cfg-options 'x=[1, 2]'"),
+        # vdfd_seg.cli.main puts the command's name into the program's while it runs.
+        (["vdfd_seg train", "train", "a.py"], "vdfd_seg train a.py"),
+    ],
+)  # fmt: skip
+def test_the_command_as_it_was_typed(monkeypatch, argv, command):
+    monkeypatch.setattr(sys, "argv", argv)
+    assert command_line() == command
 
 
 def test_a_config_behind_the_method_is_told_its_place(capsys):

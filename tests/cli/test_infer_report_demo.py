@@ -12,54 +12,41 @@ from vdfd_seg.engine import load_run
 from vdfd_seg.errors import Stopped
 
 
-@pytest.fixture(scope="module")
-def overlays(vdfd_run, scenes, tmp_path_factory):
-    out = tmp_path_factory.mktemp("overlays")
+def test_masks_equal_the_predictions_of_the_evaluation(vdfd_run, scenes, tmp_path):
     checkpoint = vdfd_run.path / "step_02" / "checkpoint.pth"
-    arguments = [str(checkpoint), str(scenes / "JPEGImages"), "--out", str(out), "--masks"]
+    arguments = [str(checkpoint), str(scenes / "JPEGImages"), "--out", str(tmp_path), "--masks"]
     assert run_command("infer", arguments) == 0
-    return out
+    predictions = sorted((vdfd_run.predictions / "step_02").glob("val_*.png"))
+    assert predictions
+    for path in predictions:
+        mask = np.asarray(Image.open(tmp_path / f"{path.stem}_mask.png"))
+        assert (mask == np.asarray(Image.open(path))).all()
 
 
-class TestInfer:
-    def test_masks_equal_the_predictions_of_the_evaluation(self, overlays, vdfd_run):
-        predictions = sorted((vdfd_run.predictions / "step_02").glob("val_*.png"))
-        assert predictions
-        for path in predictions:
-            mask = np.asarray(Image.open(overlays / f"{path.stem}_mask.png"))
-            assert (mask == np.asarray(Image.open(path))).all()
-
-
-class TestReport:
-    def test_plots_are_written_as_files_when_asked_for(self, vdfd_run, tmp_path, capsys):
-        plots = tmp_path / "plots"
-        arguments = [str(vdfd_run.path), "--out", str(tmp_path / "r.html")]
-        assert run_command("report", [*arguments, "--plots", str(plots)]) == 0
-        assert {path.name for path in plots.iterdir()} == {
-            f"{stem}.{suffix}"
-            for stem in ("heatmap_VDFD", "confusion_VDFD", "curves", "classes")
-            for suffix in ("png", "svg", "csv")
-        }
-        assert str(plots) in capsys.readouterr().out
-        (tmp_path / "file").touch()
-        assert run_command("report", [*arguments, "--plots", str(tmp_path / "file")]) == 2
-        assert "file: is a file" in capsys.readouterr().err
+def test_plots_are_written_as_files_when_asked_for(vdfd_run, tmp_path, capfd, refused):
+    plots = tmp_path / "plots"
+    arguments = [str(vdfd_run.path), "--out", str(tmp_path / "r.html")]
+    assert run_command("report", [*arguments, "--plots", str(plots)]) == 0
+    assert {path.name for path in plots.iterdir()} == {
+        f"{stem}.{suffix}"
+        for stem in ("heatmap_VDFD", "confusion_VDFD", "curves", "classes")
+        for suffix in ("png", "svg", "csv")
+    }
+    assert str(plots) in capfd.readouterr().out
+    (tmp_path / "file").touch()
+    assert "file: is a file" in refused("report", *arguments, "--plots", tmp_path / "file")
 
 
 class TestDemo:
     def test_runs_differ_in_what_they_compare_only(self):
-        plain, unbiased, vdfd, plus = (
-            load_run(demo.BENCHMARK, name).config.to_dict() for name in demo.METHODS
-        )
-        free = {"method", "method_name"}
-        for other in (unbiased, vdfd, plus):
-            assert {k: v for k, v in plain.items() if k not in free} == {
-                k: v for k, v in other.items() if k not in free
-            }
-        assert plain["method"] == {"type": "FineTune"}
+        runs = [load_run(demo.BENCHMARK, name).config.to_dict() for name in demo.METHODS]
+        methods = [run.pop("method") for run in runs]
+        for run in runs:
+            run.pop("method_name", None)
+        assert all(run == runs[0] for run in runs)
         unce = {"unbiased_loss": True, "new_rows": "balanced"}
-        assert unbiased["method"] == {"type": "FineTune", **unce}
-        assert (vdfd["method"]["type"], plus["method"]["type"]) == ("VDFD", "VDFDPlus")
+        assert methods[:2] == [{"type": "FineTune"}, {"type": "FineTune", **unce}]
+        assert [method["type"] for method in methods[2:]] == ["VDFD", "VDFDPlus"]
 
     @pytest.mark.parametrize(
         ("option", "advice"),
@@ -68,7 +55,9 @@ class TestDemo:
             (["--overwrite"], "The same command without --overwrite continues."),
         ],
     )
-    def test_ctrl_c_tells_how_to_continue_the_demo(self, monkeypatch, tmp_path, capsys, option, advice):
+    def test_ctrl_c_tells_how_to_continue_the_demo(
+        self, monkeypatch, tmp_path, capsys, option, advice
+    ):
         """And its runs are short and begin from the first one's step 0."""
         trained = []
 

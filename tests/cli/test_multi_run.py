@@ -4,15 +4,15 @@ import json
 from types import SimpleNamespace
 
 import pytest
-import torch
 
+from tests import several_processes
 from tests.test_resume import differences, without_times
 from tests.tiny import changed, tiny_classifier_config, write_config
 from vdfd_seg.cli import run_command
 from vdfd_seg.cli.multi_run import best_of
 from vdfd_seg.engine import load_run
 from vdfd_seg.errors import InputError
-from vdfd_seg.multi_run.plan import jobs_of, plan_runs
+from vdfd_seg.multi_run.plan import plan_runs
 from vdfd_seg.utils.paths import configs_dir
 
 METHODS = {
@@ -50,8 +50,7 @@ def done(configs, tmp_path_factory):
 
 
 def state(done, config, seed, step):
-    path = done.path / config / f"seed_{seed}" / f"step_{step:02d}" / "checkpoint.pth"
-    return torch.load(path, weights_only=True)["state_dict"]
+    return several_processes.state(done.path / config / f"seed_{seed}", step)["state_dict"]
 
 
 def results(folder):
@@ -59,19 +58,14 @@ def results(folder):
 
 
 class TestRuns:
-    def test_every_config_ran_with_every_seed(self, done):
+    def test_every_run_is_that_of_train_from_the_step_0_of_its_seed(self, done, train):
         for config, method in (("plain", "FineTune"), ("ours", "VDFD")):
             for seed in (0, 1):
                 found = results(done.path / config / f"seed_{seed}")
                 assert (found["config"], found["method"], found["seed"]) == (config, method, seed)
                 assert [step["step"] for step in found["steps"]] == [0, 1]
-
-    def test_a_run_is_that_of_train(self, done, train):
-        alone = train("--seed", "1", file=done.files[0])
-        ours, theirs = results(done.path / "plain" / "seed_1"), alone.results
-        assert without_times(ours) == without_times(theirs)
-
-    def test_step_0_is_shared_by_the_methods_of_a_seed(self, done):
+        alone = train("--seed", "1", file=done.files[0]).results
+        assert without_times(results(done.path / "plain" / "seed_1")) == without_times(alone)
         for seed in (0, 1):
             assert not differences(state(done, "plain", seed, 0), state(done, "ours", seed, 0))
             assert differences(state(done, "plain", seed, 1), state(done, "ours", seed, 1))
@@ -80,12 +74,10 @@ class TestRuns:
     def test_comparison_and_report(self, done):
         text = (done.path / "comparison.txt").read_text()
         rows = [line.split("|") for line in text.splitlines() if "±" in line]
-        assert [(row[1].strip(), row[2].strip()) for row in rows] == [
-            ("FineTune", "2"), ("VDFD", "2"),
-        ]  # fmt: skip
+        expected = [("FineTune", "2"), ("VDFD", "2")]
+        assert [(row[1].strip(), row[2].strip()) for row in rows] == expected
         page = (done.path / "report.html").read_text()
-        for name in ("FineTune, seed 0", "VDFD, seed 1"):
-            assert name in page
+        assert "FineTune, seed 0" in page and "VDFD, seed 1" in page
 
     def test_finished_runs_are_skipped_and_others_gone_on_with(self, done, capfd):
         """One step is taken away: it is trained again to the same bits. One is damaged, and with it
@@ -110,14 +102,11 @@ class TestRuns:
         assert not differences(state(done, "ours", 1, 1), before)
         assert kept.stat().st_mtime_ns == time
 
-    def test_other_options_are_not_taken_for_the_same_run(self, done, capsys):
-        arguments = [*map(str, done.files), "--work-dir", str(done.path), "--share-first"]
-        options = ["--cfg-options", "optim_wrapper.optimizer.lr=0.1"]
-        assert run_command("multi_run", [*arguments, *options]) == 2
-        assert (
-            "holds another run: options.optim_wrapper.optimizer.lr was not set, now 0.1"
-            in capsys.readouterr().err
-        )
+    def test_other_options_are_not_taken_for_the_same_run(self, done, refused):
+        options = ["--share-first", "--cfg-options", "optim_wrapper.optimizer.lr=0.1"]
+        message = refused("multi_run", *done.files, "--work-dir", done.path, *options)
+        words = "holds another run: options.optim_wrapper.optimizer.lr was not set, now 0.1"
+        assert words in message
 
 
 class TestPlan:
@@ -175,72 +164,42 @@ class TestPlan:
             assert saved.name == name
             assert saved.config.to_dict() == run.settings.config.to_dict()
 
-    def test_jobs_hold_what_train_is_told(self, configs, tmp_path):
-        options = {"train_cfg.max_epochs": 1}
-        runs = self.plan(
-            tmp_path, configs["plain"], configs["ours"], share_first=True, options=options
-        )
-        first, second = jobs_of(runs)
-        start = tmp_path / "plain" / "seed_0" / "step_00" / "checkpoint.pth"
-        folder = tmp_path / "ours" / "seed_0"
-        assert (second.needs, second.maker) == (start, first)
-        assert second.command[3:] == [
-            "train", str(folder / "config" / "ours.py"), "--work-dir", str(folder),
-            "--resume", "--init-from", str(start),
-        ]  # fmt: skip
-        assert load_run(second.command[4]).config.train_cfg == {"max_epochs": 1}
-
     @pytest.mark.parametrize(
-        ("seeds", "settings", "message"),
+        ("count", "settings", "message"),
         [
-            ((0, 0), {}, "the seed '0' is given twice"),
-            ((0,), {"orders": 2, "options": {"protocol.order": ["a"]}}, "give one"),
-            ((0,), {"orders": 25}, "25 orders asked for"),
+            (2, {}, "'plain' is given twice"),
+            (1, {"seeds": (0, 0)}, "the seed '0' is given twice"),
+            (1, {"orders": 2, "options": {"protocol.order": ["a"]}}, "give one"),
+            (1, {"orders": 25}, "25 orders asked for"),
+            *((1, {"grid": grid}, "--grid")
+              for grid in (["method.weight"], ["seed=1,,2"], ["seed=1", "seed=2"])),
         ],
-    )
-    def test_bad_input_is_refused(self, configs, tmp_path, seeds, settings, message):
+    )  # fmt: skip
+    def test_bad_input_is_refused(self, configs, tmp_path, count, settings, message):
         with pytest.raises(InputError, match=message):
-            self.plan(tmp_path, configs["plain"], seeds=seeds, **settings)
-
-    def test_a_config_given_twice_is_refused(self, configs, tmp_path):
-        with pytest.raises(InputError, match="'plain' is given twice"):
-            self.plan(tmp_path, configs["plain"], configs["plain"])
+            self.plan(tmp_path, *[configs["plain"]] * count, **settings)
 
 
-class TestWhatHasNoText:
-    def plan(self, configs, tmp_path, **options):
-        file = tmp_path / "endless.py"
-        file.write_text(f"_base_ = [{str(configs['ours'])!r}]\nown = float('inf')\n")
-        (run,) = plan_runs([file], tmp_path / "runs", [0], **options)
-        return run
-
-    def test_is_trained_from_its_own_file(self, configs, tmp_path):
-        run = self.plan(configs, tmp_path)
-        assert load_run(run.write()).config.own == float("inf")
-
-    def test_is_refused_where_options_change_it(self, configs, tmp_path):
-        run = self.plan(configs, tmp_path, options={"method.weight": 2})
-        with pytest.raises(InputError, match="'endless' has a value that cannot be written"):
-            run.write()
+def test_what_has_no_text_is_trained_from_its_own_file_or_refused(configs, tmp_path, stack):
+    file = tmp_path / "endless.py"
+    file.write_text(f"_base_ = [{str(configs['ours'])!r}]\nown = float('inf')\n")
+    (run,) = plan_runs([file], tmp_path / "runs", [0])
+    assert load_run(run.write()).config.own == float("inf")
+    (run,) = plan_runs([file], tmp_path / "others", [0], options={"method.weight": 2})
+    with pytest.raises(InputError, match="'endless' has a value that cannot be written"):
+        run.write()
 
 
 class TestGrid:
-    def plan(self, configs, tmp_path, *grid, **settings):
-        return plan_runs([configs["ours"]], tmp_path, [0, 1], grid=grid, **settings)
-
-    def test_every_combination_is_a_run_of_its_own(self, configs, tmp_path):
-        runs = self.plan(configs, tmp_path, "method.weight=1,5", "method.rank=1,2")
+    def test_every_combination_is_a_run_of_its_own(self, configs, tmp_path, stack):
+        grid = ["method.weight=1,5", "method.rank=1,2"]
+        runs = plan_runs([configs["ours"]], tmp_path, [0, 1], grid=grid)
         folders = [run.folder.relative_to(tmp_path).parts for run in runs]
         assert len(set(folders)) == len(runs) == 8
         assert ("ours", "method.weight=5,method.rank=1", "seed_1") in folders
         chosen = {(r.settings.config.method.weight, r.settings.config.method.rank) for r in runs}
         assert chosen == {(1, 1), (1, 2), (5, 1), (5, 2)}
         assert len({run.method for run in runs}) == 4
-
-    @pytest.mark.parametrize("grid", [["method.weight"], ["seed=1,,2"], ["seed=1", "seed=2"]])
-    def test_bad_input(self, configs, tmp_path, grid):
-        with pytest.raises(InputError, match="--grid"):
-            self.plan(configs, tmp_path, *grid)
 
     def test_the_best_point_has_the_best_mean(self):
         def run(point, value, finished=True):

@@ -10,8 +10,6 @@ from torch._dynamo.utils import counters
 
 from tests.test_resume import assert_same_run, checkpoint
 from tests.tiny import changed, tiny_classifier_config, write_config
-from vdfd_seg.cli import run_command
-from vdfd_seg.datasets import write_digits
 from vdfd_seg.engine.run.compilation import compiled
 
 GRAPHS = {"FineTune": 1, "LwF": 1, "VDFD": 1, "VDFDPlus": 3}
@@ -20,10 +18,9 @@ outputs up in between."""
 
 
 @pytest.fixture(scope="module")
-def file_of(tmp_path_factory):
+def file_of(digits, tmp_path_factory):
     """A config of two iterations a step, saved after each, ``compile`` as given."""
     folder = tmp_path_factory.mktemp("compile")
-    digits = write_digits(folder / "digits")
 
     def write(method, compilation, **changes):
         config = tiny_classifier_config(digits, {"type": method})
@@ -67,11 +64,10 @@ def test_resumed_equals_uninterrupted(file_of, train, interrupt, tmp_path):
     assert_same_run(resumed, whole, step=1)
 
 
-def test_what_cannot_be_compiled_is_refused_before_anything_trains(file_of, tmp_path, capsys):
+def test_what_cannot_be_compiled_is_refused_before_anything_trains(file_of, tmp_path, refused):
     """VDFD's penalty breaks the graph that ``fullgraph`` insists on."""
     file = file_of("VDFD", {"backend": "eager", "fullgraph": True})
-    assert run_command("train", [str(file), "--work-dir", str(tmp_path / "work")]) == 2
-    error = capsys.readouterr().err
+    error = refused("train", file, "--work-dir", tmp_path / "work")
     assert "training of step 0" in error and "take compile.fullgraph out" in error, error
     assert not list(tmp_path.rglob("*.pth"))
 

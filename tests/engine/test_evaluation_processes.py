@@ -4,16 +4,14 @@ import shutil
 from types import SimpleNamespace
 
 import numpy as np
-import pytest
 import torch
 from PIL import Image
 from torch import nn
 
+from tests.fixtures.segmentation import CLASSES, TASKS
 from tests.group import in_group
 from vdfd_seg.datasets.classification.arrays import ImageArrays
 
-CLASSES = ("background", "a", "b", "c")
-TASKS = (("background", "a"), ("b",), ("c",))
 PIPELINE = [{"type": name} for name in ("LoadImageFromFile", "LoadAnnotations", "PackSegInputs")]
 
 
@@ -36,17 +34,14 @@ class Guess(nn.Module):
         return batch["data_samples"]
 
 
-def segment(root, scenario, step, batch_size, folder=None):
+def segment(root, step, batch_size):
     from vdfd_seg.datasets import SegmentationData, open_source
     from vdfd_seg.engine.run.environment import set_up
     from vdfd_seg.engine.run.evaluation import confusions_of_step
     from vdfd_seg.protocols import build_protocol
 
     set_up()
-    tasks = TASKS if scenario == "class" else [["t"], ["v"]]
-    protocol = build_protocol(
-        {"type": "Custom", "classes": CLASSES, "tasks": tasks, "scenario": scenario}
-    )
+    protocol = build_protocol({"type": "Custom", "classes": CLASSES, "tasks": TASKS})
     dataset = {
         "type": "BaseSegDataset",
         "data_root": root,
@@ -60,7 +55,7 @@ def segment(root, scenario, step, batch_size, folder=None):
     data = SegmentationData(protocol, *sources)
     cfg = {"batch_size": batch_size, "num_workers": 0, "dataset": {"pipeline": PIPELINE}}
     learner = Guess(protocol.num_classes(step))
-    found = confusions_of_step(learner, data, step, cfg, folder)
+    found = confusions_of_step(learner, data, step, cfg, None)
     samples = data.test_samples(step)
     labelled = sum(int(sources[1].index.counts[s.image].sum()) for s in samples)
     return {
@@ -96,15 +91,13 @@ def classify(images, labels, folder):
     return {"confusions": found[0].tolist(), "images": len(data.test_samples(1))}
 
 
-@pytest.mark.parametrize(("processes", "step", "batch_size"), [(2, 2, 2), (4, 1, 1)])
-def test_segmentation(tiny_root, registered_modules, tmp_path, processes, step, batch_size):
-    """Four test images, two each; three, of which one of four processes has none."""
-    one = segment(str(tiny_root), "class", step, 1)
+def test_segmentation(tiny_root, registered_modules, tmp_path):
+    """Three test images, of which one of four processes has none."""
+    one = segment(str(tiny_root), 1, 1)
     matrix = np.array(one["confusions"][0])
-    assert matrix.sum() <= one["labelled"]
+    assert one["images"] == 3 and matrix.sum() <= one["labelled"]
     assert (matrix > 0).sum() > matrix.shape[0]
-    found = in_group(segment, processes, tmp_path, str(tiny_root), "class", step, batch_size)
-    assert found == [one] * processes
+    assert in_group(segment, 4, tmp_path, str(tiny_root), 1, 1) == [one] * 4
 
 
 def test_images_of_several_sizes_share_batches(tiny_root, registered_modules, tmp_path):
@@ -113,25 +106,23 @@ def test_images_of_several_sizes_share_batches(tiny_root, registered_modules, tm
         for path in sorted((root / folder).iterdir())[::2]:
             with Image.open(path) as image:
                 image.crop((0, 0, 20, 24)).save(path)
-    one, *several = [segment(str(root), "class", 2, size) for size in (1, 3, 4)]
-    assert one["labelled"] < segment(str(tiny_root), "class", 2, 1)["labelled"]
+    one, *several = [segment(str(root), 2, size) for size in (1, 3, 4)]
+    assert one["labelled"] < segment(str(tiny_root), 2, 1)["labelled"]
     assert several == [one] * 2
 
 
-@pytest.mark.parametrize("processes", [2, 4])
-def test_classification(tiny_arrays, tmp_path, processes):
+def test_classification(tiny_arrays, tmp_path):
     arrays = tiny_arrays(3, seed=1)
     # Seven images of the four classes seen.
-    kept = np.flatnonzero(arrays.labels < 4)[:7]
-    rest = np.flatnonzero(arrays.labels >= 4)
-    kept = np.concatenate([kept, rest])
+    seen = np.flatnonzero(arrays.labels < 4)[:7]
+    kept = np.concatenate([seen, np.flatnonzero(arrays.labels >= 4)])
     images, labels = arrays.images[kept], arrays.labels[kept]
     one = classify(images, labels, tmp_path / "one")
     assert one["images"] == 7 == np.sum(one["confusions"])
     meeting = tmp_path / "meeting"
     meeting.mkdir()
-    found = in_group(classify, processes, meeting, images, labels, str(tmp_path / "several"))
-    assert found == [one] * processes
+    found = in_group(classify, 4, meeting, images, labels, str(tmp_path / "several"))
+    assert found == [one] * 4
     texts = [(tmp_path / name / "predictions.csv").read_text() for name in ("one", "several")]
     assert texts[0] == texts[1]
     assert len(texts[0].splitlines()) == 1 + 7

@@ -5,7 +5,6 @@ import pytest
 from tests.engine.conftest import CONFIG
 from vdfd_seg.errors import InputError
 
-BALANCED = "method['new_rows'] = 'balanced'"
 UNBIASED = (
     "model['decode_head'] = dict(loss_decode=[dict(type='vdfd_seg.UnbiasedCrossEntropyLoss')])"
 )
@@ -21,19 +20,15 @@ def _own(**rules):
     )
 
 
-@pytest.mark.parametrize("init", ["balanced", "background"])
-def test_rows_cannot_begin_as_its_own(settings, init):
+def test_rows_begin_as_its_own_only_where_there_is_one_or_nothing_grows(settings):
     classes = CONFIG.replace("type='VOC', split='10-5'", "type='CIFAR100'")
     for text, said in ((classes, "for segmentation"), (_own(), "which protocol .* not have")):
         settings("method['new_rows'] = 'random'", text=text)
-        with pytest.raises(InputError, match=said):
-            settings(f"method['new_rows'] = '{init}'", text=text)
-
-
-def test_they_can_where_there_is_one_or_nothing_grows(settings):
-    settings(BALANCED)
-    settings(BALANCED, text=_own(background="a"))
-    settings(BALANCED, text=_own(scenario="domain"))
+        for start in ("balanced", "background"):
+            with pytest.raises(InputError, match=said):
+                settings(f"method['new_rows'] = '{start}'", text=text)
+    for text in (CONFIG, _own(background="a"), _own(scenario="domain")):
+        settings("method['new_rows'] = 'balanced'", text=text)
 
 
 @pytest.mark.parametrize(

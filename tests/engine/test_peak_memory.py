@@ -13,25 +13,18 @@ def allocate(count=1):
     return torch.ones(count * SIZE // 4)
 
 
-@pytest.fixture
-def resettable():
+def test_the_peak_is_that_of_the_stretch_and_seen_after_it_is_over():
     if torch.cuda.is_available() or PeakMemory().of != "process":
         pytest.skip("the mark of resident memory cannot be reset here")
-
-
-def test_a_peak_is_seen_after_it_is_over(resettable):
+    before = PeakMemory().read()
+    del_me = allocate(4)
+    del del_me
     peak = PeakMemory()
+    assert peak.read() - before < 2 * SIZE
     before = peak.read()
     del_me = allocate()
     del del_me
     assert 0.8 * SIZE < peak.read() - before < 1.5 * SIZE
-
-
-def test_the_peak_before_does_not_count(resettable):
-    before = PeakMemory().read()
-    del_me = allocate(4)
-    del del_me
-    assert PeakMemory().read() - before < 2 * SIZE
 
 
 def test_where_the_mark_cannot_be_reset_it_is_said(monkeypatch, tmp_path):

@@ -20,7 +20,7 @@ from vdfd_seg.engine.state.recovery import last_state
 from vdfd_seg.registry import METHODS
 from vdfd_seg.utils import files
 from vdfd_seg.utils.checkpoint import load_plain
-from vdfd_seg.utils.files import atomic_write, is_storage_error, remove_unfinished
+from vdfd_seg.utils.files import atomic_write, is_storage_error
 
 TINY = {
     "train_cfg": {"max_iters": 3},
@@ -43,62 +43,46 @@ def copied(finished, tmp_path):
     return Path(shutil.copytree(finished.path, tmp_path / "copy"))
 
 
-@pytest.mark.parametrize(("damage", "step"), [(flip, 0), (truncate, 1)])
-def test_a_damaged_step_is_trained_again(finished, copied, train, capfd, damage, step):
-    path = copied / f"step_{step:02d}" / "checkpoint.pth"
-    damage(path)
+@pytest.mark.parametrize(
+    ("damage", "file", "says"),
+    [
+        (flip, "step_00/checkpoint.pth", "step 0 is trained again"),
+        (truncate, "step_01/checkpoint.pth", "step 1 is trained again"),
+        (truncate, "results.json", "finished steps are evaluated again"),
+        (lambda path: path.write_bytes(b"{"), "results.json", "finished steps are evaluated again"),
+        (flip, "results.json", "finished steps are evaluated again"),
+    ],
+)
+def test_what_is_damaged_is_made_again(
+    finished, copied, train, capfd, trained_steps, damage, file, says
+):
+    damage(copied / file)
     resumed = train("--resume", file=finished.file, work_dir=copied)
     assert_same_run(resumed, finished, step=1)
     error = capfd.readouterr().err
-    assert "vdfd_seg: warning:" in error
-    assert str(path) in error
-    assert f"step {step} is trained again" in error
-    assert path.with_name("checkpoint.pth.damaged").exists()
+    assert "vdfd_seg: warning:" in error and says in error
+    if file == "results.json":
+        assert trained_steps == []
+    else:
+        assert str(copied / file) in error
+        assert (copied / f"{file}.damaged").exists()
 
 
-@pytest.mark.parametrize("damage", [truncate, lambda path: path.write_bytes(b"{"), flip])
-def test_damaged_results_are_evaluated_again(finished, copied, train, capfd, damage):
-    damage(copied / "results.json")
-    before = (copied / "step_01" / "checkpoint.pth").stat().st_mtime_ns
-    resumed = train("--resume", file=finished.file, work_dir=copied)
-    assert_same_run(resumed, finished, step=1)
-    assert (copied / "step_01" / "checkpoint.pth").stat().st_mtime_ns == before
-    assert "finished steps are evaluated again" in capfd.readouterr().err
-
-
-def test_a_damaged_start_from_elsewhere_is_not_trained_instead(finished, train, capfd):
+def test_a_damaged_start_from_elsewhere_is_not_trained_instead(finished, train, refused):
     start = finished.path / "step_00" / "checkpoint.pth"
     taken = train("--init-from", start, "--steps", "0", file=finished.file)
     flip(taken.path / "step_00" / "checkpoint.pth")
-    arguments = [str(finished.file), "--work-dir", str(taken.path), "--resume"]
-    assert run_command("train", arguments) == 2
-    assert "is damaged" in capfd.readouterr().err
-    resumed = train(
-        "--resume", "--init-from", start, "--steps", "0", file=finished.file, work_dir=taken.path
-    )
+    message = refused("train", finished.file, "--work-dir", taken.path, "--resume")
+    assert "is damaged" in message
+    arguments = ("--resume", "--init-from", start, "--steps", "0")
+    resumed = train(*arguments, file=finished.file, work_dir=taken.path)
     assert resumed.results["steps"][0]["seconds"] == 0
 
 
-class TestState:
-    def test_a_run_goes_on_from_it(self, finished, train, monkeypatch, tmp_path):
-        with monkeypatch.context() as patch:
-
-            def interrupted(*_):
-                raise Interrupted
-
-            patch.setattr(sequence, "finish_step", interrupted)
-            with pytest.raises(Interrupted):
-                run_command("train", [str(finished.file), "--work-dir", str(tmp_path / "work")])
-        state = tmp_path / "work" / "step_00" / "resume.pth"
-        assert load_plain(files.previous_state(state))["iteration"] == 2
-        truncate(state)
-        resumed = train("--resume", file=finished.file, work_dir=tmp_path / "work")
-        assert_same_run(resumed, finished, step=1)
-        assert not list(resumed.path.rglob("resume*.pth"))
-
-
-def test_what_fails_after_training_does_not_train_it_again(train, monkeypatch, tmp_path):
-    """The end of the task; evaluation: test_resume.py."""
+@pytest.mark.parametrize("damaged", [False, True])
+def test_what_fails_after_training_does_not_train_it_again(train, monkeypatch, tmp_path, damaged):
+    """At the end of the task; nor all of it where the last state is damaged. Evaluation:
+    test_resume.py."""
     whole = train(config={**TINY, "method": {"type": "RCIL"}})
 
     def fails(*_):
@@ -109,38 +93,33 @@ def test_what_fails_after_training_does_not_train_it_again(train, monkeypatch, t
         patch.setattr(METHODS.get("RCIL"), "after_task", fails)
         with pytest.raises(Interrupted):
             run_command("train", [str(whole.file), "--work-dir", str(tmp_path / "work")])
-    run_iter, steps = ResumableLoop.run_iter, []
+    state = tmp_path / "work" / "step_00" / "resume.pth"
+    assert load_plain(files.previous_state(state))["iteration"] == 2
+    if damaged:
+        truncate(state)
+    run_iter, iterations = ResumableLoop.run_iter, []
     monkeypatch.setattr(
         ResumableLoop,
         "run_iter",
-        lambda loop, batch: steps.append(Path(loop.runner.work_dir).name) or run_iter(loop, batch),
+        lambda loop, batch: iterations.append(loop._iter) or run_iter(loop, batch),
     )
     run = train("--resume", file=whole.file, work_dir=tmp_path / "work")
-    assert "step_00" not in steps
+    assert iterations == [*([2] if damaged else []), 0, 1, 2]
     assert_same_run(run, whole, step=1)
+    assert not list(run.path.rglob("resume*.pth"))
 
 
 class TestFullDisk:
-    def full(self, error=errno.ENOSPC):
-        def write(file):
-            file.write(b"half")
-            raise OSError(error, os.strerror(error))
+    @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO])
+    def test_is_told_and_other_errors_are_not_taken_for_it(self, tmp_path, error):
+        def full(number):
+            raise OSError(number, os.strerror(number))
 
-        return write
-
-    @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS])
-    def test_is_told_and_the_old_file_stays(self, tmp_path, error):
-        path = tmp_path / "file"
-        path.write_text("old")
         with pytest.raises(OSError, match=os.strerror(error)) as caught:
-            atomic_write(path, self.full(error))
-        assert is_storage_error(caught.value) and caught.value.filename == str(path)
-        assert path.read_text() == "old"
-        assert os.listdir(tmp_path) == ["file"]
-
-    def test_other_errors_are_not_taken_for_it(self, tmp_path):
+            atomic_write(tmp_path / "file", lambda file: full(error))
+        assert is_storage_error(caught.value) and caught.value.filename == str(tmp_path / "file")
         with pytest.raises(PermissionError) as caught:
-            atomic_write(tmp_path / "file", self.full(errno.EACCES))
+            atomic_write(tmp_path / "file", lambda file: full(errno.EACCES))
         assert not is_storage_error(caught.value)
 
     @pytest.mark.parametrize(
@@ -190,11 +169,3 @@ class TestFullDisk:
         assert "Traceback" not in error
         assert last_state(saves[0])["iteration"] == 2
         assert_same_run(train("--resume", file=finished.file, work_dir=work_dir), finished, step=1)
-
-
-def test_what_killed_writers_leave_is_removed(tmp_path):
-    (tmp_path / "step_00").mkdir()
-    (tmp_path / "step_00" / ".resume.pth.abc.writing").touch()
-    (tmp_path / "step_00" / "kept.pth").touch()
-    remove_unfinished(tmp_path)
-    assert os.listdir(tmp_path / "step_00") == ["kept.pth"]

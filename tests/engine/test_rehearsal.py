@@ -7,9 +7,7 @@ from mmseg.registry import MODELS
 from tests.test_resume import assert_same_run
 from tests.tiny import tiny_config
 from vdfd_seg.cli import run_command
-from vdfd_seg.engine.run.rehearsal import _Rehearsal
 from vdfd_seg.engine.run.step import StepTrainer
-from vdfd_seg.engine.run.step_runner import ResumableLoop
 
 SHORT = {"train_cfg": {"max_iters": 2}, "step_overrides": {}, "save_interval": 1}
 FINE = {"method": {"type": "FineTune"}}
@@ -47,8 +45,6 @@ FAILURES = {
         {"train_dataloader.dataset.pipeline": [*LOAD, {"type": "RandomCrop", "crop_size": (48,)},
                                                PACK]}, "pipeline cannot be built", "crop_size"),
     "a loader's unknown key": ({"train_dataloader.workers": 2}, "workers", "train_dataloader"),
-    "prefetching without workers": (
-        {"test_dataloader.prefetch_factor": 2}, "prefetch_factor", "test_dataloader"),
     "labels that are resized too": (
         {TEST: [*LOAD, {"type": "Resize", "scale": (24, 24)}, PACK]}, "LoadAnnotations", TEST),
     "several views of a test image": (
@@ -128,7 +124,7 @@ def test_a_cycle_resumes_to_the_bit(train, interrupt, tmp_path):
     assert_same_run(resumed, whole, step=0)
 
 
-def test_what_is_refused_deletes_nothing(train, config_file):
+def test_what_is_refused_deletes_nothing(train, config_file, monkeypatch):
     run = train("--steps", "0:1", config={**SHORT, **FINE})
     kept = {path: path.read_bytes() for path in run.path.rglob("*.*") if path.suffix != ".log"}
     changes, *_ = FAILURES["one image under batch norm"]
@@ -137,32 +133,9 @@ def test_what_is_refused_deletes_nothing(train, config_file):
         arguments = [config, "--work-dir", str(run.path), "--overwrite", *steps]
         assert run_command("train", arguments) == 2
     assert all(path.read_bytes() == content for path, content in kept.items())
-
-
-def test_a_finished_run_is_not_rehearsed(train, monkeypatch):
-    run = train("--steps", "0:1", config={**SHORT, **FINE})
+    # A finished run is not rehearsed.
     monkeypatch.setattr(StepTrainer, "prepare", None)
     train("--resume", "--steps", "0:1", file=run.file, work_dir=run.path)
-
-
-def test_each_step_that_is_another_follows_on_the_one_before(monkeypatch, train):
-    prepared, iterations = [], []
-    prepare, once = StepTrainer.prepare, _Rehearsal._iteration
-    monkeypatch.setattr(ResumableLoop, "run_iter", lambda *_: pytest.fail("trained"))
-    monkeypatch.setattr(
-        StepTrainer, "prepare", lambda s, *a: prepared.append(s.step) or prepare(s, *a)
-    )
-    monkeypatch.setattr(
-        _Rehearsal, "_iteration", lambda s, *a: iterations.append(s.step) or once(s, *a)
-    )
-    tasks = [["background", "red"], *([name] for name in ("green", "blue", "gold", "pink"))]
-    overrides = {"3": {"optim_wrapper": {"optimizer": {"lr": 0.1}}}}
-    config = {**SHORT, "protocol.tasks": tasks, "step_overrides": overrides}
-    with pytest.raises(pytest.fail.Exception, match="trained"):
-        train(config=config)
-    # Then the run's own step 0, up to its first iteration.
-    assert prepared == [0, 1, 2, 3, 0]
-    assert iterations == [0, 1, 3]
 
 
 @MODELS.register_module()

@@ -41,9 +41,9 @@ class Model(nn.Module):
 
 
 class TestValues:
-    def check(self, iteration, outputs, interval=10, last=1000, model=None):
+    def check(self, iteration, outputs, last=1000, model=None):
         runner = runner_of(model or Model(), iteration, last)
-        LossHealthHook(interval).after_train_iter(runner, 0, outputs=outputs)
+        LossHealthHook(10).after_train_iter(runner, 0, outputs=outputs)
 
     @pytest.mark.parametrize(
         ("outputs", "named"),
@@ -54,25 +54,21 @@ class TestValues:
             ({"loss": INF, "a": 1.0}, "term loss"),
         ],
     )
-    def test_names_the_terms(self, outputs, named):
-        with pytest.raises(NonFiniteLossError, match=f"loss {named} became.*iteration 10;"):
-            self.check(9, outputs)
+    def test_names_the_terms_at_its_interval_and_the_last_iteration(self, outputs, named):
+        for iteration, last in ((9, 1000), (19, 1000), (12, 13)):
+            words = f"loss {named} became.*iteration {iteration + 1};"
+            with pytest.raises(NonFiniteLossError, match=words):
+                self.check(iteration, outputs, last)
+        self.check(8, outputs)
 
     def test_finite_losses_pass(self):
         self.check(9, {"loss": torch.tensor(1e30), "a": 0.0})
         self.check(9, None)
 
-    def test_checks_at_its_interval(self):
-        self.check(8, {"loss": NAN})
-        with pytest.raises(NonFiniteLossError):
-            self.check(19, {"loss": NAN})
-
-    def test_checks_the_last_iteration_whatever_the_interval(self):
-        with pytest.raises(NonFiniteLossError):
-            self.check(12, {"loss": NAN}, last=13)
-
     def test_spoilt_weights_are_named_and_how_to_find_the_term(self):
         model = Model()
+        model.network.weight.data.fill_(3e38)
+        self.check(9, {"loss": 1.0}, model=model)
         model.network.weight.data.fill_(NAN)
         with pytest.raises(NonFiniteLossError, match="'network.weight'.*gradient_interval=1"):
             self.check(9, {"loss": 1.0}, model=model)
@@ -107,13 +103,17 @@ class TestGradients:
         assert "iteration 5: loss_a 3, b.loss_b 4" in runner.lines[0]
         assert self.measure(terms, 0, every=0).written == []
 
-    def test_infinite_gradient_is_named(self):
-        with pytest.raises(NonFiniteLossError, match="gradient of the loss term loss_root became"):
-            self.measure(lambda w: {"loss": w, "loss_a": w, "loss_root": (w - 2).sqrt()})
-
-    def test_value_is_named_before_the_update(self):
-        with pytest.raises(NonFiniteLossError, match="loss term loss_log became"):
-            self.measure(lambda w: {"loss": w, "loss_log": (w - 2).log()})
+    @pytest.mark.parametrize(
+        ("name", "term", "said"),
+        [
+            ("loss_root", torch.sqrt, "gradient of the loss term loss_root became"),
+            # Before the update.
+            ("loss_log", torch.log, "loss term loss_log became"),
+        ],
+    )
+    def test_what_is_not_finite_is_named(self, name, term, said):
+        with pytest.raises(NonFiniteLossError, match=said):
+            self.measure(lambda w: {"loss": w, "loss_a": w, name: term(w - 2)})
 
     def test_overflow_of_a_scaled_gradient_is_left_to_the_scaler(self):
         scaler = SimpleNamespace(get_scale=lambda: 1024.0)

@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from vdfd_seg.errors import InputError
-from vdfd_seg.utils import checkpoint
 from vdfd_seg.utils.checkpoint import digest, load_plain, load_step, nbytes, save_plain, to_plain
 
 CONTENT = {
@@ -33,10 +32,6 @@ def path(tmp_path):
 
 
 class TestRoundTrip:
-    def test_content_comes_back_as_it_was(self, path):
-        save_plain(path, CONTENT)
-        assert same(load_plain(path), CONTENT)
-
     def test_mappings_tuples_and_parameters_become_plain(self, path):
         layer = torch.nn.Linear(2, 2)
         save_plain(path, {"state": layer.state_dict(), "p": layer.weight, "t": (1, (2,))})
@@ -53,32 +48,22 @@ class TestRoundTrip:
         assert load_plain(path)["rows"].shape == (2, 1000)
 
 
-class TestPlainness:
-    @pytest.mark.parametrize(
-        ("content", "where"),
-        [
-            ({"a": {"b": [1, {2}]}}, r"checkpoint\.a\.b\[1\] holds a set"),
-            ({"f": len}, r"checkpoint\.f holds a builtin_function"),
-            ({"m": {"x": torch.nn.Linear(1, 1)}}, r"checkpoint\.m\.x holds a Linear"),
-            ({"n": __import__("numpy").float64(1)}, r"checkpoint\.n holds a float64"),
-            ({"k": {(1, 2): 3}}, r"checkpoint\.k has a key of type tuple"),
-            ({"k": {torch.float32: 3}}, r"checkpoint\.k has a key of type dtype"),
-        ],
-    )
-    def test_other_types_are_refused_naming_the_place(self, path, content, where):
-        with pytest.raises(TypeError, match=where):
-            save_plain(path, content)
-        assert not path.exists()
-
-    def test_the_digests_own_name_is_refused(self, path):
-        with pytest.raises(TypeError, match="digest"):
-            save_plain(path, {"digest": "mine"})
-
-    def test_refusal_leaves_the_old_file(self, path):
-        save_plain(path, {"a": 1})
-        with pytest.raises(TypeError):
-            save_plain(path, {"a": object()})
-        assert load_plain(path) == {"a": 1}
+@pytest.mark.parametrize(
+    ("content", "where"),
+    [
+        ({"a": {"b": [1, {2}]}}, r"checkpoint\.a\.b\[1\] holds a set"),
+        ({"f": len}, r"checkpoint\.f holds a builtin_function"),
+        ({"m": {"x": torch.nn.Linear(1, 1)}}, r"checkpoint\.m\.x holds a Linear"),
+        ({"n": __import__("numpy").float64(1)}, r"checkpoint\.n holds a float64"),
+        ({"k": {(1, 2): 3}}, r"checkpoint\.k has a key of type tuple"),
+        # Its own name.
+        ({"digest": "mine"}, "digest"),
+    ],
+)
+def test_other_types_are_refused_naming_the_place(path, content, where):
+    with pytest.raises(TypeError, match=where):
+        save_plain(path, content)
+    assert not path.exists()
 
 
 class TestDamage:
@@ -120,27 +105,13 @@ class TestDamage:
         torch.save(content, path)
         self.refused(path, message)
 
-    @pytest.mark.parametrize("content", [b"", b"no checkpoint", b"\x80\x04.", b"PK\x03\x04"])
-    def test_other_files(self, path, content):
-        path.write_bytes(content)
-        self.refused(path)
-
-
-STEP = {"state_dict": {"w": torch.ones(2)}, "meta": {"format": checkpoint.STEP_FORMAT},
-        "method": {"type": "FineTune", "state": {}}}  # fmt: skip
-
-
-def test_a_step_round_trip(path):
-    save_plain(path, STEP)
-    assert same(load_step(path), STEP)
-
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         ({"state_dict": {}}, "not a step's checkpoint: it has no me"),
-        ({**STEP, "meta": {"format": 99}}, "has meta.format 99"),
-        ({**STEP, "meta": "x"}, "meta"),
+        ({"state_dict": {}, "meta": {"format": 99}, "method": {}}, "has meta.format 99"),
+        ({"state_dict": {}, "meta": "x", "method": {}}, "meta"),
     ],
 )
 def test_what_is_no_step_is_refused(path, content, message):

@@ -10,11 +10,7 @@ class TestResolveConfig:
     @pytest.fixture(autouse=True)
     def configs(self, tmp_path, monkeypatch):
         folder = tmp_path / "packaged"
-        for name in (
-            "benchmarks/voc_11-5.py",
-            "results/vdfd_voc_11-5.py",
-            "_base_/default_runtime.py",
-        ):
+        for name in ("benchmarks/voc_11-5.py", "results/vdfd_voc_11-5.py"):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text("")
         (tmp_path / "outside.py").write_text("")
@@ -39,26 +35,16 @@ class TestResolveConfig:
         assert paths.resolve_config(mine).read_text() == "mine = 1"
 
     @pytest.mark.parametrize(
-        "wrong, nearest",
+        ("name", "message"),
         [
-            ("benchmarks/voc_11-6.py", "voc_11-5"),
-            ("vox_11-5", "voc_11-5"),
-            ("vdfd_vox_11-5", "vdfd_voc_11-5"),
+            ("vdfd_vox_11-5", "does not exist.*Did you mean vdfd_voc_11-5"),
+            ("..", "is a folder"),
+            *((name, "") for name in ("../outside.py", "configs/../outside", "", "configs", "/")),
         ],
     )
-    def test_nearest_names(self, wrong, nearest):
-        with pytest.raises(InputError, match="does not exist") as error:
-            paths.resolve_config(wrong)
-        assert f"Did you mean {nearest}" in str(error.value)
-
-    @pytest.mark.parametrize("name", ["../outside.py", "configs/../outside", "", "configs", "/"])
-    def test_only_files_below_the_folder(self, name):
-        with pytest.raises(InputError):
+    def test_that_is_no_file_below_the_folder(self, name, message):
+        with pytest.raises(InputError, match=message):
             paths.resolve_config(name)
-
-    def test_folder_is_called_a_folder(self, tmp_path):
-        with pytest.raises(InputError, match="is a folder"):
-            paths.resolve_config(tmp_path)
 
 
 def test_configs_dir_of_a_clone_and_of_an_installed_copy(tmp_path, monkeypatch):

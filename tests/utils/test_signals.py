@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.python_process import ROOT, one_thread_environment
 from tests.test_resume import SHORT, assert_same_run
 from vdfd_seg.cli import run_command
 from vdfd_seg.engine.run import sequence
@@ -17,7 +18,6 @@ from vdfd_seg.methods import VDFD
 from vdfd_seg.utils import signals as stopping
 from vdfd_seg.utils.checkpoint import load_plain
 
-ROOT = Path(__file__).resolve().parents[2]
 LONG = {**SHORT, "save_interval": 50}
 """Nothing is saved on the way but for the signal."""
 
@@ -97,14 +97,11 @@ def test_where_nothing_trains_the_run_is_left_at_once(whole, monkeypatch, tmp_pa
 
 def test_a_real_process_is_stopped_by_a_signal_to_its_group(config_file, tmp_path):
     """With a process that loads images, which the signal must not end first."""
-    file = config_file(
-        {**LONG, "train_cfg": {"max_iters": 5000}, "train_dataloader.num_workers": 1}
-    )
-    command = [sys.executable, str(ROOT / "tools/train.py"), str(file), "--work-dir",
-               str(tmp_path / "work")]  # fmt: skip
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment,
-                               start_new_session=True)  # fmt: skip
+    endless = {"train_cfg": {"max_iters": 5000}, "train_dataloader.num_workers": 1}
+    command = [sys.executable, ROOT / "tools/train.py", config_file({**LONG, **endless}),
+               "--work-dir", tmp_path / "work"]  # fmt: skip
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True,
+                               env=one_thread_environment())  # fmt: skip
     state = tmp_path / "work" / "step_00" / "resume.pth"
     deadline = time.monotonic() + 240
     while not state.exists() and process.poll() is None and time.monotonic() < deadline:
@@ -130,25 +127,23 @@ class TestSlurm:
         monkeypatch.delenv("SLURM_PROCID", raising=False)
         return notes
 
-    def test_the_warning_requeues(self, scontrol):
-        assert stopping.requeue(signal.SIGUSR1)
-        assert scontrol.read_text() == "requeue 42\n"
-
     @pytest.mark.parametrize(
         ("number", "changes"),
         [
+            (signal.SIGUSR1, {}),
             (signal.SIGTERM, {}),
-            (signal.SIGINT, {}),
             (signal.SIGUSR1, {"SLURM_PROCID": "1"}),
             (signal.SIGUSR1, {"SLURM_JOB_ID": None}),
         ],
-        ids=["SIGTERM", "SIGINT", "another process", "no Slurm"],
+        ids=["the warning", "SIGTERM", "another process", "no Slurm"],
     )
-    def test_nothing_else_does(self, scontrol, monkeypatch, number, changes):
+    def test_only_the_warning_requeues(self, scontrol, monkeypatch, number, changes):
         for name, value in changes.items():
             monkeypatch.setenv(name, value) if value else monkeypatch.delenv(name)
-        assert not stopping.requeue(number)
-        assert not scontrol.exists()
+        warned = number == signal.SIGUSR1 and not changes
+        assert stopping.requeue(number) == warned
+        assert scontrol.exists() == warned
+        assert not warned or scontrol.read_text() == "requeue 42\n"
 
     def test_a_failure_is_told(self, scontrol, tmp_path, capsys):
         (tmp_path / "bin" / "scontrol").write_text("#!/bin/sh\necho no such job >&2; exit 1\n")
