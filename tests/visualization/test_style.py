@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from vdfd_seg.visualization.plots import heatmap, marks, step_curves
-from vdfd_seg.visualization.style import CYCLE, cell_colours, run_style, to_svg
+from vdfd_seg.visualization.style import CYCLE, Plot, cell_colours, run_style
 from vdfd_seg.visualization.tables import Table
 
 # Machado, Oliveira and Fernandes, "A physiologically-based model for simulation of color vision
@@ -74,7 +74,7 @@ FIGURES = [
 
 @pytest.mark.parametrize("draw", FIGURES)
 def test_is_one_svg_element_that_reaches_for_nothing(draw):
-    svg = to_svg(draw, "what it shows")
+    svg = Plot(draw, "what it shows").svg()
     root = ElementTree.fromstring(svg)
     assert root.tag == "{http://www.w3.org/2000/svg}svg"
     assert root.get("aria-label") == "what it shows"
@@ -90,5 +90,6 @@ def test_is_one_svg_element_that_reaches_for_nothing(draw):
 
 def test_drawn_again_the_same_text_and_no_global_state():
     before = dict(matplotlib.rcParams)
-    assert [to_svg(draw, "") for draw in FIGURES] == [to_svg(draw, "") for draw in FIGURES]
+    plots = [Plot(draw, "") for draw in FIGURES]
+    assert [plot.svg() for plot in plots] == [plot.svg() for plot in plots]
     assert dict(matplotlib.rcParams) == before

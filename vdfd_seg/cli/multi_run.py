@@ -75,16 +75,16 @@ def report_on(runs: Sequence, work_dir: Path, title: str | None = None) -> int:
 
     finished = [run for run in runs if run.finished]
     if finished:
-        results = [{**run.results(), "method": run.method} for run in finished]
+        files = [RunFiles(run.folder, run.results(), run.name) for run in finished]
         text = ""
         few = len(finished) <= FEW and not any(run.order for run in finished)
         if few:
-            text += format_table(results, [run.name for run in finished]) + "\n"
+            text += format_table(files) + "\n"
         if not few or len(finished) > len({run.method for run in finished}):
+            results = [{**run.results(), "method": run.method} for run in finished]
             text += "Mean and standard deviation over the seeds\n" + format_comparison(results)
         print(f"\n{text}")
         atomic_write_text(work_dir / "comparison.txt", text)
-        files = [RunFiles(run.folder, run.results(), run.name) for run in finished]
         report = write_report(files, work_dir / "report.html", title)
         print(f"report: {report.resolve()}")
     missing = [run for run in runs if not run.finished]

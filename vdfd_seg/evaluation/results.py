@@ -6,11 +6,9 @@ percent; None for a task that was not seen, a class or a task without labelled p
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
-from vdfd_seg.errors import InputError
 from vdfd_seg.evaluation.functional import Average, mean_iou
 from vdfd_seg.evaluation.measures import (
     Matrix,
@@ -19,9 +17,7 @@ from vdfd_seg.evaluation.measures import (
     backward_transfer,
     defined,
     forgetting,
-    intransigence,
 )
-from vdfd_seg.evaluation.runs import differing
 
 Row = list[float | None]
 
@@ -103,37 +99,6 @@ def summarise(matrix: Matrix, overall_per_step: Sequence[float | None]) -> dict[
         "avg_incremental": average_incremental(overall_per_step),
         "overall": defined(overall_per_step[-1]),
     }
-
-
-def with_intransigence(
-    results: Sequence[dict[str, Any]], joint: dict[str, Any]
-) -> list[dict[str, Any]]:
-    """Results whose summaries have ``intransigence`` against a run of joint training.
-
-    Args:
-        results: Results of runs, as :func:`~vdfd_seg.evaluation.load_results` reads them.
-        joint: Those of joint training (method ``Joint``) on the same protocol.
-    """
-    found = []
-    for run in results:
-        method, mine, theirs = run["method"], run["protocol"], joint["protocol"]
-        if mine["fingerprint"] != theirs["fingerprint"]:
-            raise InputError(
-                f"--joint: its protocol has fingerprint {theirs['fingerprint']}, that of {method} "
-                f"{mine['fingerprint']}; from the one to the other: {differing(theirs, mine)}."
-            )
-        if run["metric"] != joint["metric"]:
-            raise InputError(
-                f"--joint: its metric is {joint['metric']}, that of {method} {run['metric']}."
-            )
-        if len(joint["matrix"]) < len(run["matrix"]):
-            raise InputError(
-                f"--joint: it has {len(joint['matrix'])} steps, {run['method']} has "
-                f"{len(run['matrix'])}."
-            )
-        value = intransigence(run["matrix"], joint["matrix"])
-        found.append({**run, "summary": {**run["summary"], "intransigence": value}})
-    return found
 
 
 def _checked_tasks(confusion: np.ndarray, task_of_class: Sequence[int]) -> np.ndarray:

@@ -141,6 +141,6 @@ class Differences:
         """
         if named is None:
             named = np.union1d(old, new).tolist()
-        titles = (f"A: step {self.old.step}", f"B: step {self.new.step}", "changed, to")
-        page = comparison(as_rgb(image), (old, new), titles, self.palette, alpha, self.background)
+        masks = {f"A: step {self.old.step}": old, f"B: step {self.new.step}": new}
+        page = comparison(as_rgb(image), masks, self.palette, alpha, self.background, "changed, to")
         return with_legend(page, named, self.classes, self.palette)

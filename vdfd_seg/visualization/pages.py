@@ -1,6 +1,6 @@
 """Pictures put together: below each other, side by side, with captions."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -17,22 +17,25 @@ def as_rgb(image: np.ndarray) -> np.ndarray:
     return np.clip(np.rint(image[..., :3]), 0, 255).astype(np.uint8)
 
 
+def grid(rows: Sequence[Sequence[np.ndarray]], gap: int = 8) -> np.ndarray:
+    """Pictures ``(h, w, 3)`` in rows and columns, ``gap`` pixels apart, top left in white cells."""
+    heights = [max(part.shape[0] for part in row) for row in rows]
+    widths = [max(part.shape[1] for part in column) for column in zip(*rows, strict=True)]
+    size = [sum(sides) + gap * (len(sides) - 1) for sides in (heights, widths)]
+    page = np.full((*size, 3), 255, np.uint8)
+    top = 0
+    for row, height in zip(rows, heights):
+        left = 0
+        for part, width in zip(row, widths):
+            page[top : top + part.shape[0], left : left + part.shape[1]] = part
+            left += width + gap
+        top += height + gap
+    return page
+
+
 def stacked(parts: Sequence[np.ndarray]) -> np.ndarray:
     """Pictures ``(h, w, 3)`` below each other, left-aligned on white."""
-    width = max(part.shape[1] for part in parts)
-    return np.concatenate(
-        [np.pad(p, ((0, 0), (0, width - p.shape[1]), (0, 0)), constant_values=255) for p in parts]
-    )
-
-
-def side_by_side(parts: Sequence[np.ndarray]) -> np.ndarray:
-    """Pictures ``(h, w, 3)`` next to each other, 8 pixels apart, top-aligned on white."""
-    height = max(part.shape[0] for part in parts)
-    columns = []
-    for number, part in enumerate(parts):
-        pads = ((0, height - part.shape[0]), (8 if number else 0, 0), (0, 0))
-        columns.append(np.pad(part, pads, constant_values=255))
-    return np.concatenate(columns, axis=1)
+    return grid([[part] for part in parts], gap=0)
 
 
 def with_legend(
@@ -70,19 +73,23 @@ def changes(image: np.ndarray, old: np.ndarray, new: np.ndarray, palette: Palett
 
 def comparison(
     image: np.ndarray,
-    masks: Sequence[np.ndarray],
-    titles: Sequence[str],
+    masks: Mapping[str, np.ndarray],
     palette: Palette,
     alpha: float = 0.5,
     background: int | None = None,
+    changed: str = "",
 ) -> np.ndarray:
-    """Two overlays, and right of them :func:`changes`.
+    """An overlay of each mask, side by side; right of two of them :func:`changes`, if asked for.
 
     Args:
         image, palette, alpha, background: As for :func:`~vdfd_seg.visualization.overlay`.
-        masks: Two masks ``(H, W)``.
-        titles: Three captions.
+        masks: Masks ``(H, W)`` by their captions.
+        changed: Caption of the changes. Default "": none are shown.
     """
-    panels = [overlay(image, mask, palette, alpha, background) for mask in masks]
-    panels.append(changes(image, masks[0], masks[1], palette))
-    return side_by_side([stacked([caption(title), panel]) for title, panel in zip(titles, panels)])
+    panels = {
+        title: overlay(image, mask, palette, alpha, background) for title, mask in masks.items()
+    }
+    if changed:
+        old, new = masks.values()
+        panels[changed] = changes(image, old, new, palette)
+    return grid([[stacked([caption(title), panel]) for title, panel in panels.items()]])

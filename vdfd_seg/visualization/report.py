@@ -7,7 +7,7 @@ from typing import Any
 
 import jinja2
 
-from vdfd_seg.evaluation.groups import Group, group_runs, peak_of_step
+from vdfd_seg.evaluation.groups import Group, group_runs
 from vdfd_seg.evaluation.readable import format_number, human_bytes, human_peak, human_seconds
 from vdfd_seg.evaluation.runs import RunFiles, describe_protocol, protocol_marks, read_runs
 from vdfd_seg.utils.files import atomic_write_text
@@ -56,7 +56,7 @@ def _page() -> jinja2.Template:
 
 
 def _context(runs: list[RunFiles], title: str | None) -> dict[str, Any]:
-    marks, notes = protocol_marks([run.results for run in runs])
+    marks, notes = protocol_marks(runs)
     groups = group_runs(runs)
     several = len(groups) < len(runs)
     # Across protocols, or after different steps, no value is "the best".
@@ -99,7 +99,7 @@ def _context(runs: list[RunFiles], title: str | None) -> dict[str, Any]:
         "details": _details(single),
         "number": format_number,
         "bytes": human_bytes,
-        "peak_of": lambda step: human_peak(peak_of_step(step)),
+        "peak": human_peak,
         "duration": human_seconds,
     }
 
