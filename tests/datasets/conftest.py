@@ -48,7 +48,7 @@ def items(tmp_path):
         image, mask = tmp_path / "images" / f"{name}.jpg", tmp_path / "masks" / f"{name}.png"
         _write_image(image)
         _write_mask(mask, values)
-        made.append({"img_path": str(image), "seg_map_path": str(mask)})
+        made.append({"name": name, "img_path": str(image), "seg_map_path": str(mask)})
     return made
 
 

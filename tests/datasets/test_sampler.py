@@ -5,7 +5,7 @@ from itertools import islice
 import pytest
 
 from vdfd_seg.datasets import sampler as sampler_module
-from vdfd_seg.datasets.sampler import DrawSampler, ViewSampler
+from vdfd_seg.datasets.sampler import DrawSampler
 from vdfd_seg.utils.seeding import derived_seed
 
 
@@ -70,13 +70,3 @@ class TestViews:
     def test_the_order_of_images_is_the_same_as_without(self):
         with_views = [position for position, _ in draws(20, views=2)]
         assert with_views == [position for position, _ in draws(20)]
-
-    @pytest.mark.parametrize("world", [1, 2, 3])
-    def test_a_pass_over_views_takes_each_once(self, monkeypatch, world):
-        shares = []
-        for rank in range(world):
-            monkeypatch.setattr(sampler_module, "get_dist_info", lambda rank=rank: (rank, world))
-            share = ViewSampler(range(7), 3)
-            shares += list(share)
-            assert len(list(share)) == len(share)
-        assert sorted(shares) == [(number // 3, number) for number in range(21)]

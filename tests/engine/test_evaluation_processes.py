@@ -62,7 +62,7 @@ def segment(root, scenario, step, batch_size, folder=None):
     learner = Guess(protocol.num_classes(step))
     found = confusions_of_step(learner, data, step, cfg, folder)
     samples = data.test_samples(step)
-    labelled = sum(int(sources[1].index.counts[s.image].sum()) for s in samples)
+    labelled = sum(int(sources[1].counts[s.image].sum()) for s in samples)
     return {
         "confusions": {task: matrix.tolist() for task, matrix in found.items()},
         "images": len(samples),

@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 from mmengine.dist import get_dist_info, get_world_size
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset
 
-from vdfd_seg.datasets.sampler import DrawSampler, ViewSampler
+from vdfd_seg.datasets.sampler import DrawSampler
 from vdfd_seg.errors import InputError, unknown_name
 from vdfd_seg.protocols import Protocol
 
@@ -183,10 +183,15 @@ class ContinualData(ABC):
     def views(self, samples: list[Sample], cfg: dict, seed: int, count: int) -> Iterable[dict]:
         """Each of ``count`` augmented views of each image once; each process gets its share.
 
-        The other arguments are those of :meth:`train_loader`.
+        The views are those that training draws (:class:`DrawSampler`): each image's first, then
+        each image's second, so that a batch shows different images. The other arguments are those
+        of :meth:`train_loader`.
         """
+        rank, world = get_dist_info()
         dataset = self._served("train", samples, cfg, seed)
-        return self._batches(dataset, ViewSampler(dataset, count), cfg)
+        places = range(len(samples))
+        order = [(place, place * count + view) for view in range(count) for place in places]
+        return self._batches(dataset, order[rank::world], cfg)
 
     def pass_over(self, part: str, samples: list[Sample], cfg: dict) -> Iterable[dict]:
         """One pass in order over ``"train"`` or ``"test"`` images; each process gets its share.
@@ -206,7 +211,7 @@ class ContinualData(ABC):
         """The data set of these samples, as a config's loader has it."""
 
     @abstractmethod
-    def _batches(self, dataset: Dataset, order: Sampler | range, cfg: dict) -> Iterable[dict]:
+    def _batches(self, dataset: Dataset, order: Sequence, cfg: dict) -> Iterable[dict]:
         """One pass over a data set in an order."""
 
     @abstractmethod

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from mmcv.transforms import Compose
 
-from vdfd_seg.datasets.image_limit import check_image_size
+from vdfd_seg.datasets.image_files import check_image_size
 from vdfd_seg.datasets.segmentation.crops import whole_image
 from vdfd_seg.errors import reading
 from vdfd_seg.inference.predictor import Image, StepPredictor

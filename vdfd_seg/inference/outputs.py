@@ -13,7 +13,7 @@ from vdfd_seg.errors import InputError
 from vdfd_seg.inference.classes import ClassPredictor
 from vdfd_seg.inference.differences import Differences
 from vdfd_seg.inference.masks import Predictor
-from vdfd_seg.inference.video import VideoReader, VideoWriter, is_video
+from vdfd_seg.inference.video import VIDEO_SUFFIXES, VideoReader, VideoWriter
 from vdfd_seg.utils.files import atomic_write_image, atomic_write_text, csv_text
 
 
@@ -32,7 +32,8 @@ class Source:
 
     def __init__(self, path: str | Path, out: str | Path | None = None):
         path = Path(path)
-        self.video = VideoReader(path) if is_video(path) and not path.is_dir() else None
+        video = path.suffix.lower() in VIDEO_SUFFIXES and not path.is_dir()
+        self.video = VideoReader(path) if video else None
         self.paths = [] if self.video else find_images(path, out)
         self.base = path if path.is_dir() else path.parent
 

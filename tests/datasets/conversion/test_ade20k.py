@@ -119,7 +119,7 @@ def test_images_of_each_step(opened, split):
     for setting, expected in (("overlap", OVERLAP), ("disjoint", DISJOINT)):
         protocol, source, _ = opened(split, setting=setting)
         steps = range(len(protocol.tasks))
-        found = [train_images(protocol, source.index, step).tolist() for step in steps]
+        found = [train_images(protocol, source, step).tolist() for step in steps]
         assert found == expected[split], setting
 
 

@@ -1,5 +1,7 @@
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from weakref import WeakSet
 
 import numpy as np
 import pytest
@@ -33,15 +35,6 @@ def test_counts_pixels_per_image_and_value(items, index):
     assert result.pixels()[[0, 1, 2, 255]].tolist() == [8, 2, 6, 2]
 
 
-def test_names_are_given_or_relative_to_the_images_folder(items, index, tmp_path, write_image):
-    nested = tmp_path / "images" / "town" / "d.e.jpg"
-    write_image(nested)
-    more = [*items, {"img_path": str(nested), "seg_map_path": items[0]["seg_map_path"]}]
-    assert index(more).names == ("a", "b", "c", "town/d.e")
-    more[0]["name"] = "own"
-    assert index(more).names[0] == "own"
-
-
 @pytest.mark.parametrize(
     ("path", "folder", "name"),
     [
@@ -66,17 +59,30 @@ def test_digest_follows_names_labels_and_order(items, index, write_mask):
 
 
 def test_counts_stay_in_order_though_masks_are_read_in_parallel(
-    tmp_path, index, write_image, write_mask
+    tmp_path, index, write_image, write_mask, monkeypatch
 ):
+    tasks, most = WeakSet(), []
+
+    class Counting(ThreadPoolExecutor):
+        def submit(self, *args):
+            task = super().submit(*args)
+            tasks.add(task)
+            most.append(len(tasks))
+            return task
+
+    monkeypatch.setattr(index_module, "_BATCH", 8)
+    monkeypatch.setattr(index_module, "ThreadPoolExecutor", Counting)
     masks = np.random.default_rng(0).integers(0, 3, (100, 7, 9))
     items = []
     for number, values in enumerate(masks):
         image, mask = tmp_path / f"images/{number}.png", tmp_path / f"masks/{number}.png"
         write_image(image, size=(9, 7))
         write_mask(mask, values)
-        items.append({"img_path": str(image), "seg_map_path": str(mask)})
+        items.append({"name": f"{number}", "img_path": str(image), "seg_map_path": str(mask)})
     expected = [np.bincount(values.ravel(), minlength=256).tolist() for values in masks]
     assert index(items).counts.tolist() == expected
+    # However many the images, there are never more tasks than a batch and what its end leaves.
+    assert len(most) == 100 and max(most) <= 16
 
 
 @pytest.mark.parametrize("mode", ["P", "P of 4 bits", "L", "1", "I", "I;16"])

@@ -130,7 +130,8 @@ def test_many_problems_in_one_message(items, index, tmp_path, write_image, write
         image, mask = tmp_path / "w" / f"{number}.jpg", tmp_path / "wm" / f"{number}.png"
         write_image(image)
         write_mask(mask, np.full((2, 3), 9))
-        wrong.append({"img_path": str(image), "seg_map_path": str(mask)})
+        paths = {"img_path": str(image), "seg_map_path": str(mask)}
+        wrong.append({"name": f"w{number}", **paths})
     message = error_of(index, items + wrong)
     assert "8 of 11 samples" in message
     assert all(item["seg_map_path"] in message for item in wrong[:5])
