@@ -156,7 +156,12 @@ class ContinualData(ABC):
 
     def test_batch(self, step: int, size: int) -> list[Sample]:
         """A batch of test images that stands for the others, to try an evaluation with."""
-        return subsample(self.test_samples(step), min(size, max(4, get_world_size())))
+        samples = self.arranged(self.test_samples(step), size)
+        return subsample(samples, min(size, max(4, get_world_size())))
+
+    def arranged(self, samples: list[Sample], size: int) -> list[Sample]:
+        """Test samples in the order in which batches of ``size`` take them."""
+        return samples
 
     def excerpt(self, count: int) -> "ContinualData":
         """The same protocol with at most so many training images a step."""
@@ -204,6 +209,7 @@ class ContinualData(ABC):
 
     def test_loader(self, samples: list[Sample], cfg: dict) -> Any:
         """:meth:`pass_over` the images that steps are evaluated on."""
+        samples = self.arranged(samples, cfg["batch_size"])
         return self.pass_over(self.evaluate_on_part, samples, cfg)
 
     @abstractmethod

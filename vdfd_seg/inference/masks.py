@@ -68,23 +68,27 @@ class Predictor(StepPredictor[np.ndarray]):
         with reading(f"cannot read the image '{path}'"):
             return _channels_reversed(self._load({"img_path": str(path)})["img"])
 
-    def picture(self, image: Image, mask: np.ndarray | None = None, alpha: float = 0.5):
-        """The image with its classes' colours over it and a legend of those present below.
+    def picture(
+        self,
+        image: Image,
+        mask: np.ndarray | None = None,
+        alpha: float = 0.5,
+        named: Sequence[int] | None = None,
+    ) -> np.ndarray:
+        """The image with its classes' colours over it and a legend below; not of the background.
 
         Args:
             image: As for a call.
             mask: Its labels; predicted where None is given.
             alpha: Weight of the colours, 0 to 1.
+            named: Labels of the classes that the legend has. Default: those present.
 
         Returns:
             ``(height, width, 3)`` uint8 RGB.
         """
         image = image if isinstance(image, np.ndarray) else self.read(image)
         mask = self(image) if mask is None else mask
-        return self.page(image, mask, np.unique(mask).tolist(), alpha)
-
-    def page(self, image: np.ndarray, mask: np.ndarray, named: Sequence[int], alpha: float):
-        """An overlay above a legend of the classes ``named``; the background has neither."""
+        named = np.unique(mask).tolist() if named is None else named
         blended = overlay(as_rgb(image), mask, self.palette, alpha, self.background)
         named = [label for label in named if label != self.background]
         return with_legend(blended, named, self.classes, self.palette)
@@ -96,10 +100,9 @@ class Predictor(StepPredictor[np.ndarray]):
             images, alpha: As for :meth:`picture`.
             whole_legend: Name all classes, not only those present.
         """
-        everything = list(range(len(self.classes)))
+        named = range(len(self.classes)) if whole_legend else None
         for image, mask in zip(images, self(images), strict=True):
-            named = everything if whole_legend else np.unique(mask).tolist()
-            yield self.page(image, mask, named, alpha), mask, ()
+            yield self.picture(image, mask, alpha, named), mask, ()
 
     def _packed(self, image: np.ndarray) -> tuple[tuple, dict]:
         loaded: dict = {"img": _channels_reversed(image)}

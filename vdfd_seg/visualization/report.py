@@ -1,7 +1,6 @@
 """One self-contained HTML page about a run, or comparing several."""
 
 from collections.abc import Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -41,18 +40,13 @@ def write_report(
     loaded = read_runs(runs)
     out = Path(out)
     out.parent.mkdir(parents=True, exist_ok=True)
-    atomic_write_text(out, _page().render(_context(loaded, title)))
-    return out
-
-
-@cache
-def _page() -> jinja2.Template:
-    """The page's template, compiled once a process."""
-    environment = jinja2.Environment(
+    templates = jinja2.Environment(
         loader=jinja2.PackageLoader("vdfd_seg.visualization"), undefined=jinja2.StrictUndefined,
         autoescape=True, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    return environment.get_template("report.html.j2")
+    page = templates.get_template("report.html.j2")
+    atomic_write_text(out, page.render(_context(loaded, title)))
+    return out
 
 
 def _context(runs: list[RunFiles], title: str | None) -> dict[str, Any]:

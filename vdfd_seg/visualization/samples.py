@@ -19,6 +19,7 @@ from vdfd_seg.visualization.pages import caption, grid, stacked, with_legend
 
 _SIZE = (400, 400)
 """The most that an embedded picture has, in pixels."""
+_MOST = 8
 _HEIGHT = 128
 """Of each picture in a montage, in pixels."""
 
@@ -38,15 +39,14 @@ class Sample(NamedTuple):
     predictions: list[tuple[str, list[str | None]]]
 
 
-def collect_samples(runs: Sequence[RunFiles], max_images: int = 8) -> list[Sample]:
+def collect_samples(runs: Sequence[RunFiles]) -> list[Sample]:
     """Gather ``samples/NAME.jpg``, ``samples/NAME.png`` and ``step_KK/predictions/NAME.png``.
 
-    The images are those in the ``samples`` folder of any run; where no run has one, the first
-    predictions, in order of their names. Inputs and truths are from the first run that has them.
+    The images are those in the ``samples`` folder of any run; where no run has one, those of the
+    predictions; the first eight by name. Inputs and truths are from the first run that has them.
 
     Args:
         runs: The runs; class indices in the order of each run's classes, 255 is void.
-        max_images: How many images at most. Default 8.
 
     Returns:
         One entry per image; empty where nothing was saved.
@@ -58,7 +58,7 @@ def collect_samples(runs: Sequence[RunFiles], max_images: int = 8) -> list[Sampl
         }
     steps = range(max(len(run.matrix) for run in runs))
     samples = []
-    for name in sorted(names)[:max_images]:
+    for name in sorted(names)[:_MOST]:
         images = (_image_uri(run.work_dir / f"samples/{name}.jpg") for run in runs)
         truths = (_mask_uri(run.work_dir / f"samples/{name}.png", run) for run in runs)
         predictions = [

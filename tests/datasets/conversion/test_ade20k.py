@@ -81,6 +81,14 @@ class TestConversion:
         assert "ADEChallengeData2016.zip" in error
         assert not (tmp_path / "out").exists()
 
+    def test_another_data_set_is_not_replaced(self, tmp_path, capsys):
+        archive, other = write_zip(tmp_path / "ade.zip", files()), tmp_path / "other"
+        other.mkdir()
+        (other / "dataset.json").write_text('{"dataset": "VOCaug"}')
+        assert run_guarded(tool.main, [str(archive), str(other), "--any-counts"]) == 2
+        assert "something here that is not ADE20K" in capsys.readouterr().err
+        assert [path.name for path in other.iterdir()] == ["dataset.json"]
+
 
 # Worked out by hand from MASKS.
 OVERLAP = {

@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from vdfd_seg.datasets.conversion.archives import unpack
-from vdfd_seg.datasets.written_folder import write_folder
+from vdfd_seg.datasets.written_folder import read_description, write_folder
 from vdfd_seg.errors import InputError
 
 ARCHIVE = "ADEChallengeData2016.zip"
@@ -42,7 +42,7 @@ def convert_ade20k(
         target,
         "ADE20K",
         lambda root: _finished(root, counts),
-        lambda root: (root / "dataset.json").is_file(),
+        lambda root: read_description(root, "ADE20K"),
         lambda root: _write(Path(archive), root, counts),
     )
     return _counts(Path(target))

@@ -5,12 +5,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from mmengine.dist import get_world_size
 from mmengine.runner import Runner
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
-from vdfd_seg.datasets.data import ContinualData, Sample, places_by, subsample
+from vdfd_seg.datasets.data import ContinualData, Sample, places_by
 from vdfd_seg.datasets.sampler import DrawSampler
 from vdfd_seg.datasets.segmentation.index import index_digest
 from vdfd_seg.datasets.segmentation.selection import test_images, train_images
@@ -42,7 +41,6 @@ class SegmentationData(ContinualData):
         # Whole images as before there was a crop: results that exist keep their fingerprint.
         rules = f" crop {crop[0]}x{crop[1]}" if crop else ""
         super().__init__(protocol, train, test, evaluate_on, rules)
-        self._sizes: dict[int, tuple[int, int]] = {}
 
     def step_images(self, step: int) -> np.ndarray:
         return train_images(self.protocol, self.train, step)
@@ -102,25 +100,15 @@ class SegmentationData(ContinualData):
             uses += held[best]
         return [samples[i] for i in sorted(chosen)]
 
-    def test_batch(self, step: int, size: int) -> list[Sample]:
-        """A batch of test images, the smallest and the largest among them."""
-        samples = self.test_samples(step)
-        samples = sorted(samples, key=self._size) if size > 1 else samples
-        return subsample(samples, min(size, max(4, get_world_size())))
+    def arranged(self, samples: list[Sample], size: int) -> list[Sample]:
+        """In batches, images of one size follow each other, the smallest first."""
+        return sorted(samples, key=self._size) if size > 1 else samples
 
     def _size(self, sample: Sample) -> tuple[int, int]:
         """Width and height of a test image's file."""
-        if sample.image not in self._sizes:
-            info = self.evaluation_source.dataset.get_data_info(sample.image)
-            with Image.open(info["img_path"]) as image:
-                self._sizes[sample.image] = image.size
-        return self._sizes[sample.image]
-
-    def test_loader(self, samples: list[Sample], cfg: dict) -> Iterable[dict]:
-        """:meth:`pass_over` test samples; in batches, images of one size follow each other."""
-        if cfg["batch_size"] > 1:
-            samples = sorted(samples, key=self._size)
-        return super().test_loader(samples, cfg)
+        info = self.evaluation_source.dataset.get_data_info(sample.image)
+        with Image.open(info["img_path"]) as image:
+            return image.size
 
     def dataset(self, part: str, samples, pipeline, seed: int = 0) -> TaskDataset:
         """A :class:`TaskDataset` over ``"train"`` or ``"test"`` images."""
