@@ -6,14 +6,17 @@ import pytest
 
 from vdfd_seg.errors import InputError
 from vdfd_seg.evaluation import load_results, load_runs, pool, with_intransigence, write_results
-from vdfd_seg.evaluation.functional import accuracy, accuracy_per_class, iou_per_class, mean_iou
-from vdfd_seg.evaluation.results import (
+from vdfd_seg.evaluation.functional import (
+    accuracy,
+    accuracy_per_class,
+    iou_per_class,
+    mean_iou,
     old_new_all,
     per_class,
     row_by_classes,
     row_by_domains,
-    summarise,
 )
+from vdfd_seg.evaluation.measures import summarise
 
 CONFUSION = np.array([[8, 0, 2, 0], [0, 5, 0, 5], [1, 0, 9, 0], [0, 0, 0, 4]])
 TASKS = [0, 0, 1, 2]

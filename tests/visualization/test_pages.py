@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from vdfd_seg.visualization.pages import changes, comparison, grid, stacked
+from vdfd_seg.visualization.overlay import changes, comparison, grid, stacked
 
 PALETTE = [(0, 0, 0), (200, 0, 0), (0, 0, 250)]
 

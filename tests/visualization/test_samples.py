@@ -8,7 +8,7 @@ from vdfd_seg.errors import InputError
 from vdfd_seg.evaluation import read_runs
 from vdfd_seg.protocols.voc import default_palette
 from vdfd_seg.visualization import colourise, write_montage
-from vdfd_seg.visualization.pages import caption
+from vdfd_seg.visualization.overlay import caption
 
 
 def test_each_cell_is_the_mask_of_its_run_and_step(tmp_path, fake_runs):

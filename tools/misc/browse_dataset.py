@@ -28,8 +28,7 @@ def write_pictures(settings, step: int, count: int, out: Path) -> list[Path]:
     from vdfd_seg.protocols.voc import default_palette
     from vdfd_seg.utils.files import atomic_write_image, writable_dir
     from vdfd_seg.utils.seeding import derived_seed
-    from vdfd_seg.visualization import colourise
-    from vdfd_seg.visualization.pages import as_rgb, grid, with_legend
+    from vdfd_seg.visualization.overlay import as_rgb, colourise, grid, with_legend
 
     protocol = settings.protocol
     if protocol.problem != "segmentation":

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from vdfd_seg.evaluation.functional import pool
 from vdfd_seg.evaluation.readable import (
     MISSING,
     format_number,
@@ -14,7 +15,6 @@ from vdfd_seg.evaluation.readable import (
     human_peak,
     human_seconds,
 )
-from vdfd_seg.evaluation.results import pool
 from vdfd_seg.evaluation.runs import RunFiles, Value, endings, protocol_marks
 
 Pair = tuple[Value, Value]

@@ -8,7 +8,7 @@ from vdfd_seg.errors import InputError
 from vdfd_seg.evaluation import confusion_matrix
 from vdfd_seg.inference.classes import ClassPredictor
 from vdfd_seg.inference.masks import Predictor
-from vdfd_seg.visualization.pages import as_rgb, comparison, with_legend
+from vdfd_seg.visualization.overlay import as_rgb, comparison, with_legend
 
 _MOST_ROWS = 20
 

@@ -12,8 +12,7 @@ from vdfd_seg.errors import reading
 from vdfd_seg.inference.predictor import Image, StepPredictor
 from vdfd_seg.models import ContinualLearner
 from vdfd_seg.protocols.voc import default_palette
-from vdfd_seg.visualization import overlay
-from vdfd_seg.visualization.pages import as_rgb, with_legend
+from vdfd_seg.visualization.overlay import as_rgb, overlay, with_legend
 
 # What a pipeline of evaluation does to labels; here there are none.
 LABEL_TRANSFORMS = ("LoadAnnotations", "vdfd_seg.MaskLabels")

@@ -10,7 +10,7 @@ from vdfd_seg.protocols import Protocol
 from vdfd_seg.protocols.voc import default_palette
 from vdfd_seg.utils.files import atomic_write_image, writable_dir
 from vdfd_seg.utils.paths import step_name
-from vdfd_seg.visualization.pages import as_rgb, comparison, with_legend
+from vdfd_seg.visualization.overlay import as_rgb, comparison, with_legend
 
 
 class PictureWriter:

@@ -14,8 +14,14 @@ from vdfd_seg.errors import InputError
 from vdfd_seg.evaluation.runs import RunFiles
 from vdfd_seg.protocols.voc import default_palette
 from vdfd_seg.utils.files import atomic_write_image
-from vdfd_seg.visualization.overlay import VOID_COLOUR, colourise
-from vdfd_seg.visualization.pages import caption, grid, stacked, with_legend
+from vdfd_seg.visualization.overlay import (
+    VOID_COLOUR,
+    caption,
+    colourise,
+    grid,
+    stacked,
+    with_legend,
+)
 
 _SIZE = (400, 400)
 """The most that an embedded picture has, in pixels."""
