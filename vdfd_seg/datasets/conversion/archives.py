@@ -10,6 +10,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from vdfd_seg.errors import InputError
+from vdfd_seg.utils.files import is_storage_error
 
 _DAMAGE = (
     tarfile.TarError, zipfile.BadZipFile, zlib.error, LZMAError, EOFError, NotImplementedError,
@@ -64,6 +65,8 @@ def unpack(path: str | Path, folder: Path, wanted: Callable[[str], object], expe
                     pass
                 bar.update(file.tell() - bar.n)
     except (*_DAMAGE, OSError) as error:
+        if is_storage_error(error):
+            raise
         raise InputError(
             f"{path}: no archive, or a damaged or truncated one ({error}); expected {expected}, "
             "fetch it again."
