@@ -113,12 +113,10 @@ class Differences:
         self.counts += counts
         return counts
 
-    def pages(self, images: list, alpha: float, whole_legend: bool) -> Iterator[tuple]:
+    def pages(self, images: list, alpha: float, named: Sequence[int] | None) -> Iterator[tuple]:
         """As :meth:`Predictor.pages`: (page, None, what :func:`changes_of` gives) of each image."""
-        everything = list(range(len(self.classes))) if whole_legend else None
         for image, (old, new, counts) in zip(images, self.masks(images), strict=True):
-            page = self.page(image, old, new, everything, alpha)
-            yield page, None, changes_of(counts, self.classes)
+            yield self.page(image, old, new, named, alpha), None, changes_of(counts, self.classes)
 
     def page(
         self,

@@ -92,14 +92,8 @@ class Predictor(StepPredictor[np.ndarray]):
         named = [label for label in named if label != self.background]
         return with_legend(blended, named, self.classes, self.palette)
 
-    def pages(self, images: list, alpha: float, whole_legend: bool) -> Iterator[tuple]:
-        """Overlays for a folder or video: (page, labels, no changes) of each image.
-
-        Args:
-            images, alpha: As for :meth:`picture`.
-            whole_legend: Name all classes, not only those present.
-        """
-        named = range(len(self.classes)) if whole_legend else None
+    def pages(self, images: list, alpha: float, named: Sequence[int] | None) -> Iterator[tuple]:
+        """For a folder or video: (:meth:`picture`, labels, no changes) of each image."""
         for image, mask in zip(images, self(images), strict=True):
             yield self.picture(image, mask, alpha, named), mask, ()
 

@@ -52,7 +52,10 @@ class Source:
         """
         total = (self.video.frames or None) if self.video else len(self.images)
         with tqdm(total=total, desc=doing, unit=self.unit) as bar:
-            named = self._frames() if self.video else ((n, read(p)) for n, p in self.images.items())
+            if self.video:
+                named = ((f"{number:06d}", frame) for number, frame in enumerate(self.video))
+            else:
+                named = ((name, read(path)) for name, path in self.images.items())
             failure = None
             while failure is None:
                 batch = []
@@ -68,10 +71,6 @@ class Source:
                 bar.update(len(batch))
         if failure is not None:
             raise failure
-
-    def _frames(self):
-        for number, frame in enumerate(self.video):
-            yield f"{number:06d}", frame
 
 
 def write_pages(
@@ -115,9 +114,9 @@ def write_pages(
 def _pages(source, predict, size, alpha, rows):
     """Name, picture and labels of each image; what changed is added to ``rows``."""
     # Frames of a video are of one size: their legend has all classes.
-    whole_legend = source.video is not None
+    named = range(len(predict.classes)) if source.video is not None else None
     for batch in source.batches(predict.read, size, "segmenting"):
-        pages = predict.pages([image for _, image in batch], alpha, whole_legend)
+        pages = predict.pages([image for _, image in batch], alpha, named)
         for (name, _), (page, mask, changes) in zip(batch, pages, strict=True):
             rows.extend([name, *change] for change in changes)
             yield name, page, mask
