@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from tests.fake_cityscapes import names
+from tests.tiny import write_config
 from vdfd_seg.cli import run_guarded
 
 
@@ -88,16 +89,13 @@ def cities(tmp_path_factory):
     return path
 
 
-def city_config(folder, split, domain_split):
-    path = folder / "cities.py"
-    path.write_text(
-        f"protocol = dict(type='Cityscapes', split='{split}', domain_split='{domain_split}')\n"
-    )
-    return path
+def city_config(folder):
+    protocol = {"type": "Cityscapes", "split": "11-5", "domain_split": "published"}
+    return write_config(folder / "cities.py", {"protocol": protocol})
 
 
 def test_published_cityscapes_leaks_as_it_declares(run, cities, tmp_path):
-    status, text = run(city_config(tmp_path, "11-5", "published"), "--names", cities)
+    status, text = run(city_config(tmp_path), "--names", cities)
     assert status == 0
     assert rows(text)[0][3:] == ["0", "0.0", "%", "none"]
     last = [row for row in rows(text) if "munster" in row[1]][-1]
@@ -121,13 +119,13 @@ def test_classification_copies(tool, tiny_arrays, monkeypatch):
 
 
 def test_bad_input(run, config_file, cities, tmp_path):
-    status, text = run(config_file(), "--names", cities)
-    assert status == 2 and "--names is for domain-incremental protocols" in text
-    config = city_config(tmp_path, "11-5", "published")
-    status, text = run(config, "--names", tmp_path / "none.txt")
-    assert status == 2 and "none.txt' cannot be read" in text
+    config = city_config(tmp_path)
     (tmp_path / "twice.txt").write_text("aachen/a\naachen/a\n")
-    status, text = run(config, "--names", tmp_path / "twice.txt")
-    assert status == 2 and "names 1 images twice" in text
-    status, text = run(config)
-    assert status == 2 and "the key 'model' is missing" in text
+    for arguments, message in (
+        ((config_file(), "--names", cities), "--names is for domain-incremental protocols"),
+        ((config, "--names", tmp_path / "none.txt"), "none.txt' cannot be read"),
+        ((config, "--names", tmp_path / "twice.txt"), "names 1 images twice"),
+        ((config,), "the key 'model' is missing"),
+    ):
+        status, text = run(*arguments)
+        assert status == 2 and message in text

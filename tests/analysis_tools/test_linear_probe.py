@@ -2,9 +2,7 @@
 
 import torch
 
-from tests.tiny import changed, tiny_config, write_config
 from vdfd_seg.cli import run_guarded
-from vdfd_seg.cli.train import main as train
 
 
 def test_classes_that_a_line_separates_are_separated_whatever_the_scale(tool):
@@ -16,15 +14,10 @@ def test_classes_that_a_line_separates_are_separated_whatever_the_scale(tool):
     assert ((features @ rows.T + bias).argmax(1) == labels).all()
 
 
-def test_a_step_with_both_classifiers(tool, scenes, tmp_path, capsys):
-    config = changed(tiny_config(scenes), {"train_cfg": {"max_iters": 3}, "examples": 0})
-    file = write_config(tmp_path / "tiny.py", config)
-    assert (
-        run_guarded(train, [str(file), "--work-dir", str(tmp_path / "run"), "--steps", "0:2"]) == 0
-    )
+def test_a_step_with_both_classifiers(tool, train, capsys):
+    run = train("--steps", "0:2", config={"train_cfg": {"max_iters": 3}, "examples": 0})
     capsys.readouterr()
-    arguments = [str(file), str(tmp_path / "run"), "--iterations", "200"]
-    assert run_guarded(tool.main, arguments) == 0
+    assert run_guarded(tool.main, [str(run.file), str(run.path), "--iterations", "200"]) == 0
     table = capsys.readouterr().out.splitlines()
     own, probed = (
         float(line.split()[-1]) for line in table if line.startswith(("its own", "a linear"))

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -11,45 +13,27 @@ MASKS = {
 }
 
 
-def _write_image(path, size=(3, 2)):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", size, (90, 120, 30)).save(path)
-
-
-def _write_mask(path, values, mode="P"):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    values = np.array(values)
-    if mode == "P":
-        mask = Image.fromarray(values.astype(np.uint8))
-        mask.putpalette([channel for value in range(256) for channel in (255 - value, value, 7)])
-    else:
-        types = {"L": np.uint8, "I;16": np.uint16, "1": bool}
-        mask = Image.fromarray(values.astype(types[mode]))
+def write_mask(path, values):
+    """Write an index mask with a palette."""
+    mask = Image.fromarray(np.array(values, np.uint8))
+    mask.putpalette([channel for value in range(256) for channel in (255 - value, value, 7)])
     mask.save(path)
 
 
-@pytest.fixture
-def write_image():
-    """Write an image of one colour: path, size=(width, height)."""
-    return _write_image
-
-
-@pytest.fixture
-def write_mask():
-    """Write an index mask: path, rows of values, mode="P"."""
-    return _write_mask
+def write_sample(root, name, values) -> dict:
+    """Write a mask and an image of one colour; returns their data info."""
+    item = {"img_path": f"{root}/images/{name}.jpg", "seg_map_path": f"{root}/masks/{name}.png"}
+    for path in item.values():
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", np.shape(values)[::-1], (90, 120, 30)).save(item["img_path"])
+    write_mask(item["seg_map_path"], values)
+    return {"name": str(name), **item}
 
 
 @pytest.fixture
 def items(tmp_path):
     """Data infos of the samples a, b and c, whose masks hold ``MASKS``."""
-    made = []
-    for name, values in MASKS.items():
-        image, mask = tmp_path / "images" / f"{name}.jpg", tmp_path / "masks" / f"{name}.png"
-        _write_image(image)
-        _write_mask(mask, values)
-        made.append({"name": name, "img_path": str(image), "seg_map_path": str(mask)})
-    return made
+    return [write_sample(tmp_path, name, values) for name, values in MASKS.items()]
 
 
 @pytest.fixture

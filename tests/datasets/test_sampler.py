@@ -44,29 +44,19 @@ def test_processes_take_turns(monkeypatch, world, start):
     assert together == expected
 
 
-class TestDerivedSeed:
-    def test_fits_every_generator(self):
-        seeds = [derived_seed("a", i) for i in range(2000)]
-        assert all(0 <= seed < 2**31 for seed in seeds)
-        assert max(seeds) > 2**30
-        assert len(set(seeds)) == 2000
-
-    def test_depends_on_each_part_and_on_their_order(self):
-        seeds = [derived_seed(*parts) for parts in [(1, 2), (2, 1), (12,), (1, 2, ""), ("", 1, 2)]]
-        assert len(set(seeds)) == 5
-
-    def test_never_changes(self):
-        # Resuming with a later version must draw the same images.
-        assert derived_seed(0, "step", 1) == 646197189
+def test_derived_seeds_fit_every_generator_depend_on_every_part_and_never_change():
+    parts = [(1, 2), (2, 1), (12,), (1, 2, ""), ("", 1, 2), *(("a", i) for i in range(2000))]
+    seeds = [derived_seed(*each) for each in parts]
+    assert len(set(seeds)) == len(parts)
+    assert 0 <= min(seeds) and 2**30 < max(seeds) < 2**31
+    # Resuming with a later version must draw the same images.
+    assert derived_seed(0, "step", 1) == 646197189
 
 
 class TestViews:
-    def test_an_image_comes_in_so_many_views_in_turn(self):
+    def test_images_come_in_the_same_order_as_without_and_in_so_many_views_in_turn(self):
         seen = {}
-        for position, adapter in draws(7 * 5, views=3):
-            seen.setdefault(position, []).append(adapter)
+        for position, view in draws(7 * 5, views=3):
+            seen.setdefault(position, []).append(view)
         assert seen == {p: [3 * p + turn % 3 for turn in range(5)] for p in range(7)}
-
-    def test_the_order_of_images_is_the_same_as_without(self):
-        with_views = [position for position, _ in draws(20, views=2)]
-        assert with_views == [position for position, _ in draws(20)]
+        assert [p for p, _ in draws(20, views=2)] == [p for p, _ in draws(20)]

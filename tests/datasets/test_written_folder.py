@@ -2,7 +2,6 @@
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
@@ -13,24 +12,24 @@ from vdfd_seg.errors import InputError
 class Writer:
     """Writes a file of a data set of one file, and counts how often."""
 
-    def __init__(self):
-        self.count = 0
-        self.failure = None
+    count, failure = 0, None
 
     def __call__(self, root):
-        def write(folder):
-            self.count += 1
-            folder.mkdir()
-            if self.failure:
-                raise self.failure
-            (folder / "mine").write_text("whole")
-
-        write_folder(root, "my data", lambda f: (f / "mine").is_file(), own, write)
+        write_folder(root, "my data", self.whole, self.own, self.write)
         return root
 
+    def whole(self, folder):
+        return (folder / "mine").is_file()
 
-def own(folder: Path):
-    return folder.is_dir() and (folder / "part").exists()
+    def own(self, folder):
+        return (folder / "part").exists()
+
+    def write(self, folder):
+        self.count += 1
+        folder.mkdir()
+        if self.failure:
+            raise self.failure
+        (folder / "mine").write_text("whole")
 
 
 @pytest.fixture
@@ -38,14 +37,13 @@ def writer():
     return Writer()
 
 
-@pytest.mark.parametrize("start", [None, [], ["part"]])
+@pytest.mark.parametrize("start", ["absent", "empty", "incomplete"])
 def test_absent_empty_and_incomplete_folders_are_written_once(writer, tmp_path, start):
     root = tmp_path / "below" / "set"
-    for name in start or ():
-        root.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text("")
-    if start == []:
+    if start != "absent":
         root.mkdir(parents=True)
+    if start == "incomplete":
+        (root / "part").touch()
     writer(root)
     writer(root)
     assert writer.count == 1
@@ -86,27 +84,17 @@ def test_writers_may_start_at_once(writer, tmp_path):
     assert writer.count == 1
 
 
-class TestVocLayout:
-    @pytest.fixture
-    def layout(self):
-        return VocLayout("Mine", "Masks")
-
-    @pytest.fixture
-    def root(self, layout, tmp_path):
-        layout.create(tmp_path)
-        for name in ("a", "b", "c"):
-            (tmp_path / layout.images / f"{name}.jpg").write_bytes(b"")
-            (tmp_path / layout.masks / f"{name}.png").write_bytes(b"")
-        layout.finish(tmp_path, {"train": ["a", "b"], "val": ["c"]}, {"version": 3})
-        return tmp_path
-
-    def test_a_whole_folder_is_counted_and_described(self, layout, root):
-        assert layout.description(root) == {"version": 3}
-        assert layout.counts(root, ("train", "val")) == {"train": 2, "val": 1}
-
-    @pytest.mark.parametrize(
-        "lost", ["JPEGImages/a.jpg", "Masks/c.png", "ImageSets/Segmentation/val.txt"]
-    )
-    def test_what_is_missing_is_noticed(self, layout, root, lost):
-        (root / lost).unlink()
-        assert layout.counts(root, ("train", "val")) is None
+@pytest.mark.parametrize(
+    "lost", ["JPEGImages/a.jpg", "Masks/c.png", "ImageSets/Segmentation/val.txt"]
+)
+def test_a_whole_folder_is_described_and_what_is_missing_is_noticed(tmp_path, lost):
+    layout = VocLayout("Mine", "Masks")
+    layout.create(tmp_path)
+    for name in ("a", "b", "c"):
+        (tmp_path / layout.images / f"{name}.jpg").touch()
+        (tmp_path / layout.masks / f"{name}.png").touch()
+    layout.finish(tmp_path, {"train": ["a", "b"], "val": ["c"]}, {"version": 3})
+    assert layout.description(tmp_path) == {"version": 3}
+    assert layout.counts(tmp_path, ("train", "val")) == {"train": 2, "val": 1}
+    (tmp_path / lost).unlink()
+    assert layout.counts(tmp_path, ("train", "val")) is None

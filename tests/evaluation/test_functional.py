@@ -1,12 +1,7 @@
-import ast
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from sklearn import metrics as sklearn_metrics
 
-from vdfd_seg.evaluation import functional, measures
 from vdfd_seg.evaluation.functional import (
     accuracy,
     confusion_matrix,
@@ -21,16 +16,12 @@ CONFUSION = np.array([[6, 2, 0, 0], [1, 3, 4, 0], [0, 0, 0, 0], [0, 0, 0, 0]])
 
 def test_confusion_matrix_by_hand():
     label = np.array([[0, 0, 1], [1, 255, 2]], dtype=np.uint8)
-    prediction = np.array([[0, 1, 1], [1, 2, 0]], dtype=np.uint8)
+    # Ignored pixels may hold any prediction.
+    prediction = np.array([[0, 1, 1], [1, 99, 0]], dtype=np.uint8)
     expected = [[1, 1, 0], [0, 2, 0], [1, 0, 0]]
     found = confusion_matrix(prediction, label, 3)
     assert found.dtype == np.int64
     assert found.tolist() == expected
-
-
-def test_ignored_pixels_may_hold_any_prediction():
-    found = confusion_matrix(np.array([99, 0]), np.array([255, 0]), 2)
-    assert found.sum() == 1
 
 
 @pytest.mark.parametrize(
@@ -38,7 +29,6 @@ def test_ignored_pixels_may_hold_any_prediction():
     [
         ([0, 3], [0, 1], "prediction holds class indices 0..3, expected 0..2"),
         ([0, 1], [0, 3], "label holds class indices 0..3"),
-        ([-1, 1], [0, 1], "prediction holds class indices -1..1"),
         ([0, 1, 2], [0, 1], "shape"),
         ([0.0, 1.0], [0, 1], "integers"),
     ],
@@ -48,23 +38,17 @@ def test_confusion_matrix_refuses(prediction, label, message):
         confusion_matrix(np.array(prediction), np.array(label), 3)
 
 
-def test_iou_by_hand():
-    found = iou_per_class(CONFUSION)
-    np.testing.assert_allclose(found, [100 * 6 / 9, 100 * 3 / 10, 0.0, np.nan])
-
-
 def test_iou_equals_sklearn():
     rng = np.random.default_rng(2)
     label, prediction = rng.integers(0, 7, (2, 500))
     expected = sklearn_metrics.jaccard_score(label, prediction, average=None)
     found = iou_per_class(confusion_matrix(prediction, label, 7))
     np.testing.assert_allclose(found, 100 * expected)
-    macro = sklearn_metrics.jaccard_score(label, prediction, average="macro")
-    assert mean_iou(confusion_matrix(prediction, label, 7)) == pytest.approx(100 * macro)
 
 
-def test_mean_iou_averages():
+def test_mean_iou_by_hand():
     first, second = 100 * 6 / 9, 30.0
+    np.testing.assert_allclose(iou_per_class(CONFUSION), [first, second, 0.0, np.nan])
     assert mean_iou(CONFUSION) == pytest.approx((first + second) / 2)
     assert mean_iou(CONFUSION, average="all") == pytest.approx((first + second) / 4)
     assert mean_iou(CONFUSION, classes=[1, 3]) == pytest.approx(second)
@@ -90,30 +74,12 @@ def test_mean_iou_refuses():
         mean_iou(np.zeros((2, 3)))
 
 
-@pytest.mark.parametrize("module", [functional, measures])
-def test_they_need_numpy_only(module):
-    """And each other."""
-    tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
-    imported = {
-        name if name.startswith("vdfd_seg") else name.split(".")[0]
-        for node in ast.walk(tree)
-        if isinstance(node, (ast.Import, ast.ImportFrom))
-        for name in (
-            [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module]
-        )
-    }
-    own = {functional.__name__, measures.__name__}
-    assert imported - set(sys.stdlib_module_names) - own == {"numpy"}
-
-
-class TestAccuracy:
-    def test_by_hand(self):
-        assert accuracy(CONFUSION) == 100 * 9 / 16
-        assert accuracy(CONFUSION, [0]) == 75.0
-        # Pooled over images, not a mean over classes.
-        assert accuracy([[1, 0], [3, 96]]) == 97.0
-        # What is given to another class counts, whichever classes are asked for.
-        assert accuracy(CONFUSION, [1]) == 100 * 3 / 8
-        # Without images there is none.
-        assert np.isnan(accuracy(CONFUSION, [2, 3]))
-        assert accuracy(CONFUSION, [0, 2, 3]) == 75.0
+def test_accuracy_by_hand():
+    assert accuracy(CONFUSION) == 100 * 9 / 16
+    # Pooled over images, not a mean over classes.
+    assert accuracy([[1, 0], [3, 96]]) == 97.0
+    # What is given to another class counts, whichever classes are asked for.
+    assert accuracy(CONFUSION, [1]) == 100 * 3 / 8
+    # Without images there is none.
+    assert np.isnan(accuracy(CONFUSION, [2, 3]))
+    assert accuracy(CONFUSION, [0, 2, 3]) == 75.0

@@ -1,8 +1,7 @@
-import copy
-
 import pytest
 
-from tests.evaluation.test_seeds import run
+from tests.evaluation.conftest import RESULTS
+from tests.tiny import changed
 from vdfd_seg.evaluation import format_comparison, load_runs
 from vdfd_seg.evaluation.orders import over_orders
 
@@ -10,10 +9,10 @@ ORDERS = {"f": [["a"], ["b", "c"]], "g": [["b"], ["a", "c"]], "h": [["c"], ["a",
 
 
 def ordered(fingerprint, seed=0, method="VDFD", old=50.0, tasks=None, **protocol):
-    result = copy.deepcopy(run(seed, method, fingerprint, old))
-    names = tasks or ORDERS[fingerprint]
-    result["protocol"].update(protocol, tasks=[{"classes": c, "domains": []} for c in names])
-    return result
+    tasks = [{"classes": names, "domains": []} for names in tasks or ORDERS[fingerprint]]
+    protocol = {**RESULTS["protocol"], "fingerprint": fingerprint, "tasks": tasks, **protocol}
+    changes = {"seed": seed, "method": method, "protocol": protocol, "summary.old": old}
+    return changed(RESULTS, changes)
 
 
 def test_an_order_counts_once_however_many_seeds_it_has():
@@ -23,6 +22,9 @@ def test_an_order_counts_once_however_many_seeds_it_has():
     # Means 20 and 50: their mean is 35, their sample deviation 30 / sqrt(2).
     assert method.summary("old") == (35.0, pytest.approx(21.2132, abs=1e-4))
     assert sorted(method.values("old")) == [20.0, 50.0]
+    text = format_comparison(runs)
+    assert "NOT COMPARABLE" in text and "Over the orders" in text
+    assert "Over the orders" not in format_comparison(runs[:2])
 
 
 def test_only_orders_that_every_method_has():
@@ -48,9 +50,3 @@ def test_only_orders_that_every_method_has():
 def test_what_differs_in_more_than_the_order_is_not_averaged(other):
     assert over_orders(load_runs([ordered("f"), other])) == []
     assert "Over the orders" not in format_comparison([ordered("f"), other])
-
-
-def test_comparison_has_the_second_table_only_with_orders():
-    assert "Over the orders" not in format_comparison([ordered("f", 0), ordered("f", 1)])
-    both = format_comparison([ordered("f"), ordered("g")])
-    assert "NOT COMPARABLE" in both and "Over the orders" in both

@@ -29,7 +29,8 @@ def without_the_last_class():
 
 
 def test_row_of_mean_ious():
-    iou = iou_per_class(CONFUSION)
+    # 8 of 11, 5 of 10, 9 of 12, 4 of 9.
+    iou = 100 * np.array([8 / 11, 5 / 10, 9 / 12, 4 / 9])
     expected = [iou[:2].mean(), iou[2], iou[3]]
     assert row_by_classes(CONFUSION, TASKS, mean_iou) == pytest.approx(expected)
     # A task without labels is None or zero.
@@ -52,12 +53,6 @@ def test_row_of_accuracies():
     assert row_by_classes(CONFUSION, [0, 1, 0, 1], accuracy) == [85.0, pytest.approx(900 / 14)]
 
 
-@pytest.mark.parametrize("row", [partial(row_by_classes, metric=accuracy), old_new_all])
-def test_task_of_class_must_fit(row):
-    with pytest.raises(ValueError, match="task_of_class names 2 classes"):
-        row(CONFUSION, [0, 1])
-
-
 def test_old_new_all():
     iou = iou_per_class(CONFUSION)
     found = old_new_all(CONFUSION, TASKS)
@@ -77,21 +72,14 @@ def test_per_class():
         per_class(iou_per_class(CONFUSION), ["a", "b"])
 
 
-def test_summary_of_three_tasks_by_hand():
+def test_summary_by_hand():
     matrix = [[90.0, None, None], [60.0, 80.0, None], [75.0, 50.0, np.float64(70.0)]]
     summary = summarise(matrix, [90.0, 70.0, np.float64(65.0)])
-    assert summary == {
-        "acc": 65.0,
-        # ((75 - 90) + (50 - 80)) / 2
-        "bwt": -22.5,
-        # ((90 - 75) + (80 - 50)) / 2: the best before the last step.
-        "forgetting": 22.5,
-        "avg_incremental": 75.0,
-        "overall": 65.0,
-    }
+    keys = ("acc", "bwt", "forgetting", "avg_incremental", "overall")
+    assert summary == dict(zip(keys, (65.0, -22.5, 22.5, 75.0, 65.0), strict=True))
     assert all(type(value) is float for value in summary.values())
     first = summarise([[70.0, None]], [70.0])
-    assert first == {**dict.fromkeys(summary, 70.0), "bwt": None, "forgetting": None}
+    assert first == {**dict.fromkeys(keys, 70.0), "bwt": None, "forgetting": None}
 
 
 def test_intransigence_against_joint_training(results):
@@ -133,20 +121,15 @@ def test_refused_results_leave_the_old_file(tmp_path, results):
     assert path.read_text() == before
 
 
-def delete(*keys):
-    def change(results):
-        for key in keys[:-1]:
-            results = results[key]
-        del results[keys[-1]]
-
-    return change
-
-
 def put(value, *keys):
+    """A change that sets a nested value; ``...`` takes it away."""
+
     def change(results):
         for key in keys[:-1]:
             results = results[key]
         results[keys[-1]] = value
+        if value is ...:
+            del results[keys[-1]]
 
     return change
 
@@ -155,15 +138,11 @@ def put(value, *keys):
     ("change", "message"),
     [
         (put(2, "schema"), "'schema' is 2"),
-        (delete("protocol"), "'protocol'"),
-        (delete("protocol", "fingerprint"), "'protocol.fingerprint'"),
+        (put(..., "protocol"), "'protocol'"),
         (put([], "summary"), "'summary' must be an object"),
-        (delete("summary", "bwt"), "'summary.bwt'"),
-        (put([], "steps"), "'steps'"),
-        (delete("steps", 1, "seconds"), r"'steps\[1\].seconds'"),
+        (put(..., "summary", "bwt"), "'summary.bwt'"),
+        (put(..., "steps", 1, "seconds"), r"'steps\[1\].seconds'"),
         (put(0, "steps", 1, "step"), "in order"),
-        (put("1", "steps", 1, "step"), "in order"),
-        (put([[1.0, None]], "matrix"), "'matrix' must have 2 rows"),
         (put("high", "matrix", 1, 0), "'matrix' must have 2 rows of numbers"),
         (put([1.0], "matrix", 1), "row i of 'matrix' must have"),
     ],

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,12 +16,6 @@ from vdfd_seg.datasets import read_arrays
 from vdfd_seg.errors import InputError
 from vdfd_seg.export import export_onnx, onnx_graph
 from vdfd_seg.inference import load_predictor
-from vdfd_seg.utils import environment
-
-
-@pytest.fixture(scope="module")
-def checkpoint(vdfd_run):
-    return vdfd_run.path / "step_02" / "checkpoint.pth"
 
 
 @pytest.fixture(scope="module")
@@ -76,29 +71,16 @@ def test_the_file_describes_itself(exported, checkpoint):
     assert [path.name for path in exported.parent.iterdir()] == ["step.onnx"]
 
 
-@pytest.fixture(scope="module")
-def network(tiny_network):
-    return tiny_network(num_classes=3).eval()
-
-
-def test_networks_of_bgr_images_are_given_bgr(network):
+def test_networks_of_bgr_images_are_given_bgr_and_padding_in_evaluation_is_refused(tiny_network):
+    network = tiny_network(num_classes=3).eval()
     images = torch.rand(1, 3, 32, 32) * 255
     rgb, _ = onnx_graph.Segments(network)(images)
     network.data_preprocessor._channel_conversion = False
-    try:
-        bgr, _ = onnx_graph.Segments(network)(images.flip(1))
-    finally:
-        network.data_preprocessor._channel_conversion = True
+    bgr, _ = onnx_graph.Segments(network)(images.flip(1))
     assert torch.equal(rgb, bgr)
-
-
-def test_padding_in_evaluation_is_refused(network):
     network.data_preprocessor.test_cfg = {"size_divisor": 32}
-    try:
-        with pytest.raises(InputError, match="pads images in evaluation"):
-            onnx_graph.Segments(network)
-    finally:
-        network.data_preprocessor.test_cfg = None
+    with pytest.raises(InputError, match="pads images in evaluation"):
+        onnx_graph.Segments(network)
 
 
 @pytest.mark.parametrize(
@@ -169,13 +151,6 @@ class TestRefused:
 
     @pytest.mark.parametrize("module", ["onnx", "onnxscript", "onnxruntime"])
     def test_packages_that_are_missing(self, vdfd_run, tmp_path, monkeypatch, refused, module):
-        real = environment.importlib.import_module
-
-        def absent(name, *rest):
-            if name == module:
-                raise ModuleNotFoundError(f"No module named '{name}'", name=name)
-            return real(name, *rest)
-
-        monkeypatch.setattr(environment.importlib, "import_module", absent)
+        monkeypatch.setitem(sys.modules, module, None)
         error = refused("export", vdfd_run.path, "--out", tmp_path / "x.onnx")
         assert f"needs the module '{module}'" in error and "vdfd_seg[onnx]" in error

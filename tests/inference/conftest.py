@@ -29,20 +29,17 @@ def classifier(sequence):
     return run
 
 
-@pytest.fixture(scope="session")
-def evaluated():
-    """What the evaluation of a step predicted: {place: class name}."""
+def rows_of(path):
+    """The rows of a table, as dicts."""
+    with path.open() as file:
+        return list(csv.DictReader(file))
 
-    def read(run, step, task=None):
-        with (run.predictions / f"step_{step:02d}" / "predictions.csv").open() as file:
-            rows = list(csv.DictReader(file))
-        return {
-            int(row["image"]): row["predicted"]
-            for row in rows
-            if task is None or int(row["task"]) == task
-        }
 
-    return read
+def evaluated(run, task=None):
+    """What the evaluation of the last step predicted: {place: class name}."""
+    rows = rows_of(run.predictions / "step_02/predictions.csv")
+    chosen = [row for row in rows if task is None or int(row["task"]) == task]
+    return {int(row["image"]): row["predicted"] for row in chosen}
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.inference.conftest import evaluated
 from vdfd_seg.errors import InputError
 from vdfd_seg.inference import load_predictor
 from vdfd_seg.utils.checkpoint import load_step, save_plain
@@ -13,14 +14,12 @@ from vdfd_seg.utils.checkpoint import load_step, save_plain
     [("FineTune", {}), ("ICaRL", {"exemplars": 30}), ("LwF", {"gaussians": 0.4})],
     ids=["plain", "icarl", "gaussians"],
 )
-def test_classes_equal_the_predictions_of_the_evaluation(
-    classifier, evaluated, digit_images, method, options
-):
+def test_classes_equal_the_predictions_of_the_evaluation(classifier, digit_images, method, options):
     run = classifier("class", method, **options)
     predict = load_predictor(run.path)
     paths = sorted(digit_images.iterdir())
     found = predict(paths)
-    expected = evaluated(run, 2)
+    expected = evaluated(run)
     compared = 0
     for path, prediction in zip(paths, found, strict=True):
         assert prediction.name == predict.classes[prediction.label]
@@ -31,11 +30,11 @@ def test_classes_equal_the_predictions_of_the_evaluation(
     assert predict(paths[3]).label == found[3].label
 
 
-def test_with_a_task_its_own_classes_compete(classifier, evaluated, digit_images):
+def test_with_a_task_its_own_classes_compete(classifier, digit_images):
     run = classifier("task")
     for task, names in enumerate([{"zero", "one"}, {"two", "three"}, {"four", "five"}]):
         predict = load_predictor(run.path, task=task)
-        expected = evaluated(run, 2, task)
+        expected = evaluated(run, task)
         paths = [path for path in sorted(digit_images.iterdir()) if int(path.stem) in expected]
         assert len(paths) > 10
         assert {each.name for each in predict(sorted(digit_images.iterdir()))} <= names
@@ -74,11 +73,10 @@ def test_images_are_resized_to_those_of_training(classifier, digit_images, tmp_p
     assert old([image, large])[0].label == predict(image).label
 
 
-def test_tasks_that_are_not_there(classifier):
-    with pytest.raises(InputError, match="has no task 3; it has seen 0 to 2"):
-        load_predictor(classifier("task").path, task=3)
-    with pytest.raises(InputError, match="has no task -1"):
-        load_predictor(classifier("task").path, task=-1)
+@pytest.mark.parametrize("task", [3, -1])
+def test_tasks_that_are_not_there(classifier, task):
+    with pytest.raises(InputError, match=f"has no task {task}; it has seen 0 to 2"):
+        load_predictor(classifier("task").path, task=task)
 
 
 def test_files_and_arrays_that_are_no_images(classifier, digits):

@@ -23,9 +23,6 @@ def test_counts_by_hand():
     ]  # fmt: skip
     many = format_changes(np.ones((6, 6), int), "abcdef", "pixels")
     assert many.endswith("... and 10 more")
-
-
-def test_nothing_changed():
     assert format_changes(np.diag([3, 4]), "ab", "pixels") == "0 of 7 pixels changed (0.00 %)"
     assert format_changes(np.zeros((2, 2), int), "ab", "images").startswith("0 of 0 images")
 

@@ -47,13 +47,10 @@ def test_a_writer_without_frames_writes_nothing(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-class TestDamage:
-    def test_missing(self, tmp_path):
-        with pytest.raises(InputError, match="does not exist"):
-            VideoReader(tmp_path / "none.mp4")
-
-    @pytest.mark.parametrize("content", [b"", b"no video" * 100], ids=["empty", "text"])
-    def test_no_video(self, tmp_path, content):
+def test_missing_and_damaged_videos(three_colours, tmp_path):
+    with pytest.raises(InputError, match="does not exist"):
+        VideoReader(tmp_path / "none.mp4")
+    for content in (b"", b"no video" * 100, three_colours.read_bytes()[:-200]):
         (tmp_path / "no.mp4").write_bytes(content)
         with pytest.raises(InputError, match=r"cannot read the video .*no\.mp4"):
             VideoReader(tmp_path / "no.mp4")

@@ -54,12 +54,9 @@ def test_order_decides_which_classes_come_first():
     protocol = voc("15-5", order=order)
     assert protocol.tasks[0].classes == ("background", *order[:15])
     assert protocol.tasks[1].classes == tuple(order[15:])
-
-
-@pytest.mark.parametrize("order", [CLASSES[1:-1], CLASSES, (*CLASSES[1:-1], "aeroplane")])
-def test_order_that_is_no_permutation_is_refused(order):
-    with pytest.raises(InputError, match="order must name each foreground class of VOC once"):
-        voc("15-5", order=order)
+    for wrong in (CLASSES[1:-1], CLASSES, (*CLASSES[1:-1], "aeroplane")):
+        with pytest.raises(InputError, match="order must name each foreground class of VOC once"):
+            voc("15-5", order=wrong)
 
 
 CITY_TASKS = {
@@ -86,20 +83,15 @@ def test_cities_are_numbered_as_in_plop():
     assert len(set(CITIES)) == 21
 
 
-@pytest.mark.parametrize(
-    ("splits", "message"),
-    [
-        (("0-5", "11-0", "21-1", "10-3", "30-1"), "cannot split 20"),
-        (("10", "a-b", "10-5-5", "-1-5", "", "10_5"), "not of the form X-Y"),
-    ],
-)
-def test_what_is_no_split_is_refused(splits, message):
-    for split in splits:
-        with pytest.raises(InputError, match=message):
+def test_what_is_no_split_is_refused():
+    for split in ("0-5", "11-0", "21-1", "10-3", "30-1"):
+        with pytest.raises(InputError, match="cannot split 20"):
             groups(CLASSES[1:], *parse_split(split, 20))
+    for split in ("10", "a-b", "10-5-5", "-1-5", "", "10_5"):
+        with pytest.raises(InputError, match="not of the form X-Y"):
+            parse_split(split, 20)
 
 
 def test_task_names_are_short():
-    assert task_name(["a"]) == "a"
     assert task_name(["a", "b", "c"]) == "a+b+c"
     assert task_name(["a", "b", "c", "d"]) == "a..d"

@@ -6,13 +6,10 @@ def camvid(**options):
     return build_protocol({"type": "CamVid", **options})
 
 
-def test_a_sequence_a_task():
+def test_a_sequence_a_task_or_in_groups():
     protocol = camvid()
     assert [task.domains for task in protocol.tasks] == [(name,) for name in SEQUENCES]
     assert [protocol.classes_seen(step) for step in range(4)] == [CLASSES] * 4
-
-
-def test_sequences_can_be_grouped():
     parts = [task.domains for task in camvid(split="2-1").tasks]
     assert parts == [SEQUENCES[:2], SEQUENCES[2:3], SEQUENCES[3:]]
 
@@ -27,13 +24,8 @@ def test_void_is_neither_learned_nor_tested():
 
 
 def test_some_ids_of_ones_own_domains_can_be_void():
-    protocol = build_protocol(
-        {
-            "type": "Custom",
-            "scenario": "domain",
-            "classes": ["road", "tree", "void"],
-            "tasks": [{"domains": ["day"], "classes": ["road", "tree"]}, ["night"]],
-        }
-    )
+    tasks = [{"domains": ["day"], "classes": ["road", "tree"]}, ["night"]]
+    cfg = {"type": "Custom", "scenario": "domain", "classes": ["road", "tree", "void"]}
+    protocol = build_protocol({**cfg, "tasks": tasks})
     assert protocol.train_label_map(1)[:3] == (0, 1, 255)
     assert protocol.num_classes(0) == protocol.num_classes(1) == 2

@@ -43,23 +43,6 @@ def masks(protocol):
     return st.lists(rows, min_size=1, max_size=4).map(lambda m: np.array(m, np.uint8))
 
 
-@settings(max_examples=150, **COMMON)
-@given(protocols())
-def test_tasks_partition_the_labels(protocol):
-    steps = range(len(protocol.tasks))
-    labels = [label for step in steps for label in protocol.task_labels(step)]
-    assert labels == list(range(protocol.num_classes(steps[-1])))
-    for step in steps:
-        assert protocol.num_old(step) + len(protocol.task_labels(step)) == protocol.num_classes(
-            step
-        )
-        assert len(protocol.classes_seen(step)) == protocol.num_classes(step)
-        assert sum(protocol.task_sizes(step)) == protocol.num_classes(step)
-        owners = protocol.task_of_class(step)
-        assert [protocol.label_names[i] in protocol.tasks[t].classes for i, t in
-                enumerate(owners)] == [True] * len(owners)  # fmt: skip
-
-
 def expected_label(protocol, value, step, kind):
     """What a pixel becomes, said in names of classes rather than with a table."""
     if value == IGNORE_INDEX:
@@ -98,21 +81,6 @@ def test_every_pixel_is_labelled_as_its_class_says(data):
         labels = set(np.unique(found).tolist()) - {IGNORE_INDEX}
         assert all(label < protocol.num_classes(step) for label in labels)
     assert (mask == before).all()
-
-
-@settings(max_examples=100, **COMMON)
-@given(st.data())
-def test_a_value_that_no_class_has_is_never_labelled(data):
-    protocol = data.draw(protocols())
-    value = data.draw(st.integers(len(protocol.classes), IGNORE_INDEX - 1))
-    table = protocol.train_label_map(data.draw(st.integers(0, len(protocol.tasks) - 1)))
-    results = {"gt_seg_map": np.array([[0, value]], np.uint8), "continual_label_map": table}
-    try:
-        MaskLabels().transform(results)
-    except InputError as error:
-        assert str(value) in str(error)
-    else:
-        raise AssertionError("it was labelled")
 
 
 @settings(max_examples=100, **COMMON)

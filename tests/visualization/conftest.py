@@ -2,12 +2,12 @@
 
 from pathlib import Path
 from statistics import mean
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from tests.evaluation.conftest import RESULTS
 from vdfd_seg.evaluation import write_results
 from vdfd_seg.evaluation.measures import summarise
 from vdfd_seg.protocols.voc import default_palette
@@ -20,14 +20,20 @@ NUM_STEPS = 3
 
 
 @pytest.fixture(scope="session")
-def fake_runs():
-    return SimpleNamespace(make_run=make_run, CLASSES=CLASSES)
+def runs(tmp_path_factory):
+    """Work dirs of three methods; not to be written to."""
+    root = tmp_path_factory.mktemp("runs")
+    forget = {"finetune": 0.5, "mib": 0.2, "vdfd": 0.0}
+    return [make_run(root, method, share) for method, share in forget.items()]
 
 
 def make_run(
-    root: Path, method: str, forget: float, images: int = 3, fingerprint="f1a9" * 4
+    root: Path, method: str, forget=0.1, images: int = 3, fingerprint="f1a9" * 4, **changes
 ) -> Path:
-    """Write a work dir; with each later step a class loses the share ``forget`` of its value."""
+    """Write a work dir; with each later step a class loses the share ``forget`` of its value.
+
+    ``changes`` replace keys of its results.
+    """
     rng = np.random.default_rng(0)
     work_dir = root / method
     matrix, steps = [], []
@@ -45,6 +51,7 @@ def make_run(
         matrix.append(tasks + [None] * (NUM_STEPS - len(tasks)))
         steps.append(
             {
+                **RESULTS["steps"][0],
                 "step": step,
                 "task": step,
                 "classes_seen": seen,
@@ -53,11 +60,8 @@ def make_run(
                 "overall": overall,
                 "old": old,
                 "new": new,
-                "train_images": 1000 // (step + 1),
                 "test_images": images,
                 "seconds": 100.0 + 40 * step,
-                "seconds_per_iter": 0.21,
-                "parameters": 39_000_000,
                 "memory_bytes": 700_000 * step,
                 "held_bytes": 3_000_000 * step,
                 "peak_memory_bytes": 2_000_000_000 + step,
@@ -72,28 +76,23 @@ def make_run(
         truth[:2] = 255
         _save(work_dir / f"samples/im{name}.png", truth)
         _save(work_dir / f"samples/im{name}.jpg", picture)
+    tasks = [
+        {"name": name, "classes": [CLASSES[i] for i, of in enumerate(TASKS) if of == task]}
+        for task, name in enumerate(TASK_NAMES)
+    ]
     results = {
-        "schema": 1,
+        **RESULTS,
         "method": method,
         "config": f"{method}_toy",
-        "seed": 0,
         "protocol": {
+            **RESULTS["protocol"],
             "name": "toy 3-2-2",
             "dataset": "discs",
-            "scenario": "class-incremental",
-            "setting": "overlap",
             "fingerprint": fingerprint,
-            "tasks": [
-                {
-                    "name": TASK_NAMES[task],
-                    "classes": [CLASSES[i] for i, of in enumerate(TASKS) if of == task],
-                }
-                for task in range(NUM_STEPS)
-            ],
+            "tasks": tasks,
             "classes": CLASSES,
             "palette": default_palette(len(CLASSES)),
         },
-        "metric": "mIoU",
         "matrix": matrix,
         "summary": {
             **summarise(matrix, [step["overall"] for step in steps]),
@@ -102,6 +101,7 @@ def make_run(
         "steps": steps,
         "command": f"python tools/train.py toy --method {method} --seed 0",
         "environment": {"vdfd_seg": "0.1.0", "torch": "2.13.0"},
+        **changes,
     }
     write_results(work_dir / "results.json", results)
     return work_dir

@@ -11,7 +11,6 @@ class Page(HTMLParser):
     Attributes:
         links: Every ``src``, ``href`` and the like.
         images: Alternative texts of the pictures.
-        tags: Names of the elements.
         elements: Every element's name and attributes, in order.
         figures: Labels of the drawings.
     """
@@ -19,7 +18,7 @@ class Page(HTMLParser):
     def __init__(self, text):
         super().__init__()
         self.open, self.links, self.images, self.text = [], [], [], []
-        self.tags, self.elements, self.figures = set(), [], []
+        self.elements, self.figures = [], []
         self.feed(text)
         self.close()
         assert self.open == []
@@ -30,7 +29,6 @@ class Page(HTMLParser):
         assert {link[1:] for link in self.links if link.startswith("#")} <= set(ids)
 
     def handle_starttag(self, tag, attrs):
-        self.tags.add(tag)
         attrs = dict(attrs)
         self.elements.append((tag, attrs))
         for key in ("src", "href", "xlink:href", "srcset"):

@@ -1,5 +1,4 @@
 import csv
-import json
 from statistics import mean, stdev
 from xml.etree import ElementTree
 
@@ -7,21 +6,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vdfd_seg.evaluation import read_runs, write_results
+from tests.visualization.conftest import make_run
+from vdfd_seg.evaluation import load_results, read_runs
 from vdfd_seg.evaluation.groups import group_runs
 from vdfd_seg.visualization import figures, write_plots, write_report
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory, fake_runs):
+def runs(tmp_path_factory):
     root = tmp_path_factory.mktemp("runs")
-    return [fake_runs.make_run(root, method, 0.2, images=0) for method in ("mib", "VDFD + x/y")]
-
-
-def changed(work_dir, **changes):
-    path = work_dir / "results.json"
-    write_results(path, {**json.loads(path.read_text()), **changes})
-    return work_dir
+    return [make_run(root, method, 0.2, images=0) for method in ("mib", "VDFD + x/y")]
 
 
 def test_every_plot_is_a_png_an_svg_and_its_data(runs, tmp_path):
@@ -41,21 +35,18 @@ def test_every_plot_is_a_png_an_svg_and_its_data(runs, tmp_path):
                 assert image.getpixel((0, 0))[:3] == (255, 255, 255)
 
 
-def test_names_that_differ_in_capitals_alone_do_not_meet(tmp_path, fake_runs):
-    both = [fake_runs.make_run(tmp_path / n, n, 0.1, images=0) for n in ("mib", "MiB")]
+def test_names_that_differ_in_capitals_alone_do_not_meet(tmp_path):
+    both = [make_run(tmp_path / n, n, 0.1, images=0) for n in ("mib", "MiB")]
     stems = {path.stem for path in write_plots(both, tmp_path / "plots")}
     assert {"heatmap_mib", "heatmap_MiB_2"} <= stems
 
 
-def test_orders_have_a_plot_of_their_own(tmp_path, fake_runs):
+def test_orders_have_a_plot_of_their_own(tmp_path):
     """Two orders of the later tasks; the page has the plot, too."""
-    both = [
-        fake_runs.make_run(tmp_path / n, "mib", 0.1 * k, images=0, fingerprint=n)
-        for k, n in enumerate(("a", "b"), 1)
-    ]
-    protocol = json.loads((both[1] / "results.json").read_text())["protocol"]
-    tasks = [protocol["tasks"][i] for i in (0, 2, 1)]
-    changed(both[1], protocol={**protocol, "tasks": tasks})
+    first = make_run(tmp_path / "a", "mib", 0.1, images=0)
+    protocol = load_results(first)["protocol"]
+    other = {**protocol, "fingerprint": "z", "tasks": [protocol["tasks"][i] for i in (0, 2, 1)]}
+    both = [first, make_run(tmp_path / "b", "mib", 0.2, images=0, protocol=other)]
     assert "orders.svg" in {path.name for path in write_plots(both, tmp_path / "plots")}
     (plot,) = figures.orders(read_runs(both))
     overall = [run.results["summary"]["overall"] for run in read_runs(both)]
@@ -83,16 +74,15 @@ def test_one_run_has_its_curves_in_one_panel_and_several_one_for_each_kind(runs,
 
 def test_confusions_are_the_last_step_s_with_the_tasks_as_blocks(runs):
     plot = figures.confusions(group_runs(read_runs(runs)))[0]
-    last = json.loads((runs[0] / "results.json").read_text())["steps"][-1]
+    last = load_results(runs[0])["steps"][-1]
     header, *rows = csv.reader(plot.data.splitlines())
     assert header == ["true class", *last["per_class"]]
     assert [[int(n) for n in row[1:]] for row in rows] == last["confusions"]["0"]
     assert plot.draw.args[-1] == {"0 base": 3, "1 chair+dog & wolf": 2, "2 horse+sofa": 2}
 
 
-def test_seeds_are_counted_together_in_a_confusion_matrix(tmp_path, fake_runs):
-    both = [fake_runs.make_run(tmp_path / str(seed), "mib", 0.1, images=0) for seed in (0, 1)]
-    changed(both[1], seed=1)
+def test_seeds_are_counted_together_in_a_confusion_matrix(tmp_path):
+    both = [make_run(tmp_path / str(seed), "mib", images=0, seed=seed) for seed in (0, 1)]
     (group,) = group_runs(read_runs(both))
     one = np.array(group.first.last["confusions"]["0"])
     assert (group.confusion() == 2 * one).all()
@@ -100,13 +90,13 @@ def test_seeds_are_counted_together_in_a_confusion_matrix(tmp_path, fake_runs):
     assert figures.confusions([group]) == []
 
 
-def test_without_old_and_new_classes_tasks_are_earlier_or_newest(tmp_path, fake_runs):
-    work_dir = fake_runs.make_run(tmp_path, "ewc", 0.1, images=0)
-    steps = json.loads((work_dir / "results.json").read_text())["steps"]
+def test_without_old_and_new_classes_tasks_are_earlier_or_newest(runs, tmp_path):
+    steps = load_results(runs[0])["steps"]
     for step in steps:
         del step["old"], step["new"]
     matrix = [[90.0, None, None], [70.0, 80.0, None], [40.0, 60.0, 85.0]]
-    changed(work_dir, steps=steps, matrix=matrix, metric="accuracy")
+    changes = {"steps": steps, "matrix": matrix, "metric": "accuracy"}
+    work_dir = make_run(tmp_path, "ewc", images=0, **changes)
     groups = group_runs(read_runs([work_dir]))
     (plot,) = figures.curves(groups)
     header, *rows = csv.reader(plot.data.splitlines())

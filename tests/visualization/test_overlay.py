@@ -11,12 +11,12 @@ PALETTE = [[0, 0, 0], [200, 0, 0], [0, 100, 50]]
 
 
 def test_default_palette_is_vocs():
-    palette = default_palette(21)
+    palette = default_palette(256)
     # background, aeroplane, bicycle, person, tvmonitor
     assert [palette[index] for index in (0, 1, 2, 15, 20)] == [
         [0, 0, 0], [128, 0, 0], [0, 128, 0], [192, 128, 128], [0, 64, 128],
     ]  # fmt: skip
-    assert len({tuple(colour) for colour in default_palette(256)}) == 256
+    assert len({tuple(colour) for colour in palette}) == 256
 
 
 def test_colourise():
@@ -43,7 +43,6 @@ MASK, IMAGE = np.zeros((2, 2), dtype=int), np.zeros((2, 2, 3), dtype=np.uint8)
     ("call", "message"),
     [
         (lambda: colourise(MASK[None], PALETTE), "two dimensions"),
-        (lambda: colourise(MASK, [[0, 0]]), "RGB triples"),
         (lambda: colourise(MASK, [[0, 0, 256]]), "RGB triples"),
         (lambda: overlay(IMAGE, MASK[:1], PALETTE), "do not fit"),
         (lambda: overlay(IMAGE, MASK, PALETTE, alpha=1.5), "alpha"),

@@ -41,15 +41,6 @@ def test_a_heat_map_writes_the_numbers_it_knows_and_all_names():
     assert "40.1" not in shown(partial(heatmap, MATRIX, named(3), named(3), AXES, smallest=50))
 
 
-def test_cells_have_the_colour_of_their_value_on_one_scale():
-    (axes,) = heatmap(MATRIX, named(3), named(3), AXES).axes
-    (picture,) = axes.images
-    assert picture.get_clim() == (0, 100)
-    np.testing.assert_array_equal(picture.get_array().filled(NAN), MATRIX)
-    # The first row is at the top.
-    assert axes.get_ylim()[0] > axes.get_ylim()[1]
-
-
 def test_too_many_classes_are_named_by_their_tasks_beside_a_scale():
     figure = heatmap(np.eye(150), named(150), named(150), AXES, blocks={"base": 100, "later": 50})
     axes, scale = figure.axes

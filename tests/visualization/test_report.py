@@ -6,18 +6,12 @@ import re
 import pytest
 from PIL import Image
 
+from tests.visualization.conftest import CLASSES, make_run
 from tests.visualization.page import Page
 from vdfd_seg.errors import InputError
 from vdfd_seg.evaluation import RunFiles, load_results, load_runs, read_runs
 from vdfd_seg.visualization import write_report
 from vdfd_seg.visualization.samples import collect_samples
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory, fake_runs):
-    root = tmp_path_factory.mktemp("runs")
-    forget = {"finetune": 0.5, "mib": 0.2, "vdfd": 0.0}
-    return [fake_runs.make_run(root, method, odds) for method, odds in forget.items()]
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +24,8 @@ def test_needs_nothing_from_outside(comparison):
     page = Page(comparison)
     assert page.links
     assert all(link.startswith(("data:image/", "data:text/csv;", "#")) for link in page.links)
-    assert not page.tags & {"script", "link", "iframe", "object", "embed"}
+    tags = {name for name, _ in page.elements}
+    assert not tags & {"script", "link", "iframe", "object", "embed"}
     assert "@import" not in comparison
     assert not re.search(r"url\((?!#)", comparison)
     assert 20_000 < len(comparison) < 500_000
@@ -41,11 +36,11 @@ def test_needs_nothing_from_outside(comparison):
     }
 
 
-def test_names_runs_classes_protocol_and_command(comparison, fake_runs):
+def test_names_runs_classes_protocol_and_command(comparison):
     words = Page(comparison).words
     for shown in (
         *("finetune", "mib", "vdfd"),
-        *fake_runs.CLASSES,
+        *CLASSES,
         *("toy 3-2-2", "class-incremental", "overlap", "f1a9" * 4, "2.13.0"),
         "python tools/train.py toy --method mib --seed 0",
         "chair+dog & wolf: classes: chair, dog & wolf",
@@ -88,33 +83,24 @@ def test_every_image_after_every_step_of_every_run(comparison):
 def test_one_run(runs, tmp_path):
     out = write_report(runs[-1:], tmp_path / "deep" / "report.html", title="A <title> & more")
     text = out.read_text(encoding="utf-8")
-    again = write_report(runs[-1:], tmp_path / "again.html", title="A <title> & more")
-    assert again.read_text(encoding="utf-8") == text
-    page = Page(text)
-    assert "A <title> & more" in page.words
+    assert "A <title> & more" in Page(text).words
     assert 'class="best"' not in text.split("</style>")[1]
     assert "finetune" not in text
     assert [item.name for item in out.parent.iterdir()] == ["report.html"]
 
 
-def test_without_pictures_optional_keys_and_names_per_class(tmp_path, fake_runs):
-    work_dir = fake_runs.make_run(tmp_path, "ewc", 0.1, images=0)
+def test_without_pictures_optional_keys_and_names_per_class(tmp_path):
+    work_dir = make_run(tmp_path, "ewc", 0.1, images=0)
     path = work_dir / "results.json"
     results = load_results(path)
-    for key in ("command", "environment"):
-        del results[key]
-    for key in ("classes", "palette"):
-        del results["protocol"][key]
-    for key in ("old", "new", "all"):
-        del results["summary"][key]
+    optional = ("command", "environment", "classes", "palette", "old", "new", "all", "confusions",
+                "held_bytes", "peak_memory_bytes", "peak_memory_of")  # fmt: skip
+    for part in (results, results["protocol"], results["summary"], *results["steps"]):
+        for key in optional:
+            part.pop(key, None)
     for step in results["steps"]:
-        del step["old"], step["new"]
-        step["per_class"] = {}
-        del step["confusions"]
-        step["seconds"] = step["seconds_per_iter"] = step["memory_bytes"] = None
-        step["classes_seen"] = ["a", "b"]
-        for key in ("held_bytes", "peak_memory_bytes", "peak_memory_of"):
-            del step[key]
+        step |= {"per_class": {}, "classes_seen": ["a", "b"], "seconds": None}
+        step["seconds_per_iter"] = step["memory_bytes"] = None
     results["protocol"]["tasks"] = [["aachen", "bremen"], "darmstadt", {"cities": ["erfurt"]}]
     path.write_text(json.dumps(results))
     words = Page(write_report([work_dir], tmp_path / "r.html").read_text(encoding="utf-8")).words
@@ -124,8 +110,8 @@ def test_without_pictures_optional_keys_and_names_per_class(tmp_path, fake_runs)
     assert "do not say by which command" in words
 
 
-def test_missing_predictions_are_said_to_be_missing_and_names_escaped(tmp_path, fake_runs):
-    work_dir = fake_runs.make_run(tmp_path, "ewc", 0.1, images=2)
+def test_missing_predictions_are_said_to_be_missing_and_names_escaped(tmp_path):
+    work_dir = make_run(tmp_path, "ewc", 0.1, images=2)
     (work_dir / "step_01" / "predictions" / "im0.png").unlink()
     (work_dir / "samples" / "im1.jpg").unlink()
     (work_dir / "samples" / "im1.png").unlink()
@@ -140,8 +126,8 @@ def test_missing_predictions_are_said_to_be_missing_and_names_escaped(tmp_path, 
 
 
 @pytest.mark.parametrize("content", [b"no picture", None])
-def test_a_bad_picture_is_named(tmp_path, content, fake_runs):
-    work_dir = fake_runs.make_run(tmp_path, "ewc", 0.1, images=1)
+def test_a_bad_picture_is_named(tmp_path, content):
+    work_dir = make_run(tmp_path, "ewc", 0.1, images=1)
     path = work_dir / "step_00" / "predictions" / "im0.png"
     if content is None:
         Image.new("RGB", (4, 4)).save(path)
@@ -170,17 +156,6 @@ def test_is_made_of_parts_that_say_what_they_are(comparison):
     assert all(page.images) and all(page.figures)
 
 
-def test_every_plot_and_picture_is_enlarged_by_a_box_of_its_own(comparison):
-    """The box stands right before what it enlarges, as its style rule needs; it has a name."""
-    page = Page(comparison)
-    boxes = [i for i, (tag, _) in enumerate(page.elements) if tag == "input"]
-    assert len(boxes) == len(page.figures) + len(page.images)
-    for index in boxes:
-        (_, box), (shown, attrs) = page.elements[index : index + 2]
-        assert box["type"] == "checkbox" and shown in ("svg", "img")
-        assert box["aria-label"] == f"enlarge: {attrs.get('alt') or attrs['aria-label']}"
-
-
 def test_every_plot_has_its_data_beside_it(runs, comparison):
     links = [attrs for attrs in Page(comparison).all("a") if "download" in attrs]
     assert len(links) == len(Page(comparison).figures)
@@ -190,3 +165,41 @@ def test_every_plot_has_its_data_beside_it(runs, comparison):
     assert header == ["after step", "0 base", "1 chair+dog & wolf", "2 horse+sofa"]
     matrix = load_results(runs[-1])["matrix"]
     assert [[float(v) if v else None for v in row[1:]] for row in rows] == matrix
+
+
+def test_different_protocols_are_marked(runs, tmp_path):
+    other = make_run(tmp_path, "plop", 0.1, images=1, fingerprint="beef")
+    text = write_report([runs[0], other], tmp_path / "report.html").read_text(encoding="utf-8")
+    words = Page(text).words
+    assert "do not compare" in words
+    assert "finetune [a]" in words
+    assert "plop [b]" in words
+    assert "fingerprint beef" in words
+    assert '<td class="best">' not in text
+    drawings = "".join(re.findall("<svg.*?</svg>", text, flags=re.DOTALL))
+    assert "finetune [a]" in drawings and "plop [b]" in drawings
+
+
+def test_nothing_is_best_between_runs_that_are_not_equally_far(runs, tmp_path):
+    shorter = {key: load_results(runs[0])[key][:-1] for key in ("steps", "matrix")}
+    other = make_run(tmp_path, "plop", images=1, **shorter)
+    text = write_report([*runs[:2], other], tmp_path / "report.html").read_text(encoding="utf-8")
+    assert '<td class="best">' not in text
+    assert "plop [b]" in Page(text).words and "after step 1" in Page(text).words
+
+
+def test_seeds_are_one_method_with_deviation(tmp_path):
+    runs = [make_run(tmp_path, "vdfd", images=1)]
+    summary = load_results(runs[0])["summary"]
+    for seed, overall in ((0, 50.0), (1, 60.0), (2, 64.0)):
+        changes = {"seed": seed, "summary": {**summary, "overall": overall}}
+        runs.append(make_run(tmp_path / str(seed), "mib", images=1, **changes))
+    page = Page(write_report(runs, tmp_path / "r.html").read_text(encoding="utf-8"))
+    # Mean 58; squares of -8, 2, 6 sum to 104, by 2 is 52.
+    assert "58.00 ± 7.21" in page.words
+    assert page.words.count("58.00 ± 7.21") == 1
+    assert "vdfd, mib on discs toy 3-2-2" in page.words
+    assert "mib seed 2" in page.words
+    shown = {alt for alt in page.images if "after step" in alt}
+    assert {alt.split(", ")[1].split(" after")[0] for alt in shown} == {"mib seed 0", "vdfd"}
+    assert "of each method the first of its seeds" in page.words

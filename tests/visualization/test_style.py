@@ -2,7 +2,6 @@
 
 from functools import partial
 from itertools import combinations
-from xml.etree import ElementTree
 
 import matplotlib
 import numpy as np
@@ -70,22 +69,6 @@ FIGURES = [
     partial(step_curves, {"old": {"mib": [(80.0, 2.0), (60.0, 3.0)]}}, "mIoU"),
     partial(marks, Table("", "class", ["cat"], {"a": [(1.0, None)], "b": [(2.0, 1.0)]}), "IoU"),
 ]
-
-
-@pytest.mark.parametrize("draw", FIGURES)
-def test_is_one_svg_element_that_reaches_for_nothing(draw):
-    svg = Plot(draw, "what it shows").svg()
-    root = ElementTree.fromstring(svg)
-    assert root.tag == "{http://www.w3.org/2000/svg}svg"
-    assert root.get("aria-label") == "what it shows"
-    assert "<style" not in svg and "currentColor" in svg
-    ids = {f"#{element.get('id')}" for element in root.iter()}
-    for element in root.iter():
-        for name, value in element.attrib.items():
-            if name.endswith("href"):
-                assert value in ids or value.startswith("data:image/png;")
-            if "url(" in value:
-                assert value[4:-1] in ids
 
 
 def test_drawn_again_the_same_text_and_no_global_state():

@@ -8,12 +8,6 @@ from vdfd_seg.evaluation.groups import group_runs
 from vdfd_seg.visualization.tables import Table, lost_table
 
 
-@pytest.fixture(scope="module")
-def group(tmp_path_factory, fake_runs):
-    (found,) = group_runs(read_runs([fake_runs.make_run(tmp_path_factory.mktemp("r"), "mib", 0.5)]))
-    return found
-
-
 def test_csv_reads_back_with_all_digits():
     third = 100 / 3
     table = Table(
@@ -25,19 +19,8 @@ def test_csv_reads_back_with_all_digits():
     assert second == ["c", "", "", ""]
 
 
-@pytest.mark.parametrize("count", [0, 1, 7, 21, 100, 171])
-@pytest.mark.parametrize("most", [1, 7, 40])
-def test_parts_hold_every_row_once_and_are_of_a_size(count, most):
-    rows = [f"c{index}" for index in range(count)]
-    parts = Table("all", "class", rows, {"x": [(float(i), None) for i in range(count)]}).parts(most)
-    assert [name for part in parts for name in part.rows] == rows
-    assert [mean for part in parts for mean, _ in part.columns["x"]] == [*range(count)]
-    sizes = {len(part.rows) for part in parts}
-    assert not sizes or (max(sizes) <= most and max(sizes) - min(sizes) <= 1)
-    assert len(parts) < 2 or parts[0].title == f"1 to {len(parts[0].rows)} of {count}"
-
-
-def test_what_was_lost_most_comes_first_with_what_it_is_taken_for(group):
+def test_what_was_lost_most_comes_first_with_what_it_is_taken_for(runs):
+    (group,) = group_runs(read_runs(runs[:1]))
     counts = np.diag([10] * 7)
     # Of cats 20 in 30 as boats, of sofas 5 in 15 as background.
     counts[2, 1], counts[6, 0] = 20, 5

@@ -33,13 +33,9 @@ def test_what_is_written_is_read(root):
     np.testing.assert_array_equal(read.labels, LABELS)
     assert (read.classes, read.root, len(read)) == (CLASSES, str(root), 5)
     assert read.labels.dtype == np.int64
-
-
-def test_images_are_mapped_and_cannot_be_changed(root):
-    images = read_arrays(root, "train").images
-    assert isinstance(images, np.memmap)
+    assert isinstance(read.images, np.memmap)
     with pytest.raises(ValueError, match="read-only"):
-        images[0] = 0
+        read.images[0] = 0
 
 
 @pytest.mark.parametrize("images", [np.asfortranarray(IMAGES), IMAGES[:, ::-1], IMAGES[..., ::-1]])
@@ -50,46 +46,32 @@ def test_order_in_memory_does_not_matter(tmp_path, images):
     assert read.digest == arrays(images).digest == arrays(images.copy()).digest
 
 
-class TestDigest:
-    def test_is_that_of_the_content_wherever_it_is(self, root):
-        assert read_arrays(root, "train").digest == arrays().digest
-        assert len(arrays().digest) == 16
-
-    def test_follows_images_labels_classes_and_shape(self):
-        pixel = IMAGES.copy()
-        pixel[4, 3, 5, 2] ^= 1
-        different = [
-            arrays(),
-            arrays(images=pixel),
-            arrays(images=IMAGES.reshape(5, 6, 4, 3)),
-            arrays(labels=LABELS[::-1]),
-            arrays(classes=("cat", "dog", "pig")),
-        ]
-        assert len({one.digest for one in different}) == len(different)
-
-    def test_images_are_not_read_for_it(self, root):
-        # Content that the description does not tell of: only reading it would notice.
-        np.save(root / "train_images.npy", 255 - IMAGES)
-        assert read_arrays(root, "train").digest == arrays().digest
+def test_the_digest_follows_images_labels_classes_and_shape():
+    pixel = IMAGES.copy()
+    pixel[4, 3, 5, 2] ^= 1
+    different = [
+        arrays(),
+        arrays(images=pixel),
+        arrays(images=IMAGES.reshape(5, 6, 4, 3)),
+        arrays(labels=LABELS[::-1]),
+        arrays(classes=("cat", "dog", "pig")),
+    ]
+    assert len({one.digest for one in different}) == len(different)
 
 
-class TestRewriting:
-    def test_replaces_and_leaves_no_temporary_file(self, root):
-        write_arrays(root, "train", IMAGES[:2], LABELS[:2], CLASSES)
-        assert len(read_arrays(root, "train")) == 2
-        assert sorted(os.listdir(root)) == ["train.json", "train_images.npy", "train_labels.npy"]
+def test_writing_again_replaces_and_reads_as_missing_where_it_was_interrupted(root, monkeypatch):
+    write_arrays(root, "train", IMAGES[:2], LABELS[:2], CLASSES)
+    assert len(read_arrays(root, "train")) == 2
+    assert sorted(os.listdir(root)) == ["train.json", "train_images.npy", "train_labels.npy"]
 
-    def test_interrupted_writing_reads_as_missing(self, root, monkeypatch):
-        def interrupted(*args):
-            raise KeyboardInterrupt
+    def interrupted(*args):
+        raise KeyboardInterrupt
 
-        monkeypatch.setattr(
-            "vdfd_seg.datasets.classification.arrays.atomic_write_text", interrupted
-        )
-        with pytest.raises(KeyboardInterrupt):
-            write_arrays(root, "train", IMAGES[:2], LABELS[:2], CLASSES)
-        with pytest.raises(InputError, match=r"train\.json: this file is missing"):
-            read_arrays(root, "train")
+    monkeypatch.setattr("vdfd_seg.datasets.classification.arrays.atomic_write_text", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_arrays(root, "train", IMAGES, LABELS, CLASSES)
+    with pytest.raises(InputError, match=r"train\.json: this file is missing"):
+        read_arrays(root, "train")
 
 
 @pytest.mark.parametrize(
@@ -97,21 +79,16 @@ class TestRewriting:
     [
         ({"images": IMAGES.astype(float)}, "of uint8"),
         ({"images": IMAGES[..., 0]}, r"must be \(N, H, W, 3\)"),
-        ({"images": IMAGES[..., :2]}, r"must be \(N, H, W, 3\)"),
         ({"images": IMAGES[:0], "labels": LABELS[:0]}, "one at least"),
         ({"images": IMAGES[:4]}, "each of the 4 images"),
         ({"labels": LABELS.astype(float)}, "must be integers"),
-        ({"labels": LABELS > 0}, "must be integers"),
         ({"labels": LABELS[None]}, r"must be \(N,\)"),
         ({"labels": np.array([0, 1, 3, 9, 0])}, "label 3 at index 2"),
-        ({"labels": np.array([0, -1, 3, 9, 0])}, "label -1 at index 1"),
         ({"labels": np.array([0, 2**64 - 1, 0, 0, 0], dtype=np.uint64)}, "at index 1"),
-        ({"classes": ()}, "different names"),
         ({"classes": ("cat", "dog", "cat")}, "different names"),
         ({"classes": "cat"}, "different names"),
         ({"classes": ("cat", "dog", 3)}, "different names"),
         ({"split": "../train"}, "plain name"),
-        ({"split": ""}, "plain name"),
     ],
 )
 def test_arrays_that_are_no_data_set_are_refused_and_nothing_is_written(tmp_path, wrong, message):
@@ -128,39 +105,27 @@ def test_absent_root_names_the_converter(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["train_images.npy", "train_labels.npy", "train.json"])
-def test_missing_file_is_named(root, name):
-    (root / name).unlink()
-    with pytest.raises(InputError, match=f"{name}: this file is missing"):
-        read_arrays(root, "train")
-
-
-@pytest.mark.parametrize("name", ["train_images.npy", "train_labels.npy", "train.json"])
-def test_every_kind_of_truncation_is_named(root, name):
+def test_a_missing_or_truncated_file_is_named(root, name):
     whole = (root / name).read_bytes()
     for length in [0, 1, 5, 9, 40, len(whole) // 2, len(whole) - 3]:
         (root / name).write_bytes(whole[:length])
         with pytest.raises(InputError, match=f"{name}: damaged"):
             read_arrays(root, "train")
+    (root / name).unlink()
+    with pytest.raises(InputError, match=f"{name}: this file is missing"):
+        read_arrays(root, "train")
 
 
 @pytest.mark.parametrize(
     ("name", "write", "message"),
     [
         ("train_images.npy", save(IMAGES.astype(np.int16)), "of uint8"),
-        ("train_images.npy", save(IMAGES[..., 0]), r"must be \(N, H, W, 3\)"),
-        ("train_images.npy", save(IMAGES[:4]), "each of the 4 images"),
         ("train_images.npy", save(IMAGES[:, :2]), "do not belong together"),
         ("train_images.npy", save(IMAGES[:0]), "one at least|damaged"),
         ("train_images.npy", save(np.array([{}])), "damaged"),
         ("train_images.npy", lambda p: p.write_bytes(pickle.dumps(IMAGES)), "damaged"),
         ("train_images.npy", lambda p: np.savez(p.open("wb"), IMAGES), "damaged"),
-        (
-            "train_images.npy",
-            lambda p: p.write_bytes(b"\x93NUMPY\x01\x00\x09\x00{'descr'"),
-            "damaged",
-        ),
         ("train_labels.npy", save(LABELS.astype(np.int32)), "must be int64"),
-        ("train_labels.npy", save(LABELS[None]), r"must be \(N,\)"),
         ("train_labels.npy", save(np.array([0, 1, 3, 0, 0])), "label 3 at index 2"),
         ("train.json", lambda p: p.write_text("[]"), "damaged"),
         ("train.json", lambda p: p.write_text('{"version": 1}'), "damaged"),

@@ -1,5 +1,4 @@
 import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,7 +26,11 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_one_folder_per_class(folder):
+def test_one_folder_per_class_and_hidden_names_are_passed_over(folder):
+    (folder / "train/.cache").mkdir()
+    for hidden in (".directory", "Thumbs.db", "desktop.ini"):
+        (folder / "train/1_owl" / hidden).touch()
+    (folder / "train/readme.txt").write_text("classes are folders")
     images, labels, classes = read_image_folder(folder, "train")
     np.testing.assert_array_equal(images, [picture(0), picture(1), picture(2)])
     assert (images.dtype, labels.dtype) == (np.uint8, np.int64)
@@ -42,29 +45,18 @@ def test_numbers_order_by_value_and_names_without_one_come_last(tmp_path):
     assert classes == ("2_fly", "dog", "cat", "yak", "Bee", "emu")
 
 
-@pytest.mark.parametrize("kind", ["png", "jpg", "webp", "bmp"])
-def test_formats(tmp_path, kind):
-    save(tmp_path / f"test/a/x.{kind}", np.full((8, 8, 3), (200, 100, 50), dtype=np.uint8))
-    images, _, _ = read_image_folder(tmp_path, "test")
-    assert images.shape == (1, 8, 8, 3)
-    assert np.abs(images.astype(int) - (200, 100, 50)).max() <= 8
-
-
-@pytest.mark.parametrize("mode", ["L", "P", "RGBA", "1", "CMYK"])
-def test_other_modes_become_rgb(tmp_path, mode):
-    suffix = "jpg" if mode == "CMYK" else "png"
+@pytest.mark.parametrize("mode", ["RGB", "L", "P", "RGBA", "1", "CMYK"])
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "bmp"])
+def test_formats_and_modes(tmp_path, suffix, mode):
     path = tmp_path / f"test/a/x.{suffix}"
     path.parent.mkdir(parents=True)
-    Image.fromarray(np.zeros((4, 4, 3), np.uint8)).convert(mode).save(path)
-    assert read_image_folder(tmp_path, "test")[0].shape == (1, 4, 4, 3)
-
-
-def test_hidden_names_are_passed_over(folder):
-    (folder / "train/.cache").mkdir()
-    for hidden in (".directory", "Thumbs.db", "desktop.ini"):
-        (folder / "train/1_owl" / hidden).write_text("")
-    (folder / "train/readme.txt").write_text("classes are folders")
-    assert len(read_image_folder(folder, "train")[0]) == 3
+    try:
+        Image.new("RGB", (8, 8), "white").convert(mode).save(path)
+    except OSError:
+        return  # Not a mode of this format.
+    images, _, _ = read_image_folder(tmp_path, "test")
+    assert images.shape == (1, 8, 8, 3)
+    assert images.min() >= 250
 
 
 class TestTiles:
@@ -106,11 +98,7 @@ class TestErrors:
             ("3_eel", os.mkdir, "3_eel: this class has no image"),
             ("7_owl/x.png", lambda p: save(p, picture(0)), "7_owl: the class 'owl' is also 1_owl"),
             ("2_ant/b.png", lambda p: save(p, picture(0, (6, 4))), r"b\.png: 4x6 .* have 6x4"),
-            (
-                "1_owl/notes.txt",
-                lambda p: p.write_text("none"),
-                r"notes\.txt: this image",
-            ),
+            ("1_owl/notes.txt", lambda p: p.write_text("none"), r"notes\.txt: this image"),
             ("1_owl/more", os.mkdir, "more: this image"),
             ("2_ant/x.png", lambda p: save(p, np.zeros((4, 4), np.uint16)), "more than 8 bits"),
         ],
@@ -134,16 +122,3 @@ class TestErrors:
         monkeypatch.setenv("VDFD_SEG_MAX_PIXELS", str(int(4 * 6 / factor)))
         with pytest.raises(InputError, match=r"a\.png: too large"):
             read_image_folder(folder, "train")
-
-
-def test_tiles_of_the_whole_data_set():
-    given = os.environ.get("VDFD_SEG_SHARED")
-    shared = Path(given) if given else Path(__file__).resolve().parents[4] / "shared"
-    source = shared / "data" / "cifar100"
-    if not source.is_dir():
-        pytest.skip(f"TILES OF CIFAR-100 NOT CHECKED: {source} is missing (set VDFD_SEG_SHARED)")
-    images, labels, classes = read_image_folder(source, "test", tile=32)
-    assert images.shape == (10_000, 32, 32, 3)
-    assert np.bincount(labels).tolist() == [100] * 100
-    assert classes == tuple(sorted(classes))
-    assert not (images == 0).all(axis=(1, 2, 3)).any()

@@ -1,6 +1,4 @@
 import errno
-import io
-import sys
 import tarfile
 import zipfile
 from pathlib import Path
@@ -79,17 +77,6 @@ def test_a_member_that_is_far_too_large_is_not_read(tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"b/three\.bin is far too large"):
         read(path)
     assert read(path, lambda name: name.startswith("a/"))
-
-
-def test_progress_on_a_terminal(tmp_path, monkeypatch):
-    class Terminal(io.StringIO):
-        def isatty(self):
-            return True
-
-    path = write_tar(tmp_path / "archive.tgz", FILES, "w:gz")
-    monkeypatch.setattr("sys.stderr", Terminal())
-    assert len(read(path)) == 3
-    assert "archive.tgz: 100%" in sys.stderr.getvalue()
 
 
 @pytest.mark.parametrize("name", ["../evil", "{folder}/evil", "a/../../evil"])

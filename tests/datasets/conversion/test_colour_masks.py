@@ -21,10 +21,10 @@ def table(tmp_path):
 def convert(tmp_path, table, capsys):
     """Run the tool on one mask; the ids, or None with what it said."""
 
-    def run(*options, target=tmp_path / "out"):
+    def run(*options, source=tmp_path / "in", target=tmp_path / "out"):
         (tmp_path / "in/below").mkdir(parents=True, exist_ok=True)
         Image.fromarray(COLOURS).save(tmp_path / "in/below/a.bmp")
-        status = run_guarded(tool.main, [str(tmp_path / "in"), str(target), str(table), *options])
+        status = run_guarded(tool.main, [str(source), str(target), str(table), *options])
         if status:
             return None, capsys.readouterr().err
         with Image.open(target / "below/a.png") as mask:
@@ -43,14 +43,9 @@ def test_a_colour_that_is_not_listed(convert, tmp_path):
     assert not any((tmp_path / "out").rglob("*.png"))
 
 
-def test_writing_into_the_source(convert, tmp_path):
+def test_folders_that_do_not_do(convert, tmp_path):
     assert "name another" in convert(target=tmp_path / "in/ids")[1]
-
-
-def test_a_folder_without_masks(tmp_path, table, capsys):
-    arguments = [str(tmp_path / "nothing"), str(tmp_path / "out"), str(table)]
-    assert run_guarded(tool.main, arguments) == 2
-    assert "does not exist" in capsys.readouterr().err
+    assert "does not exist" in convert(source=tmp_path / "nothing")[1]
 
 
 @pytest.mark.parametrize("line", ["1 2 3", "1,2,3,a1", "a1:1,2,3::", "a; 1; 2; 3"])

@@ -1,12 +1,10 @@
 import hashlib
-import io
 import json
 import os
 
 import numpy as np
 import pytest
 from PIL import Image
-from scipy.io import savemat
 
 from tests import fake_voc as fake
 from tools.dataset_converters import voc_aug as tool
@@ -21,15 +19,6 @@ FOUND = {"train": 4, "val": 1, "voc_masks": 3, "sbd_masks": 2}
 TRAIN = ["2007_000001", "2007_000003", "2008_000010", "2008_000011"]
 GOOD_MAT = fake.mat(fake.sbd_mask("2008_000010"))
 VOC_TAR, SBD_TAR = "VOCtrainval_11-May-2012.tar", "benchmark.tgz"
-
-
-def mat_without_classes():
-    file = io.BytesIO()
-    savemat(file, {"GTinst": 1})
-    return file.getvalue()
-
-
-NO_CLASSES = mat_without_classes()
 
 
 @pytest.fixture(scope="module")
@@ -63,15 +52,9 @@ def refused(archives, target, match, counts=None):
     assert not list(target.parent.glob(".*.partial"))
 
 
-def test_lists_are_train_aug_and_val(written):
-    lists = written / "ImageSets/Segmentation"
-    assert (lists / "train.txt").read_text().split() == TRAIN
-    assert (lists / "val.txt").read_text().split() == ["2007_000002"]
+def test_images_of_train_aug_and_val_are_copied_and_no_others(written):
     folders = {"JPEGImages", "SegmentationClassAug", "ImageSets", "dataset.json"}
     assert set(os.listdir(written)) == folders
-
-
-def test_images_are_copied_and_no_others(written):
     names = {*TRAIN, "2007_000002"}
     assert {path.stem for path in (written / "JPEGImages").iterdir()} == names
     for name in names:
@@ -114,10 +97,6 @@ class TestWrongArchives:
         folder = fake.write_archives(tmp_path / "in", fake.sbd_files(), fake.voc_files())
         refused(folder, tmp_path / "out", rf"{VOC_TAR}: has no train.txt; expected .*VOC2012")
 
-    def test_something_else_in_the_place_of_sbd(self, tmp_path):
-        folder = fake.write_archives(tmp_path / "in", sbd={"readme": b"hello"})
-        refused(folder, tmp_path / "out", rf"{SBD_TAR}: has no train.txt; expected {SBD_TAR}")
-
     @pytest.mark.parametrize(
         ("archive", "name", "content", "message"),
         [
@@ -130,12 +109,12 @@ class TestWrongArchives:
             ("voc", "SegmentationClass/2007_000001.png", b"text",
              r"000001\.png: this mask of VOC.* is damaged"),
             *[("sbd", "cls/2008_000010.mat", content, f"{SBD_TAR}: .*000010.mat: no mask, or a")
-              for content in (b"", b"x" * 200, NO_CLASSES, GOOD_MAT[:-5], GOOD_MAT[:100])],
+              for content in (b"", b"x" * 200, GOOD_MAT[:-5])],
             ("sbd", "cls/2008_000010.mat", fake.mat(np.full((2, 2), 21, np.uint8)),
              "is not a mask of VOC's classes"),
         ],
         # By number: a MAT file, which pytest would take as a name, begins with the time of day.
-        ids=map(str, range(12)),
+        ids=map(str, range(10)),
     )  # fmt: skip
     def test_a_member_that_is_missing_or_another(self, tmp_path, archive, name, content, message):
         folder = changed(tmp_path / "in", **{archive: {name: content}})
@@ -148,25 +127,23 @@ def test_members_cannot_leave_the_target(tmp_path):
     assert not [path for path in tmp_path.rglob("*") if "evil" in path.name]
 
 
-class TestTool:
-    def test_prints_the_counts(self, archives, tmp_path, capsys):
-        assert run_guarded(tool.main, [str(archives), str(tmp_path / "out"), "--any-counts"]) == 0
-        printed = capsys.readouterr().out
-        assert "train: 4 images, val: 1 images" in printed
-        assert "masks: 3 of VOC, 2 of SBD" in printed
-        described = json.loads((tmp_path / "out/dataset.json").read_text())
-        assert described["counts"] == FOUND
+def test_the_tool_downloads_what_is_missing_and_prints_the_counts(
+    archives, tmp_path, capsys, monkeypatch
+):
+    def local(archive):
+        source = archives / archive.file
+        md5 = hashlib.md5(source.read_bytes()).hexdigest()
+        return archive._replace(url=source.as_uri(), md5=md5)
 
-    def test_download_fetches_what_is_missing(self, archives, tmp_path, capsys, monkeypatch):
-        def local(archive):
-            source = archives / archive.file
-            md5 = hashlib.md5(source.read_bytes()).hexdigest()
-            return archive._replace(url=source.as_uri(), md5=md5)
-
-        for name in ("VOC", "SBD"):
-            monkeypatch.setattr(voc_aug, name, local(getattr(voc_aug, name)))
-        folder = tmp_path / "in"
-        arguments = [str(folder), str(tmp_path / "out"), "--any-counts"]
-        assert run_guarded(tool.main, arguments) == 2
-        assert run_guarded(tool.main, [*arguments, "--download"]) == 0
-        assert {path.name for path in folder.iterdir()} == {VOC_TAR, SBD_TAR}
+    for name in ("VOC", "SBD"):
+        monkeypatch.setattr(voc_aug, name, local(getattr(voc_aug, name)))
+    folder = tmp_path / "in"
+    arguments = [str(folder), str(tmp_path / "out"), "--any-counts"]
+    assert run_guarded(tool.main, arguments) == 2
+    assert run_guarded(tool.main, [*arguments, "--download"]) == 0
+    assert {path.name for path in folder.iterdir()} == {VOC_TAR, SBD_TAR}
+    printed = capsys.readouterr().out
+    assert "train: 4 images, val: 1 images" in printed
+    assert "masks: 3 of VOC, 2 of SBD" in printed
+    described = json.loads((tmp_path / "out/dataset.json").read_text())
+    assert described["counts"] == FOUND

@@ -20,7 +20,7 @@ def sample(height, width):
 
 
 class TestRandomResizedCrop:
-    @pytest.mark.parametrize(("height", "width"), [(375, 500), (500, 333), (1024, 2048), (7, 9)])
+    @pytest.mark.parametrize(("height", "width"), [(500, 333), (1024, 2048), (7, 9)])
     def test_parts_lie_in_the_image_and_within_the_limits(self, height, width):
         np.random.seed(0)
         crop = RandomResizedCrop()

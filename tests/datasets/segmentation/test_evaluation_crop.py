@@ -1,7 +1,5 @@
 """A run that is evaluated on the middle of its images, and shown in full."""
 
-import json
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -33,7 +31,7 @@ def run(train):
 
 
 def test_counts_the_pixels_of_the_middle(run, scenes):
-    last = json.loads((run.path / "results.json").read_text())["steps"][-1]
+    last = run.results["steps"][-1]
     expected = np.zeros(len(CLASSES), dtype=int)
     order = ["background", "green", "red", "gold", "blue", "pink", "cyan"]
     for path in (scenes / "SegmentationClass").glob("val_*.png"):

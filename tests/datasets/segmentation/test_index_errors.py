@@ -9,11 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.datasets.conftest import write_sample
 from vdfd_seg.errors import InputError
-
-
-def mask_path(item):
-    return Path(item["seg_map_path"])
 
 
 def error_of(index, items, **settings):
@@ -22,8 +19,24 @@ def error_of(index, items, **settings):
     return str(caught.value)
 
 
-def test_no_items(index):
-    assert "no images" in error_of(index, [])
+def text(path):
+    Path(path).write_text("<html>")
+
+
+def without_end_marker(path):
+    Path(path).write_bytes(Path(path).read_bytes()[:-2])
+
+
+def colour(mode, channels):
+    return lambda path: Image.new("RGB", (3, 2), channels).convert(mode).save(path)
+
+
+def of_size(width, height):
+    return lambda path: Image.new("RGB", (width, height)).save(path)
+
+
+def ids(values, kind):
+    return lambda path: Image.fromarray(np.array(values, kind)).save(path)
 
 
 @pytest.mark.parametrize(
@@ -31,15 +44,19 @@ def test_no_items(index):
     [
         ("img_path", os.remove, ("image is missing",)),
         ("seg_map_path", os.remove, ("mask is missing", "images/b.jpg")),
-        ("img_path", lambda path: Path(path).write_bytes(b""), ("damaged",)),
-        ("seg_map_path", lambda path: Path(path).write_bytes(b""), ("damaged",)),
-        ("img_path", lambda path: Path(path).write_text("<html>"), ("damaged, truncated",)),
-        ("seg_map_path", lambda path: Path(path).write_text("<html>"), ("damaged, truncated",)),
-        # A JPEG without its end marker.
-        ("img_path", lambda path: Path(path).write_bytes(Path(path).read_bytes()[:-2]),
-         ("truncated",)),
-        ("seg_map_path", lambda path: Image.new("RGB", (3, 2)).save(path),
-         ("RGB", "index mask is needed")),
+        ("img_path", text, ("damaged, truncated",)),
+        ("seg_map_path", text, ("damaged, truncated",)),
+        ("img_path", without_end_marker, ("truncated",)),
+        ("seg_map_path", colour("RGB", (0, 1, 2)),
+         ("RGB", "index mask is needed", "Turn every colour into the id")),
+        ("seg_map_path", colour("RGBA", (0, 1, 2)), ("Turn every colour into the id",)),
+        ("seg_map_path", colour("RGB", (1, 1, 1)), ("Its channels are equal: keep one",)),
+        ("seg_map_path", colour("RGBA", (1, 1, 1)), ("Its channels are equal: keep one",)),
+        ("seg_map_path", ids([[0, 3, 3], [2, 255, 77]], np.uint8),
+         ("3, 77, which", "0 to 2 and 255 (ignored)")),
+        ("seg_map_path", ids([[0, 256, 65535], [2, 255, 1]], np.uint16),
+         ("256, 65535, which", "0 to 2 and 255 (ignored)")),
+        ("img_path", of_size(2, 3), ("b.png", "3x2", "2x3", "turned as their EXIF data say")),
     ],
 )  # fmt: skip
 def test_a_file_that_cannot_be_used_is_named(items, index, key, damage, words):
@@ -54,37 +71,9 @@ def test_no_mask_named(items, index):
     assert items[2]["img_path"] in message and "no mask" in message
 
 
-@pytest.mark.parametrize(
-    ("values", "mode", "words"),
-    [
-        ([[0, 3, 3], [2, 255, 77]], "P", "3, 77, which"),
-        ([[0, 256, 65535], [2, 255, 1]], "I;16", "256, 65535, which"),
-    ],
-)
-def test_ids_that_the_data_set_does_not_have(items, index, write_mask, values, mode, words):
-    write_mask(mask_path(items[0]), values, mode)
-    message = error_of(index, items)
-    assert items[0]["seg_map_path"] in message and words in message
-    assert "0 to 2 and 255 (ignored)" in message
-
-
-def test_unequal_sizes(items, index, write_image):
-    write_image(Path(items[0]["img_path"]), size=(2, 3))
-    message = error_of(index, items)
-    assert all(word in message for word in (items[0]["seg_map_path"], "3x2", "2x3"))
-    assert "turned as their EXIF data say" in message
-    write_image(Path(items[0]["img_path"]), size=(3, 4))
+def test_turning_is_no_way_out_of_other_sizes(items, index):
+    of_size(3, 4)(items[0]["img_path"])
     assert "EXIF" not in error_of(index, items)
-
-
-@pytest.mark.parametrize(
-    ("channels", "way_out"),
-    [((0, 1, 2), "Turn every colour into the id"), ((1, 1, 1), "Its channels are equal: keep one")],
-)
-@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
-def test_colour_masks_have_a_way_out(items, index, channels, way_out, mode):
-    Image.new("RGB", (3, 2), channels).convert(mode).save(items[0]["seg_map_path"])
-    assert way_out in error_of(index, items)
 
 
 @pytest.mark.parametrize("bits", [2, 4])
@@ -104,12 +93,11 @@ def test_grey_masks_of_few_bits(items, index, bits):
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "bmp", "webp"])
 @pytest.mark.parametrize("cut", [16, 1000])
-def test_truncated_image(items, index, tmp_path, write_mask, suffix, cut):
-    path = tmp_path / "images" / f"z.{suffix}"
+def test_truncated_image(index, tmp_path, suffix, cut):
+    path = tmp_path / f"images/z.{suffix}"
+    item = {**write_sample(tmp_path, "a", np.zeros((60, 60))), "img_path": str(path)}
     noise = np.random.default_rng(0).integers(0, 256, (60, 60, 3)).astype(np.uint8)
     Image.fromarray(noise).save(path)
-    write_mask(mask_path(items[0]), np.zeros((60, 60)))
-    item = {**items[0], "img_path": str(path)}
     index([item])
     path.write_bytes(path.read_bytes()[:-cut])
     message = error_of(index, [item])
@@ -117,21 +105,14 @@ def test_truncated_image(items, index, tmp_path, write_mask, suffix, cut):
     assert "truncated" in message
 
 
-@pytest.mark.parametrize("size", [16, 5000])
-def test_bytes_after_the_end_of_an_image_are_no_error(items, index, size):
+def test_bytes_after_the_end_of_an_image_are_no_error(items, index):
     with open(items[0]["img_path"], "ab") as file:
-        file.write(bytes(size))
+        file.write(bytes(5000))
     index(items)
 
 
-def test_many_problems_in_one_message(items, index, tmp_path, write_image, write_mask):
-    wrong = []
-    for number in range(8):
-        image, mask = tmp_path / "w" / f"{number}.jpg", tmp_path / "wm" / f"{number}.png"
-        write_image(image)
-        write_mask(mask, np.full((2, 3), 9))
-        paths = {"img_path": str(image), "seg_map_path": str(mask)}
-        wrong.append({"name": f"w{number}", **paths})
+def test_many_problems_in_one_message(items, index, tmp_path):
+    wrong = [write_sample(tmp_path, number, np.full((2, 3), 9)) for number in range(8)]
     message = error_of(index, items + wrong)
     assert "8 of 11 samples" in message
     assert all(item["seg_map_path"] in message for item in wrong[:5])

@@ -1,6 +1,5 @@
 """Whatever a data set or a pipeline does to labels: index, training and metric see the same."""
 
-import json
 import shutil
 
 import numpy as np
@@ -31,12 +30,8 @@ NO_BACKGROUND = {
 class ReadOwnMask(BaseTransform):
     """A loader of one's own."""
 
-    def __init__(self, add=0):
-        self.add = add
-
     def transform(self, results):
-        ids = np.array(Image.open(results["seg_map_path"]))
-        results["gt_seg_map"] = np.where(ids == IGNORE_INDEX, ids, ids + self.add)
+        results["gt_seg_map"] = np.array(Image.open(results["seg_map_path"]))
         results["seg_fields"].append("gt_seg_map")
         return results
 
@@ -67,11 +62,6 @@ def datasets(**keys):
     }
 
 
-def voc(*names):
-    return {"protocol.classes": VOC, "protocol.tasks": [VOC[:3], VOC[3:5], VOC[5:]],
-            **datasets(type="PascalVOCDataset", metainfo=dict(classes=list(names)))}  # fmt: skip
-
-
 SAME = {
     "nothing": {},
     "zero reduced": {**NO_BACKGROUND, **datasets(reduce_zero_label=True)},
@@ -97,10 +87,11 @@ REFUSED = {
         pipelines(LOAD[0], dict(type="LoadAnnotations", reduce_zero_label=True)),
         "reduce_zero_label",
     ),
-    "renumbered": (voc("background", "bicycle", "aeroplane", *VOC[3:]), "metainfo.classes"),
-    "left out": (voc(*VOC[:4]), "metainfo.classes"),
-    "named otherwise": (
-        datasets(metainfo=dict(classes=["background", "green", "red"])), "metainfo.classes",
+    "renumbered": (
+        {"protocol.classes": VOC, "protocol.tasks": [VOC[:3], VOC[3:5], VOC[5:]],
+         **datasets(type="PascalVOCDataset",
+                    metainfo=dict(classes=["background", "bicycle", "aeroplane", *VOC[3:]]))},
+        "metainfo.classes",
     ),
     "ignore_index of the data set": (datasets(ignore_index=0), "ignore_index=0"),
     "ignore_index of the head": (
@@ -123,9 +114,6 @@ REFUSED = {
     "colours": (pipelines(LOAD[0], dict(type="LoadAnnotations", imdecode_backend="cv2")),
                 "pipeline"),
     "an unmasked loader": (pipelines(LOAD[0], "ReadOwnMask"), "MaskLabels"),
-    "another loader": (
-        pipelines(LOAD[0], dict(type="ReadOwnMask", add=1), "vdfd_seg.MaskLabels"), "pipeline",
-    ),
     "changed before": (
         pipelines(*LOAD, dict(type="Exchange", old=[1], new=2), "vdfd_seg.MaskLabels"), "pipeline",
     ),
@@ -226,6 +214,6 @@ def test_what_would_not_be_the_same_is_refused(opened, case):
 
 def test_looking_changes_no_random_number(opened):
     np.random.seed(4)
-    before = json.dumps(np.random.get_state()[1].tolist())
+    before = np.random.get_state()[1].tolist()
     opened({})
-    assert json.dumps(np.random.get_state()[1].tolist()) == before
+    assert np.random.get_state()[1].tolist() == before

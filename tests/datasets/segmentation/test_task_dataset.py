@@ -1,5 +1,6 @@
 """What a step reads: relabelled images whose randomness is a function of the draw."""
 
+import shutil
 from itertools import islice
 
 import numpy as np
@@ -28,12 +29,9 @@ PLAIN = [RANDOM[0], RANDOM[1], RANDOM[-1]]
 
 @pytest.fixture
 def dataset(tiny_data):
+    """What the second step trains on."""
     data = tiny_data()
-
-    def make(pipeline=PLAIN, seed=0, step=1):
-        return data.dataset("train", data.train_samples(step), pipeline, seed)
-
-    return make
+    return lambda pipeline, seed=0: data.dataset("train", data.train_samples(1), pipeline, seed)
 
 
 def pixels(packed):
@@ -86,19 +84,16 @@ def test_masking_in_the_config_is_not_doubled(dataset):
     assert set(np.unique(pixels(served[0])[1])) <= {0, 2, 255}
 
 
-def test_an_unreadable_image_is_named(tiny_dataset_cfg, tmp_path, write_image, write_mask):
+def test_an_unreadable_image_is_named(tiny_root, tiny_dataset_cfg, tmp_path):
     from mmseg.registry import DATASETS
 
-    image, mask = tmp_path / "JPEGImages/x.png", tmp_path / "SegmentationClass/x.png"
-    write_image(image, size=(4, 4))
-    write_mask(mask, np.zeros((4, 4)))
-    (tmp_path / "lists").mkdir()
-    (tmp_path / "lists/train.txt").write_text("x\n")
-    source = DATASETS.build({**tiny_dataset_cfg("train", root=tmp_path), "pipeline": []})
+    root = shutil.copytree(tiny_root, tmp_path / "copy")
+    source = DATASETS.build(tiny_dataset_cfg("train", root, pipeline=[]))
     served = TaskDataset(source, [Sample(0, tuple(range(256)))], PLAIN, {})
     served[0]
+    image = root / "JPEGImages/t0.png"
     image.write_bytes(b"no image")
-    with pytest.raises(InputError, match=r"cannot read '.*x\.png' with mask '.*x\.png'"):
+    with pytest.raises(InputError, match=r"cannot read '.*t0\.png' with mask '.*t0\.png'"):
         served[0]
     image.unlink()
     with pytest.raises(InputError, match="FileNotFoundError"):

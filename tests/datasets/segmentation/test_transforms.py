@@ -10,17 +10,16 @@ from vdfd_seg.registry import TRANSFORMS
 LABELS = [0, 0, 1, 2] + [-1] * 251 + [255]
 
 
-def sample(values, label_map=LABELS):
+def sample(values):
     return {
         "gt_seg_map": np.array(values, dtype=np.uint8),
         "seg_map_path": "masks/a.png",
-        "continual_label_map": label_map,
+        "continual_label_map": LABELS,
     }
 
 
-@pytest.mark.parametrize("kind", [list, tuple, np.array])
-def test_every_value_becomes_its_label(kind):
-    results = MaskLabels()(sample([[0, 1, 2], [3, 255, 2]], kind(LABELS)))
+def test_every_value_becomes_its_label():
+    results = MaskLabels()(sample([[0, 1, 2], [3, 255, 2]]))
     assert results["gt_seg_map"].tolist() == [[0, 0, 1], [2, 255, 1]]
     assert results["gt_seg_map"].dtype == np.uint8
 
