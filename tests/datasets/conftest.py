@@ -27,7 +27,7 @@ def write_sample(root, name, values) -> dict:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", np.shape(values)[::-1], (90, 120, 30)).save(item["img_path"])
     write_mask(item["seg_map_path"], values)
-    return item
+    return {"name": str(name), **item}
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
+from vdfd_seg.datasets import data as data_module
 from vdfd_seg.datasets.data import held_out, subsample
 from vdfd_seg.errors import InputError
 
@@ -138,16 +139,19 @@ class TestViews:
             seen.add(sample.draw)
         assert seen == set(shown)
 
-    def test_of_classification(self, tiny_classification, tiny_classifier):
+    def test_of_classification(self, tiny_classification, tiny_classifier, monkeypatch):
         data = tiny_classification()
         samples = data.train_samples(0)
         preprocess = tiny_classifier([2]).data_preprocessor
         assert preprocess.crop_padding
-        shown = {}
-        for batch in data.views(samples, {"batch_size": 3}, SEED, VIEWS):
-            views = preprocess(batch, training=True)["inputs"]
-            shown.update(zip(batch["data_samples"].draws.tolist(), views, strict=True))
-        assert sorted(shown) == list(range(len(samples) * VIEWS))
+        shown, numbers = {}, []
+        for rank in range(3):
+            monkeypatch.setattr(data_module, "get_dist_info", lambda rank=rank: (rank, 3))
+            for batch in data.views(samples, {"batch_size": 3}, SEED, VIEWS):
+                views = preprocess(batch, training=True)["inputs"]
+                numbers += batch["data_samples"].draws.tolist()
+                shown.update(zip(batch["data_samples"].draws.tolist(), views, strict=True))
+        assert sorted(numbers) == list(range(len(samples) * VIEWS))
         # Two views of an image differ.
         assert any(not torch.equal(shown[2 * i], shown[2 * i + 1]) for i in range(len(samples)))
         seen = set()

@@ -5,7 +5,7 @@ from itertools import islice
 import pytest
 
 from vdfd_seg.datasets import sampler as sampler_module
-from vdfd_seg.datasets.sampler import DrawSampler, ViewSampler
+from vdfd_seg.datasets.sampler import DrawSampler
 from vdfd_seg.utils.seeding import derived_seed
 
 
@@ -60,13 +60,3 @@ class TestViews:
             seen.setdefault(position, []).append(view)
         assert seen == {p: [3 * p + turn % 3 for turn in range(5)] for p in range(7)}
         assert [p for p, _ in draws(20, views=2)] == [p for p, _ in draws(20)]
-
-    @pytest.mark.parametrize("world", [1, 2, 3])
-    def test_a_pass_over_views_takes_each_once(self, monkeypatch, world):
-        shares = []
-        for rank in range(world):
-            monkeypatch.setattr(sampler_module, "get_dist_info", lambda rank=rank: (rank, world))
-            share = ViewSampler(range(7), 3)
-            shares += list(share)
-            assert len(list(share)) == len(share)
-        assert sorted(shares) == [(number // 3, number) for number in range(21)]

@@ -57,7 +57,7 @@ def segment(root, step, batch_size):
     learner = Guess(protocol.num_classes(step))
     found = confusions_of_step(learner, data, step, cfg, None)
     samples = data.test_samples(step)
-    labelled = sum(int(sources[1].index.counts[s.image].sum()) for s in samples)
+    labelled = sum(int(sources[1].counts[s.image].sum()) for s in samples)
     return {
         "confusions": {task: matrix.tolist() for task, matrix in found.items()},
         "images": len(samples),

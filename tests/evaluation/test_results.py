@@ -5,15 +5,18 @@ import numpy as np
 import pytest
 
 from vdfd_seg.errors import InputError
-from vdfd_seg.evaluation import load_results, pool, with_intransigence, write_results
-from vdfd_seg.evaluation.functional import accuracy, accuracy_per_class, iou_per_class, mean_iou
-from vdfd_seg.evaluation.results import (
+from vdfd_seg.evaluation import load_results, load_runs, pool, with_intransigence, write_results
+from vdfd_seg.evaluation.functional import (
+    accuracy,
+    accuracy_per_class,
+    iou_per_class,
+    mean_iou,
     old_new_all,
     per_class,
     row_by_classes,
     row_by_domains,
-    summarise,
 )
+from vdfd_seg.evaluation.measures import summarise
 
 CONFUSION = np.array([[8, 0, 2, 0], [0, 5, 0, 5], [1, 0, 9, 0], [0, 0, 0, 4]])
 TASKS = [0, 0, 1, 2]
@@ -81,8 +84,9 @@ def test_summary_by_hand():
 
 def test_intransigence_against_joint_training(results):
     joint = {**results, "matrix": [[60.0, None], [55.0, 42.0]]}
-    (run,) = with_intransigence([results], joint)
-    assert run["summary"] == {**results["summary"], "intransigence": 12.0}
+    runs = load_runs([results])
+    (run,) = with_intransigence(runs, joint)
+    assert run.results["summary"] == {**results["summary"], "intransigence": 12.0}
     other = {**joint, "protocol": {**joint["protocol"], "fingerprint": "f", "setting": "disjoint"}}
     short = {**joint, "matrix": [[60.0, None]]}
     for wrong, message in (
@@ -91,7 +95,7 @@ def test_intransigence_against_joint_training(results):
         (short, "1 steps, vdfd has 2"),
     ):
         with pytest.raises(InputError, match=message):
-            with_intransigence([results], wrong)
+            with_intransigence(runs, wrong)
 
 
 def test_write_and_load(tmp_path, results):

@@ -1,8 +1,9 @@
 import copy
+from pathlib import Path
 
 import pytest
 
-from vdfd_seg.evaluation import format_table, run_names
+from vdfd_seg.evaluation import RunFiles, format_table, load_runs, read_runs
 from vdfd_seg.evaluation.readable import human_bytes, human_seconds
 from vdfd_seg.evaluation.runs import protocol_marks
 
@@ -32,7 +33,8 @@ def test_different_protocols_are_marked(results):
     other = copy.deepcopy(results)
     other["method"] = "mib"
     other["protocol"]["fingerprint"] = "ffff"
-    text = format_table([results, other, results], names=["ours", "theirs", "again"])
+    named = {"ours": results, "theirs": other, "again": results}
+    text = format_table([RunFiles(Path(), each, name) for name, each in named.items()])
     assert "NOT COMPARABLE" in text
     assert text.count("ours [a]") == text.count("again [a]")
     assert "theirs [b]" in text
@@ -56,19 +58,21 @@ def test_different_protocols_are_marked(results):
     ],
 )
 def test_runs_of_one_method_are_told_apart(results, change, folders, names):
-    assert run_names([results, {**results, **change}], folders) == names
+    runs = zip(folders, (results, {**results, **change}), strict=True)
+    named = read_runs([RunFiles(Path(folder), run) for folder, run in runs])
+    assert [run.name for run in named] == names
 
 
 def test_runs_that_are_not_equally_far_do_not_compare(results):
     shorter = {**results, "steps": results["steps"][:-1], "matrix": results["matrix"][:-1]}
-    marks, notes = protocol_marks([results, shorter, results])
+    marks, notes = protocol_marks(load_runs([results, shorter, results]))
     assert marks == ["a", "b", "a"]
     last = results["steps"][-1]["step"]
     assert [note.rpartition(", ")[2] for note in notes.values()] == [
         f"after step {last}", f"after step {last - 1}",
     ]  # fmt: skip
     assert "NOT COMPARABLE" in format_table([results, shorter])
-    assert protocol_marks([results, results]) == (["", ""], {})
+    assert protocol_marks(load_runs([results, results])) == (["", ""], {})
 
 
 def test_bytes_and_seconds_for_people():

@@ -74,7 +74,7 @@ class TestBackground:
         known = {tuple(predict.palette[label]) for label in mask[~background]}
         assert {tuple(c) for c in page[:height, :width][~background].tolist()} == known
         named = [label for label in np.unique(mask) if label != predict.background]
-        assert np.array_equal(page, predict.page(image, mask, named, 1.0))
+        assert np.array_equal(page, predict.picture(image, mask, 1.0, named))
 
     def test_alone_has_no_legend(self, predict, paths):
         image = predict.read(paths[0])

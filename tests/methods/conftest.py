@@ -25,7 +25,7 @@ def numbered(samples, draws):
 
 
 def views_of(inputs, samples, count):
-    """Every image so many times, as ViewSampler gives them, not augmented; a process's share."""
+    """Every image so many times, as ``ContinualData.views`` does, not augmented; a share of it."""
     rank, world = get_dist_info()
     for draw in range(rank, len(inputs) * count, world):
         turn, position = divmod(draw, len(inputs))

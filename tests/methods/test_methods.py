@@ -80,7 +80,7 @@ def test_joint_training_reads_every_image_so_far_and_says_so(tiny_data, tiny_roo
     data, method = tiny_data(), build_method({"type": "Joint"})
     assert "old_images" in method.requires
     assert method.select(data, 1, {}) == data.cumulative_samples(1)
-    names = {data.train.index.names[s.image] for s in data.cumulative_samples(1)}
+    names = {data.train.names[s.image] for s in data.cumulative_samples(1)}
     files = [tiny_root / folder / f"{name}.png"
              for folder in ("JPEGImages", "SegmentationClass") for name in names]  # fmt: skip
     assert method.stored_data_bytes(data, 1) == sum(map(os.path.getsize, files))

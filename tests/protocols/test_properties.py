@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from vdfd_seg.datasets.segmentation.index import ClassIndex
 from vdfd_seg.datasets.segmentation.selection import test_images, train_images
-from vdfd_seg.datasets.segmentation.transforms import MaskLabels
+from vdfd_seg.datasets.segmentation.task_dataset import MaskLabels
 from vdfd_seg.errors import InputError
 from vdfd_seg.protocols import IGNORE_INDEX, PROTOCOLS, Protocol, build_protocol
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from tests.evaluation.conftest import RESULTS
 from vdfd_seg.evaluation import write_results
-from vdfd_seg.evaluation.results import summarise
+from vdfd_seg.evaluation.measures import summarise
 from vdfd_seg.protocols.voc import default_palette
 from vdfd_seg.visualization import colourise
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from vdfd_seg.visualization.plots import heatmap, marks, most_rows, step_curves
-from vdfd_seg.visualization.style import to_svg
+from vdfd_seg.visualization.style import Plot
 from vdfd_seg.visualization.tables import Table
 
 NAN = float("nan")
@@ -29,7 +29,9 @@ def table(**runs):
 
 
 def shown(draw):
-    return [" ".join(text.split()) for text in ElementTree.fromstring(to_svg(draw, "")).itertext()]
+    return [
+        " ".join(text.split()) for text in ElementTree.fromstring(Plot(draw, "").svg()).itertext()
+    ]
 
 
 def test_a_heat_map_writes_the_numbers_it_knows_and_all_names():

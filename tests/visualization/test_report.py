@@ -9,7 +9,7 @@ from PIL import Image
 from tests.visualization.conftest import CLASSES, make_run
 from tests.visualization.page import Page
 from vdfd_seg.errors import InputError
-from vdfd_seg.evaluation import RunFiles, load_results, read_runs
+from vdfd_seg.evaluation import RunFiles, load_results, load_runs, read_runs
 from vdfd_seg.visualization import write_report
 from vdfd_seg.visualization.samples import collect_samples
 
@@ -115,10 +115,10 @@ def test_missing_predictions_are_said_to_be_missing_and_names_escaped(tmp_path):
     (work_dir / "step_01" / "predictions" / "im0.png").unlink()
     (work_dir / "samples" / "im1.jpg").unlink()
     (work_dir / "samples" / "im1.png").unlink()
-    samples = collect_samples([RunFiles.load(work_dir)])
+    samples = collect_samples(load_runs([work_dir]))
     assert [sample.name for sample in samples] == ["im0"]
     assert [picture is None for picture in samples[0].predictions[0][1]] == [False, True, False]
-    run = RunFiles.load(work_dir, "<script>alert(1)</script>")
+    run = RunFiles(work_dir, load_results(work_dir), "<script>alert(1)</script>")
     text = write_report([run], tmp_path / "r.html").read_text(encoding="utf-8")
     assert text.count("not saved") == 1
     assert "<script" not in text
@@ -134,7 +134,7 @@ def test_a_bad_picture_is_named(tmp_path, content):
     else:
         path.write_bytes(content)
     with pytest.raises(InputError, match=re.escape(str(path))):
-        collect_samples([RunFiles.load(work_dir)])
+        collect_samples(load_runs([work_dir]))
 
 
 def test_is_made_of_parts_that_say_what_they_are(comparison):
@@ -163,7 +163,7 @@ def test_every_plot_has_its_data_beside_it(runs, comparison):
     text = base64.b64decode(by_name["heatmap_vdfd.csv"]).decode()
     header, *rows = csv.reader(text.splitlines())
     assert header == ["after step", "0 base", "1 chair+dog & wolf", "2 horse+sofa"]
-    matrix = RunFiles.load(runs[-1]).matrix
+    matrix = load_results(runs[-1])["matrix"]
     assert [[float(v) if v else None for v in row[1:]] for row in rows] == matrix
 
 

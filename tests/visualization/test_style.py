@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from vdfd_seg.visualization.plots import heatmap, marks, step_curves
-from vdfd_seg.visualization.style import CYCLE, cell_colours, run_style, to_svg
+from vdfd_seg.visualization.style import CYCLE, Plot, cell_colours, run_style
 from vdfd_seg.visualization.tables import Table
 
 # Machado, Oliveira and Fernandes, "A physiologically-based model for simulation of color vision
@@ -73,5 +73,6 @@ FIGURES = [
 
 def test_drawn_again_the_same_text_and_no_global_state():
     before = dict(matplotlib.rcParams)
-    assert [to_svg(draw, "") for draw in FIGURES] == [to_svg(draw, "") for draw in FIGURES]
+    plots = [Plot(draw, "") for draw in FIGURES]
+    assert [plot.svg() for plot in plots] == [plot.svg() for plot in plots]
     assert dict(matplotlib.rcParams) == before

@@ -66,7 +66,7 @@ def main(argv=None) -> int:
         from matplotlib.figure import Figure
         from matplotlib.ticker import MaxNLocator
 
-        from vdfd_seg.visualization.style import add_legend, run_style, save_figure
+        from vdfd_seg.visualization.style import Plot, add_legend, run_style
 
     curves, begins = {}, []
     for work_dir in args.work_dirs:
@@ -96,7 +96,7 @@ def main(argv=None) -> int:
         return figure
 
     if args.out:
-        save_figure(draw, args.out, "Curves over the iterations of all steps")
+        Plot(draw, "Curves over the iterations of all steps").save(args.out)
         print(f"curves: {args.out}")
     return 0
 

@@ -13,7 +13,6 @@ from tqdm import tqdm
 
 from vdfd_seg.datasets.data import ContinualData
 from vdfd_seg.datasets.segmentation.data import SegmentationData
-from vdfd_seg.datasets.segmentation.index import ClassIndex
 from vdfd_seg.datasets.segmentation.source import Source
 from vdfd_seg.errors import InputError
 from vdfd_seg.protocols import Protocol
@@ -110,8 +109,8 @@ def named_data(protocol: Protocol, path: str | Path) -> SegmentationData:
         what = f"names {twice} images twice" if twice else "is empty"
         raise InputError(f"--names '{path}' {what}; write the name of each image on a line.")
     counts = np.broadcast_to(np.zeros((1, 256), np.int64), (len(names), 256))
-    index = ClassIndex(names, counts, hashlib.sha256("\0".join(names).encode()).hexdigest())
-    source = Source(SimpleNamespace(data_root=str(path)), index)
+    digest = hashlib.sha256("\0".join(names).encode()).hexdigest()
+    source = Source(names, counts, digest, SimpleNamespace(data_root=str(path)))
     return SegmentationData(protocol, source, source)
 
 

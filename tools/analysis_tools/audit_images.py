@@ -63,7 +63,7 @@ class AuditedFiles(AuditedArrays):
             self._paths[key] = (
                 os.path.realpath(source.dataset.get_data_info(key[1])["img_path"])
                 if known
-                else source.index.names[key[1]]
+                else source.names[key[1]]
             )
         return self._paths[key]
 
@@ -80,14 +80,14 @@ class AuditedFiles(AuditedArrays):
         pixels = np.zeros(256, np.int64)
         for part in {part for part, _ in keys}:
             images = [image for own, image in keys if own == part]
-            pixels += self.data.source(part).index.counts[images].sum(0)
+            pixels += self.data.source(part).counts[images].sum(0)
         return {name for name, count in zip(self.data.protocol.classes, pixels) if count}
 
     def unknown(self) -> list[str]:
         """Masks with ids that the data set does not have, with the ids."""
         first, found = len(self.data.protocol.classes), {}
         for source in (self.data.train, self.data.test):
-            wrong = source.index.counts[:, first:IGNORE_INDEX] > 0
+            wrong = source.counts[:, first:IGNORE_INDEX] > 0
             for row in np.flatnonzero(wrong.any(1)):
                 ids = ", ".join(str(first + i) for i in np.flatnonzero(wrong[row]))
                 found[source.dataset.get_data_info(int(row))["seg_map_path"]] = ids

@@ -22,11 +22,9 @@ def main(argv: list[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
 
     with quiet_imports():
-        from vdfd_seg.evaluation import format_comparison, load_results
+        from vdfd_seg.evaluation import format_comparison
 
-    folders = arguments.work_dirs
-    results = against_joint([load_results(folder) for folder in folders], arguments.joint)
-    print(format_comparison(results, folders=folders))
+    print(format_comparison(against_joint(arguments.work_dirs, arguments.joint)))
 
 
 if __name__ == "__main__":

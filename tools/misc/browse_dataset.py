@@ -28,8 +28,7 @@ def write_pictures(settings, step: int, count: int, out: Path) -> list[Path]:
     from vdfd_seg.protocols.voc import default_palette
     from vdfd_seg.utils.files import atomic_write_image, writable_dir
     from vdfd_seg.utils.seeding import derived_seed
-    from vdfd_seg.visualization import colourise, legend
-    from vdfd_seg.visualization.pages import as_rgb, side_by_side, stacked
+    from vdfd_seg.visualization.overlay import as_rgb, colourise, grid, with_legend
 
     protocol = settings.protocol
     if protocol.problem != "segmentation":
@@ -49,11 +48,10 @@ def write_pictures(settings, step: int, count: int, out: Path) -> list[Path]:
         image = as_rgb(packed["inputs"].numpy()[::-1].transpose(1, 2, 0))
         labels = packed["data_samples"].gt_sem_seg.data.squeeze(0).numpy()
         seen = [label for label in np.unique(labels) if label < len(names)]
-        pair = side_by_side([image, colourise(labels, palette)])
-        below = legend([names[i] for i in seen], [palette[i] for i in seen], pair.shape[1])
+        page = with_legend(grid([[image, colourise(labels, palette)]]), seen, names, palette)
         name = Path(packed["data_samples"].img_path).stem
         written.append(out / f"{number:03d}_{name}.png")
-        atomic_write_image(written[-1], Image.fromarray(stacked([pair, below])))
+        atomic_write_image(written[-1], Image.fromarray(page))
     return written
 
 

@@ -143,7 +143,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         digests = set()
         for start in range(args.starts):
             wall, processor = time.perf_counter(), time.process_time()
-            digests.add(open_source(cfg, protocol).index.digest)
+            digests.add(open_source(cfg, protocol).digest)
             wall, processor = time.perf_counter() - wall, time.process_time() - processor
             print(f"| {start + 1} | {wall:.2f} | {processor:.2f} |", flush=True)
         assert len(digests) == 1

@@ -3,6 +3,7 @@
 import argparse
 import shlex
 import sys
+from collections.abc import Sequence
 
 from vdfd_seg.errors import InputError
 from vdfd_seg.utils.environment import quiet_imports
@@ -56,11 +57,12 @@ def add_joint_argument(parse: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def against_joint(results: list[dict], joint: str | None) -> list[dict]:
-    """Results with intransigence, where ``--joint`` was given."""
-    from vdfd_seg.evaluation import load_results, with_intransigence
+def against_joint(runs: Sequence, joint: str | None) -> list:
+    """Runs, loaded from results or work dirs, with intransigence where ``--joint`` was given."""
+    from vdfd_seg.evaluation import load_results, load_runs, with_intransigence
 
-    return with_intransigence(results, load_results(joint)) if joint else results
+    loaded = load_runs(runs)
+    return with_intransigence(loaded, load_results(joint)) if joint else loaded
 
 
 def command_line() -> str:

@@ -67,7 +67,8 @@ def _predictor(args):
 
 
 def _segment(args, source, predict, out: Path) -> None:
-    from vdfd_seg.inference.outputs import write_pages, write_rows
+    from vdfd_seg.inference.outputs import write_pages
+    from vdfd_seg.utils.files import atomic_write_text, csv_text
 
     count, rows = write_pages(source, predict, out, args.batch_size, args.alpha, args.masks)
     if not args.diff:
@@ -75,18 +76,20 @@ def _segment(args, source, predict, out: Path) -> None:
         print(f"{count} {what} with the {len(predict.classes)} classes of step {predict.step} "
               f"in {out}")  # fmt: skip
         return
-    write_rows(out / "changes.csv", [source.unit, "from", "to", "pixels"], rows, source.base)
+    text = csv_text([(source.unit, "from", "to", "pixels"), *rows])
+    atomic_write_text(out / "changes.csv", text)
     _print_changes(predict, "pixels", out / "changes.csv")
 
 
 def _classify(args, source, predict, out: Path) -> None:
-    from vdfd_seg.inference.outputs import classified, write_rows
+    from vdfd_seg.inference.outputs import classified
+    from vdfd_seg.utils.files import atomic_write_text, csv_text
 
     heads = ["predicted_a", "score_a", "predicted_b", "score_b"]
     rows = classified(source, predict, args.batch_size)
     table = out / ("changes.csv" if args.diff else "predictions.csv")
     head = [source.unit, *(heads if args.diff else ["predicted", "score"])]
-    write_rows(table, head, rows, source.base)
+    atomic_write_text(table, csv_text([head, *rows]))
     one = predict.new if args.diff else predict
     if one.scenario == "task" and args.task is None:
         print("trained task-incrementally, and no --task given: the classes of all tasks compete")

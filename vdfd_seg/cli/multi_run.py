@@ -76,21 +76,20 @@ def report_on(runs: Sequence, work_dir: Path, title: str | None = None) -> int:
 
     finished = [run for run in runs if run.finished]
     if finished:
-        results = [{**run.results(), "method": run.method} for run in finished]
+        one_each = len(finished) == len({run.method for run in finished})
+        files = [
+            RunFiles(run.folder, run.results(), run.method if one_each else run.name)
+            for run in finished
+        ]
         text = ""
         few = len(finished) <= FEW and not any(run.order for run in finished)
-        one_each = len(finished) == len({run.method for run in finished})
-        names = [run.method if one_each else run.name for run in finished]
         if few:
-            text += format_table(results, names) + "\n"
+            text += format_table(files) + "\n"
         if not (few and one_each):
+            results = [{**run.results(), "method": run.method} for run in finished]
             text += "Mean and standard deviation over the seeds\n" + format_comparison(results)
         print(f"\n{text}")
         atomic_write_text(work_dir / "comparison.txt", text)
-        files = [
-            RunFiles(run.folder, run.results(), name)
-            for run, name in zip(finished, names, strict=True)
-        ]
         report = write_report(files, work_dir / "report.html", title)
         print(f"report: {report.resolve()}")
     missing = [run for run in runs if not run.finished]

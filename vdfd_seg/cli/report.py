@@ -23,14 +23,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     add_joint_argument(parse)
     args = parse.parse_args(argv)
     with quiet_imports():
-        from vdfd_seg.evaluation import RunFiles, format_table, load_results, run_names
+        from vdfd_seg.evaluation import format_table
         from vdfd_seg.visualization import write_plots, write_report
 
-    folders = [Path(folder) for folder in args.work_dirs]
-    results = against_joint([load_results(folder) for folder in folders], args.joint)
-    runs = [RunFiles(folder, run) for folder, run in zip(folders, results, strict=True)]
-    print(format_table(results, run_names(results, folders)))
-    out = Path(args.out or folders[0] / "report.html")
+    runs = against_joint(args.work_dirs, args.joint)
+    print(format_table(runs))
+    out = Path(args.out or runs[0].work_dir / "report.html")
     print(f"report: {write_report(runs, out, args.title).resolve()}")
     if args.plots:
         written = write_plots(runs, args.plots)

@@ -53,8 +53,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         settings, paths, args.launcher, command_line(), pictures, args.tta
     )
     if is_main_process():
-        (results,) = against_joint([results], args.joint)
-        print(format_table([results]))
+        (run,) = against_joint([results], args.joint)
+        print(format_table([run]))
         if args.out:
-            write_results(args.out, results)
+            write_results(args.out, run.results)
             print(f"results: {args.out}")

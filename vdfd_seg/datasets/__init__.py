@@ -12,7 +12,7 @@ with quiet_imports():
     from vdfd_seg.datasets.segmentation.crops import EvaluationCrop, RandomResizedCrop
     from vdfd_seg.datasets.segmentation.data import SegmentationData
     from vdfd_seg.datasets.segmentation.source import open_source
-    from vdfd_seg.datasets.segmentation.transforms import BlankLabels, MaskLabels
+    from vdfd_seg.datasets.segmentation.task_dataset import BlankLabels, MaskLabels
 
 __all__ = [
     "BlankLabels",

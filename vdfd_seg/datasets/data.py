@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 from mmengine.dist import get_dist_info, get_world_size
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset
 
-from vdfd_seg.datasets.sampler import DrawSampler, ViewSampler
+from vdfd_seg.datasets.sampler import DrawSampler
 from vdfd_seg.errors import InputError, unknown_name
 from vdfd_seg.protocols import Protocol
 
@@ -156,7 +156,12 @@ class ContinualData(ABC):
 
     def test_batch(self, step: int, size: int) -> list[Sample]:
         """A batch of test images that stands for the others, to try an evaluation with."""
-        return subsample(self.test_samples(step), min(size, max(4, get_world_size())))
+        samples = self.arranged(self.test_samples(step), size)
+        return subsample(samples, min(size, max(4, get_world_size())))
+
+    def arranged(self, samples: list[Sample], size: int) -> list[Sample]:
+        """Test samples in the order in which batches of ``size`` take them."""
+        return samples
 
     def excerpt(self, count: int) -> "ContinualData":
         """The same protocol with at most so many training images a step."""
@@ -183,10 +188,15 @@ class ContinualData(ABC):
     def views(self, samples: list[Sample], cfg: dict, seed: int, count: int) -> Iterable[dict]:
         """Each of ``count`` augmented views of each image once; each process gets its share.
 
-        The other arguments are those of :meth:`train_loader`.
+        The views are those that training draws (:class:`DrawSampler`): each image's first, then
+        each image's second, so that a batch shows different images. The other arguments are those
+        of :meth:`train_loader`.
         """
+        rank, world = get_dist_info()
         dataset = self._served("train", samples, cfg, seed)
-        return self._batches(dataset, ViewSampler(dataset, count), cfg)
+        places = range(len(samples))
+        order = [(place, place * count + view) for view in range(count) for place in places]
+        return self._batches(dataset, order[rank::world], cfg)
 
     def pass_over(self, part: str, samples: list[Sample], cfg: dict) -> Iterable[dict]:
         """One pass in order over ``"train"`` or ``"test"`` images; each process gets its share.
@@ -199,6 +209,7 @@ class ContinualData(ABC):
 
     def test_loader(self, samples: list[Sample], cfg: dict) -> Any:
         """:meth:`pass_over` the images that steps are evaluated on."""
+        samples = self.arranged(samples, cfg["batch_size"])
         return self.pass_over(self.evaluate_on_part, samples, cfg)
 
     @abstractmethod
@@ -206,7 +217,7 @@ class ContinualData(ABC):
         """The data set of these samples, as a config's loader has it."""
 
     @abstractmethod
-    def _batches(self, dataset: Dataset, order: Sampler | range, cfg: dict) -> Iterable[dict]:
+    def _batches(self, dataset: Dataset, order: Sequence, cfg: dict) -> Iterable[dict]:
         """One pass over a data set in an order."""
 
     @abstractmethod

@@ -45,25 +45,3 @@ class DrawSampler(Sampler):
 
     def __len__(self) -> int:
         return self.size
-
-
-class ViewSampler(Sampler):
-    """Every augmented view of every image once, as pairs (position, view number).
-
-    The views are those that :class:`DrawSampler` draws of the same dataset with as many ``views``:
-    each image's first, then each image's second, so that a batch shows different images.
-    With several processes, process ``r`` of ``W`` takes every ``W``-th of these, from ``r`` on.
-    """
-
-    def __init__(self, dataset: Sized, views: int):
-        rank, world = get_dist_info()
-        self.size, self.views = len(dataset), views
-        self.draws = range(rank, self.size * views, world)
-
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        for draw in self.draws:
-            turn, position = divmod(draw, self.size)
-            yield position, position * self.views + turn
-
-    def __len__(self) -> int:
-        return len(self.draws)

@@ -83,12 +83,7 @@ class VocLayout:
 
     def description(self, root: Path) -> dict | None:
         """The description that :meth:`finish` wrote; None where there is none of this data set."""
-        try:
-            found = json.loads((root / "dataset.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
-        own = isinstance(found, dict) and found.pop("dataset", None) == self.dataset
-        return found if own else None
+        return read_description(root, self.dataset)
 
     def counts(self, root: Path, splits: Sequence[str]) -> dict[str, int] | None:
         """Number of images in each list; None where a list, an image or a mask is missing."""
@@ -102,6 +97,16 @@ class VocLayout:
                 return None
             counts[split] = len(names)
         return counts
+
+
+def read_description(root: Path, dataset: str) -> dict | None:
+    """What ``dataset.json`` tells of a data set's folder; None where it is not of this data set."""
+    try:
+        found = json.loads((root / "dataset.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    own = isinstance(found, dict) and found.pop("dataset", None) == dataset
+    return found if own else None
 
 
 def png_palette(colours: Sequence[Sequence[int]]) -> list[int]:

@@ -1,9 +1,8 @@
 """Metrics of continual learning, ``results.json`` and its tables."""
 
 from vdfd_seg.evaluation.files import load_results, write_results
-from vdfd_seg.evaluation.functional import confusion_matrix
-from vdfd_seg.evaluation.results import pool, with_intransigence
-from vdfd_seg.evaluation.runs import RunFiles, read_runs, run_names
+from vdfd_seg.evaluation.functional import confusion_matrix, pool
+from vdfd_seg.evaluation.runs import RunFiles, load_runs, read_runs, with_intransigence
 from vdfd_seg.evaluation.table import format_comparison, format_table
 
 __all__ = [
@@ -12,9 +11,9 @@ __all__ = [
     "format_comparison",
     "format_table",
     "load_results",
+    "load_runs",
     "pool",
     "read_runs",
-    "run_names",
     "with_intransigence",
     "write_results",
 ]

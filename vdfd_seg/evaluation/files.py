@@ -5,10 +5,9 @@ import json
 import math
 from collections.abc import Mapping
 from numbers import Real
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from vdfd_seg.errors import DamagedError, InputError
 from vdfd_seg.utils.files import atomic_write_text
@@ -62,7 +61,8 @@ def write_results(path: str | Path, results: Mapping[str, Any]) -> None:
 
     NumPy values become plain ones, NaN becomes null; ``digest`` is the SHA-256 of all else.
     """
-    plain = _jsonable(results)
+    written = json.dumps(results, default=methodcaller("tolist"))
+    plain = json.loads(written, parse_constant=lambda number: None)
     plain.pop("digest", None)
     check_results(plain, str(path))
     plain["digest"] = _digest(plain)
@@ -120,17 +120,3 @@ def _require(mapping: Any, keys: tuple[str, ...], source: str, prefix: str) -> N
     for key in keys:
         if key not in mapping:
             raise InputError(f"{source}: key '{prefix}{key}' is missing")
-
-
-def _jsonable(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _jsonable(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray):
-        return _jsonable(value.tolist())
-    if isinstance(value, (list, tuple)):
-        return [_jsonable(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

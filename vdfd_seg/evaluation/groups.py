@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import mean, stdev
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from vdfd_seg.evaluation.functional import pool
 from vdfd_seg.evaluation.readable import (
     MISSING,
     format_number,
@@ -15,8 +15,7 @@ from vdfd_seg.evaluation.readable import (
     human_peak,
     human_seconds,
 )
-from vdfd_seg.evaluation.results import pool
-from vdfd_seg.evaluation.runs import RunFiles, Value, comparable, endings, protocol_marks
+from vdfd_seg.evaluation.runs import RunFiles, Value, endings, protocol_marks
 
 Pair = tuple[Value, Value]
 
@@ -119,14 +118,19 @@ class Group:
         found = [pool(run.last["confusions"]) for run in self.runs if run.last.get("confusions")]
         return np.sum(found, axis=0) if len(found) == len(self.runs) else None
 
-    def cost(self) -> dict[str, Any]:
-        """What it cost: of several seeds the mean time and the most memory; None where unknown.
+    @property
+    def carried(self) -> int | None:
+        """Bytes that are carried after the last step, the most of any seed."""
+        return most(run.last["memory_bytes"] for run in self.runs)
+
+    def costs(self) -> dict[str, str]:
+        """What it cost, for reading; of several seeds the mean time and the most memory.
 
         Returns:
-            ``seconds`` of training, all steps together; ``seconds_per_iter``, mean of the steps
-            after the first, in which methods differ (of the first where it is alone);
-            ``parameters`` and ``carried`` (bytes) after the last step; ``held`` (bytes) and
-            ``peak`` (bytes and what they are of), the most of any step.
+            By the headings of tables: ``time`` of training, all steps together; ``s/iter``, mean
+            of the steps after the first, in which methods differ (of the first where it is alone);
+            ``parameters`` and ``carried`` after the last step; ``held`` and ``peak``, the most of
+            any step.
         """
 
         def per_iteration(run: RunFiles) -> Value:
@@ -137,33 +141,15 @@ class Group:
         times = [[step["seconds"] for step in run.results["steps"]] for run in self.runs]
         seconds = (None if None in each else sum(each) for each in times)
         steps = [step for run in self.runs for step in run.results["steps"]]
+        parameters = self.first.last["parameters"]
         return {
-            "seconds": mean_and_deviation(seconds)[0],
-            "seconds_per_iter": mean_and_deviation(map(per_iteration, self.runs))[0],
-            "parameters": self.first.last["parameters"],
-            "carried": _most(run.last["memory_bytes"] for run in self.runs),
-            "held": _most(step.get("held_bytes") for step in steps),
-            "peak": _most(map(peak_of_step, steps)),
-        }
-
-    def cost_texts(self) -> dict[str, str]:
-        """:meth:`cost` for reading, by the headings of tables."""
-        cost = self.cost()
-        parameters = cost["parameters"]
-        return {
-            "time": human_seconds(cost["seconds"]),
-            "s/iter": format_number(cost["seconds_per_iter"], 3),
+            "time": human_seconds(mean_and_deviation(seconds)[0]),
+            "s/iter": format_number(mean_and_deviation(map(per_iteration, self.runs))[0], 3),
             "parameters": MISSING if parameters is None else f"{parameters:,}",
-            "carried": human_bytes(cost["carried"]),
-            "held": human_bytes(cost["held"]),
-            "peak": human_peak(cost["peak"]),
+            "carried": human_bytes(self.carried),
+            "held": human_bytes(most(step.get("held_bytes") for step in steps)),
+            "peak": human_peak(max(steps, key=lambda step: step.get("peak_memory_bytes") or 0)),
         }
-
-
-def peak_of_step(step: dict[str, Any]) -> tuple[int, str] | None:
-    """The peak of memory of a step, in bytes, and what it is of; None where it is not known."""
-    peak = step.get("peak_memory_bytes")
-    return None if peak is None else (peak, step["peak_memory_of"])
 
 
 def mean_and_deviation(values: Iterable[Value]) -> Pair:
@@ -189,13 +175,11 @@ def group_runs(runs: Sequence[RunFiles]) -> list[Group]:
         there are several. A group of one has the run's name, if there is one; others that of the
         method, with the config where the method has several.
     """
-    letters, _ = protocol_marks([run.results for run in runs])
-    known = all(run.work_dir != Path() for run in runs)
-    ends = endings(len(runs), [run.work_dir for run in runs] if known else None)
+    letters, _ = protocol_marks(runs)
+    ends = endings(runs)
     found: dict[tuple, list[int]] = {}
     for index, run in enumerate(runs):
-        results = run.results
-        key = results["method"], results["config"], comparable(results)
+        key = run.results["method"], run.results["config"], run.comparable
         found.setdefault(key, []).append(index)
     configs = {(method, config) for method, config, _ in found}
     groups: list[tuple[int, Group]] = []
@@ -211,5 +195,6 @@ def group_runs(runs: Sequence[RunFiles]) -> list[Group]:
     return [group for _, group in sorted(groups, key=lambda pair: pair[0])]
 
 
-def _most(values: Iterable[Any]) -> Any:
+def most(values: Iterable[Any]) -> Any:
+    """The greatest of the values that are known; None where none is."""
     return max((value for value in values if value is not None), default=None)

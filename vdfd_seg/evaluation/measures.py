@@ -107,6 +107,27 @@ def average_incremental(values: Sequence[float | None]) -> float | None:
     return defined(array.mean()) if array.size else None
 
 
+def summarise(matrix: Matrix, overall_per_step: Sequence[float | None]) -> dict[str, float | None]:
+    """The measures of the whole sequence in the ``summary`` of ``results.json``.
+
+    Args:
+        matrix: The result matrix, one row per step done; see
+            :func:`average_accuracy`.
+        overall_per_step: After each step the metric over everything seen, pooled.
+
+    Returns:
+        ``acc``, ``bwt``, ``forgetting``, ``avg_incremental`` and ``overall``, the last entry of
+        ``overall_per_step``. Unrounded.
+    """
+    return {
+        "acc": average_accuracy(matrix),
+        "bwt": backward_transfer(matrix),
+        "forgetting": forgetting(matrix),
+        "avg_incremental": average_incremental(overall_per_step),
+        "overall": defined(overall_per_step[-1]),
+    }
+
+
 def _lower_triangle(matrix: Matrix) -> np.ndarray:
     """The (T, T) float64 matrix of the first T columns; None becomes NaN."""
     rows = [list(row) for row in matrix]

@@ -1,57 +1,63 @@
 """Methods compared over the orders in which classes or domains were learned."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from vdfd_seg.evaluation.groups import MEASURES, Group, group_runs, mean_and_deviation
-from vdfd_seg.evaluation.runs import RunFiles
+from vdfd_seg.evaluation.groups import Group, Pair, group_runs, mean_and_deviation
+from vdfd_seg.evaluation.runs import RunFiles, Value, load_runs
 
 
-def over_orders(results: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+class MethodOverOrders(NamedTuple):
+    """A method in the orders that every method it is compared with has finished, two or more.
+
+    Attributes:
+        name: The method.
+        orders: Its runs of each of these orders, put together over their seeds.
+        left_out: How many orders of its own others lack.
+    """
+
+    name: str
+    orders: list[Group]
+    left_out: int
+
+    def values(self, key: str) -> list[Value]:
+        """A measure of every order: the mean over its seeds, so that each order counts once."""
+        return [group.summary(key)[0] for group in self.orders]
+
+    def summary(self, key: str) -> Pair:
+        """Mean and sample standard deviation of a measure over the orders."""
+        return mean_and_deviation(self.values(key))
+
+
+def over_orders(runs: Sequence[RunFiles]) -> list[list[MethodOverOrders]]:
     """Summarise each method over the orders in which the classes (or domains) were learned.
 
     Runs belong together when their protocols differ in nothing but the order, and each order has
-    one fingerprint. The numbers of one order are first averaged over its seeds, so that an order
-    counts once; then over the orders that every method has, so that no method has an easier one.
-
-    Args:
-        results: Contents of ``results.json`` files.
+    one fingerprint. Only the orders that every method has are taken, so that no method has an
+    easier one.
 
     Returns:
-        For each set with two orders or more, for each method: ``method``, ``orders`` (how many),
-        ``left_out`` (orders of its own that others lack), ``carried`` (bytes, the most), for
-        every measure a pair (mean, sample standard deviation over orders), and in ``values`` for
-        every measure those of the orders.
+        The methods of each set with two orders or more.
     """
     sets: dict[tuple, list[dict]] = {}
-    for run in results:
+    for run in runs:
         # Tasks that a results file of another source writes down in words have no order.
-        if all(isinstance(task, Mapping) for task in run["protocol"]["tasks"]):
-            sets.setdefault(_set(run), []).append(run)
+        if all(isinstance(task, Mapping) for task in run.results["protocol"]["tasks"]):
+            sets.setdefault(_set(run.results), []).append(run.results)
     found = []
-    for runs in sets.values():
+    for results in sets.values():
         orders: dict[str, dict[str, Group]] = {}
-        for group in group_runs([RunFiles(Path(), run) for run in runs]):
+        for group in group_runs(load_runs(results)):
             fingerprint = group.first.results["protocol"]["fingerprint"]
             orders.setdefault(group.name, {})[fingerprint] = group
         common = sorted(set.intersection(*(set(each) for each in orders.values())))
-        if len(common) < 2 or not _one_to_one(runs):
+        if len(common) < 2 or not _one_to_one(results):
             continue
-        rows = []
-        for method, each in orders.items():
-            used = [each[fingerprint] for fingerprint in common]
-            row: dict[str, Any] = {
-                "method": method,
-                "orders": len(used),
-                "left_out": len(each) - len(used),
-            }
-            row["carried"] = max(group.cost()["carried"] or 0 for group in used)
-            row["values"] = {key: [group.summary(key)[0] for group in used] for key in MEASURES}
-            for key, values in row["values"].items():
-                row[key] = mean_and_deviation(values)
-            rows.append(row)
-        found.append(rows)
+        methods = []
+        for name, own in orders.items():
+            used = [own[order] for order in common]
+            methods.append(MethodOverOrders(name, used, len(own) - len(used)))
+        found.append(methods)
     return found
 
 

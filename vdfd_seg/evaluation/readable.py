@@ -1,5 +1,8 @@
 """Numbers, bytes and times as text."""
 
+from collections.abc import Mapping
+from typing import Any
+
 MISSING = "-"
 
 
@@ -37,8 +40,9 @@ def human_seconds(seconds: float | None) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
-def human_peak(peak: tuple[int, str] | None) -> str:
-    """A peak of memory with what it is of (``1.5 GiB GPU``, ``1.5 GiB RAM``); ``-`` for None."""
+def human_peak(step: Mapping[str, Any]) -> str:
+    """A step's peak of memory with what it is of (``1.5 GiB GPU``, ``1.5 GiB RAM``), or ``-``."""
+    peak = step.get("peak_memory_bytes")
     if peak is None:
         return MISSING
-    return f"{human_bytes(peak[0])} {'GPU' if peak[1] == 'GPU' else 'RAM'}"
+    return f"{human_bytes(peak)} {'GPU' if step['peak_memory_of'] == 'GPU' else 'RAM'}"

@@ -9,7 +9,7 @@ from typing import Any
 
 from vdfd_seg.errors import InputError
 from vdfd_seg.evaluation.files import load_results
-from vdfd_seg.evaluation.measures import new_task_metric
+from vdfd_seg.evaluation.measures import intransigence, new_task_metric
 from vdfd_seg.utils.nested import told
 from vdfd_seg.utils.paths import step_name
 
@@ -31,11 +31,6 @@ class RunFiles:
     results: dict[str, Any]
     name: str = ""
 
-    @classmethod
-    def load(cls, work_dir: str | Path, name: str = "") -> "RunFiles":
-        """Read the results of a work dir; InputError if there are none that can be used."""
-        return cls(Path(work_dir), load_results(work_dir), name)
-
     @property
     def classes(self) -> list[str]:
         """Class names in the network's order; from the last step where the protocol has none."""
@@ -48,6 +43,12 @@ class RunFiles:
         tasks = self.results["protocol"]["tasks"]
         named = (task.get("name") if isinstance(task, Mapping) else "" for task in tasks)
         return [name or str(number) for number, name in enumerate(named)]
+
+    @property
+    def comparable(self) -> tuple[str, str, tuple[int, ...]]:
+        """What must be equal between two runs whose numbers compare."""
+        done = tuple(step["step"] for step in self.results["steps"])
+        return str(self.results["protocol"]["fingerprint"]), self.results["metric"], done
 
     @property
     def matrix(self) -> list[list[Value]]:
@@ -75,47 +76,55 @@ class RunFiles:
         return self.results["summary"].get(key)
 
 
-def read_runs(runs: Sequence[RunFiles | str | Path]) -> list[RunFiles]:
-    """Load work dirs that are not loaded yet and give every run a name of its own.
+def load_runs(runs: Sequence[RunFiles | Mapping | str | Path]) -> list[RunFiles]:
+    """Runs from their work dirs or results; those that are loaded stay as they are.
+
+    Raises:
+        InputError: If there are none, or results cannot be used.
+    """
+    if not runs:
+        raise InputError("no runs to report on")
+    loaded = []
+    for run in runs:
+        if isinstance(run, Mapping):
+            run = RunFiles(Path(), dict(run))
+        elif not isinstance(run, RunFiles):
+            run = RunFiles(Path(run), load_results(run))
+        loaded.append(run)
+    return loaded
+
+
+def read_runs(runs: Sequence[RunFiles | Mapping | str | Path]) -> list[RunFiles]:
+    """:func:`load_runs`, and give every run that has none a name of its own.
+
+    That is its method. Where runs share it, those of one config with different seeds get the seed,
+    others the end of their work dir (or a number, where one is not known).
 
     Raises:
         InputError: If there are none, results cannot be used, or two given names are the same.
     """
-    if not runs:
-        raise InputError("no runs to report on")
-    loaded = [run if isinstance(run, RunFiles) else RunFiles.load(run) for run in runs]
-    automatic = run_names([run.results for run in loaded], [run.work_dir for run in loaded])
-    names = [run.name or name for run, name in zip(loaded, automatic)]
+    loaded = load_runs(runs)
+    named = []
+    for run, end in zip(loaded, endings(loaded)):
+        method = run.results["method"]
+        same = [each.results for each in loaded if each.results["method"] == method]
+        only_seeds = len({each["config"] for each in same}) == 1
+        if len(same) > 1 and only_seeds and len({each["seed"] for each in same}) == len(same):
+            end = f"seed {run.results['seed']}"
+        name = f"{method} {end}" if len(same) > 1 else str(method)
+        named.append(replace(run, name=run.name or name))
+    names = [run.name for run in named]
     for name in names:
         if names.count(name) > 1:
             raise InputError(f"two runs are named '{name}'; give them different names")
-    return [replace(run, name=name) for run, name in zip(loaded, names)]
+    return named
 
 
-def run_names(
-    results: Sequence[dict[str, Any]], folders: Sequence[str | Path] | None = None
-) -> list[str]:
-    """A different name for each run: its method, and where that is shared, what tells it apart.
-
-    Runs of one method and config with different seeds get the seed, others the end of their work
-    dir (or a number, where no work dirs are given).
-    """
-    names = [str(run["method"]) for run in results]
-    ends = endings(len(names), folders)
-    shared = {name: [i for i, n in enumerate(names) if n == name] for name in names}
-    for name, runs in shared.items():
-        seeds = {results[i]["seed"] for i in runs}
-        only_seeds = len({results[i]["config"] for i in runs}) == 1 and len(seeds) == len(runs)
-        for i in runs if len(runs) > 1 else []:
-            names[i] = f"{name} seed {results[i]['seed']}" if only_seeds else f"{name} {ends[i]}"
-    return names
-
-
-def endings(count: int, folders: Sequence[str | Path] | None) -> list[str]:
+def endings(runs: Sequence[RunFiles]) -> list[str]:
     """What tells runs apart: where their folders differ, ``(a/seed_0)``, or a number, ``#1``."""
-    if folders is None:
-        return [f"#{number}" for number in range(1, count + 1)]
-    paths = [Path(folder).resolve() for folder in folders]
+    if any(run.work_dir == Path() for run in runs):
+        return [f"#{number}" for number in range(1, len(runs) + 1)]
+    paths = [run.work_dir.resolve() for run in runs]
     common = Path(os.path.commonpath(paths))
     ends = [str(path.relative_to(common) if path != common else path.name) for path in paths]
     return [
@@ -130,7 +139,7 @@ def describe_protocol(protocol: dict[str, Any]) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def protocol_marks(results: Sequence[dict[str, Any]]) -> tuple[list[str], dict[str, str]]:
+def protocol_marks(runs: Sequence[RunFiles]) -> tuple[list[str], dict[str, str]]:
     """Mark runs whose numbers may not be compared.
 
     Numbers compare only between runs of one protocol (same fingerprint) and one metric, after the
@@ -139,19 +148,19 @@ def protocol_marks(results: Sequence[dict[str, Any]]) -> tuple[list[str], dict[s
     Returns:
         A mark for each run (all empty where all compare) and what each mark stands for.
     """
-    kinds = [comparable(run) for run in results]
+    kinds = [run.comparable for run in runs]
     found = list(dict.fromkeys(kinds))
     if len(found) < 2:
-        return [""] * len(results), {}
+        return [""] * len(runs), {}
     letters = [ascii_lowercase[i] if i < 26 else str(i) for i in range(len(found))]
     notes = {}
     for letter, kind in zip(letters, found):
-        protocol, (fingerprint, metric, done) = results[kinds.index(kind)]["protocol"], kind
+        protocol, (fingerprint, metric, done) = runs[kinds.index(kind)].results["protocol"], kind
         text = f"{metric} on {protocol['name']} ({describe_protocol(protocol)}), "
         text += f"fingerprint {fingerprint}, after step {done[-1]}"
         whole = done == tuple(range(done[-1] + 1))
         text = text if whole else f"{text} (evaluated: {list(done)})"
-        first = results[0]["protocol"]
+        first = runs[0].results["protocol"]
         notes[letter] = text + (f"; from [a] to [{letter}]: {differing(first, protocol)}"
                                 if fingerprint != found[0][0] else "")  # fmt: skip
     return [letters[found.index(kind)] for kind in kinds], notes
@@ -163,7 +172,31 @@ def differing(first: dict[str, Any], second: dict[str, Any]) -> str:
     return told(*rules) or "other images, masks or crops"
 
 
-def comparable(run: dict[str, Any]) -> tuple[str, str, tuple[int, ...]]:
-    """What must be equal between two runs whose numbers compare."""
-    done = tuple(step["step"] for step in run["steps"])
-    return str(run["protocol"]["fingerprint"]), run["metric"], done
+def with_intransigence(runs: Sequence[RunFiles], joint: dict[str, Any]) -> list[RunFiles]:
+    """Runs whose summaries have ``intransigence`` against a run of joint training.
+
+    Args:
+        runs: The runs.
+        joint: Results of joint training (method ``Joint``) on the same protocol.
+    """
+    found = []
+    for run in runs:
+        own, method = run.results, run.results["method"]
+        mine, theirs = own["protocol"], joint["protocol"]
+        if mine["fingerprint"] != theirs["fingerprint"]:
+            raise InputError(
+                f"--joint: its protocol has fingerprint {theirs['fingerprint']}, that of {method} "
+                f"{mine['fingerprint']}; from the one to the other: {differing(theirs, mine)}."
+            )
+        if own["metric"] != joint["metric"]:
+            raise InputError(
+                f"--joint: its metric is {joint['metric']}, that of {method} {own['metric']}."
+            )
+        if len(joint["matrix"]) < len(run.matrix):
+            raise InputError(
+                f"--joint: it has {len(joint['matrix'])} steps, {method} has {len(run.matrix)}."
+            )
+        value = intransigence(run.matrix, joint["matrix"])
+        summary = {**own["summary"], "intransigence": value}
+        found.append(replace(run, results={**own, "summary": summary}))
+    return found

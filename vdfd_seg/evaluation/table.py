@@ -1,7 +1,7 @@
 """Results as plain-text tables for a terminal: of single runs, over seeds and over orders."""
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,40 +9,31 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from vdfd_seg.errors import InputError
 from vdfd_seg.evaluation.groups import FURTHER, MEASURES, Group, group_runs
-from vdfd_seg.evaluation.orders import over_orders
+from vdfd_seg.evaluation.orders import MethodOverOrders, over_orders
 from vdfd_seg.evaluation.readable import format_number, human_bytes, with_deviation
-from vdfd_seg.evaluation.runs import RunFiles, protocol_marks, run_names
+from vdfd_seg.evaluation.runs import RunFiles, load_runs, protocol_marks, read_runs
 
 _MEMORY = ("carried", "held", "peak")
 _NARROW, _WIDE = 110, 160
 
 
-def format_table(results: Sequence[dict[str, Any]], names: Sequence[str] | None = None) -> str:
+def format_table(runs: Sequence[RunFiles | Mapping | str | Path]) -> str:
     """Runs side by side: the result matrix by step, the summaries, and what the runs cost.
 
     Runs of different protocols or metrics are marked with a letter, explained below the tables.
 
     Args:
-        results: Results as read by :func:`~vdfd_seg.evaluation.load_results`.
-        names: Names of the runs. Default: their methods, made unique.
+        runs: Results, work dirs or loaded runs, see :func:`~vdfd_seg.evaluation.read_runs`.
 
     Returns:
         Plain ASCII text (names aside) of 110 columns, ending in a newline.
     """
-    if not results:
-        raise InputError("no results to put into a table")
-    names = run_names(results) if names is None else list(names)
-    if len(names) != len(results):
-        raise InputError(f"{len(names)} names for {len(results)} results")
-    marks, notes = protocol_marks(results)
-    groups = [
-        Group(name, (RunFiles(Path(), run, name),), mark)
-        for name, run, mark in zip(names, results, marks, strict=True)
-    ]
+    named = read_runs(runs)
+    marks, notes = protocol_marks(named)
+    groups = [Group(run.name, (run,), mark) for run, mark in zip(named, marks, strict=True)]
     # A run of classification has neither old nor new: no empty columns for it.
-    split = ["old", "new"] if any("old" in run["summary"] for run in results) else []
+    split = ["old", "new"] if any("old" in run.results["summary"] for run in named) else []
     headings = ("Run", "Step", "R[i][0] .. R[i][i]", *map(str.title, split), "All")
     parts = [
         [_step(group, step, split) for step in group.first.results["steps"]] for group in groups
@@ -59,48 +50,44 @@ def format_table(results: Sequence[dict[str, Any]], names: Sequence[str] | None 
     return _render([steps, summary, *further, costs], notes, _NARROW)
 
 
-def format_comparison(
-    results: Sequence[dict[str, Any]], folders: Sequence[str | Path] | None = None
-) -> str:
+def format_comparison(runs: Sequence[RunFiles | Mapping | str | Path]) -> str:
     """Each method's measures over its seeds, and its cost; below them those over orders.
 
     Mean ± sample standard deviation; the second part is left out where there is one order only.
 
     Args:
-        results: Contents of ``results.json`` files; what belongs together: see
+        runs: Results, work dirs or loaded runs; what belongs together: see
             :func:`~vdfd_seg.evaluation.groups.group_runs` and
             :func:`~vdfd_seg.evaluation.orders.over_orders`.
-        folders: Their work dirs.
     """
-    places = folders or [""] * len(results)
-    groups = group_runs([RunFiles(Path(f), run) for run, f in zip(results, places)])
+    loaded = load_runs(runs)
+    groups = group_runs(loaded)
     tables = []
     for keys in _split(_known(MEASURES, groups)):
         rows = [[group.label, str(len(group.runs)), *_measures(group, keys)] for group in groups]
         tables.append(_table(None, ("Method", "Seeds", *_headings(keys)), rows))
     costs = _costs(None, "Method", groups, (*_MEMORY, "s/iter"))
-    text = _render([*tables, costs], protocol_marks(results)[1], _WIDE)
-    sets = over_orders(results)
+    text = _render([*tables, costs], protocol_marks(loaded)[1], _WIDE)
+    sets = over_orders(loaded)
     return f"{text}\n{_over_orders(sets)}" if sets else text
 
 
-def _over_orders(sets: list[list[dict[str, Any]]]) -> str:
-    known = [key for key in MEASURES if any(row[key][0] is not None for s in sets for row in s)]
+def _over_orders(sets: list[list[MethodOverOrders]]) -> str:
+    def cells(method: MethodOverOrders, keys: Iterable[str]) -> list[str]:
+        orders = str(len(method.orders)) + (f" (+{method.left_out})" if method.left_out else "")
+        carried = human_bytes(max(group.carried or 0 for group in method.orders))
+        return [method.name, orders, *_measures(method, keys), carried]
 
-    def cells(row: dict[str, Any], keys: Iterable[str]) -> list[str]:
-        orders = str(row["orders"]) + (f" (+{row['left_out']})" if row["left_out"] else "")
-        measures = [with_deviation(*row[key]) for key in keys]
-        return [row["method"], orders, *measures, human_bytes(row["carried"])]
-
+    methods = [method for each in sets for method in each]
     tables = [
         _table(
             "Over the orders (each the mean of its seeds)",
             ("Method", "Orders", *_headings(keys), "Carried"),
-            *([cells(row, keys) for row in rows] for rows in sets),
+            *([cells(method, keys) for method in each] for each in sets),
         )
-        for keys in _split(known)
+        for keys in _split(_known(MEASURES, methods))
     ]
-    left_out = any(row["left_out"] for rows in sets for row in rows)
+    left_out = any(method.left_out for method in methods)
     note = "(+N): orders that not every method has finished, and that are left out.\n"
     return _render(tables, {}, _WIDE) + (note if left_out else "")
 
@@ -113,7 +100,7 @@ def _step(group: Group, step: dict[str, Any], split: list[str]) -> list[str]:
             *(format_number(step.get(key)) for key in (*split, "overall"))]  # fmt: skip
 
 
-def _known(keys: Iterable[str], groups: Sequence[Group]) -> list[str]:
+def _known(keys: Iterable[str], groups: Sequence[Group | MethodOverOrders]) -> list[str]:
     return [key for key in keys if any(group.summary(key)[0] is not None for group in groups)]
 
 
@@ -127,12 +114,12 @@ def _headings(keys: Iterable[str]) -> list[str]:
     return [MEASURES[key].heading for key in keys]
 
 
-def _measures(group: Group, keys: Iterable[str]) -> list[str]:
+def _measures(group: Group | MethodOverOrders, keys: Iterable[str]) -> list[str]:
     return [with_deviation(*group.summary(key)) for key in keys]
 
 
 def _costs(title: str | None, name: str, groups: Sequence[Group], keys: Sequence[str]) -> Table:
-    costs = [group.cost_texts() for group in groups]
+    costs = [group.costs() for group in groups]
     rows = [[group.label, *(cost[k] for k in keys)] for group, cost in zip(groups, costs)]
     headings = [key.capitalize() if key.isalpha() else key for key in keys]
     return _table(title, (name, *headings), rows)

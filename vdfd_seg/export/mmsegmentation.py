@@ -1,9 +1,9 @@
 """A step as a checkpoint and a config that mmsegmentation loads without this package."""
 
-import pprint
 from pathlib import Path
 
 import torch
+from mmengine.config import Config
 
 from vdfd_seg.engine.networks import head_configs, model_config
 from vdfd_seg.engine.run.environment import set_up
@@ -105,21 +105,17 @@ def _plain_loss(loss):
 
 def _config(model, pipeline, modules):
     own = {"custom_imports": {"imports": modules, "allow_failed_imports": False}}
-    parts = {
+    config = {
         **(own if modules else {}),
         "default_scope": "mmseg",
         "model": model,
         "test_pipeline": pipeline,
+        "test_dataloader": {"dataset": {"pipeline": pipeline}},
         "visualizer": {
             "type": "SegLocalVisualizer",
             "vis_backends": [{"type": "LocalVisBackend"}],
             "name": "visualizer",
         },
     }
-    lines = [f"{HEADER}: predicting with a step's network in mmsegmentation.\n"]
-    lines += [
-        f"{key} = {pprint.pformat(value, width=100, sort_dicts=False)}\n"
-        for key, value in parts.items()
-    ]
-    lines.append("test_dataloader = dict(dataset=dict(pipeline=test_pipeline))\n")
-    return "".join(lines)
+    head = f"{HEADER}: predicting with a step's network in mmsegmentation.\n"
+    return head + Config(config).pretty_text

@@ -8,7 +8,7 @@ from vdfd_seg.errors import InputError
 from vdfd_seg.evaluation import confusion_matrix
 from vdfd_seg.inference.classes import ClassPredictor
 from vdfd_seg.inference.masks import Predictor
-from vdfd_seg.visualization.pages import as_rgb, comparison, with_legend
+from vdfd_seg.visualization.overlay import as_rgb, comparison, with_legend
 
 _MOST_ROWS = 20
 
@@ -113,12 +113,10 @@ class Differences:
         self.counts += counts
         return counts
 
-    def pages(self, images: list, alpha: float, whole_legend: bool) -> Iterator[tuple]:
+    def pages(self, images: list, alpha: float, named: Sequence[int] | None) -> Iterator[tuple]:
         """As :meth:`Predictor.pages`: (page, None, what :func:`changes_of` gives) of each image."""
-        everything = list(range(len(self.classes))) if whole_legend else None
         for image, (old, new, counts) in zip(images, self.masks(images), strict=True):
-            page = self.page(image, old, new, everything, alpha)
-            yield page, None, changes_of(counts, self.classes)
+            yield self.page(image, old, new, named, alpha), None, changes_of(counts, self.classes)
 
     def page(
         self,
@@ -141,6 +139,6 @@ class Differences:
         """
         if named is None:
             named = np.union1d(old, new).tolist()
-        titles = (f"A: step {self.old.step}", f"B: step {self.new.step}", "changed, to")
-        page = comparison(as_rgb(image), (old, new), titles, self.palette, alpha, self.background)
+        masks = {f"A: step {self.old.step}": old, f"B: step {self.new.step}": new}
+        page = comparison(as_rgb(image), masks, self.palette, alpha, self.background, "changed, to")
         return with_legend(page, named, self.classes, self.palette)

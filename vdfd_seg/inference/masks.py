@@ -6,14 +6,13 @@ from pathlib import Path
 import numpy as np
 from mmcv.transforms import Compose
 
-from vdfd_seg.datasets.image_limit import check_image_size
+from vdfd_seg.datasets.image_files import check_image_size
 from vdfd_seg.datasets.segmentation.crops import whole_image
 from vdfd_seg.errors import reading
 from vdfd_seg.inference.predictor import Image, StepPredictor
 from vdfd_seg.models import ContinualLearner
 from vdfd_seg.protocols.voc import default_palette
-from vdfd_seg.visualization import overlay
-from vdfd_seg.visualization.pages import as_rgb, with_legend
+from vdfd_seg.visualization.overlay import as_rgb, overlay, with_legend
 
 # What a pipeline of evaluation does to labels; here there are none.
 LABEL_TRANSFORMS = ("LoadAnnotations", "vdfd_seg.MaskLabels")
@@ -68,38 +67,35 @@ class Predictor(StepPredictor[np.ndarray]):
         with reading(f"cannot read the image '{path}'"):
             return _channels_reversed(self._load({"img_path": str(path)})["img"])
 
-    def picture(self, image: Image, mask: np.ndarray | None = None, alpha: float = 0.5):
-        """The image with its classes' colours over it and a legend of those present below.
+    def picture(
+        self,
+        image: Image,
+        mask: np.ndarray | None = None,
+        alpha: float = 0.5,
+        named: Sequence[int] | None = None,
+    ) -> np.ndarray:
+        """The image with its classes' colours over it and a legend below; not of the background.
 
         Args:
             image: As for a call.
             mask: Its labels; predicted where None is given.
             alpha: Weight of the colours, 0 to 1.
+            named: Labels of the classes that the legend has. Default: those present.
 
         Returns:
             ``(height, width, 3)`` uint8 RGB.
         """
         image = image if isinstance(image, np.ndarray) else self.read(image)
         mask = self(image) if mask is None else mask
-        return self.page(image, mask, np.unique(mask).tolist(), alpha)
-
-    def page(self, image: np.ndarray, mask: np.ndarray, named: Sequence[int], alpha: float):
-        """An overlay above a legend of the classes ``named``; the background has neither."""
+        named = np.unique(mask).tolist() if named is None else named
         blended = overlay(as_rgb(image), mask, self.palette, alpha, self.background)
         named = [label for label in named if label != self.background]
         return with_legend(blended, named, self.classes, self.palette)
 
-    def pages(self, images: list, alpha: float, whole_legend: bool) -> Iterator[tuple]:
-        """Overlays for a folder or video: (page, labels, no changes) of each image.
-
-        Args:
-            images, alpha: As for :meth:`picture`.
-            whole_legend: Name all classes, not only those present.
-        """
-        everything = list(range(len(self.classes)))
+    def pages(self, images: list, alpha: float, named: Sequence[int] | None) -> Iterator[tuple]:
+        """For a folder or video: (:meth:`picture`, labels, no changes) of each image."""
         for image, mask in zip(images, self(images), strict=True):
-            named = everything if whole_legend else np.unique(mask).tolist()
-            yield self.page(image, mask, named, alpha), mask, ()
+            yield self.picture(image, mask, alpha, named), mask, ()
 
     def _packed(self, image: np.ndarray) -> tuple[tuple, dict]:
         loaded: dict = {"img": _channels_reversed(image)}

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from PIL import Image
 from tqdm import tqdm
@@ -13,8 +13,8 @@ from vdfd_seg.errors import InputError
 from vdfd_seg.inference.classes import ClassPredictor
 from vdfd_seg.inference.differences import Differences
 from vdfd_seg.inference.masks import Predictor
-from vdfd_seg.inference.video import VideoReader, VideoWriter, is_video
-from vdfd_seg.utils.files import atomic_write_image, atomic_write_text, csv_text
+from vdfd_seg.inference.video import VIDEO_SUFFIXES, VideoReader, VideoWriter
+from vdfd_seg.utils.files import atomic_write_image
 
 
 class Source:
@@ -22,8 +22,7 @@ class Source:
 
     Attributes:
         video: The open video; None for images.
-        paths: The images; empty for a video.
-        base: The folder that names are relative to.
+        images: The images by their paths below the folder, with ``/``; empty for a video.
 
     Args:
         path: The file or folder.
@@ -32,9 +31,11 @@ class Source:
 
     def __init__(self, path: str | Path, out: str | Path | None = None):
         path = Path(path)
-        self.video = VideoReader(path) if is_video(path) and not path.is_dir() else None
-        self.paths = [] if self.video else find_images(path, out)
-        self.base = path if path.is_dir() else path.parent
+        video = path.suffix.lower() in VIDEO_SUFFIXES and not path.is_dir()
+        self.video = VideoReader(path) if video else None
+        base = path if path.is_dir() else path.parent
+        found = [] if self.video else find_images(path, out)
+        self.images = {image.relative_to(base).as_posix(): image for image in found}
 
     @property
     def unit(self) -> str:
@@ -49,9 +50,12 @@ class Source:
         Raises:
             InputError: For what cannot be read, after a last batch of what came before it.
         """
-        total = (self.video.frames or None) if self.video else len(self.paths)
+        total = (self.video.frames or None) if self.video else len(self.images)
         with tqdm(total=total, desc=doing, unit=self.unit) as bar:
-            named = self._frames() if self.video else ((p, read(p)) for p in self.paths)
+            if self.video:
+                named = ((f"{number:06d}", frame) for number, frame in enumerate(self.video))
+            else:
+                named = ((name, read(path)) for name, path in self.images.items())
             failure = None
             while failure is None:
                 batch = []
@@ -67,10 +71,6 @@ class Source:
                 bar.update(len(batch))
         if failure is not None:
             raise failure
-
-    def _frames(self):
-        for number, frame in enumerate(self.video):
-            yield f"{number:06d}", frame
 
 
 def write_pages(
@@ -102,8 +102,8 @@ def write_pages(
     if source.video is not None:
         return _write_video(source.video, pages, out, masks), rows
     targets = _targets(source, out, masks)
-    for path, page, mask in pages:
-        picture, labels = targets[path]
+    for name, page, mask in pages:
+        picture, labels = targets[name]
         picture.parent.mkdir(parents=True, exist_ok=True)
         atomic_write_image(picture, Image.fromarray(page))
         if masks:
@@ -114,9 +114,9 @@ def write_pages(
 def _pages(source, predict, size, alpha, rows):
     """Name, picture and labels of each image; what changed is added to ``rows``."""
     # Frames of a video are of one size: their legend has all classes.
-    whole_legend = source.video is not None
+    named = range(len(predict.classes)) if source.video is not None else None
     for batch in source.batches(predict.read, size, "segmenting"):
-        pages = predict.pages([image for _, image in batch], alpha, whole_legend)
+        pages = predict.pages([image for _, image in batch], alpha, named)
         for (name, _), (page, mask, changes) in zip(batch, pages, strict=True):
             rows.extend([name, *change] for change in changes)
             yield name, page, mask
@@ -140,20 +140,20 @@ def _write_video(video, pages, out, masks):
 def _targets(source, out, masks):
     """Where each image's picture and mask go: its name without the suffix, where that is unique."""
     targets = {}
-    stems = Counter(path.with_suffix("") for path in source.paths)
-    for path in source.paths:
-        name = path.with_suffix("") if stems[path.with_suffix("")] == 1 else path
-        name = name.relative_to(source.base)
-        targets[path] = (out / f"{name}.png", out / f"{name}_mask.png")
+    stems = {name: PurePath(name).with_suffix("") for name in source.images}
+    counts = Counter(stems.values())
+    for name, stem in stems.items():
+        stem = stem if counts[stem] == 1 else name
+        targets[name] = (out / f"{stem}.png", out / f"{stem}_mask.png")
     pictures = {picture for picture, _ in targets.values()}
-    for path, (_, labels) in targets.items():
+    for name, (_, labels) in targets.items():
         if masks and labels in pictures:
             raise InputError(
-                f"the mask of '{path}' and the picture of another image would both be "
-                f"'{labels}'; rename one of the images, or leave --masks out."
+                f"the mask of '{source.images[name]}' and the picture of another image would both "
+                f"be '{labels}'; rename one of the images, or leave --masks out."
             )
     written = [place for pair in targets.values() for place in pair[: 1 + masks]]
-    _refuse_overwriting(source.paths, written)
+    _refuse_overwriting(source.images.values(), written)
     return targets
 
 
@@ -173,15 +173,6 @@ def classified(source: Source, predict: ClassPredictor | Differences, size: int)
         for (name, _), each in zip(batch, found, strict=True):
             rows.append([name, *(c for one in each for c in (one.name, f"{one.score:.4f}"))])
     return rows
-
-
-def write_rows(path: Path, head: list[str], rows: Iterable[list], base: Path) -> None:
-    """A CSV whose first column are images, relative to ``base``, or numbers of frames."""
-    lines = [head]
-    for name, *cells in rows:
-        name = name.relative_to(base).as_posix() if isinstance(name, Path) else name
-        lines.append([name, *cells])
-    atomic_write_text(path, csv_text(lines))
 
 
 def _refuse_overwriting(images: Iterable[Path], targets: Iterable[Path]) -> None:

@@ -10,8 +10,7 @@ from vdfd_seg.protocols import Protocol
 from vdfd_seg.protocols.voc import default_palette
 from vdfd_seg.utils.files import atomic_write_image, writable_dir
 from vdfd_seg.utils.paths import step_name
-from vdfd_seg.visualization import overlay
-from vdfd_seg.visualization.pages import as_rgb, caption, side_by_side, stacked, with_legend
+from vdfd_seg.visualization.overlay import as_rgb, comparison, with_legend
 
 
 class PictureWriter:
@@ -39,21 +38,16 @@ class PictureWriter:
         views = batch["inputs"]
         images = views[0] if isinstance(views[0], (list, tuple)) else views
         for image, output in zip(images, outputs, strict=True):
-            masks = [
+            labels, prediction = (
                 part.data.squeeze().cpu().numpy()
                 for part in (output.gt_sem_seg, output.pred_sem_seg)
-            ]
+            )
             pixels = as_rgb(image.numpy()[::-1].transpose(1, 2, 0))
-            pixels = cv2.resize(pixels, masks[0].shape[::-1])
-            page = self._page(pixels, masks)
+            pixels = cv2.resize(pixels, labels.shape[::-1])
+            masks = {"labels": labels, "prediction": prediction}
+            page = comparison(pixels, masks, self.palette, background=self.background)
+            known = set(range(len(self.classes))) - {self.background}
+            seen = [label for label in np.union1d(labels, prediction) if label in known]
+            page = with_legend(page, seen, self.classes, self.palette)
             file = self.folder / f"{Path(output.img_path).stem}.png"
             atomic_write_image(file, Image.fromarray(page))
-
-    def _page(self, pixels, masks):
-        panels = [
-            stacked([caption(title), overlay(pixels, mask, self.palette, 0.5, self.background)])
-            for title, mask in zip(("labels", "prediction"), masks, strict=True)
-        ]
-        seen = [label for label in np.unique(masks) if label < len(self.classes)]
-        seen = [label for label in seen if label != self.background]
-        return with_legend(side_by_side(panels), seen, self.classes, self.palette)

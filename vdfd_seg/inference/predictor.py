@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from vdfd_seg.datasets.data import places_by
-from vdfd_seg.datasets.image_files import check_array
+from vdfd_seg.errors import InputError
 from vdfd_seg.models import ContinualLearner
 
 Image = str | Path | np.ndarray
@@ -69,10 +69,13 @@ class StepPredictor(ABC, Generic[Prediction]):
             return self([images])[0]
         sizes, packed = [], []
         for image in images:
-            if isinstance(image, np.ndarray):
-                check_array(image)
-            else:
+            if not isinstance(image, np.ndarray):
                 image = self.read(image)
+            elif image.shape[2:] != (3,) or image.dtype != np.uint8 or not image.size:
+                raise InputError(
+                    f"an array must be an image (H, W, 3) of uint8 in RGB, not {image.shape} of "
+                    f"{image.dtype}."
+                )
             size, ready = self._packed(image)
             sizes.append(size)
             packed.append(ready)

@@ -20,11 +20,6 @@ DEFAULT_RATE = 25.0
 _MISSING_FRAMES = 0.02
 
 
-def is_video(path: str | Path) -> bool:
-    """Whether a path ends as a video file does."""
-    return Path(path).suffix.lower() in VIDEO_SUFFIXES
-
-
 class VideoReader:
     """The frames of a video file, once, in order.
 

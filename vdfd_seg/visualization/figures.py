@@ -1,14 +1,11 @@
 """Which plots belong to a report, on its page and as files, with the data behind them."""
 
-import base64
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from vdfd_seg.errors import InputError
 from vdfd_seg.evaluation.groups import Group, Pair, group_runs
@@ -17,7 +14,7 @@ from vdfd_seg.evaluation.orders import over_orders
 from vdfd_seg.evaluation.runs import RunFiles, Value, read_runs
 from vdfd_seg.utils.files import atomic_write_text
 from vdfd_seg.visualization.plots import COLUMNS, heatmap, marks, most_rows, step_curves
-from vdfd_seg.visualization.style import save_figure, to_svg
+from vdfd_seg.visualization.style import Plot
 from vdfd_seg.visualization.tables import (
     Table,
     class_table,
@@ -25,36 +22,6 @@ from vdfd_seg.visualization.tables import (
     row_shares,
     task_labels,
 )
-
-
-class Plot(NamedTuple):
-    """A plot that can be drawn onto the page or into a file.
-
-    Attributes:
-        stem: Name of its files.
-        title: What stands above it; "" where a heading says it all.
-        description: For screen readers.
-        draw: Gives the figure.
-        data: What is drawn, as CSV.
-    """
-
-    stem: str
-    title: str
-    description: str
-    draw: Callable[[], Figure]
-    data: str
-
-    def svg(self) -> str:
-        """The SVG element."""
-        return to_svg(self.draw, self.description)
-
-    def data_link(self) -> str:
-        """A link that holds the data."""
-        return f"data:text/csv;base64,{base64.b64encode(self.data.encode()).decode('ascii')}"
-
-    def save(self, path: str | Path) -> None:
-        """Write a file as :func:`~vdfd_seg.visualization.style.save_figure` does."""
-        save_figure(self.draw, path, self.description, self.title)
 
 
 def metric_of(runs: Sequence[RunFiles]) -> str:
@@ -71,7 +38,7 @@ def heatmaps(groups: Sequence[Group]) -> list[Plot]:
         values = np.array(means, dtype=np.float64).T
         draw = partial(heatmap, values, [*table.columns], table.rows, ("task", "after step"))
         said = f"{group.label}: {group.first.results['metric']} per task and step"
-        plots.append(Plot(_stem("heatmap", group), group.label, said, draw, table.csv()))
+        plots.append(Plot(draw, said, group.label, _stem("heatmap", group), table.csv()))
     return plots
 
 
@@ -116,7 +83,8 @@ def confusion(
     draw = partial(heatmap, row_shares(counts), classes, classes, axes, 0.5, blocks)
     columns = {name: [(n, None) for n in column] for name, column in zip(classes, counts.T)}
     data = Table(title, "true class", classes, columns).csv()
-    return Plot(stem, title, f"{title}: share of each true class by predicted class", draw, data)
+    said = f"{title}: share of each true class by predicted class"
+    return Plot(draw, said, title, stem, data)
 
 
 def curves(groups: Sequence[Group]) -> list[Plot]:
@@ -153,7 +121,7 @@ def curves(groups: Sequence[Group]) -> list[Plot]:
     steps = [str(step) for step in range(max(map(len, columns.values())))]
     data = Table("", "after step", steps, columns).csv()
     draw = partial(step_curves, panels, metric)
-    return [Plot("curves", "", f"{metric} over the steps", draw, data)]
+    return [Plot(draw, f"{metric} over the steps", "", "curves", data)]
 
 
 def class_values(groups: Sequence[Group]) -> list[Plot]:
@@ -162,24 +130,24 @@ def class_values(groups: Sequence[Group]) -> list[Plot]:
     for part in class_table(groups).parts(COLUMNS * most_rows(len(groups))):
         title = f"classes {part.title}" if part.title else ""
         draw = partial(marks, part, metric)
-        plots.append(Plot("classes", title, f"{metric} of {title or 'classes'}", draw, part.csv()))
+        plots.append(Plot(draw, f"{metric} of {title or 'classes'}", title, "classes", part.csv()))
     return plots
 
 
 def orders(runs: Sequence[RunFiles]) -> list[Plot]:
     """What each method has after the last step in every order; nothing where there is one order."""
     plots, metric = [], metric_of(runs)
-    sets = over_orders([run.results for run in runs])
-    for number, rows in enumerate(sets, 1):
-        names = [f"order {order}" for order in range(1, rows[0]["orders"] + 1)]
+    sets = over_orders(runs)
+    for number, methods in enumerate(sets, 1):
+        names = [f"order {order}" for order in range(1, len(methods[0].orders) + 1)]
         columns = {
-            row["method"]: [*((v, None) for v in row["values"]["overall"]), row["overall"]]
-            for row in rows
+            each.name: [*((v, None) for v in each.values("overall")), each.summary("overall")]
+            for each in methods
         }
         title = f"protocol {number} of {len(sets)}" if len(sets) > 1 else ""
         table = Table(title, "order", [*names, "mean"], columns)
         draw = partial(marks, table, metric)
-        plots.append(Plot("orders", title, f"{metric} of every order", draw, table.csv()))
+        plots.append(Plot(draw, f"{metric} of every order", title, "orders", table.csv()))
     return plots
 
 

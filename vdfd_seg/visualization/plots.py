@@ -1,8 +1,7 @@
 """Plots of continual learning: matrices, curves over steps, values side by side.
 
 Values are in percent; those over seeds are pairs of mean and standard deviation, None where
-unknown. Every function gives a Matplotlib figure, to be drawn by
-:func:`~vdfd_seg.visualization.style.to_svg` or :func:`~vdfd_seg.visualization.style.save_figure`.
+unknown. Every function gives the figure of a :class:`~vdfd_seg.visualization.style.Plot`.
 """
 
 from collections.abc import Mapping, Sequence

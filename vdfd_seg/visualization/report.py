@@ -1,13 +1,12 @@
 """One self-contained HTML page about a run, or comparing several."""
 
 from collections.abc import Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
-from vdfd_seg.evaluation.groups import Group, group_runs, peak_of_step
+from vdfd_seg.evaluation.groups import Group, group_runs
 from vdfd_seg.evaluation.readable import format_number, human_bytes, human_peak, human_seconds
 from vdfd_seg.evaluation.runs import RunFiles, describe_protocol, protocol_marks, read_runs
 from vdfd_seg.utils.files import atomic_write_text
@@ -41,22 +40,17 @@ def write_report(
     loaded = read_runs(runs)
     out = Path(out)
     out.parent.mkdir(parents=True, exist_ok=True)
-    atomic_write_text(out, _page().render(_context(loaded, title)))
-    return out
-
-
-@cache
-def _page() -> jinja2.Template:
-    """The page's template, compiled once a process."""
-    environment = jinja2.Environment(
+    templates = jinja2.Environment(
         loader=jinja2.PackageLoader("vdfd_seg.visualization"), undefined=jinja2.StrictUndefined,
         autoescape=True, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    return environment.get_template("report.html.j2")
+    page = templates.get_template("report.html.j2")
+    atomic_write_text(out, page.render(_context(loaded, title)))
+    return out
 
 
 def _context(runs: list[RunFiles], title: str | None) -> dict[str, Any]:
-    marks, notes = protocol_marks([run.results for run in runs])
+    marks, notes = protocol_marks(runs)
     groups = group_runs(runs)
     several = len(groups) < len(runs)
     # Across protocols, or after different steps, no value is "the best".
@@ -99,7 +93,7 @@ def _context(runs: list[RunFiles], title: str | None) -> dict[str, Any]:
         "details": _details(single),
         "number": format_number,
         "bytes": human_bytes,
-        "peak_of": lambda step: human_peak(peak_of_step(step)),
+        "peak": human_peak,
         "duration": human_seconds,
     }
 

@@ -1,4 +1,4 @@
-"""The same test images, segmented after every step, as pictures inside a page."""
+"""The same test images, segmented after every step: inside a page, and as one picture."""
 
 import base64
 import io
@@ -9,14 +9,25 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from vdfd_seg.datasets.image_limit import open_image
+from vdfd_seg.datasets.image_files import open_image
 from vdfd_seg.errors import InputError
 from vdfd_seg.evaluation.runs import RunFiles
 from vdfd_seg.protocols.voc import default_palette
-from vdfd_seg.visualization.overlay import VOID_COLOUR
+from vdfd_seg.utils.files import atomic_write_image
+from vdfd_seg.visualization.overlay import (
+    VOID_COLOUR,
+    caption,
+    colourise,
+    grid,
+    stacked,
+    with_legend,
+)
 
 _SIZE = (400, 400)
 """The most that an embedded picture has, in pixels."""
+_MOST = 8
+_HEIGHT = 128
+"""Of each picture in a montage, in pixels."""
 
 
 class Sample(NamedTuple):
@@ -34,15 +45,14 @@ class Sample(NamedTuple):
     predictions: list[tuple[str, list[str | None]]]
 
 
-def collect_samples(runs: Sequence[RunFiles], max_images: int = 8) -> list[Sample]:
+def collect_samples(runs: Sequence[RunFiles]) -> list[Sample]:
     """Gather ``samples/NAME.jpg``, ``samples/NAME.png`` and ``step_KK/predictions/NAME.png``.
 
-    The images are those in the ``samples`` folder of any run; where no run has one, the first
-    predictions, in order of their names. Inputs and truths are from the first run that has them.
+    The images are those in the ``samples`` folder of any run; where no run has one, those of the
+    predictions; the first eight by name. Inputs and truths are from the first run that has them.
 
     Args:
         runs: The runs; class indices in the order of each run's classes, 255 is void.
-        max_images: How many images at most. Default 8.
 
     Returns:
         One entry per image; empty where nothing was saved.
@@ -54,7 +64,7 @@ def collect_samples(runs: Sequence[RunFiles], max_images: int = 8) -> list[Sampl
         }
     steps = range(max(len(run.matrix) for run in runs))
     samples = []
-    for name in sorted(names)[:max_images]:
+    for name in sorted(names)[:_MOST]:
         images = (_image_uri(run.work_dir / f"samples/{name}.jpg") for run in runs)
         truths = (_mask_uri(run.work_dir / f"samples/{name}.png", run) for run in runs)
         predictions = [
@@ -64,6 +74,42 @@ def collect_samples(runs: Sequence[RunFiles], max_images: int = 8) -> list[Sampl
         image, truth = (next(filter(None, found), None) for found in (images, truths))
         samples.append(Sample(name, image, truth, predictions))
     return samples
+
+
+def write_montage(runs: Sequence[RunFiles], path: str | Path, images: int = 2) -> Path:
+    """Write a row a run: an example image, its labels, and what the run predicts after each step.
+
+    Args:
+        runs: Runs of one protocol, with examples (``examples`` in the config is not 0).
+        path: The PNG, which is returned.
+        images: How many of the examples, each with rows of its own. Default 2.
+
+    Raises:
+        InputError: If the first run has no examples, naming its folder.
+    """
+    first = runs[0]
+    names = sorted(file.stem for file in (first.work_dir / "samples").glob("*.jpg"))[:images]
+    if not names:
+        raise InputError(f"'{first.work_dir / 'samples'}' holds no example images.")
+    palette, steps = palette_of(first), range(len(first.matrix))
+    learned = [stacked([caption(f"after step {step}"), caption(f"+ {first.task_names[step]}")])
+               for step in steps]  # fmt: skip
+    rows = [[caption(""), caption("image"), caption("labels"), *learned]]
+    for name in names:
+        image = np.array(open_image(first.work_dir / f"samples/{name}.jpg").convert("RGB"))
+        for run in runs:
+            files = [first.work_dir / f"samples/{name}.png"]
+            files += [run.step_dir(step) / f"predictions/{name}.png" for step in steps]
+            masks = [colourise(np.array(open_image(file)), palette) for file in files]
+            rows.append([caption(run.name), *map(_enlarged, (image, *masks))])
+    picture = with_legend(grid(rows), range(len(first.classes)), first.classes, palette)
+    atomic_write_image(Path(path), Image.fromarray(picture))
+    return Path(path)
+
+
+def _enlarged(picture: np.ndarray) -> np.ndarray:
+    size = (round(picture.shape[1] * _HEIGHT / picture.shape[0]), _HEIGHT)
+    return np.array(Image.fromarray(picture).resize(size, Image.Resampling.NEAREST))
 
 
 def palette_of(run: RunFiles) -> list[list[int]]:

@@ -1,12 +1,13 @@
 """What the plots have in common: colours and marks of runs, legend, SVG for a page, files."""
 
+import base64
 import html
 import io
 import re
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import matplotlib
 from matplotlib.colors import to_hex
@@ -45,60 +46,68 @@ _STYLE = {
 }
 
 
-def to_svg(draw: Callable[[], Figure], description: str, title: str = "") -> str:
-    """Draw a figure as an SVG element that can stand inside a page.
+class Plot(NamedTuple):
+    """A plot that can be drawn onto the page or into a file.
 
-    Text and axes are written in ``currentColor``: inside a page they follow its light or dark
-    scheme; alone they are black. The same figure gives the same text.
-
-    Args:
+    Attributes:
         draw: Builds the figure; called under this module's style.
         description: For screen readers.
-        title: Written above the figure. Default none.
+        title: What stands above it; "" where a heading says it all.
+        stem: Name of its files.
+        data: What is drawn, as CSV.
     """
-    buffer = io.StringIO()
-    # Date and creator would make every writing differ; the rest names outside addresses.
-    metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-    _write(draw, title, _INK, buffer, format="svg", transparent=True, metadata=metadata)
-    svg = buffer.getvalue()
-    svg = svg[svg.index("<svg") :].replace(_INK, "currentColor").strip()
-    # Inside a page a style sheet and ids would reach beyond this drawing: the style goes to the
-    # root, and only the ids that are references (hashes of what they name) stay.
-    svg = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", svg, count=1, flags=re.DOTALL)
-    svg = re.sub(r' id="[\w.]*_\d{1,4}"', "", svg)
-    root = f'role="img" aria-label="{html.escape(description)}" style="stroke-linejoin: round"'
-    return svg.replace("<svg ", f"<svg {root} ", 1)
 
+    draw: Callable[[], Figure]
+    description: str
+    title: str = ""
+    stem: str = ""
+    data: str = ""
 
-def save_figure(
-    draw: Callable[[], Figure], path: str | Path, description: str, title: str = ""
-) -> None:
-    """Write a figure to a file, SVG or an image (200 dpi, on white) by its suffix.
+    def svg(self, title: str = "") -> str:
+        """An SVG element that can stand inside a page; ``title`` is written above the figure.
 
-    Args:
-        draw, description, title: As for :func:`to_svg`.
-        path: The file.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    kind = path.suffix[1:].lower() or "png"
-    if kind == "svg":
-        atomic_write_text(path, to_svg(draw, description, title) + "\n")
-    else:
-        options: dict = {"dpi": 200, "facecolor": "white", "format": kind}
-        # A picture of pixels has no page to take its colours from.
-        atomic_write(path, lambda file: _write(draw, title, "black", file, **options))
+        Text and axes are written in ``currentColor``: inside a page they follow its light or dark
+        scheme; alone they are black. The same figure gives the same text.
+        """
+        buffer = io.StringIO()
+        # Date and creator would make every writing differ; the rest names outside addresses.
+        metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        self._write(title, _INK, buffer, format="svg", transparent=True, metadata=metadata)
+        svg = buffer.getvalue()
+        svg = svg[svg.index("<svg") :].replace(_INK, "currentColor").strip()
+        # Inside a page a style sheet and ids would reach beyond this drawing: the style goes to
+        # the root, and only the ids that are references (hashes of what they name) stay.
+        svg = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", svg, count=1, flags=re.DOTALL)
+        svg = re.sub(r' id="[\w.]*_\d{1,4}"', "", svg)
+        label = html.escape(self.description)
+        root = f'role="img" aria-label="{label}" style="stroke-linejoin: round"'
+        return svg.replace("<svg ", f"<svg {root} ", 1)
 
+    def save(self, path: str | Path) -> None:
+        """Write a file with the title, SVG or an image (200 dpi, on white) by its suffix."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        kind = path.suffix[1:].lower() or "png"
+        if kind == "svg":
+            atomic_write_text(path, self.svg(self.title) + "\n")
+        else:
+            options: dict = {"dpi": 200, "facecolor": "white", "format": kind}
+            # A picture of pixels has no page to take its colours from.
+            atomic_write(path, lambda file: self._write(self.title, "black", file, **options))
 
-def _write(draw: Callable[[], Figure], title: str, ink: str, file: IO, **options: Any) -> None:
-    style: dict = {**_STYLE, **dict.fromkeys(_INKED, ink)}
-    with matplotlib.rc_context(style), warnings.catch_warnings():
-        # Text stays text: who reads the page has the fonts, not Matplotlib.
-        warnings.filterwarnings("ignore", "Glyph .* missing from font")
-        figure = draw()
-        figure.text(0, 1.03, title, fontsize=11, fontweight="bold")
-        # Names of any length have room: a figure's size is that of what it shows without them.
-        figure.savefig(file, bbox_inches="tight", pad_inches=0.05, **options)
+    def data_link(self) -> str:
+        """A link that holds the data."""
+        return f"data:text/csv;base64,{base64.b64encode(self.data.encode()).decode('ascii')}"
+
+    def _write(self, title: str, ink: str, file: IO, **options: Any) -> None:
+        style: dict = {**_STYLE, **dict.fromkeys(_INKED, ink)}
+        with matplotlib.rc_context(style), warnings.catch_warnings():
+            # Text stays text: who reads the page has the fonts, not Matplotlib.
+            warnings.filterwarnings("ignore", "Glyph .* missing from font")
+            figure = self.draw()
+            figure.text(0, 1.03, title, fontsize=11, fontweight="bold")
+            # Names of any length have room: a figure's size is that of what it shows without them.
+            figure.savefig(file, bbox_inches="tight", pad_inches=0.05, **options)
 
 
 def run_style(index: int) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vdfd_seg.evaluation.groups import MEASURES, Group, Pair, mean_and_deviation
+from vdfd_seg.evaluation.groups import MEASURES, Group, Pair, mean_and_deviation, most
 from vdfd_seg.evaluation.readable import with_deviation
 from vdfd_seg.evaluation.runs import RunFiles, Value
 from vdfd_seg.utils.files import csv_text
@@ -138,7 +138,10 @@ def lost_table(group: Group) -> Table | None:
     classes = list(last)
     found = []
     for name, row in zip(classes, shares, strict=True):
-        best, _ = mean_and_deviation(_best(run, name) for run in group.runs)
+        steps = (
+            [step["per_class"].get(name) for step in run.results["steps"]] for run in group.runs
+        )
+        best, _ = mean_and_deviation(map(most, steps))
         value, _ = last[name]
         lost = None if best is None or value is None else best - value
         taken = f"{name}, as {classes[row.argmax()]}" if row.max() > 0 else name
@@ -148,11 +151,6 @@ def lost_table(group: Group) -> Table | None:
     headings = ("lost", "last", "share taken for it")
     pairs = {key: [(v, None) for v in own] for key, own in zip(headings, columns, strict=True)}
     return Table(group.label, "class, mostly taken for", list(names), pairs)
-
-
-def _best(run: RunFiles, name: str) -> Value:
-    values = [step["per_class"].get(name) for step in run.results["steps"]]
-    return max((value for value in values if value is not None), default=None)
 
 
 def scale_rules() -> str:

@@ -78,6 +78,14 @@ class TestConversion:
         assert "ADEChallengeData2016.zip" in error
         assert not (tmp_path / "out").exists()
 
+    def test_another_data_set_is_not_replaced(self, tmp_path, capsys):
+        archive, other = write_zip(tmp_path / "ade.zip", files()), tmp_path / "other"
+        other.mkdir()
+        (other / "dataset.json").write_text('{"dataset": "VOCaug"}')
+        assert run_guarded(tool.main, [str(archive), str(other), "--any-counts"]) == 2
+        assert "something here that is not ADE20K" in capsys.readouterr().err
+        assert [path.name for path in other.iterdir()] == ["dataset.json"]
+
 
 # Worked out by hand from MASKS.
 OVERLAP = {
@@ -116,7 +124,7 @@ def test_images_of_each_step(opened, split):
     for setting, expected in (("overlap", OVERLAP), ("disjoint", DISJOINT)):
         protocol, source, _ = opened(split, setting=setting)
         steps = range(len(protocol.tasks))
-        found = [train_images(protocol, source.index, step).tolist() for step in steps]
+        found = [train_images(protocol, source, step).tolist() for step in steps]
         assert found == expected[split], setting
 
 

@@ -1,4 +1,6 @@
+import errno
 import tarfile
+import zipfile
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -86,3 +88,27 @@ def test_names_that_lead_out_of_the_folder(tmp_path, name):
     except InputError as error:
         assert "no archive" in str(error) and "outside" in str(error)
     assert not [file for file in tmp_path.rglob("evil") if place not in file.parents]
+
+
+def test_zip_files_are_unpacked_alike(tmp_path, monkeypatch):
+    path = tmp_path / "archive"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in {**FILES, "../evil": b"evil", "folder/": b""}.items():
+            archive.writestr(name, content)
+    few = read(path, lambda name: name.startswith("a/"))
+    assert few == {"a/one.txt": b"1", "a/two.txt": b"22"}
+    unpack(path, tmp_path / "out", lambda name: True, "the archive of the test")
+    assert [file.parent for file in tmp_path.rglob("evil")] == [tmp_path / "out"]
+    monkeypatch.setattr(archives, "MAX_MEMBER", 100)
+    with pytest.raises(InputError, match=r"b/three\.bin is far too large"):
+        read(path)
+
+
+def test_a_full_disk_is_no_damaged_archive(tmp_path, monkeypatch):
+    def full(*args, **kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = write_tar(tmp_path / "archive", FILES)
+    monkeypatch.setattr(tarfile.TarFile, "extract", full)
+    with pytest.raises(OSError, match="No space left"):
+        read(path)

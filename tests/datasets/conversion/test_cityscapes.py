@@ -97,11 +97,11 @@ class TestConverter:
 class TestDataset:
     def test_train_and_val_in_the_order_of_the_paths(self, root, registered_modules):
         _, data = opened(root)
-        found = [name.removesuffix("_leftImg8bit") for name in data.train.index.names]
+        found = [name.removesuffix("_leftImg8bit") for name in data.train.names]
         assert found == fake.names(SIZES)
-        assert data.train.index.digest == data.test.index.digest
+        assert data.train.digest == data.test.digest
         counts = np.bincount(train_id_table()[fake.label_ids(found[0])].ravel(), minlength=256)
-        assert data.train.index.counts[0].tolist() == counts.tolist()
+        assert data.train.counts[0].tolist() == counts.tolist()
 
     def test_what_is_not_converted_has_no_list(self, tmp_path, registered_modules):
         fake.write_cityscapes(tmp_path, {"aachen": 1})
@@ -110,7 +110,7 @@ class TestDataset:
 
     def test_samples_of_both_pipelines(self, root, registered_modules):
         settings, data = opened(root)
-        name = data.train.index.names[0].removesuffix("_leftImg8bit")
+        name = data.train.names[0].removesuffix("_leftImg8bit")
         labels = train_id_table()[fake.label_ids(name)]
         for part, samples in (("train", data.train_samples(0)), ("test", data.test_samples(0))):
             cfg = settings.config[f"{part}_dataloader"]["dataset"]

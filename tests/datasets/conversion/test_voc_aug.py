@@ -81,10 +81,10 @@ def test_the_shipped_config_reads_it(written, registered_modules):
         open_source(settings.config[part].dataset, build_protocol({"type": "VOC", "split": "10-5"}))
         for part in ("train_dataloader", "test_dataloader")
     ]
-    assert sources[0].index.names == tuple(TRAIN)
-    assert sources[1].index.names == ("2007_000002",)
-    assert sources[0].index.counts[0, [0, 1, 255]].tolist() == [8, 32, 8]
-    assert sources[0].index.counts[2, [0, 20]].tolist() == [6, 42]
+    assert sources[0].names == tuple(TRAIN)
+    assert sources[1].names == ("2007_000002",)
+    assert sources[0].counts[0, [0, 1, 255]].tolist() == [8, 32, 8]
+    assert sources[0].counts[2, [0, 20]].tolist() == [6, 42]
 
 
 def test_official_numbers_are_expected(archives, tmp_path):

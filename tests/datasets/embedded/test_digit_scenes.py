@@ -45,7 +45,11 @@ def test_layout_and_kinds_of_images_are_those_of_voc(written):
 
 def test_masks_hold_every_class_and_no_other_id(written):
     items = [
-        {"img_path": path, "seg_map_path": written / "SegmentationClass" / f"{path.stem}.png"}
+        {
+            "name": path.stem,
+            "img_path": path,
+            "seg_map_path": written / "SegmentationClass" / f"{path.stem}.png",
+        }
         for path in sorted(written.glob("JPEGImages/*.jpg"))
     ]
     index = build_index(items, num_classes=11)

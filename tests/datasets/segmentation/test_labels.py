@@ -181,7 +181,7 @@ def test_index_training_metric_and_pictures_see_the_same(opened, case, tmp_path)
     protocol, zero = data.protocol, case == "zero reduced"
     for source in (data.train, data.test):
         infos = [source.dataset.get_data_info(i) for i in range(len(source.dataset))]
-        assert np.array_equal(source.index.counts, [stored(info, zero) for info in infos])
+        assert np.array_equal(source.counts, [stored(info, zero) for info in infos])
     for step in range(3):
         samples = data.train_samples(step)
         loading = config.train_dataloader.dataset.pipeline[:2]
@@ -192,10 +192,10 @@ def test_index_training_metric_and_pictures_see_the_same(opened, case, tmp_path)
                 name = protocol.label_names[label]
                 if name != protocol.background:
                     mask_id = protocol.classes.index(name)
-                    assert found[label] == data.train.index.counts[sample.image, mask_id]
+                    assert found[label] == data.train.counts[sample.image, mask_id]
     samples = data.test_samples(2)
     rows = confusions_of_step(Truth(), data, 2, config.test_dataloader)[0].sum(1)
-    tested = data.test.index.counts[[sample.image for sample in samples]].sum(0)
+    tested = data.test.counts[[sample.image for sample in samples]].sum(0)
     order = [protocol.classes.index(name) for name in protocol.label_names]
     assert rows.tolist() == tested[order].tolist()
     write_examples(data, samples, tmp_path / "examples")

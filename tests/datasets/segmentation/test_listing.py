@@ -22,7 +22,7 @@ def opened(garden, tiny_dataset_cfg, tiny_protocol):
 
     def run(**changes):
         cfg = tiny_dataset_cfg("train", garden, **changes)
-        return open_source(cfg, tiny_protocol(), progress=False).index.names
+        return open_source(cfg, tiny_protocol(), progress=False).names
 
     return run
 

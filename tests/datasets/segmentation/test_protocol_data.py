@@ -1,12 +1,12 @@
 import pytest
 
 from vdfd_seg.datasets import open_source
-from vdfd_seg.datasets.conversion.preparation import prepare_data
+from vdfd_seg.engine.input.data import prepare_data
 from vdfd_seg.errors import InputError
 
 
 def names(data, samples, part="train"):
-    index = (data.train if part == "train" else data.test).index
+    index = data.source(part)
     return [index.names[sample.image] for sample in samples]
 
 

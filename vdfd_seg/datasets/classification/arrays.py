@@ -17,7 +17,6 @@ SUFFIXES = ("_images.npy", "_labels.npy", ".json")
 """A split's files are its name with each of these."""
 
 _CONVERTER = "python tools/dataset_converters/cifar100.py SOURCE ROOT"
-_CHUNK = 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +102,11 @@ def read_arrays(root: str | Path, split: str) -> ImageArrays:
             )
     damaged = "damaged, truncated or not readable; write the data set again"
     with reading(f"{files[2]}: {damaged}"):
-        shape, classes, digest = _description(files[2])
+        stored = json.loads(files[2].read_text(encoding="utf-8"))
+        if stored["version"] != VERSION:
+            raise ValueError(f"format {stored['version']}, this release reads {VERSION}")
+        classes, shape = tuple(stored["classes"]), tuple(stored["shape"])
+        digest = str(stored["images_sha256"])
     arrays = []
     for path in files[:2]:
         with reading(f"{path}: {damaged}"):
@@ -113,10 +116,10 @@ def read_arrays(root: str | Path, split: str) -> ImageArrays:
     if labels.dtype != np.int64:
         raise InputError(f"{files[1]}: labels must be int64, not {labels.dtype}; write it again.")
     check_arrays(images, labels, classes, files)
-    if list(images.shape) != shape:
+    if images.shape != shape:
         raise InputError(
             f"{files[0]}: images of shape {images.shape}, but {files[2].name} tells of "
-            f"{tuple(shape)}; the files do not belong together. Write them again."
+            f"{shape}; the files do not belong together. Write them again."
         )
     return ImageArrays(images, np.array(labels), classes, str(root), digest)
 
@@ -126,14 +129,6 @@ def _files(root: str | Path, split: str) -> tuple[Path, Path, Path]:
         raise InputError(f"a split needs a plain name such as 'train', not '{split}'.")
     images, labels, description = (Path(root) / f"{split}{suffix}" for suffix in SUFFIXES)
     return images, labels, description
-
-
-def _description(path: Path) -> tuple[list[int], tuple[str, ...], str]:
-    """Shape and digest of the images, and the classes."""
-    stored = json.loads(path.read_text(encoding="utf-8"))
-    if stored["version"] != VERSION:
-        raise ValueError(f"format {stored['version']}, this release reads {VERSION}")
-    return list(stored["shape"]), tuple(stored["classes"]), str(stored["images_sha256"])
 
 
 def check_arrays(
@@ -167,7 +162,4 @@ def check_arrays(
 
 def images_sha256(images: np.ndarray) -> str:
     """SHA-256 (hexadecimal) of the images' bytes."""
-    digest = hashlib.sha256()
-    for start in range(0, len(images), _CHUNK):
-        digest.update(np.ascontiguousarray(images[start : start + _CHUNK]).data)
-    return digest.hexdigest()
+    return hashlib.sha256(np.ascontiguousarray(images).data).hexdigest()

@@ -1,12 +1,12 @@
 """A classification protocol bound to its images."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
 from mmengine.device import get_device
-from torch.utils.data import BatchSampler, DataLoader, Dataset, Sampler
+from torch.utils.data import BatchSampler, DataLoader, Dataset
 
 from vdfd_seg.datasets.classification.arrays import ImageArrays, images_sha256
 from vdfd_seg.datasets.classification.batches import ImageBatches
@@ -102,17 +102,13 @@ class ClassificationData(ContinualData):
         names = self.protocol.label_names
         return ImageBatches(self._tensors[part], positions, labels, tasks, seed, names)
 
-    def _batches(self, dataset: Dataset, order: Sampler | range, cfg: dict) -> Iterator[dict]:
+    def _batches(self, dataset: Dataset, order: Sequence, cfg: dict) -> Iterator[dict]:
         for keys in BatchSampler(order, cfg["batch_size"], drop_last=False):
             yield dataset[keys]
 
     def _endless(self, dataset: Dataset, draws: DrawSampler, cfg: dict) -> DataLoader:
         batches = BatchSampler(draws, cfg["batch_size"], drop_last=False)
-        return DataLoader(dataset, sampler=batches, batch_size=None, collate_fn=_as_it_is)
-
-
-def _as_it_is(batch):
-    return batch
+        return DataLoader(dataset, sampler=batches, batch_size=None)
 
 
 def _some(names) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vdfd_seg.datasets.image_limit import open_image
+from vdfd_seg.datasets.image_files import open_image
 from vdfd_seg.errors import InputError
 
 _NUMBERED = re.compile(r"(\d+)_(.+)")

@@ -2,23 +2,20 @@
 
 import json
 import re
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from vdfd_seg.datasets.conversion.archives import MAX_MEMBER
-from vdfd_seg.datasets.written_folder import write_folder
+from vdfd_seg.datasets.conversion.archives import unpack
+from vdfd_seg.datasets.written_folder import read_description, write_folder
 from vdfd_seg.errors import InputError
 
 ARCHIVE = "ADEChallengeData2016.zip"
 COUNTS = {"training": 20210, "validation": 2000}
 """Images in the official sets."""
 
-_MEMBER = re.compile(
-    r"ADEChallengeData2016/((images|annotations)/(training|validation))/(ADE_\w+)\.(jpg|png)"
-)
 _SUFFIXES = {"images": "jpg", "annotations": "png"}
+_MEMBER = re.compile(r"ADEChallengeData2016/(images/\w+/ADE_\w+\.jpg|annotations/\w+/ADE_\w+\.png)")
 
 
 def convert_ade20k(
@@ -45,7 +42,7 @@ def convert_ade20k(
         target,
         "ADE20K",
         lambda root: _finished(root, counts),
-        lambda root: (root / "dataset.json").is_file(),
+        lambda root: read_description(root, "ADE20K"),
         lambda root: _write(Path(archive), root, counts),
     )
     return _counts(Path(target))
@@ -70,23 +67,10 @@ def _finished(root: Path, counts: Mapping[str, int] | None) -> bool:
 
 def _write(archive: Path, root: Path, counts: Mapping[str, int] | None) -> None:
     root.mkdir()
-    try:
-        with zipfile.ZipFile(archive) as content:
-            for member in content.infolist():
-                found = _MEMBER.fullmatch(member.filename)
-                if found is None or _SUFFIXES[found[2]] != found[5]:
-                    continue
-                if member.file_size > MAX_MEMBER:
-                    raise InputError(f"{archive}: {member.filename} is far too large.")
-                file = root / found[1] / f"{found[4]}.{found[5]}"
-                file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_bytes(content.read(member))
-    except FileNotFoundError as error:
-        raise InputError(f"{archive}: there is no such file; expected {ARCHIVE}.") from error
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-        raise InputError(
-            f"{archive}: no archive, or a damaged one ({error}); fetch {ARCHIVE} again."
-        ) from error
+    with TemporaryDirectory(dir=root) as place:
+        unpack(archive, Path(place), _MEMBER.fullmatch, ARCHIVE)
+        for folder in Path(place).glob("*/*"):
+            folder.rename(root / folder.name)
     written = _counts(root)
     if not _finished(root, counts):
         raise InputError(

@@ -74,7 +74,7 @@ def convert_cifar100(
         The converted splits, ``"train"`` and ``"test"``.
     """
     source = Path(source)
-    if _is_image_folder(source):
+    if (source / SPLITS[0]).is_dir() and not (source / _FOLDER).is_dir():
         read = {split: read_image_folder(source, split, tile) for split in SPLITS}
     elif tile is not None:
         raise InputError(
@@ -87,10 +87,6 @@ def convert_cifar100(
     for split, (images, labels, classes) in read.items():
         write_arrays(target, split, images, labels, classes)
     return {split: read_arrays(target, split) for split in SPLITS}
-
-
-def _is_image_folder(source: Path) -> bool:
-    return (source / SPLITS[0]).is_dir() and not (source / _FOLDER).is_dir()
 
 
 def _check_splits_agree(source: Path, read: dict[str, tuple]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from vdfd_seg.datasets.image_limit import open_image
+from vdfd_seg.datasets.image_files import open_image
 from vdfd_seg.datasets.workers import on_all_cores
 from vdfd_seg.errors import InputError
 from vdfd_seg.protocols import IGNORE_INDEX

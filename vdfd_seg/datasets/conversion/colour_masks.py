@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from vdfd_seg.datasets.image_files import find_images
-from vdfd_seg.datasets.image_limit import open_image
+from vdfd_seg.datasets.image_files import find_images, open_image
 from vdfd_seg.datasets.written_folder import png_palette
 from vdfd_seg.errors import InputError
 from vdfd_seg.protocols import IGNORE_INDEX

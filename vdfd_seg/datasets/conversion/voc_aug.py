@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from vdfd_seg.datasets.conversion.archives import unpack
-from vdfd_seg.datasets.image_limit import open_image
+from vdfd_seg.datasets.image_files import open_image
 from vdfd_seg.datasets.workers import on_all_cores
 from vdfd_seg.datasets.written_folder import VocLayout, png_palette, write_folder
 from vdfd_seg.errors import InputError

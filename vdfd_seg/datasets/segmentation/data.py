@@ -1,16 +1,15 @@
 """A protocol of segmentation bound to its images."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from mmengine.dist import get_world_size
 from mmengine.runner import Runner
 from PIL import Image
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset
 
-from vdfd_seg.datasets.data import ContinualData, Sample, places_by, subsample
+from vdfd_seg.datasets.data import ContinualData, Sample, places_by
 from vdfd_seg.datasets.sampler import DrawSampler
 from vdfd_seg.datasets.segmentation.index import index_digest
 from vdfd_seg.datasets.segmentation.selection import test_images, train_images
@@ -42,16 +41,15 @@ class SegmentationData(ContinualData):
         # Whole images as before there was a crop: results that exist keep their fingerprint.
         rules = f" crop {crop[0]}x{crop[1]}" if crop else ""
         super().__init__(protocol, train, test, evaluate_on, rules)
-        self._sizes: dict[int, tuple[int, int]] = {}
 
     def step_images(self, step: int) -> np.ndarray:
-        return train_images(self.protocol, self.train.index, step)
+        return train_images(self.protocol, self.train, step)
 
     def train_digest(self, step: int) -> str:
         """Of images by name and pixels by label; the masks' ids of other classes do not enter."""
         images, table = self.train_images(step), np.asarray(self.label_map(step))
         labels = sorted({0, *self.protocol.task_labels(step), IGNORE_INDEX})
-        held = self.train.index.counts[images]
+        held = self.train.counts[images]
         counts = [held[:, table == label].sum(1) for label in labels]
         return index_digest([self.train.names[i] for i in images], np.stack(counts, 1))
 
@@ -59,7 +57,7 @@ class SegmentationData(ContinualData):
         """What ``step`` is evaluated on; class-incremental: all images count for task 0."""
         table = self.protocol.test_label_map(step)
         if self.evaluate_on == "test":
-            groups = test_images(self.protocol, self.test.index, step)
+            groups = test_images(self.protocol, self.test, step)
         else:
             groups = [(s, self.validation_images(s)) for s in range(step + 1)]
             if self.protocol.scenario == "class":
@@ -71,7 +69,7 @@ class SegmentationData(ContinualData):
 
         Domain-incremental: of every class.
         """
-        protocol, counts = self.protocol, self.train.index.counts[self.train_images(step)]
+        protocol, counts = self.protocol, self.train.counts[self.train_images(step)]
         labels = [protocol.label_names[i] for i in protocol.task_labels(step)]
         names = [name for name in labels if name != protocol.background]
         return {
@@ -91,7 +89,7 @@ class SegmentationData(ContinualData):
         last = len(self.protocol.tasks) - 1
         samples = self.test_samples(last)
         ids = self.protocol.foreground_ids(range(last + 1))
-        held = self.evaluation_source.index.counts[[s.image for s in samples]][:, list(ids)] > 0
+        held = self.evaluation_source.counts[[s.image for s in samples]][:, list(ids)] > 0
         chosen: list[int] = []
         uses = np.ones(len(ids))
         while len(chosen) < min(count, len(samples)):
@@ -102,25 +100,15 @@ class SegmentationData(ContinualData):
             uses += held[best]
         return [samples[i] for i in sorted(chosen)]
 
-    def test_batch(self, step: int, size: int) -> list[Sample]:
-        """A batch of test images, the smallest and the largest among them."""
-        samples = self.test_samples(step)
-        samples = sorted(samples, key=self._size) if size > 1 else samples
-        return subsample(samples, min(size, max(4, get_world_size())))
+    def arranged(self, samples: list[Sample], size: int) -> list[Sample]:
+        """In batches, images of one size follow each other, the smallest first."""
+        return sorted(samples, key=self._size) if size > 1 else samples
 
     def _size(self, sample: Sample) -> tuple[int, int]:
         """Width and height of a test image's file."""
-        if sample.image not in self._sizes:
-            info = self.evaluation_source.dataset.get_data_info(sample.image)
-            with Image.open(info["img_path"]) as image:
-                self._sizes[sample.image] = image.size
-        return self._sizes[sample.image]
-
-    def test_loader(self, samples: list[Sample], cfg: dict) -> Iterable[dict]:
-        """:meth:`pass_over` test samples; in batches, images of one size follow each other."""
-        if cfg["batch_size"] > 1:
-            samples = sorted(samples, key=self._size)
-        return super().test_loader(samples, cfg)
+        info = self.evaluation_source.dataset.get_data_info(sample.image)
+        with Image.open(info["img_path"]) as image:
+            return image.size
 
     def dataset(self, part: str, samples, pipeline, seed: int = 0) -> TaskDataset:
         """A :class:`TaskDataset` over ``"train"`` or ``"test"`` images."""
@@ -133,7 +121,7 @@ class SegmentationData(ContinualData):
     def _served(self, part: str, samples: list[Sample], cfg: dict, seed: int = 0) -> TaskDataset:
         return self.dataset(part, samples, cfg["dataset"]["pipeline"], seed)
 
-    def _batches(self, dataset: Dataset, order: Sampler | range, cfg: dict) -> DataLoader:
+    def _batches(self, dataset: Dataset, order: Sequence, cfg: dict) -> DataLoader:
         return one_pass(dataset, cfg, order)
 
     def _endless(self, dataset: Dataset, draws: DrawSampler, cfg: dict) -> dict:

@@ -11,7 +11,6 @@ from tqdm import tqdm
 
 from vdfd_seg.datasets.segmentation.index_cache import (
     cache_file,
-    common_folder,
     load_counts,
     save_counts,
 )
@@ -20,6 +19,7 @@ from vdfd_seg.errors import InputError
 from vdfd_seg.protocols import IGNORE_INDEX
 
 _THREADS = 16  # Decoding runs outside the interpreter's lock.
+_BATCH = 1024
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,8 +65,7 @@ def build_index(
 
     Args:
         items: mmsegmentation's data infos: dictionaries with ``img_path`` and ``seg_map_path``
-            (local files), and optionally ``name``. The name defaults to the image's path relative
-            to the images' common folder, without suffix.
+            (local files), and the image's ``name``.
         num_classes: Ids 0 to ``num_classes - 1`` are classes.
         progress: Show a progress bar on stderr where that is a terminal.
         reduce_zero_label: As in MMSegmentation, 0 is no label and every other id one less.
@@ -81,7 +80,7 @@ def build_index(
     if not items:
         raise InputError("the data set has no images: check its annotation file and folders.")
     pairs = _paths(items)
-    names = _names(items, [image for image, _ in pairs])
+    names = _names(items)
     if reduce_zero_label:
         num_classes = min(num_classes + 1, IGNORE_INDEX)
     file = cache_file(pairs, num_classes)
@@ -111,11 +110,10 @@ def _paths(items: Sequence[dict]) -> list[tuple[str, str]]:
     ]
 
 
-def _names(items: Sequence[dict], images: Sequence[str]) -> tuple[str, ...]:
-    root = common_folder(images)
+def _names(items: Sequence[dict]) -> tuple[str, ...]:
     names: dict[str, str] = {}
-    for item, image in zip(items, images, strict=True):
-        name = item.get("name") or relative_name(image, root)
+    for item in items:
+        name, image = item["name"], item["img_path"]
         if name in names:
             raise InputError(
                 f"two images have the name '{name}': {names[name]} and {image}. "
@@ -132,21 +130,24 @@ def relative_name(image: str, folder: str) -> str:
 
 def _scan(pairs: Sequence[tuple[str, str]], num_classes: int, progress: bool) -> np.ndarray:
     counts = np.zeros((len(pairs), MASK_VALUES), dtype=np.int64)
-    problems: list[str] = []
-    executor = ThreadPoolExecutor(_THREADS)
-    try:
-        scans = [executor.submit(scan_mask, *pair, num_classes) for pair in pairs]
-        # No bar where stderr is no terminal.
-        bar = tqdm(scans, "Indexing masks", disable=None if progress else True)
-        for row, scan in enumerate(bar):
-            try:
-                counts[row] = scan.result()
-            except InputError as error:
-                problems.append(str(error))
-    finally:
-        executor.shutdown(cancel_futures=True)
+    problems: dict[int, str] = {}
+
+    def scan(row: int) -> None:
+        try:
+            counts[row] = scan_mask(*pairs[row], num_classes)
+        except InputError as error:
+            problems[row] = str(error)
+
+    rows = range(len(pairs))
+    # No bar where stderr is no terminal.
+    bar = tqdm(total=len(rows), desc="Indexing masks", disable=None if progress else True)
+    with bar, ThreadPoolExecutor(_THREADS) as executor:
+        # A task takes memory until its batch is over.
+        for start in rows[::_BATCH]:
+            for _ in executor.map(scan, rows[start : start + _BATCH]):
+                bar.update()
     if problems:
-        raise unusable(problems, len(pairs))
+        raise unusable([problems[row] for row in sorted(problems)], len(pairs))
     return counts
 
 

@@ -4,7 +4,7 @@ import hashlib
 import os
 import zipfile
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,8 @@ def cache_file(pairs: Sequence[tuple[str, str]], num_classes: int) -> Path:
         pairs: Absolute paths of images and of their masks.
         num_classes: Number of classes that the counts were checked against.
     """
-    root = common_folder(path for pair in pairs for path in pair)
+    folders = {os.path.dirname(path) for pair in pairs for path in pair}
+    root = os.path.commonpath(folders)
     digest = hashlib.sha256(f"{FORMAT_VERSION} {num_classes} {IGNORE_INDEX}\n".encode())
     problems = []
     for image, mask in pairs:
@@ -76,11 +77,6 @@ def default_folder() -> Path:
     shared = os.environ.get("XDG_CACHE_HOME")
     # os.path.expanduser, unlike Path.home, does not raise for a user without a home.
     return Path(shared or os.path.expanduser("~/.cache")) / "vdfd_seg"
-
-
-def common_folder(paths: Iterable[str]) -> str:
-    """The deepest folder that all of these absolute, normalised paths lie in."""
-    return os.path.commonpath({path.rpartition(os.sep)[0] or os.sep for path in paths})
 
 
 def _missing(image: str, mask: str, path: str, error: OSError) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-from vdfd_seg.datasets.image_limit import decoding
+from vdfd_seg.datasets.image_files import decoding
 from vdfd_seg.errors import InputError
 from vdfd_seg.protocols import IGNORE_INDEX
 

@@ -38,16 +38,16 @@ def check_pipeline(data: SegmentationData, part: str, pipeline: Sequence[dict]) 
     table = data.protocol.train_label_map(last, cumulative=True)
     if part == "test":
         table = data.protocol.test_label_map(last)
-    images = _probes(source.index.counts)
+    images = _probes(source.counts)
     masks = [source.dataset.get_data_info(image)["seg_map_path"] for image in images]
     loading = [*loading_part(pipeline, where), {"type": "PackSegInputs"}]
     read = _labels(data, part, [Sample(image, tuple(range(256))) for image in images], loading)
     for image, mask, found in zip(images, masks, read, strict=True):
-        _compare(found, source.index.counts[image], True, f"{where}: of '{mask}' it reads")
+        _compare(found, source.counts[image], True, f"{where}: of '{mask}' it reads")
     labels = np.where(np.array(table) < 0, IGNORE_INDEX, table)
     packed = _labels(data, part, [Sample(image, table) for image in images], pipeline)
     for image, mask, found in zip(images, masks, packed, strict=True):
-        wanted = np.bincount(labels, source.index.counts[image], minlength=256)
+        wanted = np.bincount(labels, source.counts[image], minlength=256)
         _compare(found, wanted, part == "test", f"{where}: of '{mask}' it hands on")
 
 

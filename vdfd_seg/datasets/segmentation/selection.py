@@ -89,20 +89,15 @@ def _domain_part(protocol, index, task, part, upto=None):
     if protocol.domain_split is None:
         return of([task])
     if part == "test" and protocol.domain_split == "published":
-        images = of(range(upto + 1))
-        tested = _shuffled(images)[_cut(images, protocol) :]
+        _, tested = _divided(protocol, of(range(upto + 1)))
         return tested[np.isin(tested, of([task]))]
-    images = of([task])
-    shuffled = _shuffled(images)
-    cut = _cut(images, protocol)
-    return shuffled[:cut] if part == "train" else shuffled[cut:]
+    trained, tested = _divided(protocol, of([task]))
+    return trained if part == "train" else tested
 
 
-def _cut(images, protocol):
-    return int((1 - protocol.test_share) * len(images))
-
-
-def _shuffled(images):
-    images = images.copy()
-    np.random.RandomState(SHUFFLE_SEED).shuffle(images)
-    return images
+def _divided(protocol, images):
+    """The training and the test part of a shuffle of images."""
+    shuffled = images.copy()
+    np.random.RandomState(SHUFFLE_SEED).shuffle(shuffled)
+    cut = int((1 - protocol.test_share) * len(images))
+    return shuffled[:cut], shuffled[cut:]

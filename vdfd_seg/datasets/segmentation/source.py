@@ -14,27 +14,16 @@ from vdfd_seg.protocols import IGNORE_INDEX, Protocol
 from vdfd_seg.utils.garbage import present_objects_kept
 
 
-@dataclass(frozen=True)
-class Source:
-    """A dataset of MMSegmentation and the index of the classes in its masks."""
+@dataclass(frozen=True, eq=False)
+class Source(ClassIndex):
+    """A dataset of MMSegmentation, with the index of the classes in its masks."""
 
     dataset: BaseDataset
-    index: ClassIndex
 
     @property
     def root(self) -> str:
         """The data set's folder, for messages."""
         return self.dataset.data_root
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The images' names, in order."""
-        return self.index.names
-
-    @property
-    def digest(self) -> str:
-        """Follows names and labels, see :class:`ClassIndex`."""
-        return self.index.digest
 
 
 def open_source(
@@ -101,7 +90,7 @@ def open_source(
             f"{IGNORE_INDEX} is for pixels without a label; write a class's place in "
             f"protocol.classes instead (1 for '{names[1]}')."
         )
-    return Source(dataset, index)
+    return Source(index.names, index.counts, index.digest, dataset)
 
 
 def _check_numbering(dataset: BaseDataset, items: Sequence[dict], protocol: Protocol) -> None:

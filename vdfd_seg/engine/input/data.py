@@ -1,10 +1,11 @@
 """Opening the images that a config's protocol needs."""
 
+import inspect
+
 from mmengine.dist import barrier, is_main_process
 
 from vdfd_seg.datasets.classification.arrays import read_arrays
 from vdfd_seg.datasets.classification.data import ClassificationData
-from vdfd_seg.datasets.conversion.preparation import prepare_data
 from vdfd_seg.datasets.data import ContinualData
 from vdfd_seg.datasets.segmentation.crops import evaluated_part
 from vdfd_seg.datasets.segmentation.data import SegmentationData
@@ -12,6 +13,7 @@ from vdfd_seg.datasets.segmentation.labels import check_pipeline, check_unlabell
 from vdfd_seg.datasets.segmentation.source import open_source
 from vdfd_seg.engine.input.settings import Settings
 from vdfd_seg.errors import InputError, unknown_name
+from vdfd_seg.registry import FUNCTIONS
 
 
 def open_data(settings: Settings, strict: bool = True) -> ContinualData:
@@ -28,6 +30,22 @@ def open_data(settings: Settings, strict: bool = True) -> ContinualData:
     barrier()
     # An index is cached by now.
     return data if is_main_process() else read(settings, strict)
+
+
+def prepare_data(cfg: dict | None) -> None:
+    """Run a config's ``data_preparation``: a registered function that writes the data set."""
+    if not cfg:
+        return
+    arguments = dict(cfg)
+    kind = arguments.pop("type", None)
+    function = FUNCTIONS.get(str(kind))
+    if function is None:
+        raise unknown_name("data preparation", kind, FUNCTIONS.module_dict)
+    try:
+        inspect.signature(function).bind(**arguments)
+    except TypeError as error:
+        raise InputError(f"data_preparation {kind}: {error}") from error
+    function(**arguments)
 
 
 def _segmentation(settings: Settings, strict: bool) -> ContinualData:

@@ -8,8 +8,7 @@ from pathlib import Path
 from torch import Tensor
 
 from vdfd_seg.datasets.data import Sample, subsample
-from vdfd_seg.datasets.image_files import find_images
-from vdfd_seg.datasets.image_limit import check_image_size
+from vdfd_seg.datasets.image_files import check_image_size, find_images
 from vdfd_seg.datasets.segmentation.data import one_pass
 from vdfd_seg.datasets.segmentation.task_dataset import TaskDataset, kind_of
 from vdfd_seg.engine.input.data import open_data

@@ -19,8 +19,11 @@ from vdfd_seg.evaluation.functional import (
     iou_per_class,
     mean_accuracy,
     mean_iou,
+    old_new_all,
+    per_class,
+    row_by_classes,
+    row_by_domains,
 )
-from vdfd_seg.evaluation.results import old_new_all, per_class, row_by_classes, row_by_domains
 from vdfd_seg.hooks import progress
 from vdfd_seg.protocols import Protocol
 from vdfd_seg.utils.files import atomic_write_image, atomic_write_text, csv_text, writable_dir

@@ -35,7 +35,7 @@ def write_examples(data: Any, samples: list, folder: Path) -> None:
 
 
 def _name(data, sample):
-    return data.evaluation_source.index.names[sample.image].replace("/", "_")
+    return data.evaluation_source.names[sample.image].replace("/", "_")
 
 
 @torch.no_grad()

@@ -8,9 +8,8 @@ from vdfd_seg.engine.state.work_dir import WorkDir
 from vdfd_seg.errors import InputError
 from vdfd_seg.evaluation import load_results, write_results
 from vdfd_seg.evaluation.files import SCHEMA, SUMMARY
-from vdfd_seg.evaluation.measures import forward_transfer
+from vdfd_seg.evaluation.measures import forward_transfer, summarise
 from vdfd_seg.evaluation.readable import format_number
-from vdfd_seg.evaluation.results import summarise
 from vdfd_seg.utils.nested import told
 
 _RULES = ("name", "dataset", "scenario", "setting", "unseen", "average")

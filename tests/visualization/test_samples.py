@@ -6,14 +6,14 @@ from PIL import Image
 
 from tests.visualization.conftest import make_run
 from vdfd_seg.errors import InputError
-from vdfd_seg.evaluation import RunFiles
+from vdfd_seg.evaluation import read_runs
 from vdfd_seg.protocols.voc import default_palette
 from vdfd_seg.visualization import colourise, write_montage
-from vdfd_seg.visualization.pages import caption
+from vdfd_seg.visualization.overlay import caption
 
 
 def test_each_cell_is_the_mask_of_its_run_and_step(tmp_path):
-    runs = [RunFiles.load(make_run(tmp_path, name, 0.5)) for name in ("a", "much longer")]
+    runs = read_runs([make_run(tmp_path, name, 0.5) for name in ("a", "much longer")])
     picture = np.array(Image.open(write_montage(runs, tmp_path / "montage.png", images=2)))
     left, size, gap = max(caption(run.name).shape[1] for run in runs), 128, 8
     # Two lines above the pictures: the step, and the task it learned, which may be wider.
@@ -34,7 +34,7 @@ def test_each_cell_is_the_mask_of_its_run_and_step(tmp_path):
 
 
 def test_runs_without_examples_are_refused(tmp_path):
-    run = RunFiles.load(make_run(tmp_path, "a", 0.5))
+    (run,) = read_runs([make_run(tmp_path, "a", 0.5)])
     for file in (run.work_dir / "samples").iterdir():
         file.unlink()
     with pytest.raises(InputError, match="samples"):
