@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from vdfd_seg.evaluation import RunFiles, format_table, load_runs, read_runs
+from vdfd_seg.evaluation import RunFiles, format_table, load_runs, read_runs, write_results
 from vdfd_seg.evaluation.readable import human_bytes, human_seconds
 from vdfd_seg.evaluation.runs import protocol_marks
 
@@ -81,3 +81,11 @@ def test_bytes_and_seconds_for_people():
     assert [human_seconds(each) for each in seconds] == [
         "-", "4.2 s", "1 min 00 s", "3 min 05 s", "2 h 07 min",
     ]  # fmt: skip
+
+
+def test_the_folder_one_stands_in_is_a_work_dir_like_others(tmp_path, results, monkeypatch):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        write_results(tmp_path / name / "results.json", results)
+    monkeypatch.chdir(tmp_path / "a")
+    assert [run.name for run in read_runs([".", "../b"])] == ["vdfd (a)", "vdfd (b)"]

@@ -89,7 +89,8 @@ def load_runs(runs: Sequence[RunFiles | Mapping | str | Path]) -> list[RunFiles]
         if isinstance(run, Mapping):
             run = RunFiles(Path(), dict(run))
         elif not isinstance(run, RunFiles):
-            run = RunFiles(Path(run), load_results(run))
+            # Absolute: "." is a work dir, not an unknown one.
+            run = RunFiles(Path(run).absolute(), load_results(run))
         loaded.append(run)
     return loaded
 
