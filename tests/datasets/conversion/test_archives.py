@@ -102,6 +102,12 @@ def test_zip_files_are_unpacked_alike(tmp_path, monkeypatch):
     monkeypatch.setattr(archives, "MAX_MEMBER", 100)
     with pytest.raises(InputError, match=r"b/three\.bin is far too large"):
         read(path)
+    content = bytearray(path.read_bytes())
+    for header, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        content[content.index(header) + flags] |= 1
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="encrypted"):
+        read(path)
 
 
 def test_a_full_disk_is_no_damaged_archive(tmp_path, monkeypatch):

@@ -13,7 +13,8 @@ from vdfd_seg.errors import InputError
 from vdfd_seg.utils.files import is_storage_error
 
 _DAMAGE = (
-    tarfile.TarError, zipfile.BadZipFile, zlib.error, LZMAError, EOFError, NotImplementedError,
+    tarfile.TarError, zipfile.BadZipFile, zlib.error, LZMAError, EOFError,
+    RuntimeError,  # A member that is encrypted, or packed in a way that zipfile does not know.
 )  # fmt: skip
 MAX_MEMBER = 2**28
 """Bytes of the largest member that is unpacked: more than a file of any of the data sets has."""
