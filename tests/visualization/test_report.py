@@ -203,3 +203,14 @@ def test_seeds_are_one_method_with_deviation(tmp_path):
     shown = {alt for alt in page.images if "after step" in alt}
     assert {alt.split(", ")[1].split(" after")[0] for alt in shown} == {"mib seed 0", "vdfd"}
     assert "of each method the first of its seeds" in page.words
+
+
+def test_every_plot_and_picture_is_enlarged_by_a_box_of_its_own(comparison):
+    """The box stands right before what it enlarges, as its style rule needs; it has a name."""
+    page = Page(comparison)
+    boxes = [i for i, (tag, _) in enumerate(page.elements) if tag == "input"]
+    assert len(boxes) == len(page.figures) + len(page.images)
+    for index in boxes:
+        (_, box), (shown, attrs) = page.elements[index : index + 2]
+        assert box["type"] == "checkbox" and shown in ("svg", "img")
+        assert box["aria-label"] == f"enlarge: {attrs.get('alt') or attrs['aria-label']}"

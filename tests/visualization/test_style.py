@@ -2,6 +2,7 @@
 
 from functools import partial
 from itertools import combinations
+from xml.etree import ElementTree
 
 import matplotlib
 import numpy as np
@@ -76,3 +77,15 @@ def test_drawn_again_the_same_text_and_no_global_state():
     plots = [Plot(draw, "") for draw in FIGURES]
     assert [plot.svg() for plot in plots] == [plot.svg() for plot in plots]
     assert dict(matplotlib.rcParams) == before
+
+
+@pytest.mark.parametrize("draw", FIGURES)
+def test_svg_reaches_for_nothing_that_it_does_not_hold(draw):
+    root = ElementTree.fromstring(Plot(draw, "what it shows").svg())
+    assert root.get("aria-label") == "what it shows"
+    ids = {f"#{element.get('id')}" for element in root.iter()}
+    for name, value in (pair for element in root.iter() for pair in element.attrib.items()):
+        if name.endswith("href"):
+            assert value in ids or value.startswith("data:image/png;")
+        if "url(" in value:
+            assert value[4:-1] in ids

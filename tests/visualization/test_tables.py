@@ -37,3 +37,14 @@ def test_what_was_lost_most_comes_first_with_what_it_is_taken_for(runs):
     assert {"sofa, as background"} < set(table.rows) and len(table.rows) == 7
     del last["confusions"]
     assert lost_table(group) is None
+
+
+@pytest.mark.parametrize(("count", "most"), [(0, 7), (7, 7), (21, 1), (171, 40)])
+def test_parts_hold_every_row_once_and_are_of_a_size(count, most):
+    rows = [f"c{index}" for index in range(count)]
+    parts = Table("all", "class", rows, {"x": [(float(i), None) for i in range(count)]}).parts(most)
+    assert [name for part in parts for name in part.rows] == rows
+    assert [mean for part in parts for mean, _ in part.columns["x"]] == [*range(count)]
+    sizes = {len(part.rows) for part in parts}
+    assert not sizes or (max(sizes) <= most and max(sizes) - min(sizes) <= 1)
+    assert len(parts) < 2 or parts[0].title == f"1 to {len(parts[0].rows)} of {count}"

@@ -70,3 +70,9 @@ class TestRefused:
     def test_unknown_preparation(self):
         with pytest.raises(InputError, match="Did you mean 'write_digit_scenes'"):
             prepare_data({"type": "write_digit_scene"})
+
+
+def test_metainfo_is_in_label_order(tiny_data):
+    meta = tiny_data(palette=[(i, i, i) for i in range(4)]).dataset("train", [], []).metainfo
+    assert meta["classes"] == ("background", "a", "b", "c")
+    assert meta["palette"] == [[i] * 3 for i in range(4)]
