@@ -113,8 +113,9 @@ def test_interruption_ends_children_and_theirs(tmp_path, number):
     )
     parent = (
         f"import signal, sys; sys.path.insert(0, {str(ROOT)!r})\n"
-        # A process that a shell started in the background inherits that it ignores it.
+        # A process that a shell started in the background, or nohup, inherits that it ignores it.
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"
         "from pathlib import Path\n"
         "from vdfd_seg.multi_run.processes import Job, run_jobs\n"
         f"job = Job('x', [sys.executable, '-c', {child!r}], Path('/dev/null'))\n"

@@ -23,8 +23,9 @@ def test_objects_are_kept_until_the_outermost_block_ends():
         kept = gc.get_freeze_count()
         assert kept > 1000
         held = [[] for _ in range(1000)]
+        # None is added; some that are kept may go by themselves.
         with present_objects_kept():
-            assert gc.get_freeze_count() == kept
-        assert gc.get_freeze_count() == kept
+            assert 1000 < gc.get_freeze_count() <= kept
+        assert 1000 < gc.get_freeze_count() <= kept
     assert gc.get_freeze_count() == 0
     assert held
