@@ -86,7 +86,10 @@ def report_on(runs: Sequence, work_dir: Path, title: str | None = None) -> int:
         if few:
             text += format_table(files) + "\n"
         if not (few and one_each):
-            results = [{**run.results(), "method": run.method} for run in finished]
+            results = [
+                {**file.results, "method": run.method}
+                for file, run in zip(files, finished, strict=True)
+            ]
             text += "Mean and standard deviation over the seeds\n" + format_comparison(results)
         print(f"\n{text}")
         atomic_write_text(work_dir / "comparison.txt", text)

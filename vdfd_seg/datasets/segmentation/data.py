@@ -41,6 +41,8 @@ class SegmentationData(ContinualData):
         # Whole images as before there was a crop: results that exist keep their fingerprint.
         rules = f" crop {crop[0]}x{crop[1]}" if crop else ""
         super().__init__(protocol, train, test, evaluate_on, rules)
+        # Every step evaluates images of those before it.
+        self._sizes: dict[int, tuple[int, int]] = {}
 
     def step_images(self, step: int) -> np.ndarray:
         return train_images(self.protocol, self.train, step)
@@ -106,9 +108,11 @@ class SegmentationData(ContinualData):
 
     def _size(self, sample: Sample) -> tuple[int, int]:
         """Width and height of a test image's file."""
-        info = self.evaluation_source.dataset.get_data_info(sample.image)
-        with Image.open(info["img_path"]) as image:
-            return image.size
+        if sample.image not in self._sizes:
+            info = self.evaluation_source.dataset.get_data_info(sample.image)
+            with Image.open(info["img_path"]) as image:
+                self._sizes[sample.image] = image.size
+        return self._sizes[sample.image]
 
     def dataset(self, part: str, samples, pipeline, seed: int = 0) -> TaskDataset:
         """A :class:`TaskDataset` over ``"train"`` or ``"test"`` images."""
