@@ -144,3 +144,16 @@ def test_the_teacher_sees_the_images_once_an_iteration_without_a_gradient(taught
     teacher.backbone.register_forward_hook(lambda *_: calls.append(1))
     losses_of(step)
     assert len(calls) == 1
+
+
+@pytest.mark.parametrize("name", ["ILT", "LwF", "LwFMC", "MiB", "PLOP", "RCIL"])
+def test_the_teacher_computes_as_precisely_as_the_network_that_trains(taught, losses_of, name):
+    step, _ = taught({"type": name}, updates=0)
+    kinds = {}
+    for role, network in {"new": step.network, "old": step.method.teacher}.items():
+        network.backbone.register_forward_hook(
+            lambda _, inputs, maps, role=role: kinds.update({role: maps[-1].dtype})
+        )
+    with torch.autocast("cpu", torch.bfloat16):
+        losses_of(step)
+    assert kinds == {"new": torch.bfloat16, "old": torch.bfloat16}

@@ -142,6 +142,5 @@ class PLOP(MapDistillation):
         """The old network's for the same images, computed once an iteration."""
         assert self.teacher is not None
         if self._seen is None or self._seen[0] is not outputs:
-            with torch.autocast(outputs.inputs.device.type, enabled=False):
-                self._seen = outputs, adapter.old_outputs(self.teacher, outputs)
+            self._seen = outputs, adapter.old_outputs(self.teacher, outputs)
         return self._seen[1]

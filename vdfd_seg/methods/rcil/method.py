@@ -77,8 +77,8 @@ class RCIL(MapDistillation):
         """The weighted distillations of the logits and of the pooled maps."""
         if self.teacher is None:
             return {}
+        old = adapter.old_outputs(self.teacher, outputs)
         with torch.autocast(outputs.inputs.device.type, enabled=False):
-            old = adapter.old_outputs(self.teacher, outputs)
             count = len(outputs.features)
             spatial, channel = pooled_cube_loss(
                 *self.both_maps(adapter, outputs, old),
