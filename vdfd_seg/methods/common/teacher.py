@@ -1,12 +1,15 @@
 """What methods share that distil from the network of the step before."""
 
 import torch.nn.functional as F
+from mmengine.dist import get_world_size
 from torch import Tensor, nn
 
 from vdfd_seg.losses.wide import wide
 from vdfd_seg.methods.common.base import Method
 from vdfd_seg.methods.common.context import TaskContext
 from vdfd_seg.methods.common.options import not_negative
+from vdfd_seg.models import adapter_of
+from vdfd_seg.models.folding import fold_batch_norms
 
 
 def sigmoid_distillation(new: Tensor, old: Tensor) -> Tensor:
@@ -28,7 +31,8 @@ class TeacherMethod(Method):
     """Holds the network of the step before while a step trains, and carries nothing.
 
     Attributes:
-        teacher: That network, in evaluation mode and without gradients; None at the first step.
+        teacher: That network, in evaluation mode and without gradients, its batch norms folded into
+            its convolutions; None at the first step.
         num_old: How many classes it knows.
         hides: Whether the background of the step's labels hides them.
     """
@@ -47,7 +51,13 @@ class TeacherMethod(Method):
     def before_task(self, context: TaskContext) -> None:
         """Take the network of the step before as teacher."""
         if context.old_network is not None:
-            self._old = (context.old_network(),)
+            # An image for each process.
+            inputs, _ = next(context.batches(limit=get_world_size()))
+            scenario = context.protocol.scenario
+            teacher = fold_batch_norms(
+                context.old_network(), lambda network: adapter_of(network, scenario).logits(inputs)
+            )
+            self._old = (teacher,)
             self.num_old = context.num_old
             self.hides = self.num_hidden(context) > 0
 

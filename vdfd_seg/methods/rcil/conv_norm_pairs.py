@@ -5,16 +5,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from mmcv.cnn import ConvModule
-from mmcv.cnn.bricks.wrappers import Conv2d
 from mmseg.models import EncoderDecoder
 from mmseg.models.decode_heads.aspp_head import ASPPModule
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
-# A subclass that computes something else (weights standardised, an activation in the norm) does
-# not fold: what counts is the forward itself.
-_CONVOLUTIONS = (nn.Conv2d.forward, Conv2d.forward)
-_NORMS = (_BatchNorm.forward, nn.SyncBatchNorm.forward)
+from vdfd_seg.models.folding import foldable
 
 BatchNorm = Any
 """A batch norm with weights and statistics, which torch's annotations leave open."""
@@ -52,19 +47,12 @@ def conv_norm_pairs(network: EncoderDecoder) -> Iterator[Pair]:
 
 def _pairs_of(name: str, owner: nn.Module, kernel: tuple | None) -> Iterator[Pair]:
     for conv_name, norm_name in _attributes(owner):
-        conv, norm = owner._modules[conv_name], owner._modules.get(norm_name)
+        conv: Any = owner._modules[conv_name]
+        norm = owner._modules.get(norm_name)
         if (
-            isinstance(conv, nn.Conv2d)
-            and type(conv).forward in _CONVOLUTIONS
+            foldable(conv, norm)
             and kernel in (None, conv.kernel_size)
-            # Under a parametrisation the weight is no parameter.
-            and conv._parameters.get("weight") is not None
             and conv.weight.requires_grad
-            and isinstance(norm, _BatchNorm)
-            and type(norm).forward in _NORMS
-            and norm.affine
-            and norm.track_running_stats
-            and norm.num_features == conv.out_channels
         ):
             yield name, owner, conv_name, norm_name
 
