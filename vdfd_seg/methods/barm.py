@@ -1,0 +1,266 @@
+"""BARM: what a step changes of the background is a residual, next to features of its own."""
+
+import copy
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vdfd_seg.losses import wide
+from vdfd_seg.methods.common.context import TaskContext
+from vdfd_seg.methods.common.feature_cache import at_middle
+from vdfd_seg.methods.common.options import not_negative, positive
+from vdfd_seg.methods.common.output_cache import CachedOutputsMethod
+from vdfd_seg.methods.common.pseudo_labels import with_old_classes
+from vdfd_seg.methods.common.sigmoid_rows import (
+    check_background,
+    foreground_loss,
+    freeze_statistics,
+    mean_where,
+    subtract_background,
+)
+from vdfd_seg.methods.common.teacher import sigmoid_distillation
+from vdfd_seg.protocols import IGNORE_INDEX, Protocol
+from vdfd_seg.registry import METHODS
+
+
+class Ear(nn.Module):
+    r"""A later step's own features :math:`f_t(x)`, and its residual row.
+
+    :math:`f_t(x) = \max(V_t * x + v_t, 0)` with a 3x3 convolution of the classifier's input x. It
+    begins as x itself where x is not negative, and the residual :math:`b_t` as 0.
+
+    Args:
+        width: Channels of x.
+        first: The first class of the step.
+    """
+
+    def __init__(self, width: int, first: int):
+        super().__init__()
+        self.first = first
+        self.conv = nn.Conv2d(width, width, 3, padding=1)
+        self.residual = nn.Conv2d(width, 1, 1)
+        nn.init.dirac_(self.conv.weight)
+        for other in (self.conv.bias, self.residual.weight, self.residual.bias):
+            nn.init.zeros_(other)
+
+    @classmethod
+    def of(cls, state: dict) -> "Ear":
+        """The one whose :meth:`carried` this is."""
+        ear = cls(len(state["conv"]), state["first"])
+        with torch.no_grad():
+            for layer, rows in ((ear.conv, state["conv"]), (ear.residual, state["residual"])):
+                layer.weight.copy_(rows[:, :-1].view_as(layer.weight))
+                layer.bias.copy_(rows[:, -1])
+        return ear
+
+    def carried(self) -> dict:
+        """Its first class, and weights and biases of both layers: ``(d, 9 d + 1)``, ``(1, d + 1)``.
+
+        Copies.
+        """
+        rows = {
+            name: torch.cat([layer.weight.detach().flatten(1), layer.bias.detach()[:, None]], 1)
+            for name, layer in (("conv", self.conv), ("residual", self.residual))
+        }
+        return {"first": self.first, **rows}
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features ``(N, d, h, w)`` of the step."""
+        return self.conv(features).relu()
+
+
+def head_scores(maps: list[Tensor], ears, rows: Tensor, bias: Tensor | None) -> list[Tensor]:
+    """Of each step's features ``(N, d, h, w)`` its scores ``(N, 1 + classes, h, w)``.
+
+    The first is the background's, later its residual, then those of the step's classes; ``rows``
+    ``(C, d)`` and ``bias`` are of all classes.
+    """
+    ends = [*(ear.first for ear in ears), len(rows)]
+    scores, start = [], 0
+    for features, ear, end in zip(maps, [None, *ears], ends, strict=True):
+        own = None if bias is None else bias[start:end]
+        classes = F.conv2d(features, rows[start:end, :, None, None], own)
+        parts = [classes] if ear is None else [ear.residual(features), classes]
+        scores.append(wide(torch.cat(parts, 1)))
+        start = end
+    return scores
+
+
+def unified(scores: list[Tensor]) -> Tensor:
+    r"""Logits of all classes, the background's being :math:`b_0 + \sum_t \min(b_t, 0)`."""
+    background = scores[0][:, :1] + sum(each[:, :1].clamp(max=0) for each in scores[1:])
+    return torch.cat([background, *(each[:, 1:] for each in scores)], 1)
+
+
+@METHODS.register_module()
+class BARM(CachedOutputsMethod):
+    r"""Residuals of the background, and distillation of the scores of all earlier steps.
+
+    .. math::
+        L = \ell + \lambda_b \, \mathrm{mean}_{y_p = 0} \max\big((\sigma(b_{t,p}) - 1)^2
+        - \sigma(b_{t,p})^2, 0\big) + \lambda_o \, \mathrm{mean}_{y_p \ge K}
+        {-\log(1 - \sigma(b_{t,p}))} \\
+        + \lambda_f \sum_{s < t} \mathrm{mean}_{p} [y_p = 0] \frac{1}{d}
+        \lVert f_{s,p} - \tilde f_{s,p} \rVert^2
+        + \lambda_k \frac{1}{|P|} \sum_p \sum_{s < t} \sum_i
+        \mathrm{BCE}\big(\sigma(o_{s,p,i}), \sigma(\tilde o_{s,p,i})\big)
+
+    Zhang and Gao, "Background Adaptation with Residual Modeling for Exemplar-Free Class-Incremental
+    Semantic Segmentation", ECCV 2024. Each class has a sigmoid, the background too. Step t > 0 has
+    features :math:`f_t` of its own (:class:`Ear`); :math:`f_0` is the classifier's input. Its
+    scores :math:`o_t` are the residual :math:`b_t` and the logits of its classes, read from
+    :math:`f_t` by rows of the network's classifier. The background's logit is
+    :math:`b_0 + \sum_t \min(b_t, 0)`; while a step trains, its own :math:`b_t` is taken whole, so
+    that it has a gradient where it is positive.
+
+    :math:`\ell` is the mean over labelled pixels of the binary cross-entropies of all classes. A
+    pixel labelled background becomes the old class with the greatest score, if this is the
+    greatest of all and its sigmoid at least ``threshold``. Of the old classes and the earlier
+    residuals it has no gradient. So old classes are left out: they would add a constant.
+    With a tilde is what the network gave at the start of the step.
+
+    The features of a step read the classifier's input here, and begin as this input. In the
+    released code they read the ASPP's output, next to the 3x3 convolution before the first
+    classifier, and begin as this convolution. They and the residuals are no part of the network:
+    they are carried, and :meth:`predict` takes them. Constants are the released code's for VOC.
+
+    Args:
+        threshold: Least sigmoid of a pseudo-label; above 1, there are none.
+        residual_weight: :math:`\lambda_b`.
+        new_weight: :math:`\lambda_o`.
+        feature_weight: :math:`\lambda_f`.
+        kd_weight: :math:`\lambda_k`.
+        ear_lr: Learning rate of :math:`f_t` and :math:`b_t`, by SGD with Nesterov momentum 0.9
+            and weight decay 1e-4; it follows the network's.
+        old_ear_lr: That of the earlier ones.
+        num_views: Augmented views of an image whose features are cached.
+    """
+
+    problems = ("segmentation",)
+    threshold: float = not_negative(0.7)
+    residual_weight: float = not_negative(5.0)
+    new_weight: float = not_negative(1.0)
+    feature_weight: float = not_negative(4.0)
+    kd_weight: float = not_negative(1.0)
+    ear_lr: float = positive(0.001)
+    old_ear_lr: float = positive(0.0001)
+    num_old = 0
+    # Rows, biases and ears at the start of the step. In a tuple: they are not trained or saved.
+    _old: tuple = ()
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.ears = nn.ModuleList()
+
+    def check(self, protocol: Protocol) -> None:
+        """Refuse what has no background, and new rows that begin as shares of it."""
+        check_background(self, protocol)
+
+    def before_task(self, context: TaskContext) -> None:
+        """Take the carried features and residuals, cache the classifier's input, and add an ear."""
+        if not context.step:
+            return
+        self.num_old, adapter = context.num_old, context.adapter
+        if "ears" not in context.carried:
+            subtract_background(adapter, self.num_old)
+        self.restore(context.carried)
+        self.cache_outputs(context)
+        rows, bias = adapter.classifier()
+        self.ears.to(rows.device)
+        bias = None if bias is None else bias[: self.num_old].detach().clone()
+        ears = copy.deepcopy(self.ears).requires_grad_(False)
+        self._old = (rows[: self.num_old].detach().clone(), bias, ears)
+        old = [{"params": self.ears.parameters(), "lr": self.old_ear_lr}] if self.ears else []
+        ear = Ear(rows.shape[1], self.num_old).to(rows.device)
+        self.ears.append(ear)
+        self.optimizer = torch.optim.SGD(
+            [{"params": ear.parameters()}, *old],
+            self.ear_lr, momentum=0.9, nesterov=True, weight_decay=1e-4,
+        )  # fmt: skip
+
+    def cached(self, adapter, outputs) -> Tensor:
+        """The classifier's input."""
+        return outputs.embedding
+
+    def loss(self, adapter, inputs: Tensor, samples: list) -> dict[str, Tensor]:
+        """All terms of one iteration, with frozen statistics after the first step."""
+        if self.num_old:
+            freeze_statistics(adapter.network)
+        return super().loss(adapter, inputs, samples)
+
+    def task_loss(self, adapter, outputs, samples: list) -> dict[str, Tensor]:
+        """All terms, from one pass through each step's features."""
+        labels = adapter.labels(samples)
+        if self.cache is None:
+            logits = adapter.upsample(outputs.logits, labels)
+            losses = {"decode.loss_bce": _labelled(foreground_loss(logits, labels, 0), labels)}
+        else:
+            x = self.cache.lookup(samples, labels.device)
+            losses = self.later_losses(adapter, outputs.embedding, x, labels)
+        return {**losses, **adapter.auxiliary_losses(outputs, samples)}
+
+    def later_losses(self, adapter, new: Tensor, old: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """The weighted terms, of the classifier's input now and at the start of the step."""
+        maps = [new, *(ear(new) for ear in self.ears)]
+        *earlier, own = head_scores(maps, self.ears, *adapter.classifier())
+        with torch.no_grad():
+            *old_rows, old_ears = self._old
+            old_maps = [old, *(ear(old) for ear in old_ears)]
+            old_scores = head_scores(old_maps, old_ears, *old_rows)
+            pseudo = self.pseudo_labels(adapter.upsample(unified(old_scores), labels), labels)
+        background = unified(earlier)[:, :1].detach() + own[:, :1]
+        logits = adapter.upsample(torch.cat([background, own[:, 1:]], 1), labels)
+        pixels = foreground_loss(logits[:, :1], pseudo, 0)
+        pixels = pixels + foreground_loss(logits[:, 1:], pseudo, self.num_old)
+
+        middle, residual = at_middle(labels, own.shape[-2:]), own[:, 0]
+        hidden = middle == 0
+        adapted = mean_where((1 - 2 * residual.sigmoid()).relu(), hidden)
+        rejected = mean_where(F.softplus(residual), ~hidden & (middle != IGNORE_INDEX))
+        moved = sum(
+            (wide(after) - wide(before)).square().mean(1).mul(hidden).mean()
+            for after, before in zip(maps[:-1], old_maps, strict=True)
+        )
+        kept = sigmoid_distillation(torch.cat(earlier, 1), torch.cat(old_scores, 1))
+        return {
+            "decode.loss_bce": _labelled(pixels, labels),
+            "loss_residual": self.residual_weight * adapted,
+            "loss_new": self.new_weight * rejected,
+            "loss_features": self.feature_weight * moved,
+            "loss_kd": self.kd_weight * kept,
+        }
+
+    def pseudo_labels(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Labels ``(N, H, W)`` with the confident old classes of logits ``(N, K, H, W)``."""
+        scores = logits.sigmoid().movedim(1, -1).flatten(0, 2)
+        return with_old_classes(labels.flatten(), scores, self.threshold).view_as(labels)
+
+    def after_task(self, context: TaskContext) -> dict:
+        """Let the cache go, and carry each step's features and residual."""
+        super().after_task(context)
+        self._old = ()
+        return {"ears": [ear.carried() for ear in self.ears]}
+
+    def restore(self, state: dict) -> None:
+        """Take the features and residuals."""
+        self.ears = nn.ModuleList(map(Ear.of, state.get("ears", [])))
+
+    def predict(self, adapter, inputs: Tensor, samples: list | None):
+        """The network's own way from logits to predictions, with these logits."""
+
+        def replaced(layer, arguments: tuple[Tensor], _) -> Tensor:
+            (features,) = arguments
+            maps = [features, *(ear(features) for ear in self.ears.to(features.device))]
+            return unified(head_scores(maps, self.ears, *adapter.classifier()))
+
+        layer = adapter.network.get_submodule(adapter.classifier_name)
+        handle = layer.register_forward_hook(replaced)
+        try:
+            return super().predict(adapter, inputs, samples)
+        finally:
+            handle.remove()
+
+
+def _labelled(pixels: Tensor, labels: Tensor) -> Tensor:
+    return mean_where(pixels, labels != IGNORE_INDEX)
