@@ -171,12 +171,11 @@ class BARM(CachedOutputsMethod):
         bias = None if bias is None else bias[: self.num_old].detach().clone()
         ears = copy.deepcopy(self.ears).requires_grad_(False)
         self._old = (rows[: self.num_old].detach().clone(), bias, ears)
-        old = [{"params": self.ears.parameters(), "lr": self.old_ear_lr}] if self.ears else []
-        ear = Ear(rows.shape[1], self.num_old).to(rows.device)
-        self.ears.append(ear)
+        self.ears.append(Ear(rows.shape[1], self.num_old).to(rows.device))
+        rates = [self.old_ear_lr] * len(ears) + [self.ear_lr]
         self.optimizer = torch.optim.SGD(
-            [{"params": ear.parameters()}, *old],
-            self.ear_lr, momentum=0.9, nesterov=True, weight_decay=1e-4,
+            [{"params": e.parameters(), "lr": lr} for e, lr in zip(self.ears, rates, strict=True)],
+            momentum=0.9, nesterov=True, weight_decay=1e-4,
         )  # fmt: skip
 
     def cached(self, adapter, outputs) -> Tensor:
