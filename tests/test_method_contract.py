@@ -87,9 +87,9 @@ def waits():
         yield found
 
 
-def resume(file, work_dir):
+def resume(file, work_dir, steps=2):
     """Continue with a run; without the command, whose report takes longest."""
-    results = train_sequence(load_run(file), work_dir, resume=True, steps=range(2))
+    results = train_sequence(load_run(file), work_dir, resume=True, steps=range(steps))
     return SimpleNamespace(path=work_dir, results=results)
 
 

@@ -28,9 +28,9 @@ def test_what_cannot_be_built_is_refused_before_training(cfg, message):
 REPLAY = {"type": "VDFDPlus", "replay": 64}
 UNFIT = [
     *(({"type": name}, kind, f"method {name} is for class-incremental")
-      for name in ("DKD", "SSUL", "STAR") for kind in ("domains", "no background")),
+      for name in ("BARM", "DKD", "SSUL", "STAR") for kind in ("domains", "no background")),
     *(({"type": name, "new_rows": start}, "classes", f"new_rows='{start}'")
-      for name in ("DFT", "DKD", "SSUL", "STAR") for start in ("pretuned", "balanced")),
+      for name in ("BARM", "DFT", "DKD", "SSUL", "STAR") for start in ("pretuned", "balanced")),
     ({"type": "DFT"}, "domains", "method DFT: it is for class-incremental"),
     ({"type": "EWC", "estimator": "facil"}, "classes", "estimator='facil' is for classification"),
     ({"type": "MAS", "estimator": "facil"}, "classes", "estimator='facil' is for classification"),
@@ -95,7 +95,7 @@ def test_whether_labels_hide_the_old_classes(begin, end, name, hidden):
 
 TASK_LOSSES = {
     "DKD": {"decode.loss_mbce", "loss_ac"}, "STAR": {"decode.loss_mbce"},
-    "LwFMC": {"decode.loss_bce"}, "SSUL": {"decode.loss_bce"},
+    "BARM": {"decode.loss_bce"}, "LwFMC": {"decode.loss_bce"}, "SSUL": {"decode.loss_bce"},
 }  # fmt: skip
 """The losses of a first step, where they are not the main head's cross-entropy alone."""
 
@@ -117,7 +117,7 @@ def test_a_weight_of_zero_adds_no_term_and_nothing_to_train(successor, losses_of
     assert list(step.method.parameters()) == []
 
 
-@pytest.mark.parametrize("name", ["DKD", "LwFMC", "SSUL", "STAR"])
+@pytest.mark.parametrize("name", ["BARM", "DKD", "LwFMC", "SSUL", "STAR"])
 def test_auxiliary_heads_keep_their_losses(begin, losses_of, name):
     own, usual = (losses_of(begin({"type": each}, auxiliary=2)) for each in (name, "FineTune"))
     for key in ("aux_0.loss_ce", "aux_1.loss_ce"):

@@ -44,7 +44,8 @@ FAST = {
 """The method of each network that the test command tries; `make test-all` tries all with all."""
 
 LINEAR = [
-    *({"type": kind} for kind in ("PLOP", "RCIL", "DKD", "STAR", "SegACIL", "DFT", "FrozenTrunk")),
+    *({"type": kind} for kind in ("PLOP", "RCIL", "DKD", "STAR", "BARM", "SegACIL", "DFT")),
+    {"type": "FrozenTrunk"},
     {"type": "VDFDPlus", "replay": 8},
 ]
 """Methods that take a linear classifier, or maps of 3x3 convolutions."""

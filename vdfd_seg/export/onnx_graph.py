@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.onnx.errors import OnnxExporterError
 
 from vdfd_seg.errors import InputError
-from vdfd_seg.inference.loading import head_sizes, load_predictor
+from vdfd_seg.inference.loading import head_sizes, load_predictor, predicts_otherwise
 from vdfd_seg.inference.masks import image_transforms, palette_of
 from vdfd_seg.models import ContinualClassifier, ContinualLearner
 from vdfd_seg.utils.checkpoint import load_step
@@ -118,8 +118,8 @@ def export_onnx(
         How it compares.
 
     Raises:
-        InputError: For a checkpoint or network that cannot be exported so, packages that are
-            missing, or a file that does not equal PyTorch within :data:`TOLERANCE`.
+        InputError: For a checkpoint, network or segmentation method that cannot be exported so,
+            packages that are missing, or a file that does not equal PyTorch within :data:`TOLERANCE`.
     """
     out = Path(out)
     if out.suffix != ".onnx":
@@ -135,6 +135,11 @@ def export_onnx(
     if predict.problem == "classification":
         size = size or predict.image_size
         module = Classifies(learner).eval()
+    elif predicts_otherwise(saved):
+        raise InputError(
+            f"method {saved['method']['type']} predicts otherwise than its network alone, which is "
+            f"all that ONNX would get from '{checkpoint}'."
+        )
     else:
         module = Segments(learner.network).eval()
     hint = "" if size else "; with images of one size it may be possible: --size H W"
