@@ -194,7 +194,7 @@ def test_files_that_a_name_means(name, method, benchmark, fragment):
         ("voc_11-6", "mib", "Did you mean .*voc_11-5"),
         ("mib_voc_11-6", None, "Did you mean .*voc_11-5"),
         ("cityscapes_10-5", "mib", "does not exist"),
-        ("voc_11-5", None, "'method' is missing. Add --method NAME, one of dfd, dft"),
+        ("voc_11-5", None, "'method' is missing. Add --method NAME, one of barm, dfd"),
         ("results/plop_voc_11-1", "mib", "a key 'method' of its own.*leave out --method"),
     ],
 )

@@ -66,7 +66,7 @@ def plain_heads(adapter, inputs, ears):
     for number in range(len(ears) + 1):
         f, residual = x.flatten(2), []
         if number:
-            conv, row = (ears[number - 1][key].double() for key in ("conv", "residual"))
+            conv, row = (ears[number - 1][key].double() for key in ("conv", "row"))
             f = (conv[:, :-1] @ windows + conv[:, -1:]).clamp(min=0)
             residual = [row[:, :-1] @ f + row[:, -1:]]
         own = range(len(rows))[STARTS[number] : STARTS[number + 1]]

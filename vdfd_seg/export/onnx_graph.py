@@ -119,7 +119,8 @@ def export_onnx(
 
     Raises:
         InputError: For a checkpoint, network or segmentation method that cannot be exported so,
-            packages that are missing, or a file that does not equal PyTorch within :data:`TOLERANCE`.
+            packages that are missing, or a file that does not equal PyTorch within
+            :data:`TOLERANCE`.
     """
     out = Path(out)
     if out.suffix != ".onnx":

@@ -31,43 +31,40 @@ class Ear(nn.Module):
     begins as x itself where x is not negative, and the residual :math:`b_t` as 0.
 
     Args:
-        width: Channels of x.
+        width: d, channels of x.
         first: The first class of the step.
+
+    Attributes:
+        conv: ``(d, 9 d + 1)``, weights and biases of the convolution.
+        row: ``(1, d + 1)``, weights and bias of the residual.
     """
 
     def __init__(self, width: int, first: int):
         super().__init__()
         self.first = first
-        self.conv = nn.Conv2d(width, width, 3, padding=1)
-        self.residual = nn.Conv2d(width, 1, 1)
-        nn.init.dirac_(self.conv.weight)
-        for other in (self.conv.bias, self.residual.weight, self.residual.bias):
-            nn.init.zeros_(other)
+        conv = nn.init.dirac_(torch.empty(width, width, 3, 3)).flatten(1)
+        self.conv = nn.Parameter(F.pad(conv, (0, 1)))
+        self.row = nn.Parameter(torch.zeros(1, width + 1))
 
     @classmethod
     def of(cls, state: dict) -> "Ear":
         """The one whose :meth:`carried` this is."""
         ear = cls(len(state["conv"]), state["first"])
-        with torch.no_grad():
-            for layer, rows in ((ear.conv, state["conv"]), (ear.residual, state["residual"])):
-                layer.weight.copy_(rows[:, :-1].view_as(layer.weight))
-                layer.bias.copy_(rows[:, -1])
+        ear.load_state_dict({name: state[name] for name in ("conv", "row")})
         return ear
 
     def carried(self) -> dict:
-        """Its first class, and weights and biases of both layers: ``(d, 9 d + 1)``, ``(1, d + 1)``.
+        """Its first class, and copies of weights and biases."""
+        return {"first": self.first, **{k: v.clone() for k, v in self.state_dict().items()}}
 
-        Copies.
-        """
-        rows = {
-            name: torch.cat([layer.weight.detach().flatten(1), layer.bias.detach()[:, None]], 1)
-            for name, layer in (("conv", self.conv), ("residual", self.residual))
-        }
-        return {"first": self.first, **rows}
+    def forward(self, x: Tensor) -> Tensor:
+        """The step's features ``(N, d, h, w)``."""
+        weight = self.conv[:, :-1].unflatten(1, (-1, 3, 3))
+        return F.conv2d(x, weight, self.conv[:, -1], padding=1).relu()
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Features ``(N, d, h, w)`` of the step."""
-        return self.conv(features).relu()
+    def residual(self, features: Tensor) -> Tensor:
+        """``(N, 1, h, w)`` of the step's features."""
+        return F.conv2d(features, self.row[:, :-1, None, None], self.row[:, -1])
 
 
 def head_scores(maps: list[Tensor], ears, rows: Tensor, bias: Tensor | None) -> list[Tensor]:
@@ -217,16 +214,16 @@ class BARM(CachedOutputsMethod):
         hidden = middle == 0
         adapted = mean_where((1 - 2 * residual.sigmoid()).relu(), hidden)
         rejected = mean_where(F.softplus(residual), ~hidden & (middle != IGNORE_INDEX))
-        moved = sum(
+        moved = [
             (wide(after) - wide(before)).square().mean(1).mul(hidden).mean()
             for after, before in zip(maps[:-1], old_maps, strict=True)
-        )
+        ]
         kept = sigmoid_distillation(torch.cat(earlier, 1), torch.cat(old_scores, 1))
         return {
             "decode.loss_bce": _labelled(pixels, labels),
             "loss_residual": self.residual_weight * adapted,
             "loss_new": self.new_weight * rejected,
-            "loss_features": self.feature_weight * moved,
+            "loss_features": self.feature_weight * torch.stack(moved).sum(),
             "loss_kd": self.kd_weight * kept,
         }
 
