@@ -202,6 +202,11 @@ def test_a_step_begins_with_the_predictions_of_the_one_before(begin, train, end,
     assert torch.allclose(after, before - shift, atol=1e-5)
 
 
+def test_weights_with_which_a_run_begins_are_converted(begin):
+    """Those of ``--init-from`` and ``tools/adopt.py`` are there before the first step's method."""
+    assert begin(CFG).network.decode_head.conv_seg.weight[0].abs().max() == 0
+
+
 def test_a_third_step_resumes_to_the_bit_and_is_not_exported(config_file, interrupt, tmp_path):
     file = config_file({**SHORT, **MODEL, "method": CFG})
     interrupt(file, tmp_path / "resumed", step=2, at=2)

@@ -25,10 +25,9 @@ from vdfd_seg.registry import METHODS
 
 
 class Ear(nn.Module):
-    r"""A later step's own features :math:`f_t(x)`, and its residual row.
+    r"""A later step's own features :math:`f_t = \max(V_t * x + v_t, 0)`, and its residual row.
 
-    :math:`f_t(x) = \max(V_t * x + v_t, 0)` with a 3x3 convolution of the classifier's input x. It
-    begins as x itself where x is not negative, and the residual :math:`b_t` as 0.
+    A 3x3 convolution of the classifier's input x, which begins as x. :math:`b_t` begins as 0.
 
     Args:
         width: d, channels of x.
@@ -54,7 +53,7 @@ class Ear(nn.Module):
         return ear
 
     def carried(self) -> dict:
-        """Its first class, and copies of weights and biases."""
+        """Its first class, and copies of both."""
         return {"first": self.first, **{k: v.clone() for k, v in self.state_dict().items()}}
 
     def forward(self, x: Tensor) -> Tensor:
@@ -67,21 +66,21 @@ class Ear(nn.Module):
         return F.conv2d(features, self.row[:, :-1, None, None], self.row[:, -1])
 
 
-def head_scores(maps: list[Tensor], ears, rows: Tensor, bias: Tensor | None) -> list[Tensor]:
-    """Of each step's features ``(N, d, h, w)`` its scores ``(N, 1 + classes, h, w)``.
+def read_out(x: Tensor, ears, rows: Tensor, bias) -> tuple[list[Tensor], list[Tensor]]:
+    """Each step's features ``(N, d, h, w)`` and scores ``(N, 1 + classes, h, w)``.
 
-    The first is the background's, later its residual, then those of the step's classes; ``rows``
-    ``(C, d)`` and ``bias`` are of all classes.
+    The first score is the background's, later its residual, then come those of the step's classes.
+    ``rows`` ``(C, d)`` and ``bias`` are of all classes.
     """
+    maps, scores, start = [x, *(ear(x) for ear in ears)], [], 0
     ends = [*(ear.first for ear in ears), len(rows)]
-    scores, start = [], 0
     for features, ear, end in zip(maps, [None, *ears], ends, strict=True):
         own = None if bias is None else bias[start:end]
         classes = F.conv2d(features, rows[start:end, :, None, None], own)
         parts = [classes] if ear is None else [ear.residual(features), classes]
         scores.append(wide(torch.cat(parts, 1)))
         start = end
-    return scores
+    return maps, scores
 
 
 def unified(scores: list[Tensor]) -> Tensor:
@@ -113,14 +112,14 @@ class BARM(CachedOutputsMethod):
 
     :math:`\ell` is the mean over labelled pixels of the binary cross-entropies of all classes. A
     pixel labelled background becomes the old class with the greatest score, if this is the
-    greatest of all and its sigmoid at least ``threshold``. Of the old classes and the earlier
-    residuals it has no gradient. So old classes are left out: they would add a constant.
-    With a tilde is what the network gave at the start of the step.
+    greatest of all and its sigmoid at least ``threshold``. It has no gradient of old classes and
+    earlier residuals, so old classes, which would add a constant, are left out. With a tilde is
+    what the network gave at the start of the step. After a step 0 that another method trained,
+    :func:`~vdfd_seg.methods.common.sigmoid_rows.subtract_background` makes sigmoids of a softmax.
 
-    The features of a step read the classifier's input here, and begin as this input. In the
-    released code they read the ASPP's output, next to the 3x3 convolution before the first
-    classifier, and begin as this convolution. They and the residuals are no part of the network:
-    they are carried, and :meth:`predict` takes them. Constants are the released code's for VOC.
+    The features of a step read the classifier's input here, and begin as it. In the released code
+    they read the ASPP's output, and begin as the 3x3 convolution before the first classifier. They
+    and the residuals are carried, for :meth:`predict`. Constants are the released code's for VOC.
 
     Args:
         threshold: Least sigmoid of a pseudo-label; above 1, there are none.
@@ -143,7 +142,7 @@ class BARM(CachedOutputsMethod):
     ear_lr: float = positive(0.001)
     old_ear_lr: float = positive(0.0001)
     num_old = 0
-    # Rows, biases and ears at the start of the step. In a tuple: they are not trained or saved.
+    # Ears, rows and biases at the start of the step. In a tuple: they are not trained or saved.
     _old: tuple = ()
 
     def __init__(self, **options):
@@ -156,18 +155,18 @@ class BARM(CachedOutputsMethod):
 
     def before_task(self, context: TaskContext) -> None:
         """Take the carried features and residuals, cache the classifier's input, and add an ear."""
-        if not context.step:
-            return
         self.num_old, adapter = context.num_old, context.adapter
         if "ears" not in context.carried:
             subtract_background(adapter, self.num_old)
+        if not context.step:
+            return
         self.restore(context.carried)
         self.cache_outputs(context)
         rows, bias = adapter.classifier()
         self.ears.to(rows.device)
-        bias = None if bias is None else bias[: self.num_old].detach().clone()
         ears = copy.deepcopy(self.ears).requires_grad_(False)
-        self._old = (rows[: self.num_old].detach().clone(), bias, ears)
+        classifier = (p if p is None else p[: self.num_old].detach().clone() for p in (rows, bias))
+        self._old = (ears, *classifier)
         self.ears.append(Ear(rows.shape[1], self.num_old).to(rows.device))
         rates = [self.old_ear_lr] * len(ears) + [self.ear_lr]
         self.optimizer = torch.optim.SGD(
@@ -189,28 +188,27 @@ class BARM(CachedOutputsMethod):
         """All terms, from one pass through each step's features."""
         labels = adapter.labels(samples)
         if self.cache is None:
-            logits = adapter.upsample(outputs.logits, labels)
-            losses = {"decode.loss_bce": _labelled(foreground_loss(logits, labels, 0), labels)}
+            pixels = foreground_loss(adapter.upsample(outputs.logits, labels), labels, 0)
+            losses = {"decode.loss_bce": mean_where(pixels, labels != IGNORE_INDEX)}
         else:
-            x = self.cache.lookup(samples, labels.device)
-            losses = self.later_losses(adapter, outputs.embedding, x, labels)
+            old = self.cache.lookup(samples, labels.device)
+            losses = self.later_losses(adapter, outputs.embedding, old, labels)
         return {**losses, **adapter.auxiliary_losses(outputs, samples)}
 
     def later_losses(self, adapter, new: Tensor, old: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """The weighted terms, of the classifier's input now and at the start of the step."""
-        maps = [new, *(ear(new) for ear in self.ears)]
-        *earlier, own = head_scores(maps, self.ears, *adapter.classifier())
+        maps, (*earlier, own) = read_out(new, self.ears, *adapter.classifier())
         with torch.no_grad():
-            *old_rows, old_ears = self._old
-            old_maps = [old, *(ear(old) for ear in old_ears)]
-            old_scores = head_scores(old_maps, old_ears, *old_rows)
-            pseudo = self.pseudo_labels(adapter.upsample(unified(old_scores), labels), labels)
+            old_maps, old_scores = read_out(old, *self._old)
+            scores = adapter.upsample(unified(old_scores), labels).sigmoid()
+            flat = scores.movedim(1, -1).flatten(0, 2)
+            pseudo = with_old_classes(labels.flatten(), flat, self.threshold).view_as(labels)
         background = unified(earlier)[:, :1].detach() + own[:, :1]
         logits = adapter.upsample(torch.cat([background, own[:, 1:]], 1), labels)
         pixels = foreground_loss(logits[:, :1], pseudo, 0)
         pixels = pixels + foreground_loss(logits[:, 1:], pseudo, self.num_old)
 
-        middle, residual = at_middle(labels, own.shape[-2:]), own[:, 0]
+        residual, middle = own[:, 0], at_middle(labels, own.shape[-2:])
         hidden = middle == 0
         adapted = mean_where((1 - 2 * residual.sigmoid()).relu(), hidden)
         rejected = mean_where(F.softplus(residual), ~hidden & (middle != IGNORE_INDEX))
@@ -220,17 +218,12 @@ class BARM(CachedOutputsMethod):
         ]
         kept = sigmoid_distillation(torch.cat(earlier, 1), torch.cat(old_scores, 1))
         return {
-            "decode.loss_bce": _labelled(pixels, labels),
+            "decode.loss_bce": mean_where(pixels, labels != IGNORE_INDEX),
             "loss_residual": self.residual_weight * adapted,
             "loss_new": self.new_weight * rejected,
             "loss_features": self.feature_weight * torch.stack(moved).sum(),
             "loss_kd": self.kd_weight * kept,
         }
-
-    def pseudo_labels(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Labels ``(N, H, W)`` with the confident old classes of logits ``(N, K, H, W)``."""
-        scores = logits.sigmoid().movedim(1, -1).flatten(0, 2)
-        return with_old_classes(labels.flatten(), scores, self.threshold).view_as(labels)
 
     def after_task(self, context: TaskContext) -> dict:
         """Let the cache go, and carry each step's features and residual."""
@@ -246,9 +239,8 @@ class BARM(CachedOutputsMethod):
         """The network's own way from logits to predictions, with these logits."""
 
         def replaced(layer, arguments: tuple[Tensor], _) -> Tensor:
-            (features,) = arguments
-            maps = [features, *(ear(features) for ear in self.ears.to(features.device))]
-            return unified(head_scores(maps, self.ears, *adapter.classifier()))
+            (x,) = arguments
+            return unified(read_out(x, self.ears.to(x.device), *adapter.classifier())[1])
 
         layer = adapter.network.get_submodule(adapter.classifier_name)
         handle = layer.register_forward_hook(replaced)
@@ -256,7 +248,3 @@ class BARM(CachedOutputsMethod):
             return super().predict(adapter, inputs, samples)
         finally:
             handle.remove()
-
-
-def _labelled(pixels: Tensor, labels: Tensor) -> Tensor:
-    return mean_where(pixels, labels != IGNORE_INDEX)
