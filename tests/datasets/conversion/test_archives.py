@@ -110,6 +110,15 @@ def test_zip_files_are_unpacked_alike(tmp_path, monkeypatch):
         read(path)
 
 
+def test_a_tar_file_whose_last_member_is_a_zip_file(tmp_path):
+    with zipfile.ZipFile(tmp_path / "inner.zip", "w") as archive:
+        archive.writestr("inner", b"")
+    files = {**FILES, "c/inner.zip": (tmp_path / "inner.zip").read_bytes()}
+    path = write_tar(tmp_path / "archive", files)
+    assert zipfile.is_zipfile(path)
+    assert read(path)["c/inner.zip"] == files["c/inner.zip"]
+
+
 def test_a_full_disk_is_no_damaged_archive(tmp_path, monkeypatch):
     def full(*args, **kwargs):
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -16,6 +16,7 @@ _DAMAGE = (
     tarfile.TarError, zipfile.BadZipFile, zlib.error, LZMAError, EOFError,
     RuntimeError,  # A member that is encrypted, or packed in a way that zipfile does not know.
 )  # fmt: skip
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 MAX_MEMBER = 2**28
 """Bytes of the largest member that is unpacked: more than a file of any of the data sets has."""
 
@@ -48,7 +49,8 @@ def unpack(path: str | Path, folder: Path, wanted: Callable[[str], object], expe
     bar = tqdm(total=size, disable=None, desc=path.name, unit="B", unit_scale=True)
     try:
         with path.open("rb") as file, bar:
-            if zipfile.is_zipfile(file):
+            # Not zipfile.is_zipfile, which looks at the end: there a tar has its last member.
+            if file.read(4) in _ZIP:
                 with zipfile.ZipFile(file) as members:
                     for info in members.infolist():
                         if not info.is_dir() and chosen(info.filename, info.file_size):
