@@ -96,7 +96,7 @@ setup(
         "torch-geometric>=2.5,<3",
         "opencv-python>=4.10,<6",
         # The maintained forks of mmengine, mmcv and mmsegmentation, with the same
-        # import names. Never next to the originals: see vdfd_seg/utils/environment.py.
+        # import names. Never next to the originals: see vdfd_seg/utils/installation.py.
         "onedl-mmengine>=0.10.10,<0.11",
         "onedl-mmcv>=2.3,<2.4",
         "onedl-mmsegmentation>=1.4,<1.5",

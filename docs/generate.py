@@ -131,7 +131,7 @@ def pages() -> dict[Path, str]:
 def main() -> None:
     """Write them all, and remove pages of packages that are no more."""
     sys.path.insert(0, str(ROOT))
-    from vdfd_seg.utils.environment import quiet_imports
+    from vdfd_seg.utils.installation import quiet_imports
 
     with quiet_imports():
         written = pages()

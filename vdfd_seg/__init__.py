@@ -25,7 +25,7 @@ def load_predictor(checkpoint, step=None, task=None):
     Raises:
         vdfd_seg.errors.InputError: For a checkpoint that cannot be used.
     """
-    from vdfd_seg.utils.environment import quiet_imports
+    from vdfd_seg.utils.installation import quiet_imports
 
     with quiet_imports():
         from vdfd_seg import inference

@@ -7,7 +7,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from vdfd_seg.datasets import data as data_module
-from vdfd_seg.datasets.data import held_out, subsample
+from vdfd_seg.datasets.data import in_validation, subsample
 from vdfd_seg.errors import InputError
 
 SHARE = 0.35
@@ -73,21 +73,21 @@ class TestHeldOut:
 
     @pytest.mark.parametrize("share", [0.0, 0.1, 0.5])
     def test_share_is_about_what_was_asked_for(self, share):
-        found = held_out(self.NAMES, share)
+        found = in_validation(self.NAMES, share)
         # Five standard deviations of a binomial of 2000.
         assert abs(found.mean() - share) <= 5 * (share * (1 - share) / 2000) ** 0.5
         # What a smaller share holds out, a larger one holds out, too.
-        assert (found <= held_out(self.NAMES, share + 0.2)).all()
+        assert (found <= in_validation(self.NAMES, share + 0.2)).all()
 
     def test_an_image_stays_where_it_is_when_others_come_or_go(self):
-        whole = dict(zip(self.NAMES, held_out(self.NAMES, 0.2), strict=True))
+        whole = dict(zip(self.NAMES, in_validation(self.NAMES, 0.2), strict=True))
         part = self.NAMES[3::7][::-1] + ["new"]
-        again = dict(zip(part, held_out(part, 0.2), strict=True))
+        again = dict(zip(part, in_validation(part, 0.2), strict=True))
         assert all(again[name] == whole[name] for name in part[:-1])
 
     def test_places_never_change(self):
         # A later version that moved images would silently train on tuning data.
-        assert held_out(["a", "b", "c", "d", "e", "f"], 0.25).tolist() == [
+        assert in_validation(["a", "b", "c", "d", "e", "f"], 0.25).tolist() == [
             False, True, True, True, True, True]  # fmt: skip
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from vdfd_seg.engine.input.overrides import parse_steps
 from vdfd_seg.errors import InputError
-from vdfd_seg.utils.nested import told
+from vdfd_seg.utils.nested import difference_text
 
 
 class TestSteps:
@@ -76,7 +76,7 @@ class TestLoaded:
         backbone = {"type": "X", "depth": [1, 2]}
         assert first["model"] == {"type": "EncoderDecoder", "backbone": backbone}
         assert first["method"] == {"type": "FineTune"}
-        assert told(first, second) == "optim_wrapper.optimizer.lr was 0.1, now 1.0"
+        assert difference_text(first, second) == "optim_wrapper.optimizer.lr was 0.1, now 1.0"
 
 
 def rate(value):

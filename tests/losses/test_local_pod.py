@@ -1,4 +1,4 @@
-"""Local POD: by hand and against loops; more of its distance in test_wide.py."""
+"""Local POD: by hand and against loops; see also test_half_precision.py."""
 
 import pytest
 import torch

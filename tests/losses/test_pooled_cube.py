@@ -1,4 +1,4 @@
-"""Pooled cube distillation: by hand and against loops; more of its distances in test_wide.py."""
+"""Pooled cube distillation: by hand and against loops; see also test_half_precision.py."""
 
 import pytest
 import torch

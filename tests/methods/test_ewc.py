@@ -10,7 +10,7 @@ from tests.methods.plain import body, images_of, importances
 from vdfd_seg.utils.seeding import derived_seed
 
 
-def surprise(logits):
+def nll(logits):
     """Minus the log-probability of the predicted class."""
     log = F.log_softmax(logits, 0)
     return -log[log.argmax()]
@@ -20,7 +20,7 @@ def length(logits):
     return logits.square().sum().sqrt()
 
 
-OF_GRADIENTS = {"EWC": (surprise, torch.square), "MAS": (length, torch.abs)}
+OF_GRADIENTS = {"EWC": (nll, torch.square), "MAS": (length, torch.abs)}
 """What is differentiated, and what is averaged of the gradient."""
 
 

@@ -62,28 +62,28 @@ def test_a_failure_is_shown_and_stops_nothing(tmp_path, said):
 
 
 def test_a_job_waits_for_the_file_it_needs_and_no_longer(tmp_path, said):
-    """The maker ends only after the other has run: both run at once as soon as the file is
+    """The producer ends only after the other has run: both run at once as soon as the file is
     there."""
     file, seen = tmp_path / "file", tmp_path / "seen"
-    maker = python(
+    producer = python(
         f"import pathlib, time; time.sleep(0.2); pathlib.Path({str(file)!r}).touch()\n"
-        f"while not pathlib.Path({str(seen)!r}).exists(): time.sleep(0.01)", "maker",
+        f"while not pathlib.Path({str(seen)!r}).exists(): time.sleep(0.01)", "producer",
     )  # fmt: skip
     code = (
         f"import pathlib; pathlib.Path({str(file)!r}).stat(); pathlib.Path({str(seen)!r}).touch()"
     )
-    user = python(code, "user", needs=file, maker=maker)
-    run([user, maker], said, at_once=2)
-    assert said[:2] == ["start   maker", "start   user"]
-    assert (maker.status, user.status) == (0, 0)
+    user = python(code, "user", needs=file, producer=producer)
+    run([user, producer], said, at_once=2)
+    assert said[:2] == ["start   producer", "start   user"]
+    assert (producer.status, user.status) == (0, 0)
 
 
 @pytest.mark.parametrize("made", [True, False])
 def test_a_job_whose_file_never_comes_fails(tmp_path, said, made):
-    maker = python("raise SystemExit(1)", "maker") if made else None
-    user = python("pass", "user", needs=tmp_path / "none", maker=maker)
+    producer = python("raise SystemExit(1)", "producer") if made else None
+    user = python("pass", "user", needs=tmp_path / "none", producer=producer)
     other = python("pass", "other")
-    run([job for job in (maker, user, other) if job], said)
+    run([job for job in (producer, user, other) if job], said)
     assert user.failed and user.status is None
     assert str(tmp_path / "none") in user.reason
     assert other.status == 0

@@ -4,8 +4,8 @@ import gc
 
 import pytest
 
-from vdfd_seg.utils.environment import quiet_imports
 from vdfd_seg.utils.garbage import present_objects_kept
+from vdfd_seg.utils.installation import quiet_imports
 
 
 def test_imports_are_not_interrupted():

@@ -1,6 +1,6 @@
 import pytest
 
-from vdfd_seg.utils.nested import told
+from vdfd_seg.utils.nested import difference_text
 
 OLD = {"optimizer": {"type": "SGD", "lr": 0.1}, "steps": [{"at": 1}, {"at": 2}], "name": None}
 
@@ -19,10 +19,10 @@ OLD = {"optimizer": {"type": "SGD", "lr": 0.1}, "steps": [{"at": 1}, {"at": 2}],
     ],
 )  # fmt: skip
 def test_by_hand(new, text):
-    assert told(OLD, new) == text
+    assert difference_text(OLD, new) == text
 
 
 def test_many_are_counted_and_long_ones_are_cut():
     old, new = ({f"k{n}": n + shift for n in range(9)} for shift in (0, 1))
-    assert told(old, new).endswith("k5 was 5, now 6; and 3 more")
-    assert len(told({"k": "x" * 10_000}, {"k": None})) < 300
+    assert difference_text(old, new).endswith("k5 was 5, now 6; and 3 more")
+    assert len(difference_text({"k": "x" * 10_000}, {"k": None})) < 300

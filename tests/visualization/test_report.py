@@ -11,7 +11,7 @@ from tests.visualization.page import Page
 from vdfd_seg.errors import InputError
 from vdfd_seg.evaluation import RunFiles, load_results, load_runs, read_runs
 from vdfd_seg.visualization import write_report
-from vdfd_seg.visualization.samples import collect_samples
+from vdfd_seg.visualization.samples import collect_examples
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +115,7 @@ def test_missing_predictions_are_said_to_be_missing_and_names_escaped(tmp_path):
     (work_dir / "step_01" / "predictions" / "im0.png").unlink()
     (work_dir / "samples" / "im1.jpg").unlink()
     (work_dir / "samples" / "im1.png").unlink()
-    samples = collect_samples(load_runs([work_dir]))
+    samples = collect_examples(load_runs([work_dir]))
     assert [sample.name for sample in samples] == ["im0"]
     assert [picture is None for picture in samples[0].predictions[0][1]] == [False, True, False]
     run = RunFiles(work_dir, load_results(work_dir), "<script>alert(1)</script>")
@@ -134,7 +134,7 @@ def test_a_bad_picture_is_named(tmp_path, content):
     else:
         path.write_bytes(content)
     with pytest.raises(InputError, match=re.escape(str(path))):
-        collect_samples(load_runs([work_dir]))
+        collect_examples(load_runs([work_dir]))
 
 
 def test_is_made_of_parts_that_say_what_they_are(comparison):

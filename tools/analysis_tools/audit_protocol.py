@@ -96,7 +96,7 @@ def main(argv: list[str] | None = None) -> int:
     )  # fmt: skip
     args = parse.parse_args(argv)
 
-    from vdfd_seg.utils.environment import quiet_imports
+    from vdfd_seg.utils.installation import quiet_imports
 
     with quiet_imports():
         from audit import audit

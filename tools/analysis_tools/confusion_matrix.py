@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from vdfd_seg.cli import run_guarded
 from vdfd_seg.errors import InputError, unknown_name
-from vdfd_seg.utils.environment import quiet_imports
+from vdfd_seg.utils.installation import quiet_imports
 
 
 def confusion_of(results: dict, step: int | None = None, task: int | None = None):

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from vdfd_seg.cli import run_guarded
 from vdfd_seg.cli.arguments import add_config_arguments, settings_of, step_of
 from vdfd_seg.errors import InputError
-from vdfd_seg.utils.environment import quiet_imports
+from vdfd_seg.utils.installation import quiet_imports
 
 
 def complexity(settings, step: int, shape: tuple[int, int] | None) -> dict:

@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from vdfd_seg.cli import run_guarded
 from vdfd_seg.cli.arguments import add_checkpoint_arguments
 from vdfd_seg.errors import InputError
-from vdfd_seg.utils.environment import quiet_imports
+from vdfd_seg.utils.installation import quiet_imports
 from vdfd_seg.utils.paths import find_checkpoints
 
 LEFT_OUT = ("config", "trained_with", "places")

@@ -113,7 +113,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
 
-    from vdfd_seg.utils.environment import quiet_imports
+    from vdfd_seg.utils.installation import quiet_imports
 
     with quiet_imports():
         from vdfd_seg.datasets import open_source

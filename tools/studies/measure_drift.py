@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from vdfd_seg.cli import run_guarded
-from vdfd_seg.utils.environment import quiet_imports
+from vdfd_seg.utils.installation import quiet_imports
 
 KEYS = (
     "accuracy then",

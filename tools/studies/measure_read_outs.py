@@ -26,7 +26,7 @@ from mmengine.config import DictAction
 from torch import Tensor, nn
 
 from vdfd_seg.cli import run_guarded
-from vdfd_seg.utils.environment import quiet_imports
+from vdfd_seg.utils.installation import quiet_imports
 
 
 @torch.no_grad()

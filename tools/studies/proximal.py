@@ -92,5 +92,5 @@ def _move(
     parts = term.kernel_sums.by_parameter(amounts @ _jacobian(term))
     for (name, layout), values in zip(term.layouts.items(), parts, strict=True):
         step = step_size if isinstance(step_size, (int, float)) else step_size[name]
-        change = layout.spread(values.to(params[name].device)) * step
+        change = layout.broadcast(values.to(params[name].device)) * step
         params[name].sub_(change.to(params[name].dtype))

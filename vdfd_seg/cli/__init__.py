@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from vdfd_seg.errors import InputError, Stopped, unknown_name
-from vdfd_seg.utils.environment import check_distributions, explain_import_error
+from vdfd_seg.utils.installation import check_distributions, explain_import_error
 from vdfd_seg.version import __version__
 
 COMMANDS = {

@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Sequence
 
 from vdfd_seg.cli.arguments import add_config_arguments, settings_of
-from vdfd_seg.utils.environment import quiet_imports
+from vdfd_seg.utils.installation import quiet_imports
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from vdfd_seg.errors import InputError
-from vdfd_seg.utils.environment import quiet_imports
+from vdfd_seg.utils.installation import quiet_imports
 
 
 def add_config_arguments(parse: argparse.ArgumentParser) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from vdfd_seg.cli.arguments import command_line
 from vdfd_seg.errors import Stopped
-from vdfd_seg.utils.environment import quiet_imports
+from vdfd_seg.utils.installation import quiet_imports
 
 BENCHMARK = "digitscenes_4-3"
 METHODS = ("finetune", "unce", "vdfd", "vdfd-plus")

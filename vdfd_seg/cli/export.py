@@ -6,7 +6,7 @@ from pathlib import Path
 
 from vdfd_seg.cli.arguments import add_checkpoint_arguments
 from vdfd_seg.errors import InputError
-from vdfd_seg.utils.environment import quiet_imports
+from vdfd_seg.utils.installation import quiet_imports
 from vdfd_seg.utils.paths import find_checkpoints
 
 FORMATS = {".pth": "mmseg", ".onnx": "onnx"}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from vdfd_seg.cli.arguments import add_checkpoint_arguments
 from vdfd_seg.errors import InputError
-from vdfd_seg.utils.environment import quiet_imports
+from vdfd_seg.utils.installation import quiet_imports
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -37,10 +37,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.diff and (args.masks or args.step is not None):
         raise InputError("--diff goes with neither --masks nor --step; infer each step by itself.")
     with quiet_imports():
-        from vdfd_seg.inference.outputs import Source
+        from vdfd_seg.inference.writing import InputImages
         from vdfd_seg.utils.files import writable_dir
 
-    source = Source(args.images, args.out)
+    source = InputImages(args.images, args.out)
     predict = _predictor(args)
     classifies = (predict.new if args.diff else predict).problem == "classification"
     if classifies and args.masks:
@@ -67,7 +67,7 @@ def _predictor(args):
 
 
 def _segment(args, source, predict, out: Path) -> None:
-    from vdfd_seg.inference.outputs import write_pages
+    from vdfd_seg.inference.writing import write_pages
     from vdfd_seg.utils.files import atomic_write_text, csv_text
 
     count, rows = write_pages(source, predict, out, args.batch_size, args.alpha, args.masks)
@@ -82,7 +82,7 @@ def _segment(args, source, predict, out: Path) -> None:
 
 
 def _classify(args, source, predict, out: Path) -> None:
-    from vdfd_seg.inference.outputs import classified
+    from vdfd_seg.inference.writing import classified
     from vdfd_seg.utils.files import atomic_write_text, csv_text
 
     heads = ["predicted_a", "score_a", "predicted_b", "score_b"]

@@ -7,7 +7,7 @@ from statistics import mean
 
 from vdfd_seg.errors import InputError
 from vdfd_seg.multi_run.processes import run_jobs
-from vdfd_seg.utils.environment import quiet_imports
+from vdfd_seg.utils.installation import quiet_imports
 
 FEW = 12
 """Up to so many runs are shown step by step."""
@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )  # fmt: skip
     jobs = jobs_of(runs, args.overwrite)
     print(f"{len(runs)} runs, {len(runs) - len(jobs)} of them finished already", flush=True)
-    run_jobs(jobs, args.jobs, say=lambda line: print(line, flush=True))
+    run_jobs(jobs, args.jobs, report=lambda line: print(line, flush=True))
     status = report_on(runs, Path(args.work_dir), args.title)
     if args.grid:
         print("\n".join(best_of(runs)))

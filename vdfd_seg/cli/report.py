@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vdfd_seg.cli.arguments import add_joint_argument, against_joint
-from vdfd_seg.utils.environment import quiet_imports
+from vdfd_seg.utils.installation import quiet_imports
 
 
 def main(argv: Sequence[str] | None = None) -> None:

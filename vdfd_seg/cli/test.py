@@ -15,7 +15,7 @@ from vdfd_seg.cli.arguments import (
     settings_of,
 )
 from vdfd_seg.errors import InputError
-from vdfd_seg.utils.environment import quiet_imports
+from vdfd_seg.utils.installation import quiet_imports
 from vdfd_seg.utils.paths import find_checkpoints
 
 

@@ -11,7 +11,7 @@ from vdfd_seg.cli.arguments import (
     settings_of,
 )
 from vdfd_seg.errors import InputError, Stopped
-from vdfd_seg.utils.environment import quiet_imports
+from vdfd_seg.utils.installation import quiet_imports
 
 
 def parser() -> argparse.ArgumentParser:

@@ -1,6 +1,6 @@
 """How images and labels are served; importing it registers its transforms and functions."""
 
-from vdfd_seg.utils.environment import quiet_imports
+from vdfd_seg.utils.installation import quiet_imports
 
 with quiet_imports():
     # What mmengine.load reads pickles and YAML with from here on.

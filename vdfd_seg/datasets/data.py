@@ -71,7 +71,7 @@ class ContinualData(ABC):
         self.train = train
         self.test = test
         self.evaluate_on = evaluate_on
-        self._held_out = held_out(train.names, protocol.validation)
+        self._validation = in_validation(train.names, protocol.validation)
         self.fingerprint = protocol.fingerprint(
             f"{train.digest} {test.digest} {evaluate_on}{rules}"
         )
@@ -128,12 +128,12 @@ class ContinualData(ABC):
     def train_images(self, step: int) -> np.ndarray:
         """Positions of the images that ``step`` trains on, validation images left out."""
         images = self.step_images(step)
-        return images[~self._held_out[images]]
+        return images[~self._validation[images]]
 
     def validation_images(self, step: int) -> np.ndarray:
-        """Positions of the training images of ``step`` that are held out for tuning."""
+        """Positions of the training images of ``step`` that are for tuning."""
         images = self.step_images(step)
-        return images[self._held_out[images]]
+        return images[self._validation[images]]
 
     def train_samples(self, step: int) -> list[Sample]:
         """What ``step`` trains on, validation images left out."""
@@ -225,7 +225,7 @@ class ContinualData(ABC):
         """What a Runner trains from, or its config."""
 
 
-def held_out(names: Sequence[str], share: float) -> np.ndarray:
+def in_validation(names: Sequence[str], share: float) -> np.ndarray:
     """Images kept for validation, bool (images,): those whose name hashes below ``share``."""
     heads = [hashlib.sha256(name.encode()).digest()[:8] for name in names]
     return np.array([int.from_bytes(head, "big") / 2**64 < share for head in heads], dtype=bool)

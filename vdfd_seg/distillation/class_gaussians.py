@@ -53,7 +53,7 @@ class ClassGaussians:
         :func:`linear_drift`.
         """
         before, after = before.double(), after.double()
-        weights = nearness(before, self.means, self.spread())
+        weights = nearness(before, self.means, self.shrunk_covariance())
         means = [
             linear_drift(before, after, ridge, own).of_points(mean)
             for mean, own in zip(self.means, weights, strict=True)
@@ -67,7 +67,7 @@ class ClassGaussians:
         total = self.tasks * self.covariance + newer.tasks * newer.covariance
         return ClassGaussians(torch.cat([self.means, newer.means]), total / tasks, tasks)
 
-    def spread(self, shrinkage: float = 1.0) -> Tensor:
+    def shrunk_covariance(self, shrinkage: float = 1.0) -> Tensor:
         r"""The covariance, widened where it is narrow: :math:`S = \Sigma + s \,
         \frac{\mathrm{tr} \Sigma}{d} I`, ``(d, d)``, with s the ``shrinkage``."""
         level = (self.covariance.diagonal().mean() * shrinkage).clamp_min(1e-12)
@@ -81,7 +81,7 @@ class ClassGaussians:
             \log N(h; \mu_c, S) = \mu_c^\top S^{-1} h - \tfrac{1}{2} \mu_c^\top S^{-1} \mu_c
             + \text{what all classes share},
 
-        with S of :meth:`spread`.
+        with S of :meth:`shrunk_covariance`.
         """
-        rows = torch.linalg.solve(self.spread(shrinkage), self.means.T).T
+        rows = torch.linalg.solve(self.shrunk_covariance(shrinkage), self.means.T).T
         return rows, -0.5 * (rows * self.means).sum(1)

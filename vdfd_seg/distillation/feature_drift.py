@@ -65,7 +65,7 @@ def linear_drift(
     return LinearDrift(torch.linalg.solve(gram + pull, weighted @ y + pull).T, x_mean, y_mean)
 
 
-def nearness(features: Tensor, points: Tensor, spread: Tensor, near: float = NEAR) -> Tensor:
+def nearness(features: Tensor, points: Tensor, covariance: Tensor, near: float = NEAR) -> Tensor:
     r"""How much each image tells about the drift of points of feature space, ``(P, N)``.
 
     .. math::
@@ -79,10 +79,10 @@ def nearness(features: Tensor, points: Tensor, spread: Tensor, near: float = NEA
     Args:
         features: h, ``(N, d)`` float64.
         points: p, ``(P, d)`` float64.
-        spread: S, ``(d, d)`` float64.
+        covariance: S, ``(d, d)`` float64.
         near: Width, relative to the mean distance beyond the least.
     """
-    factor = torch.linalg.cholesky(spread)
+    factor = torch.linalg.cholesky(covariance)
     points, features = (
         torch.linalg.solve_triangular(factor, part.T, upper=False).T for part in (points, features)
     )

@@ -125,7 +125,7 @@ class KernelSums(nn.Module):
     def _add(self, params: Mapping[str, Tensor], gradient: Tensor) -> None:
         present, added = [], []
         named = zip(self.layouts, self.places, strict=True)
-        for part, (name, place) in zip(self._spread(gradient), named, strict=True):
+        for part, (name, place) in zip(self._gradients(gradient), named, strict=True):
             parameter = params[name]
             if not parameter.requires_grad:
                 continue
@@ -146,9 +146,9 @@ class KernelSums(nn.Module):
     def _one_by_one(self, gradient: Tensor) -> list[Tensor]:
         """The gradient of each parameter, in its shape."""
         parts = zip(self.by_parameter(gradient), self.layouts.values(), strict=True)
-        return [layout.spread(part) for part, layout in parts]
+        return [layout.broadcast(part) for part, layout in parts]
 
-    def _spread(self, gradient: Tensor) -> Sequence[Tensor]:
+    def _gradients(self, gradient: Tensor) -> Sequence[Tensor]:
         """The gradient of every number of each parameter."""
         if not self.together:
             return self._one_by_one(gradient)

@@ -65,7 +65,7 @@ class KernelLayout:
             return weight.sum(list(range(1, weight.ndim)), dtype=dtype)
         return weight.reshape(-1).to(dtype)
 
-    def spread(self, values: Tensor) -> Tensor:
+    def broadcast(self, values: Tensor) -> Tensor:
         """One value per filter ``(d,)``, at every entry of its kernel: in the parameter's shape."""
         if self.groups:
             kernel = [1] * (len(self.shape) - 2)

@@ -8,9 +8,9 @@ from string import ascii_lowercase
 from typing import Any
 
 from vdfd_seg.errors import InputError
-from vdfd_seg.evaluation.files import load_results
 from vdfd_seg.evaluation.measures import intransigence, new_task_metric
-from vdfd_seg.utils.nested import told
+from vdfd_seg.evaluation.results_file import load_results
+from vdfd_seg.utils.nested import difference_text
 from vdfd_seg.utils.paths import step_name
 
 Value = float | None
@@ -170,7 +170,7 @@ def protocol_marks(runs: Sequence[RunFiles]) -> tuple[list[str], dict[str, str]]
 def differing(first: dict[str, Any], second: dict[str, Any]) -> str:
     """What two protocols of results of other fingerprints differ in, each key with both values."""
     rules = [{k: v for k, v in each.items() if k != "fingerprint"} for each in (first, second)]
-    return told(*rules) or "other images, masks or crops"
+    return difference_text(*rules) or "other images, masks or crops"
 
 
 def with_intransigence(runs: Sequence[RunFiles], joint: dict[str, Any]) -> list[RunFiles]:
@@ -183,11 +183,12 @@ def with_intransigence(runs: Sequence[RunFiles], joint: dict[str, Any]) -> list[
     found = []
     for run in runs:
         own, method = run.results, run.results["method"]
-        mine, theirs = own["protocol"], joint["protocol"]
-        if mine["fingerprint"] != theirs["fingerprint"]:
+        protocols = joint["protocol"], own["protocol"]
+        expected, actual = (each["fingerprint"] for each in protocols)
+        if actual != expected:
             raise InputError(
-                f"--joint: its protocol has fingerprint {theirs['fingerprint']}, that of {method} "
-                f"{mine['fingerprint']}; from the one to the other: {differing(theirs, mine)}."
+                f"--joint: its protocol has fingerprint {expected}, that of {method} {actual}; "
+                f"from the one to the other: {differing(*protocols)}."
             )
         if own["metric"] != joint["metric"]:
             raise InputError(

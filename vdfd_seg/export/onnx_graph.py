@@ -22,7 +22,7 @@ from vdfd_seg.inference.loading import head_sizes, load_predictor, predicts_othe
 from vdfd_seg.inference.masks import image_transforms, palette_of
 from vdfd_seg.models import ContinualClassifier, ContinualLearner
 from vdfd_seg.utils.checkpoint import load_step
-from vdfd_seg.utils.environment import optional_module
+from vdfd_seg.utils.installation import optional_module
 from vdfd_seg.version import __version__
 
 TOLERANCE = 1e-4

@@ -30,8 +30,8 @@ def term_gradients(
         By name, in the order of ``terms``. A norm is NaN or infinite where a gradient is.
     """
     network = [p for p in learner.network.parameters() if p.requires_grad]
-    mine = {id(p) for p in network}
-    others = [p for p in learner.parameters() if p.requires_grad and id(p) not in mine]
+    own = {id(p) for p in network}
+    others = [p for p in learner.parameters() if p.requires_grad and id(p) not in own]
     measured = {
         name: term
         for name, term in terms.items()

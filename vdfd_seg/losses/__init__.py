@@ -1,8 +1,9 @@
 """Losses for continual learning, one file each, registered for mmsegmentation's heads."""
 
-from vdfd_seg.utils.environment import quiet_imports
+from vdfd_seg.utils.installation import quiet_imports
 
 with quiet_imports():
+    from vdfd_seg.losses.half_precision import wide
     from vdfd_seg.losses.local_pod import (
         local_pod,
         local_pod_distance,
@@ -23,7 +24,6 @@ with quiet_imports():
         new_classes_as_background,
         unbiased_distillation,
     )
-    from vdfd_seg.losses.wide import wide
 
 __all__ = [
     "TaskAwareLoss",

@@ -6,7 +6,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from vdfd_seg.losses.wide import difference_of_squares, wide
+from vdfd_seg.losses.half_precision import difference_of_squares, wide
 
 SCALES = (1, 2, 4)
 

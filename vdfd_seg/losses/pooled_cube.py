@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vdfd_seg.losses.wide import difference_of_squares
+from vdfd_seg.losses.half_precision import difference_of_squares
 
 POOL_SIZES = (4, 8, 12, 16, 20, 24)
 CHANNELS = 3

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from vdfd_seg.losses.wide import wide
+from vdfd_seg.losses.half_precision import wide
 from vdfd_seg.registry import MODELS
 
 

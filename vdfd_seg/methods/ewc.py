@@ -33,7 +33,7 @@ class EWC(RunningImportance):
     def estimate(self, context: TaskContext) -> dict[str, Tensor]:
         """The Fisher information's diagonal for the task just learned."""
 
-        def surprise(logits: Tensor) -> Tensor:
+        def nll(logits: Tensor) -> Tensor:
             return F.cross_entropy(logits, logits.detach().argmax(1))
 
-        return self.averaged(context, surprise, lambda g: g.double().square())
+        return self.averaged(context, nll, lambda g: g.double().square())

@@ -6,7 +6,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor
 
-from vdfd_seg.losses.wide import wide
+from vdfd_seg.losses.half_precision import wide
 from vdfd_seg.methods.common.context import TaskContext
 from vdfd_seg.methods.common.options import one_of, option, positive
 from vdfd_seg.methods.common.teacher import LogitsDistillation

@@ -183,11 +183,11 @@ class STAR(SigmoidRows):
         mean, square, norm, norm_square, _ = means.split([width, width, 1, 1, 1], 1)
         prototypes = F.normalize(mean)
         noise = (square - 2 * prototypes * mean + prototypes**2).clamp(min=0).sqrt()
-        spread = (norm_square - norm**2).clamp(min=0).sqrt()
+        deviation = (norm_square - norm**2).clamp(min=0).sqrt()
         found = {
             "prototypes": prototypes,
             "noise": noise,
-            "norms": torch.cat([norm, spread], 1),
+            "norms": torch.cat([norm, deviation], 1),
             "counts": counts,
         }
         return {key: value.float() for key, value in found.items()}

@@ -45,8 +45,8 @@ class VDFD(RowFreezingMethod):
         precision: ``"gcn"``, a dict of :class:`~vdfd_seg.distillation.precision.GCN`'s options, or
             ``"identity"`` (DFD).
         eps: :math:`\varepsilon` of the log-determinant.
-        images: How many of a task's images the estimate uses, spread evenly; None for all, as in
-            the paper. The default knows the gradient to about a tenth.
+        images: How many of a task's images the estimate uses, at equal distances; None for all, as
+            in the paper. The default knows the gradient to about a tenth.
         old_rows: Whether the classifier's rows of old classes train on (``"free"``), stay as they
             are (``"frozen"``, class-incremental only) or are penalised with the rest
             (``"penalised"``).

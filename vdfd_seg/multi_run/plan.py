@@ -17,7 +17,7 @@ from vdfd_seg.evaluation import load_results
 from vdfd_seg.multi_run.processes import Job
 from vdfd_seg.protocols import random_orders
 from vdfd_seg.utils.files import atomic_write_text, writable_dir
-from vdfd_seg.utils.nested import told, without_keys
+from vdfd_seg.utils.nested import difference_text, without_keys
 
 RECORD = "multi_run.json"
 
@@ -78,7 +78,7 @@ class Run:
             return
         with reading(f"'{path}' is not a JSON file; remove it"):
             found = json.loads(path.read_text())
-        other = told(found, self.record())
+        other = difference_text(found, self.record())
         if other:
             raise InputError(
                 f"'{self.folder}' holds another run: {other}; give another --work-dir, or "

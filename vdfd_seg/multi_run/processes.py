@@ -24,7 +24,7 @@ class Job:
         command: The command and its arguments.
         log: Where its output goes, at the end of what is there.
         needs: A file that must be there before it starts.
-        maker: The job that writes ``needs``; None where nobody does any more.
+        producer: The job that writes ``needs``; None where nobody does any more.
         status: The exit status; None while it has not ended.
         reason: Why it failed without having run.
     """
@@ -33,7 +33,7 @@ class Job:
     command: Sequence[str]
     log: Path
     needs: Path | None = None
-    maker: "Job | None" = None
+    producer: "Job | None" = None
     status: int | None = None
     reason: str = ""
     process: subprocess.Popen | None = field(default=None, repr=False)
@@ -44,13 +44,13 @@ class Job:
         return bool(self.reason) or self.status not in (None, 0)
 
     @property
-    def over(self) -> bool:
+    def done(self) -> bool:
         """Whether nothing more is to come from it."""
         return self.failed or self.status == 0
 
 
 def run_jobs(
-    jobs: Sequence[Job], at_once: int = 1, say: Callable[[str], None] = print, poll: float = 0.2
+    jobs: Sequence[Job], at_once: int = 1, report: Callable[[str], None] = print, poll: float = 0.2
 ) -> None:
     """Run jobs in their order, at most so many at once, until all are over.
 
@@ -61,7 +61,7 @@ def run_jobs(
     Args:
         jobs: What to run; their ``status`` and ``reason`` are set.
         at_once: How many at most.
-        say: Told when a job starts, ends or cannot start.
+        report: Told when a job starts, ends or cannot start.
         poll: Seconds between two looks.
 
     Raises:
@@ -70,13 +70,13 @@ def run_jobs(
     # In a pool of workers a job that waits for its file would take the place of one that can run.
     with _interruptible():
         try:
-            while not all(job.over for job in jobs):
+            while not all(job.done for job in jobs):
                 for job in filter(_runs, jobs):
-                    _look_at(job, say)
+                    _look_at(job, report)
                 for job in jobs:
                     free = sum(map(_runs, jobs)) < at_once
-                    if free and not job.over and not job.process and _ready(job, say):
-                        say(f"start   {job.name}")
+                    if free and not job.done and not job.process and _ready(job, report):
+                        report(f"start   {job.name}")
                         job.process = _start(job, at_once)
                 if any(map(_runs, jobs)):
                     time.sleep(poll)
@@ -85,25 +85,25 @@ def run_jobs(
 
 
 def _runs(job):
-    return job.process is not None and not job.over
+    return job.process is not None and not job.done
 
 
-def _look_at(job, say):
+def _look_at(job, report):
     job.status = job.process.poll()
     if job.status == 0:
-        say(f"done    {job.name}")
+        report(f"done    {job.name}")
     elif job.failed:
-        say(f"FAILED  {job.name} (exit status {job.status}), {job.log}")
+        report(f"FAILED  {job.name} (exit status {job.status}), {job.log}")
         lines = job.log.read_text(errors="replace").splitlines()[-15:]
-        say("\n".join(f"        {line}" for line in lines))
+        report("\n".join(f"        {line}" for line in lines))
 
 
-def _ready(job, say):
+def _ready(job, report):
     if job.needs is None or job.needs.exists():
         return True
-    if job.maker is None or job.maker.over:
+    if job.producer is None or job.producer.done:
         job.reason = f"'{job.needs}', which it starts from, was not written"
-        say(f"FAILED  {job.name}: {job.reason}")
+        report(f"FAILED  {job.name}: {job.reason}")
     return False
 
 

@@ -39,7 +39,7 @@ def without_keys(value: Any, *keys: str) -> Any:
     return value
 
 
-def told(old: Any, new: Any) -> str:
+def difference_text(old: Any, new: Any) -> str:
     """The keys of plain data that differ, each with both values; empty where none does.
 
     For instance ``optim_wrapper.optimizer.lr was 0.1, now 0.01``. Of more than six differences the

@@ -99,7 +99,7 @@ def lost_process(error: Exception) -> bool:
 
 
 @FUNCTIONS.register_module()
-def deaf_worker(worker_id: int) -> None:
+def ignore_signals(worker_id: int) -> None:
     """Let the workers of a data loader ignore signals to the process that trains.
 
     A terminal, torchrun and Slurm signal the whole process group, which would end the workers

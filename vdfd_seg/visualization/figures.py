@@ -37,8 +37,8 @@ def heatmaps(groups: Sequence[Group]) -> list[Plot]:
         means = [[mean for mean, _ in pairs] for pairs in table.columns.values()]
         values = np.array(means, dtype=np.float64).T
         draw = partial(heatmap, values, [*table.columns], table.rows, ("task", "after step"))
-        said = f"{group.label}: {group.first.results['metric']} per task and step"
-        plots.append(Plot(draw, said, group.label, _stem("heatmap", group), table.csv()))
+        description = f"{group.label}: {group.first.results['metric']} per task and step"
+        plots.append(Plot(draw, description, group.label, _stem("heatmap", group), table.csv()))
     return plots
 
 
@@ -83,8 +83,8 @@ def confusion(
     draw = partial(heatmap, row_shares(counts), classes, classes, axes, 0.5, blocks)
     columns = {name: [(n, None) for n in column] for name, column in zip(classes, counts.T)}
     data = Table(title, "true class", classes, columns).csv()
-    said = f"{title}: share of each true class by predicted class"
-    return Plot(draw, said, title, stem, data)
+    description = f"{title}: share of each true class by predicted class"
+    return Plot(draw, description, title, stem, data)
 
 
 def curves(groups: Sequence[Group]) -> list[Plot]:

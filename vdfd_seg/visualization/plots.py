@@ -100,12 +100,12 @@ def step_curves(panels: Mapping[str, Mapping[str, Sequence[Pair]]], metric: str)
     every = figure.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False)[0]
     for axes, (title, curves) in zip(every, panels.items()):
         for name, pairs in curves.items():
-            middle, spread = np.array(pairs, dtype=np.float64).T
+            middle, deviation = np.array(pairs, dtype=np.float64).T
             index = names.index(name)
             style = run_style(index)
-            if not np.isnan(spread).all():
+            if not np.isnan(deviation).all():
                 axes.fill_between(
-                    np.arange(len(middle)), np.maximum(middle - spread, 0), middle + spread,
+                    np.arange(len(middle)), np.maximum(middle - deviation, 0), middle + deviation,
                     color=style["color"], alpha=0.18, linewidth=0,
                 )  # fmt: skip
             (handles[name],) = axes.plot(
@@ -148,12 +148,12 @@ def marks(table: Table, metric: str) -> Figure:
         part = slice(column * rows, (column + 1) * rows)
         lines = np.arange(len(names[part]))
         for index, (name, pairs) in enumerate(table.columns.items()):
-            middle, spread = np.array(pairs[part], dtype=np.float64).T
+            middle, deviation = np.array(pairs[part], dtype=np.float64).T
             places = lines + 0.7 * ((index + 0.5) / runs - 0.5)
             style = run_style(index)
             axes.hlines(places, 0, middle, color=style["color"], linewidth=1, alpha=0.5)
             handles[name] = axes.errorbar(
-                middle, places, xerr=None if np.isnan(spread).all() else spread,
+                middle, places, xerr=None if np.isnan(deviation).all() else deviation,
                 linestyle="", marker=style["marker"], color=style["color"], markersize=4.5,
                 fillstyle="none" if index >= len(CYCLE) else "full", elinewidth=1, capsize=1.5,
                 clip_on=False, zorder=3,

@@ -12,7 +12,7 @@ from vdfd_seg.evaluation.runs import RunFiles, describe_protocol, protocol_marks
 from vdfd_seg.utils.files import atomic_write_text
 from vdfd_seg.version import __version__
 from vdfd_seg.visualization import figures, tables
-from vdfd_seg.visualization.samples import collect_samples, palette_of
+from vdfd_seg.visualization.samples import collect_examples, run_palette
 
 # A title with more names than this says how many there are.
 _FEW = 5
@@ -57,7 +57,7 @@ def _context(runs: list[RunFiles], title: str | None) -> dict[str, Any]:
     compare = len(groups) > 1 and not any(marks)
     metric = figures.metric_of(runs)
     longest = max(runs, key=lambda run: len(run.matrix))
-    samples = collect_samples([group.first for group in groups])
+    samples = collect_examples([group.first for group in groups])
     single = [Group(run.name, (run,), mark) for run, mark in zip(runs, marks, strict=True)]
     names = ", ".join(group.name for group in groups)
     protocol = runs[0].results["protocol"]
@@ -101,7 +101,7 @@ def _context(runs: list[RunFiles], title: str | None) -> dict[str, Any]:
 def _legend(runs: list[RunFiles]) -> list[tuple[str, str]]:
     colours: dict[str, str] = {}
     for run in runs:
-        for name, colour in zip(run.classes, palette_of(run)):
+        for name, colour in zip(run.classes, run_palette(run)):
             colours.setdefault(name, "#{:02x}{:02x}{:02x}".format(*colour))
     return list(colours.items())
 

@@ -30,7 +30,7 @@ _HEIGHT = 128
 """Of each picture in a montage, in pixels."""
 
 
-class Sample(NamedTuple):
+class Example(NamedTuple):
     """One test image and what every run made of it; pictures are data URIs, None if missing.
 
     Attributes:
@@ -45,7 +45,7 @@ class Sample(NamedTuple):
     predictions: list[tuple[str, list[str | None]]]
 
 
-def collect_samples(runs: Sequence[RunFiles]) -> list[Sample]:
+def collect_examples(runs: Sequence[RunFiles]) -> list[Example]:
     """Gather ``samples/NAME.jpg``, ``samples/NAME.png`` and ``step_KK/predictions/NAME.png``.
 
     The images are those in the ``samples`` folder of any run; where no run has one, those of the
@@ -72,7 +72,7 @@ def collect_samples(runs: Sequence[RunFiles]) -> list[Sample]:
             for run in runs
         ]
         image, truth = (next(filter(None, found), None) for found in (images, truths))
-        samples.append(Sample(name, image, truth, predictions))
+        samples.append(Example(name, image, truth, predictions))
     return samples
 
 
@@ -91,7 +91,7 @@ def write_montage(runs: Sequence[RunFiles], path: str | Path, images: int = 2) -
     names = sorted(file.stem for file in (first.work_dir / "samples").glob("*.jpg"))[:images]
     if not names:
         raise InputError(f"'{first.work_dir / 'samples'}' holds no example images.")
-    palette, steps = palette_of(first), range(len(first.matrix))
+    palette, steps = run_palette(first), range(len(first.matrix))
     learned = [stacked([caption(f"after step {step}"), caption(f"+ {first.task_names[step]}")])
                for step in steps]  # fmt: skip
     rows = [[caption(""), caption("image"), caption("labels"), *learned]]
@@ -112,7 +112,7 @@ def _enlarged(picture: np.ndarray) -> np.ndarray:
     return np.array(Image.fromarray(picture).resize(size, Image.Resampling.NEAREST))
 
 
-def palette_of(run: RunFiles) -> list[list[int]]:
+def run_palette(run: RunFiles) -> list[list[int]]:
     """RGB of each class; VOC's colour map where the protocol has none that fits."""
     given = run.results["protocol"].get("palette") or []
     return given if len(given) >= len(run.classes) else default_palette(len(run.classes))
@@ -135,7 +135,7 @@ def _mask_uri(path: Path, run: RunFiles) -> str | None:
     # Indices stay indices: a palette image is a tenth of the size of an RGB one, and shrinking
     # it by nearest neighbour invents no classes.
     colours = np.tile(np.array(VOID_COLOUR, dtype=np.uint8), (256, 1))
-    palette = palette_of(run)
+    palette = run_palette(run)
     colours[: len(palette)] = palette
     picture = Image.fromarray(mask)
     picture.putpalette(colours.tobytes())

@@ -70,8 +70,8 @@ def headline(groups: Sequence[Group], compare: bool) -> dict[str, Any]:
         pairs = [group.summary(key) for group in groups]
         known = [value for value, _ in pairs if value is not None]
         # Where all are the same, none is the best.
-        told = compare and len(set(known)) > 1
-        best = (max if measure.more_is_better else min)(known) if told else None
+        marked = compare and len(set(known)) > 1
+        best = (max if measure.more_is_better else min)(known) if marked else None
         measures.append(measure)
         columns.append(
             [(with_deviation(*pair), pair[0] is not None and pair[0] == best) for pair in pairs]

@@ -51,8 +51,8 @@ class SegmentationData(ContinualData):
         """Of images by name and pixels by label; the masks' ids of other classes do not enter."""
         images, table = self.train_images(step), np.asarray(self.label_map(step))
         labels = sorted({0, *self.protocol.task_labels(step), IGNORE_INDEX})
-        held = self.train.counts[images]
-        counts = [held[:, table == label].sum(1) for label in labels]
+        pixels = self.train.counts[images]
+        counts = [pixels[:, table == label].sum(1) for label in labels]
         return index_digest([self.train.names[i] for i in images], np.stack(counts, 1))
 
     def test_samples(self, step: int) -> list[Sample]:
@@ -87,19 +87,19 @@ class SegmentationData(ContinualData):
         )
 
     def example_samples(self, count: int) -> list[Sample]:
-        """The same few test images for every step, spread over tasks and richest in classes."""
+        """The same few test images for every step, from all tasks and richest in classes."""
         last = len(self.protocol.tasks) - 1
         samples = self.test_samples(last)
         ids = self.protocol.foreground_ids(range(last + 1))
-        held = self.evaluation_source.counts[[s.image for s in samples]][:, list(ids)] > 0
+        present = self.evaluation_source.counts[[s.image for s in samples]][:, list(ids)] > 0
         chosen: list[int] = []
         uses = np.ones(len(ids))
         while len(chosen) < min(count, len(samples)):
-            gain = (held / uses).sum(1)
+            gain = (present / uses).sum(1)
             gain[chosen] = -1
             best = int(gain.argmax())
             chosen.append(best)
-            uses += held[best]
+            uses += present[best]
         return [samples[i] for i in sorted(chosen)]
 
     def arranged(self, samples: list[Sample], size: int) -> list[Sample]:
@@ -134,7 +134,7 @@ class SegmentationData(ContinualData):
             "dataset": dataset,
             "sampler": draws,
             "persistent_workers": cfg.get("num_workers", 0) > 0,
-            "worker_init_fn": {"type": "vdfd_seg.deaf_worker"},
+            "worker_init_fn": {"type": "vdfd_seg.ignore_signals"},
         }
 
 

@@ -76,11 +76,11 @@ def stored_labels(info: dict) -> np.ndarray:
 
 def _probes(counts: np.ndarray) -> list[int]:
     """A few images that hold as many of the ids as they can, the first of equals."""
-    held = counts > 0
+    present = counts > 0
     chosen: list[int] = []
-    while len(chosen) < _PROBES and held.any():
-        chosen.append(int(held.sum(1).argmax()))
-        held = held & ~held[chosen[-1]]
+    while len(chosen) < _PROBES and present.any():
+        chosen.append(int(present.sum(1).argmax()))
+        present = present & ~present[chosen[-1]]
     return chosen
 
 

@@ -136,13 +136,13 @@ def check_method(method: Method, config: Config, protocol: Protocol) -> None:
             "domain-incremental there are none: give a share from 0 to 1."
         )
     if lacks_background:
-        said = []
+        notes = []
         if method.without_background:
-            said.append(f"method {kind} is {method.without_background}")
+            notes.append(f"method {kind} is {method.without_background}")
         if config.method.get("unbiased_loss") or any(map(_task_aware, types_in(config.model))):
-            said.append("a loss that expects old classes in the background becomes the plain one")
-        if said:
-            warn(f"protocol '{protocol.name}' has no background: {'; '.join(said)}.")
+            notes.append("a loss that expects old classes in the background becomes the plain one")
+        if notes:
+            warn(f"protocol '{protocol.name}' has no background: {'; '.join(notes)}.")
 
 
 def _task_aware(kind: str) -> bool:

@@ -19,7 +19,7 @@ from mmseg.utils import register_all_modules
 
 from vdfd_seg.datasets.image_files import set_image_limit
 from vdfd_seg.errors import InputError
-from vdfd_seg.utils.environment import quiet_imports
+from vdfd_seg.utils.installation import quiet_imports
 from vdfd_seg.version import __version__
 
 

@@ -115,8 +115,8 @@ class _Rehearsal(StepTrainer):
             optimizer, schedulers = optimisation(self.config, learner.network, images)
             optimizer.initialize_count_status(learner, 0, 1)
         # What the Runner tells losses that change with the iteration.
-        told = {"iter": 0, "max_iters": 1, "epoch": 0, "max_epochs": 1}
-        MessageHub.get_current_instance().update_info_dict(told)
+        progress = {"iter": 0, "max_iters": 1, "epoch": 0, "max_epochs": 1}
+        MessageHub.get_current_instance().update_info_dict(progress)
         with failing(what, "train_dataloader"):
             loader = self.train_loader(select(self.data, self.step, self.carried))
             if not isinstance(loader, DataLoader):

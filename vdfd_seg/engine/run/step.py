@@ -68,8 +68,8 @@ class StepTrainer:
             "train_images": 0, "seconds": 0.0, "seconds_per_iter": 0.0,
             "peak_memory_bytes": None, "peak_memory_of": None,
         }  # fmt: skip
-        # What is said before the step's logger is there.
-        self._said: list[str] = []
+        # What is logged before the step's logger is there.
+        self._pending_log: list[str] = []
 
     def prepare(self, start: dict | None = None) -> ContinualLearner:
         """The learner of this step, ready to train.
@@ -102,7 +102,7 @@ class StepTrainer:
             samples=own,
             seed=self.seed,
             views=partial(_views, network, self.data, select, train, self.seed),
-            log=self._said.append,
+            log=self._pending_log.append,
         )
         needs = method.requires
         adapter.begin(method.num_hidden(context), "old_images" in needs, "old_heads" in needs)
@@ -152,7 +152,7 @@ class StepTrainer:
                 self.config, learner.network, len(samples)
             )
         self.context.log = runner.logger.info
-        for line in self._said:
+        for line in self._pending_log:
             self.context.log(line)
         begun = time.perf_counter()
         with training(), compiled(learner, self.config.get("compile")):

@@ -12,7 +12,7 @@ from vdfd_seg.engine.state.work_dir import WorkDir
 from vdfd_seg.errors import InputError
 from vdfd_seg.utils.checkpoint import load_step, to_plain
 from vdfd_seg.utils.files import previous_state
-from vdfd_seg.utils.nested import told, without_keys
+from vdfd_seg.utils.nested import difference_text, without_keys
 
 # What only the evaluation depends on, and what may grow.
 _NO_HISTORY = ("name", "palette", "classes", "tasks", "unseen", "average")
@@ -51,7 +51,7 @@ def checked_start(path: str | Path, settings: Settings) -> dict:
     start, protocol = load_step(path), settings.protocol
     meta, names = start["meta"], list(protocol.classes_seen(0))
     then = {key: meta[key] for key in ("step", "scenario")}
-    other = told(
+    other = difference_text(
         {**then, "classes": meta["dataset_meta"]["classes"]},
         {"step": 0, "scenario": protocol.scenario, "classes": names},
     )
@@ -71,7 +71,7 @@ def fitting(saved: dict, settings: Settings, step: int) -> Iterator[None]:
         yield
     except InputError as error:
         model = without_keys(to_plain(saved["meta"]["model"], "model"), "init_cfg", "pretrained")
-        other = told({"model": model}, {"model": settings.trained_with(step)["model"]})
+        other = difference_text({"model": model}, {"model": settings.trained_with(step)["model"]})
         raise InputError(f"{error} {other}." if other else str(error)) from error
 
 
@@ -114,7 +114,7 @@ def check_states(run: WorkDir, steps: Iterable[int], tag_of: Callable[[int], dic
         if state is None:
             continue
         (then, history_then), (now, history_now) = map(_parts, (state["tag"], tag_of(step)))
-        other = told(then, now) or _told_history(history_then, history_now, step)
+        other = difference_text(then, now) or _history_difference(history_then, history_now, step)
         if other:
             raise InputError(
                 f"'{path}' is the same step (step {step}, unfinished) with other settings: "
@@ -153,7 +153,7 @@ def _check_config(saved, data, settings, path):
             f"checkpoint '{path}' was published, without what later steps continue from; give it "
             f"with --init-from if it is a step 0."
         )
-    other = told(
+    other = difference_text(
         {**meta["trained_with"], "seed": meta["seed"]},
         {**settings.trained_with(step), "seed": settings.seed},
     )
@@ -176,7 +176,7 @@ def _check_history(meta, data, path):
     if step >= tasks:
         other = f"it is of step {step}, and the protocol has {tasks} tasks"
     else:
-        other = _told_history(meta["history"], history(data, step), step)
+        other = _history_difference(meta["history"], history(data, step), step)
     if other:
         raise InputError(
             f"checkpoint '{path}' belongs to protocol '{meta['protocol']}' with fingerprint "
@@ -185,10 +185,10 @@ def _check_history(meta, data, path):
         )
 
 
-def _told_history(then, now, step):
+def _history_difference(then, now, step):
     """Where two histories of a step differ, in words; empty where they do not."""
     images = {"count": None, "images": None}
-    other = told({"protocol": then | images}, {"protocol": now | images})
+    other = difference_text({"protocol": then | images}, {"protocol": now | images})
     if other or then == now:
         return other
     return (

@@ -7,10 +7,10 @@ from vdfd_seg.engine.input.settings import Settings
 from vdfd_seg.engine.state.work_dir import WorkDir
 from vdfd_seg.errors import InputError
 from vdfd_seg.evaluation import load_results, write_results
-from vdfd_seg.evaluation.files import SCHEMA, SUMMARY
 from vdfd_seg.evaluation.measures import forward_transfer, summarise
 from vdfd_seg.evaluation.readable import format_number
-from vdfd_seg.utils.nested import told
+from vdfd_seg.evaluation.results_file import SCHEMA, SUMMARY
+from vdfd_seg.utils.nested import difference_text
 
 _RULES = ("name", "dataset", "scenario", "setting", "unseen", "average")
 _OF_LAST = ("old", "new", "all", "hiou", "mean_accuracy", "pixel_accuracy")
@@ -69,13 +69,15 @@ class ResultsWriter:
             self._continue(load_results(run.results))
 
     def _continue(self, found):
-        ours, theirs = self.results["protocol"], found["protocol"]
-        same = ours["fingerprint"] == theirs["fingerprint"]
+        now, then = self.results["protocol"], found["protocol"]
+        same = now["fingerprint"] == then["fingerprint"]
         # Whether the earlier tasks are the same is asked of their checkpoints.
         keys = ["method", "seed"]
-        if not same and len(ours["tasks"]) <= len(theirs["tasks"]):
+        if not same and len(now["tasks"]) <= len(then["tasks"]):
             keys.append("protocol")
-        other = told({key: found[key] for key in keys}, {key: self.results[key] for key in keys})
+        other = difference_text(
+            {key: found[key] for key in keys}, {key: self.results[key] for key in keys}
+        )
         if other:
             raise InputError(
                 f"'{self.run.results}' holds results of another run: {other}; give another "

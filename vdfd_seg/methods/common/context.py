@@ -21,7 +21,7 @@ class TaskContext:
         batches: Opens one deterministic pass over the step's training images
             (test pipeline, evaluation order, training labels): an iterator over
             pairs (inputs on the network's device, data samples). ``limit`` stops
-            after that many images, spread evenly over the step's. Under
+            after that many images, at equal distances in the step's. Under
             distributed training each process gets its share. ``samples`` reads
             others than the step's own.
         old_network: Builds the network of the step before, in evaluation mode

@@ -11,7 +11,7 @@ from vdfd_seg.distillation import ClassGaussians
 from vdfd_seg.errors import InputError
 from vdfd_seg.methods.common.base import Method
 from vdfd_seg.methods.common.context import TaskContext
-from vdfd_seg.methods.common.features import features_of
+from vdfd_seg.methods.common.image_features import features_of
 from vdfd_seg.protocols import Protocol
 
 

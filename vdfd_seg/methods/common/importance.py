@@ -8,7 +8,7 @@ from mmengine.dist import all_reduce, get_dist_info
 from torch import Tensor
 
 from vdfd_seg.errors import InputError
-from vdfd_seg.losses.wide import wide
+from vdfd_seg.losses.half_precision import wide
 from vdfd_seg.methods.common.base import Method
 from vdfd_seg.methods.common.context import TaskContext
 from vdfd_seg.methods.common.options import at_least_one, none_or, not_negative, one_of, share

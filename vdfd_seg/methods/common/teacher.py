@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from mmengine.dist import get_world_size
 from torch import Tensor, nn
 
-from vdfd_seg.losses.wide import wide
+from vdfd_seg.losses.half_precision import wide
 from vdfd_seg.methods.common.base import Method
 from vdfd_seg.methods.common.context import TaskContext
 from vdfd_seg.methods.common.options import not_negative

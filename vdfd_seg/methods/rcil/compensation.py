@@ -66,8 +66,8 @@ class CompensatedConv(nn.Module):
         self.frozen = frozen
         # Of the mean of both: no norm has the statistics that the folded one needs.
         self.register_buffer("mean", norm.bias.detach().clone())
-        spread = norm.running_var / (norm.running_var + norm.eps)
-        self.register_buffer("variance", norm.weight.detach() ** 2 * spread)
+        ratio = norm.running_var / (norm.running_var + norm.eps)
+        self.register_buffer("variance", norm.weight.detach() ** 2 * ratio)
         self.passed: list[int | None] = [None]
         if frozen:
             self.first.requires_grad_(False)

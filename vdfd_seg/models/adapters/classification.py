@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vdfd_seg.datasets.classification.batches import LabelledImages
-from vdfd_seg.losses.wide import wide
+from vdfd_seg.losses.half_precision import wide
 from vdfd_seg.models.adapters.outputs import Outputs
 from vdfd_seg.models.classifier import ContinualClassifier, rotated
 from vdfd_seg.models.growth import check_names, check_shape

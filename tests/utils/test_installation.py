@@ -1,14 +1,14 @@
 import pytest
 
 from vdfd_seg import cli
-from vdfd_seg.utils import environment
+from vdfd_seg.utils import installation
 
 
 class TestForksAndOriginals:
     @pytest.fixture
     def installed(self, monkeypatch):
         names = set()
-        monkeypatch.setattr(environment, "_installed", names.__contains__)
+        monkeypatch.setattr(installation, "_installed", names.__contains__)
         return names
 
     @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ class TestForksAndOriginals:
     )
     def test_one_family_is_fine(self, installed, names):
         installed |= names
-        environment.check_distributions()
+        installation.check_distributions()
 
     @pytest.mark.parametrize("original", ["mmcv", "mmcv-lite"])
     def test_both_are_refused(self, installed, original, command, capsys):

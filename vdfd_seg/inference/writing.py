@@ -17,7 +17,7 @@ from vdfd_seg.inference.video import VIDEO_SUFFIXES, VideoReader, VideoWriter
 from vdfd_seg.utils.files import atomic_write_image
 
 
-class Source:
+class InputImages:
     """An image, the images below a folder, or a video's frames.
 
     Attributes:
@@ -74,7 +74,7 @@ class Source:
 
 
 def write_pages(
-    source: Source,
+    source: InputImages,
     predict: Predictor | Differences,
     out: Path,
     size: int,
@@ -157,7 +157,7 @@ def _targets(source, out, masks):
     return targets
 
 
-def classified(source: Source, predict: ClassPredictor | Differences, size: int) -> list[list]:
+def classified(source: InputImages, predict: ClassPredictor | Differences, size: int) -> list[list]:
     """What a classifier, or two of them, says of every image, by batches of ``size``.
 
     Returns:
