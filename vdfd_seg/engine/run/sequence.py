@@ -19,7 +19,7 @@ from vdfd_seg.engine.state.checkpoints import (
     check_checkpoints,
     check_states,
     checked_start,
-    history,
+    origin,
     places,
 )
 from vdfd_seg.engine.state.recovery import recover
@@ -163,14 +163,13 @@ def finish_step(trainer: StepTrainer) -> dict:
         "state_dict": network.state_dict(),
         "meta": {
             "format": STEP_FORMAT,
-            "step": step,
+            **origin(trainer.settings, data, step),
             "problem": protocol.problem,
             "protocol": protocol.name,
             "scenario": protocol.scenario,
             "background": protocol.background,
             "imports": imported_modules(config),
             "fingerprint": data.fingerprint,
-            "history": history(data, step),
             "places": places(data, step) if "old_images" in method.requires else None,
             "dataset_meta": {
                 "classes": list(protocol.classes_seen(step)),
@@ -179,9 +178,7 @@ def finish_step(trainer: StepTrainer) -> dict:
             "model": config.model.to_dict(),
             "image_size": data.image_size,
             "test_pipeline": config.test_dataloader.dataset.to_dict().get("pipeline", []),
-            "seed": trainer.settings.seed,
             "config": trainer.settings.text,
-            "trained_with": trainer.settings.trained_with(step),
             **trainer.costs,
             "seconds_after_task": time.perf_counter() - begun,
             "parameters": sum(p.numel() for p in network.parameters()),

@@ -18,7 +18,7 @@ from vdfd_seg.engine.run.optimisation import iterations_of, optimisation, total_
 from vdfd_seg.engine.run.passes import preprocessed, without_workers
 from vdfd_seg.engine.run.peak_memory import PeakMemory
 from vdfd_seg.engine.run.step_runner import StepRunner
-from vdfd_seg.engine.state.checkpoints import fitting, history
+from vdfd_seg.engine.state.checkpoints import fitting, origin
 from vdfd_seg.engine.state.recovery import last_state
 from vdfd_seg.engine.state.work_dir import WorkDir
 from vdfd_seg.hooks import IterationSeedHook, MethodHook, StepStateHook
@@ -188,10 +188,7 @@ class StepTrainer:
 def state_tag(settings: Settings, data: ContinualData, step: int) -> dict:
     """What a half-trained step must have in common with the run that continues with it."""
     return {
-        "step": step,
-        "seed": settings.seed,
-        "protocol": history(data, step),
-        "config": settings.trained_with(step),
+        **origin(settings, data, step),
         # Another number of processes continues where the same images are next.
         "train_dataloader.batch_size of all processes": total_batch(settings.for_step(step)),
     }

@@ -36,6 +36,16 @@ def history(data: ContinualData, step: int) -> dict:
     return {**rules, "tasks": tasks, "count": count, "images": images}
 
 
+def origin(settings: Settings, data: ContinualData, step: int) -> dict:
+    """What a step's weights come from, as plain data: in its checkpoint and in its states."""
+    return {
+        "step": step,
+        "seed": settings.seed,
+        "history": history(data, step),
+        "trained_with": settings.trained_with(step),
+    }
+
+
 def places(data: ContinualData, step: int) -> list[int]:
     """Positions in the data set of a step's training images, for methods that carry them."""
     return [sample.image for sample in data.train_samples(step)]
@@ -126,8 +136,8 @@ def check_states(run: WorkDir, steps: Iterable[int], tag_of: Callable[[int], dic
 
 def _parts(tag):
     """What of a state's tag is settings, by the config's keys, and its protocol's history."""
-    rest = {key: value for key, value in tag.items() if key not in ("config", "protocol")}
-    return rest | tag["config"], tag["protocol"]
+    rest = {key: value for key, value in tag.items() if key not in ("trained_with", "history")}
+    return rest | tag["trained_with"], tag["history"]
 
 
 def check_origin(saved: dict, data: ContinualData, settings: Settings, path: Path) -> None:
