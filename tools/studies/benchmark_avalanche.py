@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from benchmark_runner import TimedLoop
+from benchmark_runner import BATCH, TimedLoop, cifar_options
 from mmengine.runner import IterBasedTrainLoop
 from torch import nn
 from torch.utils.data import TensorDataset
@@ -31,7 +31,7 @@ from vdfd_seg.errors import InputError
 from vdfd_seg.models import ContinualClassifier
 from vdfd_seg.protocols import cifar
 
-BATCH, CLASSES = 64, 20
+CLASSES = 20
 WIDTHS = (16, 32, 64, 128)
 METHODS = {
     "fine-tuning": ("Naive", {}, {"type": "FineTune"}),
@@ -90,18 +90,10 @@ def theirs(name: str, options: dict, images: np.ndarray, labels: np.ndarray) -> 
 def ours(method: dict, folder: Path) -> float:
     """CPU seconds of the second step's training."""
     options = {
-        "data_root": str(folder / "data"),
-        "protocol": {"num_classes": CLASSES, "tasks": 2, "scenario": "class"},
+        **cifar_options(folder, CLASSES),
+        "protocol.scenario": "class",
         "model.label_trick": False,
-        "model.data_preprocessor": {"crop_padding": 0, "flip": False},
-        "optim_wrapper": {
-            "_delete_": True,
-            "type": "OptimWrapper",
-            "optimizer": {"type": "SGD", "lr": 0.01, "momentum": 0.9},
-        },
-        "param_scheduler": [],
         "train_cfg.max_epochs": 1,
-        "step_overrides": {"_delete_": True},
         "method": {"_delete_": True, **method},
         "train_dataloader.batch_size": BATCH,
         "log_level": "WARNING",

@@ -127,6 +127,18 @@ class Step:
         return tuple(1000 * seconds / self.iterations for seconds in each)
 
 
+def cifar_options(folder: Path, classes: int) -> dict:
+    """Changes of ``cifar100-small_5``: of two tasks, with SGD, without augmentation."""
+    return {
+        "data_root": str(folder / "data"),
+        "protocol": {"num_classes": classes, "tasks": 2},
+        "model.data_preprocessor": {"crop_padding": 0, "flip": False},
+        "optim_wrapper": {"_delete_": True, "type": "OptimWrapper", "optimizer": SGD},
+        "param_scheduler": [],
+        "step_overrides": {"_delete_": True},
+    }
+
+
 class Cifar(Step):
     """Fine-tuning on random images of CIFAR's size, beside a loop of PyTorch alone."""
 
@@ -137,14 +149,7 @@ class Cifar(Step):
         self.images = random.integers(0, 256, (len(self.labels), 32, 32, 3), dtype=np.uint8)
         for split in ("train", "test"):
             write_arrays(folder / "data", split, self.images, self.labels, cifar.CLASSES)
-        options = {
-            "data_root": str(folder / "data"),
-            "protocol": {"num_classes": classes, "tasks": 2},
-            "model.data_preprocessor": {"crop_padding": 0, "flip": False},
-            "optim_wrapper": {"_delete_": True, "type": "OptimWrapper", "optimizer": SGD},
-            "param_scheduler": [],
-            "step_overrides": {"_delete_": True},
-        }
+        options = cifar_options(folder, classes)
         super().__init__("finetune_cifar100-small_5", options, iterations, folder)
 
     def loop(self) -> Iterator[None]:
