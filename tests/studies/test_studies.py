@@ -5,14 +5,18 @@ import json
 import sys
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
+from mmengine.runner import IterBasedTrainLoop
 
 from tests.distillation.test_loss import problem
 from tests.documented import ROOT
 from tests.tiny import tiny_classifier_config, tiny_config, write_config
+from vdfd_seg.datasets import write_arrays
 from vdfd_seg.distillation import VariationalDistillationLoss
 from vdfd_seg.engine import load_run, train_sequence
+from vdfd_seg.protocols import cifar
 from vdfd_seg.registry import METHODS
 
 pytestmark = pytest.mark.slow
@@ -183,6 +187,27 @@ def test_tables_of_costs(study, scenes, tmp_path, capsys, name):
     arguments = [str(file) if each == "CONFIG" else each for each in COSTS[name]]
     assert study(name).main(arguments) == 0
     assert len(table(capsys)) > 2
+
+
+def test_steps_compared_with_other_loops(study, monkeypatch, tmp_path, capsys):
+    for name in ("run", "run_iter"):
+        # The scripts replace them: put back at the end.
+        monkeypatch.setattr(IterBasedTrainLoop, name, getattr(IterBasedTrainLoop, name))
+    little = ["--cifar", "--iterations", "2", "--rounds", "1"]
+    assert study("benchmark_runner").main(little) == 0
+    (row,) = table(capsys)[2:]
+    assert all(float(cell.removesuffix("ms ")) > 0 for cell in row[1:])
+    images, labels = np.zeros((80, 32, 32, 3), dtype=np.uint8), np.arange(80) % 20
+    for split in ("train", "test"):
+        write_arrays(tmp_path / "data", split, images, labels, cifar.CLASSES)
+    assert study("benchmark_avalanche").ours({"type": "LwF"}, tmp_path) > 0
+
+
+def test_old_against_new(replayed, study, tmp_path):
+    replayed(3)
+    picture = tmp_path / "picture.png"
+    assert study("plot_old_new").main([str(picture), f"tiny={tmp_path / 'run'}"]) == 0
+    assert picture.exists()
 
 
 def test_every_script_is_in_the_readme():

@@ -32,7 +32,9 @@ def main(argv=None) -> int:
                     continue
                 method, summary = results["method"].removesuffix(" + UNCE"), results["summary"]
                 number = len(points)
-                points.setdefault(method, {"color": f"C{number % 10}", "marker": MARKS[number]})
+                points.setdefault(
+                    method, {"color": f"C{number % 10}", "marker": MARKS[number % len(MARKS)]}
+                )
                 axis.scatter(summary["old"], summary["new"], s=40, label=method, **points[method])
         axis.set(title=title, xlabel="old classes, mIoU", ylabel="new classes, mIoU")
         axis.margins(0.15)
