@@ -19,7 +19,7 @@ ICARL = {"type": "ICaRL", "exemplars": 12}
 OLD = {"train": (0, 1, 2, 4, 6), "val": (0, 1)}
 NEW = {"train": (9, 0, 1, 2, 4, 6, 7), "val": (4, 0, 1, 3, 5)}
 """Images of the tiny data set before and after cyan is a class. Of the new training images
-(listed before and behind the old ones) only cyan is labelled; one of the new test images is red."""
+(listed before and after the old ones) only cyan is labelled; one of the new test images is red."""
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +142,7 @@ def test_refused(short, configs, tmp_path, refused, case):
 
 @pytest.fixture(scope="module")
 def written(tiny_arrays, tmp_path_factory):
-    """Write 4 or 6 classes, the new ones behind the old or before them; a config of them."""
+    """Write 4 or 6 classes, the new ones after the old or before them; a config of them."""
 
     def write(count, method, before=False):
         root = tmp_path_factory.mktemp("data")

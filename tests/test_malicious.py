@@ -142,7 +142,7 @@ def test_loaders_of_mmengine_that_nothing_replaces(network_cfg, address):
     model = changed(
         network_cfg(), {"decode_head.init_cfg": dict(type="Pretrained", checkpoint=address)}
     )
-    with pytest.raises(InputError, match=f"'{address}': addresses may begin with"):
+    with pytest.raises(InputError, match=f"'{address}': addresses may start with"):
         build_network(model, 3, pretrained=True)
 
 

@@ -63,7 +63,7 @@ def test_arguments_and_status_pass_through(command, capsys):
         (InputError("no data root '/nowhere'"), 2, "error: no data root '/nowhere'\n"),
         (OSError(28, "No space left", "y"), 74, "error: cannot write 'y' (No space left)"),
         (RuntimeError("Connection closed by peer"), 75, "error: another process of this run"),
-        (Stopped(15), 143, "stopped by SIGTERM; no step had begun. --res"),
+        (Stopped(15), 143, "stopped by SIGTERM; no step started. --res"),
         (KeyboardInterrupt(), 130, "interrupted\n"),
         (ImportError("libGL.so.1: cannot open shared object file: No such file or directory"),
          2, "apt-get install libgl1"),

@@ -70,7 +70,7 @@ class TestDemo:
         monkeypatch.setattr(engine, "train_sequence", train_sequence)
         arguments = ["--out", str(tmp_path), "--iters", "3", *option]
         assert run_command("demo", arguments) == 130
-        assert capsys.readouterr().err.endswith(f"stopped by SIGINT; no step had begun. {advice}\n")
+        assert capsys.readouterr().err.endswith(f"stopped by SIGINT; no step started. {advice}\n")
         plain, _, vdfd = (arguments for _, arguments in trained)
         start = tmp_path / "finetune_digitscenes_4-3" / "seed_0" / "step_00" / "checkpoint.pth"
         assert (plain["init_from"], vdfd["init_from"]) == (None, start)

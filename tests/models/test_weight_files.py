@@ -67,7 +67,7 @@ def test_names_of_mmengine_s_tables():
     [
         ("open-mmlab://resnet18_v1d", "'resnet18_v1d'. Did you mean 'resnet18_v1c'"),
         ("torchvision://shufflenetv2_x1.5", "unknown initial weights"),
-        ("s3://a/x.pth", "may begin with torchvision.*give its path"),
+        ("s3://a/x.pth", "may start with torchvision.*give its path"),
     ],
 )
 def test_names_that_are_refused(name, message):
@@ -104,7 +104,7 @@ def test_the_digest_of_what_comes_and_of_what_is_there(publish):
     assert not cached_path(address).exists()
     path = weights_file(publish({}))
     path.write_bytes(b"damaged")
-    with pytest.raises(InputError, match="by the file's name it begins with .*; delete"):
+    with pytest.raises(InputError, match="by the file's name it starts with .*; delete"):
         weights_file(str(path))
 
 

@@ -110,8 +110,8 @@ def test_trials(trained):
     assert {"importance", "memories"} <= states[2][1].keys()
 
 
-def test_functionals_are_held(trained):
-    _, _, ((first, state), (second, _), _) = trained("Held", of="images", images=30, rank=3)
+def test_functionals_are_constrained(trained):
+    _, _, ((first, state), (second, _), _) = trained("Constrained", of="images", images=30, rank=3)
     change = torch.cat([
         (second[name] - first[name]).flatten()
         for name in first
@@ -136,9 +136,9 @@ def test_drift_and_gaussians_of_a_run(study, trained, capsys):
         assert -1 <= row["cosine"] <= 1
     file, work, _ = trained("LwF", gaussians=0.4)
     acc = json.loads((work / "results.json").read_text())["summary"]["acc"]
-    measured = study("measure_read_outs").measure(str(file), work, 0.4)
+    measured = study("measure_gaussian_classifier").measure(str(file), work, 0.4)
     assert measured["moved, and heads"] == pytest.approx(acc, abs=0.5)
-    for script in ("measure_drift", "measure_read_outs"):
+    for script in ("measure_drift", "measure_gaussian_classifier"):
         capsys.readouterr()
         assert study(script).main([str(file), str(work)]) == 0
         header, _, line = table(capsys)

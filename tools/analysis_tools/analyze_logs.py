@@ -2,7 +2,7 @@
 """Curves of what training logged, over all steps of one run or several, and a table of them.
 
 Reads the scalars of MMEngine's LocalVisBackend, ``step_KK/TIME/vis_data/scalars.json``. Iterations
-count on from step to step; dotted lines stand where steps of the first run begin.
+count on from step to step; dotted lines stand where steps of the first run start.
 
 Usage: python tools/analysis_tools/analyze_logs.py WORK_DIR [...] [--keys loss lr] [--out FILE]
 """
@@ -42,7 +42,7 @@ def read_scalars(work_dir: Path) -> list[dict[int, dict[str, float]]]:
 
 
 def curve_of(steps: list[dict[int, dict[str, float]]], key: str) -> tuple[Curve, list[int]]:
-    """A key's values over the iterations of all steps, and where each step begins."""
+    """A key's values over the iterations of all steps, and where each step starts."""
     curve, starts, done = [], [], 0
     for logged in steps:
         starts.append(done)

@@ -57,12 +57,12 @@ class Contender:
 
 
 def prepared(path: str, options: dict, start: dict | None) -> Contender:
-    """A config's step 1, begun from a step 0 that was not trained.
+    """A config's step 1, started from a step 0 that was not trained.
 
     Args:
         path: The config.
         options: ``--cfg-options``.
-        start: A finished step 0 whose weights to begin with; None for initial weights.
+        start: A finished step 0 whose weights to start with; None for initial weights.
     """
     from mmengine.optim import build_optim_wrapper
     from mmengine.runner import Runner

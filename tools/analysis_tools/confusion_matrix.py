@@ -44,7 +44,7 @@ def main(argv=None) -> None:
     parse = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parse.add_argument("work_dir", help="a folder that holds a results.json, or the file")
     parse.add_argument("--step", type=int, help="default: the last")
-    parse.add_argument("--task", type=int, help="domain-incrementally: of this task's images")
+    parse.add_argument("--task", type=int, help="domain-incremental: of this task's images")
     parse.add_argument("--out", required=True, help="a .png or .svg file")
     args = parse.parse_args(argv)
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Measure an iteration of a second task beside Avalanche's: one network, images and optimiser.
+"""Measure an iteration of a second task, and Avalanche's: one network, images and optimiser.
 
     python tools/studies/benchmark_avalanche.py [--iterations 30] [--rounds 3]
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Measure what evaluating a step costs beside MMSegmentation's own test loop.
+"""Measure what evaluating a step costs compared with MMSegmentation's own test loop.
 
     python tools/studies/benchmark_evaluation.py CONFIG CONFIG ... [--rounds 5]
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Measure what a step costs beside MMEngine's own Runner on the same network and images.
+"""Measure what a step costs compared with MMEngine's own Runner on the same network and images.
 
     python tools/studies/benchmark_runner.py CONFIG CONFIG ... [--iterations 100] [--rounds 5]
     python tools/studies/benchmark_runner.py --cifar [--iterations 500]
@@ -94,7 +94,7 @@ class Step:
             yield
 
     def runner(self) -> tuple[float, float]:
-        """By MMEngine's Runner, and the loop beside it."""
+        """By MMEngine's Runner, and the loop next to it."""
         trainer, learner, loader = self.fresh()
         if isinstance(loader, dict):
             loader = {**loader, "sampler": {"type": InfiniteSampler, "shuffle": True}}
@@ -110,7 +110,7 @@ class Step:
         return self.timed(runner.train)
 
     def ours(self) -> tuple[float, float]:
-        """As ``tools/train.py`` trains it, and the loop beside it."""
+        """As ``tools/train.py`` trains it, and the loop next to it."""
         trainer, _, _ = self.fresh()
         trainer.run.step(0).mkdir(exist_ok=True)
         found = self.timed(trainer.train)
@@ -118,12 +118,12 @@ class Step:
         return found
 
     def timed(self, train: Callable[[], object]) -> tuple[float, float]:
-        """Milliseconds an iteration of MMEngine's loop, and of the one beside it."""
-        TimedLoop.beside, TimedLoop.of_beside = self.loop(), 0.0
-        next(TimedLoop.beside)
+        """Milliseconds an iteration of MMEngine's loop, and of the one next to it."""
+        TimedLoop.other, TimedLoop.other_seconds = self.loop(), 0.0
+        next(TimedLoop.other)
         train()
         forget_runner()
-        each = TimedLoop.seconds, TimedLoop.of_beside
+        each = TimedLoop.seconds, TimedLoop.other_seconds
         return tuple(1000 * seconds / self.iterations for seconds in each)
 
 
@@ -140,7 +140,7 @@ def cifar_options(folder: Path, classes: int) -> dict:
 
 
 class Cifar(Step):
-    """Fine-tuning on random images of CIFAR's size, beside a loop of PyTorch alone."""
+    """Fine-tuning on random images of CIFAR's size, compared with a loop of PyTorch alone."""
 
     def __init__(self, iterations: int, folder: Path):
         classes, each = 20, 320
@@ -177,29 +177,29 @@ class TimedLoop:
     """Notes the CPU seconds of MMEngine's loop, without what comes before and after it.
 
     Attributes:
-        beside: Asked for one item after every iteration; None for nothing.
-        of_beside: The CPU seconds of that, which are not in ``seconds``.
+        other: Asked for one item after every iteration; None for nothing.
+        other_seconds: The CPU seconds of that, which are not in ``seconds``.
     """
 
     seconds = 0.0
-    beside: Iterator | None = None
-    of_beside = 0.0
+    other: Iterator | None = None
+    other_seconds = 0.0
     originals = IterBasedTrainLoop.run, IterBasedTrainLoop.run_iter
 
     def run(self: IterBasedTrainLoop):
         """In place of ``IterBasedTrainLoop.run``."""
         begun = time.process_time()
         model = TimedLoop.originals[0](self)
-        TimedLoop.seconds = time.process_time() - begun - TimedLoop.of_beside
+        TimedLoop.seconds = time.process_time() - begun - TimedLoop.other_seconds
         return model
 
     def run_iter(self: IterBasedTrainLoop, batch):
         """In place of ``IterBasedTrainLoop.run_iter``."""
         TimedLoop.originals[1](self, batch)
-        if TimedLoop.beside is not None:
+        if TimedLoop.other is not None:
             begun = time.process_time()
-            next(TimedLoop.beside)
-            TimedLoop.of_beside += time.process_time() - begun
+            next(TimedLoop.other)
+            TimedLoop.other_seconds += time.process_time() - begun
 
 
 def parser(purpose: str, configs: str) -> argparse.ArgumentParser:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+import constrained  # noqa: F401
 import controls  # noqa: F401
-import held  # noqa: F401
 import replay_trial  # noqa: F401
 import trials  # noqa: F401
 

@@ -93,7 +93,7 @@ def run_guarded(
         status, message = EXIT_BAD_INPUT, f"error: {explained}"
     except Stopped as stopped:
         status = EXIT_SIGNAL + stopped.number
-        message = f"stopped by {stopped}; {stopped.saved or 'no step had begun'}. {stopped.advice}."
+        message = f"stopped by {stopped}; {stopped.saved or 'no step started'}. {stopped.advice}."
     except KeyboardInterrupt:
         status, message = EXIT_SIGNAL + signal.SIGINT, "interrupted"
     print(f"vdfd_seg: {message}", file=sys.stderr)

@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parse.add_argument("--out", default="work_dirs/demo", help="default: %(default)s")
     parse.add_argument("--seeds", type=int, nargs="+", default=[0], help="default: 0")
-    parse.add_argument("--overwrite", action="store_true", help="begin again")
+    parse.add_argument("--overwrite", action="store_true", help="start again")
     parse.add_argument("--iters", type=int, help=argparse.SUPPRESS)
     args = parse.parse_args(argv)
     with quiet_imports():
@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.iters:
         options["train_cfg.max_iters"] = args.iters
         options["step_overrides"] = {"1:": {"train_cfg": {"max_iters": args.iters}}}
-    # In this process: importing the stack anew takes seconds. The output goes to the terminal: the
+    # In this process: importing the stack again takes seconds. The output goes to the terminal: the
     # demo shows what a run does.
     with present_objects_kept():
         runs = plan_runs(

@@ -17,7 +17,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; 0 when every run is finished, 1 when one failed."""
     parse = argparse.ArgumentParser(
         description="Train every config with every seed (and order), each in a process of its own, "
-        "and compare them. What an earlier start finished is kept, what it began is continued."
+        "and compare them. What an earlier start finished is kept, what it started is continued."
     )
     parse.add_argument("configs", nargs="+", metavar="CONFIG", help="as in train")
     parse.add_argument(
@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--share-first", action="store_true",
         help="methods start from the first config's step 0 of the same seed, where they can",
     )  # fmt: skip
-    parse.add_argument("--overwrite", action="store_true", help="begin again")
+    parse.add_argument("--overwrite", action="store_true", help="start again")
     parse.add_argument("--title", help="of the report")
     parse.add_argument(
         "--cfg-options", nargs="+", default=[], metavar="K=V", help="override keys of every config"

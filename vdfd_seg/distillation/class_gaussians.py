@@ -62,7 +62,7 @@ class ClassGaussians:
         return ClassGaussians(torch.stack(means), covariance, self.tasks)
 
     def joined(self, newer: "ClassGaussians") -> "ClassGaussians":
-        """With the classes of a newer task behind these."""
+        """With the classes of a newer task after these."""
         tasks = self.tasks + newer.tasks
         total = self.tasks * self.covariance + newer.tasks * newer.covariance
         return ClassGaussians(torch.cat([self.means, newer.means]), total / tasks, tasks)

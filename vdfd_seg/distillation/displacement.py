@@ -37,7 +37,7 @@ class GradientDisplacement(nn.Module):
     exactly this the mean logit moves when the classifier moves, which needs neither gradients nor
     rank. (Its kernel-averaged gradient would be a multiple of the identity, all of whose singular
     values are equal: a truncated decomposition would keep an arbitrary part.) Here every number of
-    the classifier is a filter, and a row of it begins a block: in that of ``left`` stands
+    the classifier is a filter, and a row of it starts a block: in that of ``left`` stands
     :math:`\bar h`, or 1 for the bias, and ``right`` names the class. Rows are found by the task's
     output channels, so that the classifier may have grown, old rows first.
 

@@ -61,7 +61,7 @@ class FeatureGaussians:
             raise ValueError("there are no features to find Gaussians of.")
         if dist.is_initialized():
             dist.all_reduce(sums)
-        # The last row of a class's sum of x x^T, x with a one behind it: its sum of x, and count.
+        # The last row of a class's sum of x x^T, x with a one after it: its sum of x, and count.
         counts = sums[:, -1, -1]
         found = counts > 0
         means = sums[found, -1, :-1] / counts[found, None]
@@ -71,7 +71,7 @@ class FeatureGaussians:
         return cls(labels, counts[found].cpu(), means.float().cpu(), covariances.float().cpu())
 
     def joined(self, newer: "FeatureGaussians", share: float | None = None) -> "FeatureGaussians":
-        r"""With the Gaussians of a newer task behind these.
+        r"""With the Gaussians of a newer task after these.
 
         A label that both have keeps one Gaussian where ``share`` is given, with its count of old:
 

@@ -38,7 +38,7 @@ class Place:
 
     @property
     def stop(self) -> int:
-        """Where the next parameter's begin."""
+        """Where the next parameter's start."""
         return self.start + self.padded * (self.layout.shape[0] if self.layout.apart else 1)
 
     def of(self, values: Tensor) -> Tensor:

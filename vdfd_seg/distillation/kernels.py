@@ -155,7 +155,7 @@ def penalisable_parameters(
     """
     if unknown not in ("error", "skip"):
         raise InputError(f"unknown must be 'error' or 'skip', not {unknown!r}.")
-    # With a dot behind both, a name is not taken for another that begins like it.
+    # With a dot after both, a name is not taken for another that starts like it.
     exclude = (exclude,) if isinstance(exclude, str) else exclude
     exclude = tuple(item.rstrip(".") + "." for item in exclude)
     owners, found = owners_of(module), {}

@@ -92,7 +92,7 @@ def _log_det(rows: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
     """LU factors of ``rows rows.T + eps I``, and the sum of the log-determinants."""
     gram = torch.bmm(rows, rows.transpose(1, 2))
     gram.diagonal(dim1=1, dim2=2).add_(eps)
-    # Not Cholesky, which raises: of latents that are not finite the loss shall be NaN, which
+    # Not Cholesky, which raises: of latents that are not finite the loss must be NaN, which
     # training reports by the name of the term.
     lu, pivots, _ = torch.linalg.lu_factor_ex(gram)
     return lu, pivots, lu.diagonal(dim1=1, dim2=2).abs().log().sum()

@@ -90,7 +90,7 @@ class TaskAwareLoss(nn.Module):
     Attributes:
         num_hidden: How many of the first labels are old classes that the current labels hide in
             the background; 0 when nothing is hidden (the first step, domain-incremental learning,
-            joint training). Set when a step begins.
+            joint training). Set when a step starts.
     """
 
     def __init__(self):

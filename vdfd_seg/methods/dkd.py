@@ -50,7 +50,7 @@ class DKD(SigmoidRows):
     auxiliary: SpareRow
 
     def before_task(self, context: TaskContext) -> None:
-        """Cache the parts of the logits, and begin new rows from the auxiliary one."""
+        """Cache the parts of the logits, and start new rows from the auxiliary one."""
         super().before_task(context)
         self.auxiliary = SpareRow(context.adapter, context.carried.get("auxiliary"))
         self.optimizer = torch.optim.SGD(

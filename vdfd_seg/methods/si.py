@@ -34,7 +34,7 @@ class SI(ImportancePenalty):
     _before: dict[str, tuple[Tensor, Tensor]] = {}
 
     def before_task(self, context: TaskContext) -> None:
-        """Begin the sums; the start of the step is kept from the first task on."""
+        """Start the sums; the start of the step is kept from the first task on."""
         super().before_task(context)
         for name, parameter in penalised(context.adapter).items():
             key = buffer_name(name)

@@ -103,7 +103,7 @@ class SSUL(FrozenTrunk):
         return [replace(sample, saliency=str(files[sample.image])) for sample in samples]
 
     def before_task(self, context: TaskContext) -> None:
-        """Freeze the trunk and old rows, begin new ones from u, and find the pseudo-labels."""
+        """Freeze the trunk and old rows, start new ones from u, and find the pseudo-labels."""
         adapter, carried = context.adapter, context.carried.get("unknown")
         if carried is None:
             subtract_background(adapter, context.num_old)

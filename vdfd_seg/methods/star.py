@@ -91,7 +91,7 @@ class STAR(SigmoidRows):
         return (self.classes["counts"] - seen).clamp(min=0) / total.clamp(min=1)
 
     def cached(self, adapter, outputs) -> Tensor:
-        """The features, and behind them the greatest logit of an old class."""
+        """The features, and after them the greatest logit of an old class."""
         best = outputs.logits[:, 1 : self.num_old].amax(1, keepdim=True)
         return torch.cat([outputs.embedding, best], 1)
 

@@ -54,7 +54,7 @@ def load_pretrained(module: nn.Module, path: str | Path, prefix: str | None = No
         module: The network or part.
         path: A file of tensors by name, or a checkpoint that holds them under ``state_dict``;
             or the name of one, see :func:`~vdfd_seg.models.weight_files.weights_file`.
-        prefix: What the names in the file begin with; others are passed over. By default
+        prefix: What the names in the file start with; others are passed over. By default
             ``backbone.`` where there are such names and the module has no part of that name.
 
     Raises:
@@ -74,7 +74,7 @@ def load_pretrained(module: nn.Module, path: str | Path, prefix: str | None = No
         raise InputError(
             f"pretrained weights '{path}' lack '{prefix or ''}{missing[0]}' ({len(missing)} of "
             f"{len(state)} parameters of {type(module).__name__}): they belong to another network "
-            f"or key layout; init_cfg.prefix says what the names of a part begin with."
+            f"or key layout; init_cfg.prefix says what the names of a part start with."
         )
     for name in state:
         if name in weights and weights[name].shape != state[name].shape:

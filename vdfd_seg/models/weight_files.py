@@ -57,7 +57,7 @@ def weights_url(name: str) -> str | None:
         return name
     if scheme not in _TABLES:
         raise InputError(
-            f"initial weights '{name}': addresses may begin with {', '.join(_TABLES)}, http and "
+            f"initial weights '{name}': addresses may start with {', '.join(_TABLES)}, http and "
             f"https; fetch the file, and give its path instead."
         )
     urls = {key: url for key, url in _TABLES[scheme]().items() if url}
@@ -91,7 +91,7 @@ def weights_file(name: str) -> Path:
     if url and not path.is_file():
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            # Several processes and runs may begin at once.
+            # Several processes and runs may start at once.
             with FileLock(path.with_name(f".{path.name}.lock")):
                 return download(url, path, found and found[1], "sha256")
         except (InputError, OSError) as error:
@@ -100,7 +100,7 @@ def weights_file(name: str) -> Path:
         raise InputError(f"initial weights '{path}' do not exist; correct the path. {RANDOM}")
     if found and not (digest := digest_of(path, "sha256")).startswith(found[1]):
         raise InputError(
-            f"initial weights '{path}': the SHA-256 is {digest}, and by the file's name it begins "
+            f"initial weights '{path}': the SHA-256 is {digest}, and by the file's name it starts "
             f"with {found[1]}; delete the file and fetch it again, or give it another name."
         )
     return path

@@ -123,7 +123,7 @@ def plan_runs(
         work_dir: Where the runs go.
         seeds: The seeds.
         orders: How many random orders of the classes or domains; 0 for the configs' own.
-        share_first: Begin from the step 0 of the first config with the same seed and order, where
+        share_first: Start from the step 0 of the first config with the same seed and order, where
             that is allowed: not for methods that must train it themselves, and only with the same
             network and first task.
         options: Dotted keys and values that change every config.
@@ -211,7 +211,7 @@ def why_not_shared(settings: Settings, first: Settings) -> str:
 def unfinished(runs: Sequence[Run], overwrite: bool = False) -> list[tuple[Run, list[str]]]:
     """The runs that are left to do, each with the arguments of ``vdfd_seg`` that finish it.
 
-    With ``overwrite`` all begin again. Runs that others start from come first.
+    With ``overwrite`` all start again. Runs that others start from come first.
     """
     for run in () if overwrite else runs:
         run.check()

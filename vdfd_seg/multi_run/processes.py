@@ -12,7 +12,7 @@ from pathlib import Path
 
 PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = ((signal.SIGINT, 10.0), (signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0))
-"""What a process that shall end is sent, and how many seconds it gets to obey."""
+"""What a process that must end is sent, and how many seconds it gets to obey."""
 
 
 @dataclass
@@ -40,7 +40,7 @@ class Job:
 
     @property
     def failed(self) -> bool:
-        """Whether it ended badly, or could not begin."""
+        """Whether it ended badly, or could not start."""
         return bool(self.reason) or self.status not in (None, 0)
 
     @property

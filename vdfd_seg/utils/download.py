@@ -27,7 +27,7 @@ def download(url: str, path: str | Path, digest: str | None = None, algorithm: s
     Args:
         url: ``http``, ``https`` or ``file``.
         path: The file; its folder is made.
-        digest: What the content's digest begins with in hexadecimal.
+        digest: What the content's digest starts with in hexadecimal.
         algorithm: That of the digest. MD5 tells damage, not malice: the sources of the archives
             have published nothing stronger.
     """
@@ -61,7 +61,7 @@ def _fetch(url: str, part: Path) -> None:
     except urllib.error.HTTPError as error:
         if error.code != http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
             raise
-        # There is nothing behind what has come: it is whole, or of another file.
+        # There is nothing after what has come: it is whole, or of another file.
         part.unlink()
         _fetch(url, part)
         return

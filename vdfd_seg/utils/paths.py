@@ -60,7 +60,7 @@ def method_names() -> list[str]:
 def method_file(method: str, benchmark: str) -> Path:
     """The file of ``configs/methods/METHOD`` that is for a benchmark.
 
-    That with the longest name which the benchmark's name is, or begins with before a ``-`` or
+    That with the longest name which the benchmark's name is, or starts with before a ``-`` or
     ``_``; ``default.py`` if there is none.
     """
     if method not in method_names():

@@ -36,7 +36,7 @@ def heatmap(
 
     The colour scale is viridis (van der Walt and Smith, SciPy 2015) over 0..100 in every plot.
     With more than ten rows the numbers are rounded to whole percents; with more than 40 names and
-    numbers are left out, and a scale stands beside the matrix instead.
+    numbers are left out, and a scale stands next to the matrix instead.
 
     Args:
         values: ``(N, N)``, NaN where a cell is empty.
@@ -121,7 +121,7 @@ def step_curves(panels: Mapping[str, Mapping[str, Sequence[Pair]]], metric: str)
     # The bands included; never beyond what percents can be.
     top = max(axes.dataLim.y1 for axes in every)
     every[0].set_ylim(0, min(1.06 * top, 102) if top > 0 else 1)
-    # A curve that begins late must not move the axis.
+    # A curve that starts late must not move the axis.
     every[0].set_xlim(-0.04 * last - 0.02, 1.04 * last + 0.02)
     every[0].xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     add_legend(figure, handles)

@@ -1,4 +1,4 @@
-"""Unpacking members of an archive that somebody else packed."""
+"""Unpacking members of archives of others."""
 
 import tarfile
 import zipfile

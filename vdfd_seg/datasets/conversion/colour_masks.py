@@ -22,8 +22,8 @@ _UNLISTED = 256
 def read_colours(path: str | Path) -> list[Colour]:
     """The colours of a table: a line for each class, in the order of the ids.
 
-    A line holds red, green and blue, with the class's name before or behind them or without it
-    (``128 0 0 apple``, ``apple,128,0,0``, ``apple:128,0,0::``). Blank lines and those that begin
+    A line holds red, green and blue, with the class's name before or after them or without it
+    (``128 0 0 apple``, ``apple,128,0,0``, ``apple:128,0,0::``). Blank lines and those that start
     with ``#`` are passed over.
     """
     try:
@@ -41,7 +41,7 @@ def read_colours(path: str | Path) -> list[Colour]:
             problem = "is listed twice" if colour in colours else "is no colour of three numbers"
             raise InputError(
                 f"colour table '{path}', line {number}: '{line.strip()}' {problem} (0 to 255); a "
-                f"line is one class's, '#' begins one that is none."
+                f"line is one class's, '#' starts one that is none."
             )
         colours.append(colour)
     if not 0 < len(colours) <= IGNORE_INDEX:

@@ -77,7 +77,7 @@ class EvaluationCrop(BaseTransform):
     """Evaluate on the middle of the image alone, at the resolution it has been resized to.
 
     What MiB, PLOP and RCIL report numbers on: shorter side to 512, the middle 512 x 512. To be put
-    behind ``LoadAnnotations``, so that the labels are of the same part, and behind ``Resize``; with
+    after ``LoadAnnotations``, so that the labels are of the same part, and after ``Resize``; with
     ``shorter_side`` before it, which then serves inference and the report's pictures alone: those
     leave the crop out and show the whole image.
 

@@ -19,7 +19,7 @@ class TaskDataset(Dataset):
     """The samples of one step, served through an mmsegmentation pipeline.
 
     Any dataset of MMSegmentation can be the source: only its list of images and masks is used.
-    :class:`MaskLabels` is put behind ``LoadAnnotations`` unless the pipeline already has it.
+    :class:`MaskLabels` is put after ``LoadAnnotations`` unless the pipeline already has it.
 
     Args:
         source: A dataset built with an empty pipeline.
@@ -89,7 +89,7 @@ def loading_part(pipeline: Sequence[dict], where: str) -> list[dict]:
     if "MaskLabels" not in kinds:
         raise InputError(
             f"{where} has no LoadAnnotations of its own; with another transform that loads masks, "
-            f"put dict(type='vdfd_seg.MaskLabels') behind it."
+            f"put dict(type='vdfd_seg.MaskLabels') after it."
         )
     return list(pipeline[: kinds.index("MaskLabels")])
 

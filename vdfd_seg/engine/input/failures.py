@@ -29,7 +29,7 @@ ADVICE = {
     "is one output a class",
     "does not take pixel weights": "take out model.decode_head.sampler",
     "prediction has shape": "predictions are of the image's size, and so must be the labels: in "
-    "test_dataloader.dataset.pipeline put LoadAnnotations behind Resize, and no Pad",
+    "test_dataloader.dataset.pipeline put LoadAnnotations after Resize, and no Pad",
     r"install onedl-mmcv for \w+ ops": "the installed mmcv has no compiled operators: install one "
     "that has them, for this PyTorch",
     r"torch\.compiler\.disable": "a part of this method stays outside the graph, since its "

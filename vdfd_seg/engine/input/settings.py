@@ -72,7 +72,7 @@ class Settings:
     def trained_with(self, step: int) -> dict:
         """The part of the config that decides a step's weights, as plain data.
 
-        The files of initial weights are left out: a step that has begun no longer needs them.
+        The files of initial weights are left out: a step that has started no longer needs them.
         """
         config = self.for_step(step).to_dict()
         parts = {key: config.get(key) for key in _TRAINS}

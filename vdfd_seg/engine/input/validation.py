@@ -68,8 +68,8 @@ def check_step(config: Config, protocol: Protocol) -> None:
         raise InputError("compile must be True or a dict of torch.compile's arguments.")
     if config.get("forward_transfer") and protocol.scenario == "class":
         raise InputError(
-            "forward_transfer is for domain- and task-incremental protocols: class-incrementally "
-            "nothing predicts a new class before it is trained; take it out."
+            "forward_transfer is for domain- and task-incremental protocols: in class-incremental "
+            "ones nothing predicts a new class before it is trained; take it out."
         )
     check_supported(config)
 

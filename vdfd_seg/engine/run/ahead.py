@@ -1,4 +1,4 @@
-"""Batches that are on the device before their iteration begins."""
+"""Batches that are on the device before their iteration starts."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any

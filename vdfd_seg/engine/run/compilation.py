@@ -40,5 +40,5 @@ def compiled(learner: ContinualLearner, options: bool | Mapping | None) -> Itera
     finally:
         delattr(owner, name)
         # PyTorch keeps a few graphs of a function, and after those runs it as it is: the next
-        # step, which has another network, shall not inherit this one's.
+        # step, which has another network, must not inherit this one's.
         torch.compiler.reset()

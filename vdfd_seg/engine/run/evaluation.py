@@ -125,7 +125,7 @@ def step_metrics(protocol: Protocol, step: int, confusions: dict[int, np.ndarray
     """The measures of accuracy in a step's entry of ``results.json``.
 
     ``row`` (of the result matrix), ``overall``, ``per_class`` and ``confusions``; for segmentation
-    also ``mean_accuracy`` and ``pixel_accuracy``, class-incrementally ``old``, ``new``, ``all`` and
+    also ``mean_accuracy`` and ``pixel_accuracy``; class-incremental ``old``, ``new``, ``all`` and
     ``hiou``.
     """
     pooled, names = pool(confusions), protocol.classes_seen(step)

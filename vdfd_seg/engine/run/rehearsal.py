@@ -75,7 +75,7 @@ class _Rehearsal(StepTrainer):
     def __init__(self, settings: Settings, data: ContinualData, step: int, previous: dict | None):
         self.all, self.real = data, settings.for_step(step)
         self.of = f"step {step} ({data.protocol.tasks[step].name})"
-        with failing(f"{self.of} cannot begin", "train_dataloader.batch_size"):
+        with failing(f"{self.of} cannot start", "train_dataloader.batch_size"):
             few = data.excerpt(self.real.train_dataloader["batch_size"])
         super().__init__(settings, few, step, WorkDir(""), previous)
         self.config = copy.deepcopy(self.real)
@@ -84,7 +84,7 @@ class _Rehearsal(StepTrainer):
 
     def outcome(self, whole: bool, taken: dict | None) -> dict:
         """The content of the step's checkpoint; with ``taken``, its weights and no training."""
-        with failing(f"{self.of} cannot begin", "model and method"):
+        with failing(f"{self.of} cannot start", "model and method"):
             learner = self.prepare(taken)
         network, context = learner.network, self.context
         if whole and taken is None:

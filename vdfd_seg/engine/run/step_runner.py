@@ -28,7 +28,7 @@ HIDDEN = (
     "Hooks will be executed in the following order",
     "paramwise_options -- ",
 )
-"""How messages begin that take hundreds of lines a step: of the Runner, its hooks and the learning
+"""How messages start that take hundreds of lines a step: of the Runner, its hooks and the learning
 rate of every parameter. The terminal does not show them; the log file of each step has them all."""
 
 
@@ -43,7 +43,7 @@ class ResumableLoop(IterBasedTrainLoop):
     dataloader_iterator: Any
 
     def __init__(self, start: int = 0, **kwargs):
-        # The sampler begins behind the images already drawn; nothing is left to skip.
+        # The sampler starts after the images already drawn; nothing is left to skip.
         super().__init__(fast_forward_on_resume=True, **kwargs)
         self._iter = start
         device = get_device()
@@ -62,7 +62,7 @@ class StepRunner(Runner):
         learner: What trains.
         folder: The step's.
         loader: The training images, or their loader's config.
-        span: The iteration it begins at, and that before which it ends.
+        span: The iteration it starts at, and that before which it ends.
         hooks: Of the step, next to the config's.
     """
 

@@ -98,7 +98,7 @@ def check_checkpoints(run: WorkDir, data: ContinualData, settings: Settings, ste
         if not path.exists():
             if step < first:
                 raise InputError(
-                    f"--steps begins with step {first}, but step {step} is not finished: "
+                    f"--steps starts with step {first}, but step {step} is not finished: "
                     f"'{path}' does not exist."
                 )
             continue
@@ -177,7 +177,7 @@ def _check_config(saved, data, settings, path):
     if carries and meta["fingerprint"] != data.fingerprint and meta["places"] != places(data, step):
         raise InputError(
             f"checkpoint '{path}': {settings.config.method.type} carries positions of images of "
-            f"task {step}, which have moved in the data set; put new images behind the old ones."
+            f"task {step}, which have moved in the data set; put new images after the old ones."
         )
 
 

@@ -32,7 +32,7 @@ class ImportancePenalty(Method):
     importance: dict[str, Tensor] = {}
 
     def before_task(self, context: TaskContext) -> None:
-        """Anchor the weights that the step begins with."""
+        """Anchor the weights that the step starts with."""
         carried = context.carried.get("importance", {})
         params = penalised(context.adapter, carried)
         self.importance = {k: v.to(params[k]).view_as(params[k]) for k, v in carried.items()}

@@ -33,7 +33,7 @@ def subtract_background(adapter: Any, num_old: int = 0) -> None:
 
 
 def check_background(method: Method, protocol: Protocol) -> None:
-    """Refuse what has no background, and new rows that begin as shares of it.
+    """Refuse what has no background, and new rows that start as shares of it.
 
     Raises:
         InputError: Naming the method or the option.
@@ -120,7 +120,7 @@ class SigmoidRows(CachedOutputsMethod):
         return max(self.num_old, 1)
 
     def check(self, protocol: Protocol) -> None:
-        """Refuse what has no background, and new rows that begin as shares of it."""
+        """Refuse what has no background, and new rows that start as shares of it."""
         check_background(self, protocol)
 
     def before_task(self, context: TaskContext) -> None:

@@ -25,7 +25,7 @@ class SpareRow(nn.Linear):
 
     @torch.no_grad()
     def begin_new_rows(self, adapter: SegmentationAdapter, num_old: int) -> None:
-        """Copy it into the classifier's rows behind the first ``num_old``."""
+        """Copy it into the classifier's rows after the first ``num_old``."""
         rows, bias = adapter.classifier()
         rows[num_old:] = self.weight
         if bias is not None:

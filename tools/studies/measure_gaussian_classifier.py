@@ -1,7 +1,7 @@
 #!/usr/bin/env python
-"""Measure what predicting from the classes' Gaussians is worth, and what following their drift is.
+"""Measure predictions from the classes' Gaussians, without and with following their drift.
 
-    python tools/studies/measure_read_outs.py CONFIG WORK_DIR
+    python tools/studies/measure_gaussian_classifier.py CONFIG WORK_DIR
 
 For a finished classification run whose checkpoints are all there, of any method. Prints the
 accuracy after the last step, the mean over the tasks, of
@@ -75,7 +75,7 @@ def gaussians_after(networks: Sequence[nn.Module], data, cfg: dict) -> dict:
 
 
 def measure(config: str, work_dir: Path, weight: float, options: dict | None = None) -> dict:
-    """Accuracies in percent by read-out, see the module's text."""
+    """Accuracies in percent by classifier, see the module's text."""
     from finished import FinishedRun
 
     from vdfd_seg.engine.networks import checked_adapter

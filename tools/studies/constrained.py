@@ -1,4 +1,4 @@
-"""Many functionals of the weights in place of the mean gradient: held, or penalised."""
+"""Many functionals of the weights in place of the mean gradient: constrained, or penalised."""
 
 import torch
 
@@ -8,7 +8,7 @@ from vdfd_seg.registry import METHODS
 
 
 @METHODS.register_module()
-class Held(Method):
+class Constrained(Method):
     """See README.md. A resumed step is not the uninterrupted one."""
 
     def __init__(self, of="classes", images=500, rank=100, filters=False, random=False, weight=0.0):
@@ -30,7 +30,7 @@ class Held(Method):
         if not (self.later and self.weight):
             return {}
         change = self._flat(penalised(adapter).values()) - self.start
-        return {"loss_held": self.weight / 2 * (self.rows @ change).square().sum()}
+        return {"loss_constraint": self.weight / 2 * (self.rows @ change).square().sum()}
 
     @torch.no_grad()
     def after_update(self, adapter, learning_rate):
