@@ -5,8 +5,7 @@ import math
 import pytest
 import torch
 
-from vdfd_seg.losses import unbiased_distillation
-from vdfd_seg.methods.lwf import distillation_loss
+from vdfd_seg.losses import distillation_loss, unbiased_distillation
 
 
 def data(classes=5, old=3, dtype=torch.float32, seed=0):

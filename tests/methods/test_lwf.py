@@ -2,7 +2,6 @@ import pytest
 import torch
 
 from tests.methods.plain import at_labels, cross_entropy_of_facil
-from vdfd_seg.methods.lwf import distillation_loss
 
 
 @pytest.fixture
@@ -29,20 +28,6 @@ def third(begin, train, end, tiny_classification, tiny_classifier):
 def logits_of(network, images):
     features = network.backbone(images)
     return torch.cat([head(features) for head in network.heads], 1)
-
-
-@pytest.mark.parametrize("temperature", [1.0, 2.0, 3.5])
-def test_the_loss_is_that_of_facil(temperature):
-    new, old = 3 * torch.randn(2, 6, 5, dtype=torch.float64)
-    expected = cross_entropy_of_facil(new, old, 1 / temperature)
-    found = distillation_loss(new, old, temperature)
-    assert found.dtype == torch.float64
-    assert torch.allclose(found, expected, rtol=1e-13)
-    halved = distillation_loss(new, old, temperature, average_classes=True)
-    assert torch.allclose(halved, expected / 5, rtol=1e-13)
-    found = distillation_loss(new.bfloat16(), old.bfloat16(), temperature)
-    assert found.dtype == torch.float32
-    assert torch.allclose(found, expected.float(), rtol=0.05)
 
 
 class TestStep:

@@ -38,7 +38,7 @@ def unbiased_distillation(new: Tensor, old: Tensor, alpha: float = 1.0) -> Tenso
         r_0 = q_0 + \sum_{c \ge K} q_c, \quad r_c = q_c \; (1 \le c < K),
 
     over all pixels p, whatever their labels. Without new classes it is the plain distillation
-    :func:`vdfd_seg.methods.lwf.distillation_loss` with ``average_classes``. Its least value, the
+    :func:`~vdfd_seg.losses.distillation_loss` with ``average_classes``. Its least value, the
     mean entropy of :math:`\tilde q` divided by K, is where :math:`r = \tilde q`. Equation 8 of
     Cermelli et al., "Modeling the Background for Incremental Learning in Semantic Segmentation",
     CVPR 2020; division by K and :math:`\alpha` as in its code.

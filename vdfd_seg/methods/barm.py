@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from vdfd_seg.losses import wide
+from vdfd_seg.losses import sigmoid_cross_entropy, sigmoid_distillation, wide
 from vdfd_seg.methods.common.context import TaskContext
 from vdfd_seg.methods.common.feature_cache import at_middle
 from vdfd_seg.methods.common.options import not_negative, positive
@@ -14,12 +14,10 @@ from vdfd_seg.methods.common.output_cache import CachedOutputsMethod
 from vdfd_seg.methods.common.pseudo_labels import with_old_classes
 from vdfd_seg.methods.common.sigmoid_rows import (
     check_background,
-    foreground_loss,
     freeze_statistics,
     mean_where,
     subtract_background,
 )
-from vdfd_seg.methods.common.teacher import sigmoid_distillation
 from vdfd_seg.protocols import IGNORE_INDEX, Protocol
 from vdfd_seg.registry import METHODS
 
@@ -188,7 +186,7 @@ class BARM(CachedOutputsMethod):
         """All terms, from one pass through each step's features."""
         labels = adapter.labels(samples)
         if self.cache is None:
-            pixels = foreground_loss(adapter.upsample(outputs.logits, labels), labels, 0)
+            pixels = sigmoid_cross_entropy(adapter.upsample(outputs.logits, labels), labels)
             losses = {"decode.loss_bce": mean_where(pixels, labels != IGNORE_INDEX)}
         else:
             old = self.cache.lookup(samples, labels.device)
@@ -205,8 +203,8 @@ class BARM(CachedOutputsMethod):
             pseudo = with_old_classes(labels.flatten(), flat, self.threshold).view_as(labels)
         background = unified(earlier)[:, :1].detach() + own[:, :1]
         logits = adapter.upsample(torch.cat([background, own[:, 1:]], 1), labels)
-        pixels = foreground_loss(logits[:, :1], pseudo, 0)
-        pixels = pixels + foreground_loss(logits[:, 1:], pseudo, self.num_old)
+        pixels = sigmoid_cross_entropy(logits[:, :1], pseudo)
+        pixels = pixels + sigmoid_cross_entropy(logits[:, 1:], pseudo, self.num_old)
 
         residual, middle = own[:, 0], at_middle(labels, own.shape[-2:])
         hidden = middle == 0

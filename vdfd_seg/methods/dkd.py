@@ -4,12 +4,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vdfd_seg.losses import wide
+from vdfd_seg.losses import sigmoid_distillation, wide
 from vdfd_seg.methods.common.context import TaskContext
 from vdfd_seg.methods.common.options import not_negative, positive
 from vdfd_seg.methods.common.sigmoid_rows import SigmoidRows, mean_where
 from vdfd_seg.methods.common.spare_row import SpareRow
-from vdfd_seg.methods.common.teacher import sigmoid_distillation
 from vdfd_seg.protocols import IGNORE_INDEX
 from vdfd_seg.registry import METHODS
 

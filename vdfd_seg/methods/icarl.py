@@ -9,10 +9,11 @@ from torch import Tensor
 
 from vdfd_seg.datasets.data import Sample
 from vdfd_seg.errors import InputError
+from vdfd_seg.losses import sigmoid_distillation
 from vdfd_seg.methods.common.context import TaskContext
 from vdfd_seg.methods.common.image_features import features_of
 from vdfd_seg.methods.common.options import at_least_one
-from vdfd_seg.methods.common.teacher import LogitsDistillation, sigmoid_distillation
+from vdfd_seg.methods.common.teacher import LogitsDistillation
 from vdfd_seg.protocols import Protocol
 from vdfd_seg.registry import METHODS
 

@@ -16,7 +16,7 @@ class ILT(LwF):
         L = L_{CE} + \lambda\, \ell_{LwF} + \mu\, \frac{1}{|E|} \sum_{e \in E}
         (h_e - \tilde h_e)^2
 
-    with :func:`~vdfd_seg.methods.lwf.distillation_loss` divided by the number of old classes, and
+    with :func:`~vdfd_seg.losses.distillation_loss` divided by the number of old classes, and
     E the elements of the backbone's output h that the main head takes as input (before ASPP; the
     mean over maps where there are several).
 

@@ -9,13 +9,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vdfd_seg.errors import InputError
+from vdfd_seg.losses import sigmoid_cross_entropy
 from vdfd_seg.methods.common.context import TaskContext
 from vdfd_seg.methods.common.feature_cache import FeatureCache
 from vdfd_seg.methods.common.options import not_negative, one_of, option, positive
 from vdfd_seg.methods.common.pseudo_labels import relabelled, with_old_classes
 from vdfd_seg.methods.common.sigmoid_rows import (
     check_background,
-    foreground_loss,
     mean_where,
     subtract_background,
 )
@@ -134,8 +134,8 @@ class SSUL(FrozenTrunk):
         known = labels.masked_fill(labels == SALIENT_INDEX, 0)
         logits = adapter.upsample(outputs.logits, labels)
         unknown = adapter.upsample(self.unknown(outputs.embedding), labels)
-        pixels = foreground_loss(logits, known, 0)
-        pixels = pixels + foreground_loss(unknown, labels, SALIENT_INDEX)
+        pixels = sigmoid_cross_entropy(logits, known, 0)
+        pixels = pixels + sigmoid_cross_entropy(unknown, labels, SALIENT_INDEX)
         loss = mean_where(pixels, labels != IGNORE_INDEX)
         auxiliary = adapter.auxiliary_losses(outputs, relabelled(samples, known))
         return {"decode.loss_bce": loss, **auxiliary}

@@ -9,8 +9,8 @@ from torch import Tensor
 from vdfd_seg.distillation import VariationalBound
 from vdfd_seg.distillation.precision import Precision, precision_of
 from vdfd_seg.errors import unknown_name
+from vdfd_seg.losses import distillation_over_groups
 from vdfd_seg.methods.common.options import WithOptions, option, positive
-from vdfd_seg.methods.lwf import distillation_over_groups
 
 
 class Divergence(WithOptions):

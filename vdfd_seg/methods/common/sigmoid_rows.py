@@ -3,14 +3,13 @@
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from mmengine.dist import all_reduce
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
 from vdfd_seg.errors import InputError
-from vdfd_seg.losses import wide
+from vdfd_seg.losses import sigmoid_cross_entropy
 from vdfd_seg.methods.common.base import Method
 from vdfd_seg.methods.common.context import TaskContext
 from vdfd_seg.methods.common.options import one_of, positive
@@ -53,31 +52,6 @@ def freeze_statistics(network: nn.Module) -> None:
             module.eval()
 
 
-def foreground_loss(logits: Tensor, labels: Tensor, first: int, pos_weight: float = 1.0) -> Tensor:
-    r"""Sum over classes of the binary cross-entropies of each pixel.
-
-    .. math::
-        \ell_p = -\sum_{c \ge K} \big( \beta\, [y_p = c] \log \sigma(z_{p,c})
-        + [y_p \ne c] \log(1 - \sigma(z_{p,c})) \big)
-
-    Args:
-        logits: ``(N, C - K, H, W)`` scores of the classes from K on.
-        labels: ``(N, H, W)`` integers. Others than these classes, and ignored pixels, are no
-            examples of any.
-        first: K.
-        pos_weight: :math:`\beta`.
-
-    Returns:
-        ``(N, H, W)``, in float32 at least.
-    """
-    logits = wide(logits)
-    classes = torch.arange(first, first + logits.shape[1], device=labels.device)
-    target = (labels[:, None] == classes[:, None, None]).to(logits)
-    weight = logits.new_tensor(pos_weight)
-    loss = F.binary_cross_entropy_with_logits(logits, target, reduction="none", pos_weight=weight)
-    return loss.sum(1)
-
-
 def mean_where(values: Tensor, mask: Tensor) -> Tensor:
     """Mean of the values where the mask is true, over the batches of all processes; 0 without any.
 
@@ -98,9 +72,9 @@ class SigmoidRows(CachedOutputsMethod):
     trained rows (:func:`subtract_background`), so a step 0 that another method trained with a
     softmax keeps its predictions.
 
-    :func:`foreground_loss` over the step's classes, a mean over labelled pixels, replaces the
-    config's loss of the main head; auxiliary heads keep theirs. After the first step, batch norms
-    and dropouts are in evaluation mode.
+    :func:`~vdfd_seg.losses.sigmoid_cross_entropy` over the step's classes, a mean over labelled
+    pixels, replaces the config's loss of the main head; auxiliary heads keep theirs. After the
+    first step, batch norms and dropouts are in evaluation mode.
 
     Args:
         num_views: Augmented views of an image.
@@ -140,7 +114,7 @@ class SigmoidRows(CachedOutputsMethod):
         """The loss of the step's classes, and those of the auxiliary heads."""
         labels = adapter.labels(samples)
         logits = adapter.upsample(outputs.logits[:, self.first :], labels)
-        pixels = foreground_loss(logits, labels, self.first, self.pos_weight)
+        pixels = sigmoid_cross_entropy(logits, labels, self.first, self.pos_weight)
         loss = self.averaged(adapter, pixels, labels, samples)
         return {"decode.loss_mbce": loss, **adapter.auxiliary_losses(outputs, samples)}
 

@@ -1,30 +1,13 @@
 """What methods share that distil from the network of the step before."""
 
-import torch.nn.functional as F
 from mmengine.dist import get_world_size
 from torch import Tensor, nn
 
-from vdfd_seg.losses.half_precision import wide
 from vdfd_seg.methods.common.base import Method
 from vdfd_seg.methods.common.context import TaskContext
 from vdfd_seg.methods.common.options import not_negative
 from vdfd_seg.models import adapter_of
 from vdfd_seg.models.folding import fold_batch_norms
-
-
-def sigmoid_distillation(new: Tensor, old: Tensor) -> Tensor:
-    r"""Sum over old classes of the binary cross-entropies under the old network's sigmoids.
-
-    :math:`\frac{1}{|P|} \sum_p \sum_{c<K} \mathrm{BCE}(\sigma(z_{p,c}), \sigma(\tilde z_{p,c}))`
-    over positions p (images, or pixels); Rebuffi et al., CVPR 2017.
-
-    Args:
-        new: ``(N, K or more, ...)`` logits of the network that trains, the old classes first.
-        old: ``(N, K, ...)`` the same of the network of the step before.
-    """
-    new, old = wide(new[:, : old.shape[1]]), wide(old)
-    loss = F.binary_cross_entropy_with_logits(new, old.sigmoid(), reduction="none")
-    return loss.sum(1).mean()
 
 
 class TeacherMethod(Method):
