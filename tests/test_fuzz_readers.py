@@ -27,7 +27,7 @@ from vdfd_seg.errors import InputError
 from vdfd_seg.evaluation import load_results
 from vdfd_seg.models.pretrained import load_pretrained
 from vdfd_seg.utils.checkpoint import STEP_FORMAT, load_plain, load_step, save_plain
-from vdfd_seg.utils.mmseg_checkpoint import foreign_classes, foreign_weights, load_foreign
+from vdfd_seg.utils.mmseg_checkpoint import classes_of, load_untrusted, weights_of
 
 COUNT = int(os.environ.get("FUZZ_FILES", "600"))
 SLOW = 20.0
@@ -41,9 +41,9 @@ def peak_memory() -> int:
 
 def read_foreign(path):
     """As ``adopt`` reads."""
-    content = load_foreign(path)
-    foreign_classes(content)
-    foreign_weights(content, path)
+    content = load_untrusted(path)
+    classes_of(content)
+    weights_of(content, path)
 
 
 def read_restricted(path):

@@ -13,7 +13,7 @@ from tests.tiny import TASKS
 from vdfd_seg.cli import run_command
 from vdfd_seg.methods import VDFD
 from vdfd_seg.utils.checkpoint import digest, load_step
-from vdfd_seg.utils.mmseg_checkpoint import load_foreign
+from vdfd_seg.utils.mmseg_checkpoint import load_untrusted
 
 CLASSES = list(TASKS[0])
 
@@ -113,7 +113,7 @@ class TestReading:
     def test_nothing_is_executed(self, foreign, tmp_path, adopt):
         mark = tmp_path / "ran"
         path = foreign(evil=Copier(mark))
-        assert type(load_foreign(path)["evil"]).__name__ == "Placeholder"
+        assert type(load_untrusted(path)["evil"]).__name__ == "Placeholder"
         adopt(path)
         assert not mark.exists()
 

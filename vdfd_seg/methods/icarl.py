@@ -72,7 +72,7 @@ class ICaRL(LogitsDistillation):
         super().before_task(context)
         context.adapter.within_task = False
 
-    def distilled(self, adapter, new: Tensor, old: Tensor) -> Tensor:
+    def distilled(self, new: Tensor, old: Tensor) -> Tensor:
         """The distillation of the old classes' sigmoids."""
         return sigmoid_distillation(new, old)
 

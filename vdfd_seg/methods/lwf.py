@@ -42,7 +42,7 @@ class LwF(LogitsDistillation):
         if self.variant == "paper" and context.step and context.protocol.scenario == "task":
             self.groups = context.protocol.task_sizes(context.step - 1)
 
-    def distilled(self, adapter, new: Tensor, old: Tensor) -> Tensor:
+    def distilled(self, new: Tensor, old: Tensor) -> Tensor:
         """The cross-entropies of the groups of old classes that compete."""
         count = old.shape[1]
         sizes = [count // self.num_old * size for size in self.groups]

@@ -40,6 +40,6 @@ class LwFMC(LogitsDistillation):
         loss = sigmoid_cross_entropy(logits, labels).masked_fill(labels == IGNORE_INDEX, 0).mean()
         return {"decode.loss_bce": loss, **adapter.auxiliary_losses(outputs, samples)}
 
-    def distilled(self, adapter, new: Tensor, old: Tensor) -> Tensor:
+    def distilled(self, new: Tensor, old: Tensor) -> Tensor:
         """The distillation of the old classes' sigmoids."""
         return sigmoid_distillation(new, old)

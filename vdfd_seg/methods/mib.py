@@ -32,6 +32,6 @@ class MiB(LogitsDistillation):
     weight: float = not_negative(10.0)
     alpha: float = positive(1.0)
 
-    def distilled(self, adapter, new: Tensor, old: Tensor) -> Tensor:
+    def distilled(self, new: Tensor, old: Tensor) -> Tensor:
         """The unbiased distillation, or the plain one where nothing is hidden."""
         return unbiased_distillation(new if self.hides else new[:, : self.num_old], old, self.alpha)

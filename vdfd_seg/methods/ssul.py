@@ -134,7 +134,7 @@ class SSUL(FrozenTrunk):
         known = labels.masked_fill(labels == SALIENT_INDEX, 0)
         logits = adapter.upsample(outputs.logits, labels)
         unknown = adapter.upsample(self.unknown(outputs.embedding), labels)
-        pixels = sigmoid_cross_entropy(logits, known, 0)
+        pixels = sigmoid_cross_entropy(logits, known)
         pixels = pixels + sigmoid_cross_entropy(unknown, labels, SALIENT_INDEX)
         loss = mean_where(pixels, labels != IGNORE_INDEX)
         auxiliary = adapter.auxiliary_losses(outputs, relabelled(samples, known))

@@ -16,7 +16,7 @@ from torch import nn
 
 from vdfd_seg.errors import InputError
 from vdfd_seg.models.weight_files import weights_file
-from vdfd_seg.utils.mmseg_checkpoint import foreign_weights, load_foreign
+from vdfd_seg.utils.mmseg_checkpoint import load_untrusted, weights_of
 
 
 @CheckpointLoader.register_scheme(list(CheckpointLoader._schemes), force=True)
@@ -25,12 +25,12 @@ def load_from_file(filename: str, map_location: object = None) -> dict:
 
     Raises:
         InputError: If :func:`~vdfd_seg.models.weight_files.weights_file` or
-            :func:`~vdfd_seg.utils.mmseg_checkpoint.load_foreign` refuses the file.
+            :func:`~vdfd_seg.utils.mmseg_checkpoint.load_untrusted` refuses the file.
     """
-    content = load_foreign(weights_file(filename))
+    content = load_untrusted(weights_file(filename))
     if filename.startswith("mmcls://"):
         # Of a classifier, as MMEngine does; some parts with a reader of their own want it so.
-        whole, part = foreign_weights(content, filename), "backbone."
+        whole, part = weights_of(content, filename), "backbone."
         content = {k[len(part) :]: value for k, value in whole.items() if k.startswith(part)}
     return content
 
@@ -61,7 +61,7 @@ def load_pretrained(module: nn.Module, path: str | Path, prefix: str | None = No
         InputError: For a file that is missing, damaged, would execute code, or
             does not fit the module, naming the parameter.
     """
-    weights = foreign_weights(load_from_file(str(path)), path)
+    weights = weights_of(load_from_file(str(path)), path)
     if prefix is None and not hasattr(module, "backbone"):
         prefix = "backbone." if any(name.startswith("backbone.") for name in weights) else ""
     if prefix:

@@ -30,7 +30,7 @@ class Placeholder:
         pass
 
 
-def load_foreign(path: str | Path) -> dict:
+def load_untrusted(path: str | Path) -> dict:
     """What a file of ``torch.save`` or MMEngine holds: tensors, plain values and placeholders.
 
     Refused is also what no placeholder can stand for: functions of the operating system, lists of a
@@ -55,8 +55,8 @@ def load_foreign(path: str | Path) -> dict:
     return content
 
 
-def foreign_weights(content: dict, path: str | Path) -> dict[str, Tensor]:
-    """The weights by name in what :func:`load_foreign` returned, there or under ``state_dict``."""
+def weights_of(content: dict, path: str | Path) -> dict[str, Tensor]:
+    """The weights by name in what :func:`load_untrusted` returned, there or under ``state_dict``."""
     weights = content.get("state_dict", content)
     if not isinstance(weights, dict) or not weights:
         raise InputError(f"checkpoint '{path}' has no state_dict with tensors by name.")
@@ -75,7 +75,7 @@ def foreign_weights(content: dict, path: str | Path) -> dict[str, Tensor]:
     return weights
 
 
-def foreign_classes(content: dict) -> list[str] | None:
+def classes_of(content: dict) -> list[str] | None:
     """The class names in ``meta``, in the order of the outputs; None where there are none."""
     meta = content.get("meta")
     described = meta.get("dataset_meta", meta) if isinstance(meta, dict) else None

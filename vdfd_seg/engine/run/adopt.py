@@ -21,7 +21,7 @@ from vdfd_seg.engine.run.step import StepTrainer
 from vdfd_seg.engine.state.work_dir import WorkDir
 from vdfd_seg.errors import InputError
 from vdfd_seg.models.growth import classes_first
-from vdfd_seg.utils.mmseg_checkpoint import foreign_classes, foreign_weights, load_foreign
+from vdfd_seg.utils.mmseg_checkpoint import classes_of, load_untrusted, weights_of
 
 
 @dataclass
@@ -76,11 +76,11 @@ def adopt(
 
 
 def checked_weights(settings: Settings, path: str | Path) -> dict[str, Tensor]:
-    """The weights of a foreign checkpoint, its classifiers' rows in the protocol's order."""
-    content = load_foreign(path)
-    state = foreign_weights(content, path)
+    """The weights of a checkpoint of others, its classifiers' rows in the protocol's order."""
+    content = load_untrusted(path)
+    state = weights_of(content, path)
     protocol = settings.protocol
-    wanted, found = list(protocol.classes_seen(0)), foreign_classes(content)
+    wanted, found = list(protocol.classes_seen(0)), classes_of(content)
     if found is not None and sorted(found) != sorted(wanted):
         raise InputError(
             f"checkpoint '{path}' knows the classes {found}, the protocol's first task is "

@@ -68,10 +68,10 @@ class LogitsDistillation(TeacherMethod):
     def losses_of(self, adapter, outputs, old, samples) -> dict[str, Tensor]:
         """The weighted distillation of ``outputs`` from ``old``, both of the adapter."""
         new = adapter.at_labels(outputs.all_logits, samples)
-        loss = self.distilled(adapter, new, adapter.at_labels(old.all_logits, samples))
+        loss = self.distilled(new, adapter.at_labels(old.all_logits, samples))
         return {"loss_kd": self.weight * loss}
 
-    def distilled(self, adapter, new: Tensor, old: Tensor) -> Tensor:
+    def distilled(self, new: Tensor, old: Tensor) -> Tensor:
         """The distance of ``new`` from ``old`` before weighting.
 
         Both are ``all_logits`` at the resolution of the labels, of K old classes and maybe more.
