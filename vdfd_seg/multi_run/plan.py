@@ -97,7 +97,7 @@ class Run:
             return atomic_write_text(path, f"_base_ = {files}\nseed = {self.settings.seed}\n")
         atomic_write_text(path, self.settings.text)
         try:
-            Config.fromfile(path)
+            Config.fromfile(path, import_custom_modules=False)
         except Exception as error:  # Whatever a name that is no text raises.
             raise InputError(
                 f"config '{self.settings.name}' has a value that cannot be written as text "

@@ -56,7 +56,7 @@ def load_untrusted(path: str | Path) -> dict:
 
 
 def weights_of(content: dict, path: str | Path) -> dict[str, Tensor]:
-    """The weights by name in what :func:`load_untrusted` returned, there or under ``state_dict``."""
+    """The weights by name in what :func:`load_untrusted` read, there or under ``state_dict``."""
     weights = content.get("state_dict", content)
     if not isinstance(weights, dict) or not weights:
         raise InputError(f"checkpoint '{path}' has no state_dict with tensors by name.")

@@ -45,6 +45,7 @@ class ResumableLoop(IterBasedTrainLoop):
     def __init__(self, start: int = 0, **kwargs):
         # The sampler starts after the images already drawn; nothing is left to skip.
         super().__init__(fast_forward_on_resume=True, **kwargs)
+        # As MMEngine's own resume sets it: there is no public way.
         self._iter = start
         device = get_device()
         if device == "cuda":
