@@ -56,7 +56,7 @@ class Protocol:
             background, an output that is then never right (MiB on ADE20K).
         average: A mean IoU is over the classes ``"present"`` in the test images (PLOP, RCIL) or
             over ``"all"`` classes seen.
-        validation: Share of the training images held out for tuning, in [0, 1): by a hash of each
+        validation: Share of the training images kept for tuning, in [0, 1): by a hash of each
             image's name, so that adding images moves no other.
         domain_split: Domain-incremental only: how a domain's images are divided, see
             :mod:`vdfd_seg.datasets.segmentation.selection`; None where the data set comes with
