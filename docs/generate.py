@@ -13,7 +13,16 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from method_tables import ROOT, benchmarks, collections, grouped, methods, published, settings
+from method_tables import (
+    ROOT,
+    benchmarks,
+    collections,
+    grouped,
+    methods,
+    own_defaults,
+    published,
+    settings,
+)
 from result_tables import compared, controls, measured, reproduction, summary, verified
 
 PACKAGE = ROOT / "vdfd_seg"
@@ -68,6 +77,7 @@ KINDS = {
     each.__name__: each
     for each in (
         methods,
+        own_defaults,
         grouped,
         settings,
         benchmarks,

@@ -57,6 +57,20 @@ def methods(page: Path) -> str:
     return table([*heads, "paper"], rows)
 
 
+def own_defaults(page: Path) -> str:
+    """The methods that handle new classes in another way than fine-tuning does."""
+    import vdfd_seg.methods
+    from vdfd_seg.registry import METHODS
+
+    usual, rows = vdfd_seg.methods.Method, []
+    for meta in collections():
+        kind = METHODS.get(meta["Collections"][0]["Metadata"]["Method"])
+        own = [kind.unbiased_loss, kind.new_rows]
+        if own != [usual.unbiased_loss, usual.new_rows]:
+            rows.append([link(meta, page), *(f"`{value!r}`" for value in own)])
+    return table(["method", "`unbiased_loss`", "`new_rows`"], rows)
+
+
 def grouped(page: Path) -> str:
     """All methods in a few rows, by what a step may see of the past."""
     import vdfd_seg.methods  # noqa: F401

@@ -49,7 +49,7 @@ class ContinualData(ABC):
         protocol: What is learned when.
         train, test: Where images come from; have a ``root``, a ``digest`` and ``names``.
         evaluate_on: ``"test"``, or ``"validation"``: the part of the training images that the
-            protocol holds out for tuning.
+            protocol keeps for tuning.
         rules: What else makes two results comparable, for the fingerprint.
     """
 

@@ -10,7 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 def on_all_cores(function: Callable, items: Iterable[tuple]) -> None:
     """Call ``function(*item)`` for each item, by a process a core.
 
-    What it raises is raised here, and what has not begun is left.
+    What it raises is raised here, and what has not started is left.
 
     Args:
         function: A function of a module.

@@ -201,7 +201,7 @@ class SegmentationAdapter:
         if not hasattr(self.head, "conv_seg"):
             raise InputError(
                 f"the head {type(self.head).__name__} has no linear classifier, which the method "
-                f"needs; FineTune, LwF, ILT, MiB, EWC, MAS, SI, VDFD and VDFDPlus need none."
+                f"needs; choose a method that needs none, for instance MiB."
             )
         return f"{self._main}.conv_seg"
 
