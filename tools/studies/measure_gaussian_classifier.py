@@ -30,12 +30,12 @@ from vdfd_seg.utils.installation import quiet_imports
 
 
 @torch.no_grad()
-def features(network: nn.Module, data, part: str, samples: list, cfg: dict, turns: int = 0):
+def features(network: nn.Module, data, part: str, samples: list, cfg: dict, rotations: int = 0):
     """Features ``(N, d)`` and logits ``(N, C)`` of samples, and the data samples of each batch."""
     found, logits, batches = [], [], []
     for batch in data.pass_over(part, samples, cfg):
         batch = network.data_preprocessor(batch, training=False)
-        found.append(network.features(batch["inputs"].rot90(turns, (2, 3))))
+        found.append(network.features(batch["inputs"].rot90(rotations, (2, 3))))
         logits.append(network.logits(found[-1])[:, :: network.rows_per_class])
         batches.append(batch["data_samples"])
     return torch.cat(found), torch.cat(logits).float(), batches
@@ -44,7 +44,7 @@ def features(network: nn.Module, data, part: str, samples: list, cfg: dict, turn
 def gaussians_after(networks: Sequence[nn.Module], data, cfg: dict) -> dict:
     """The Gaussians after the last step: moved in two ways, left, and from old images."""
     from vdfd_seg.distillation import ClassGaussians, linear_drift
-    from vdfd_seg.methods.common.gaussian_classifier import turned_thirds
+    from vdfd_seg.methods.common.gaussian_classifier import rotated_thirds
 
     def of(network, step):
         found, _, batches = features(network, data, "train", data.train_samples(step), cfg)
@@ -52,9 +52,12 @@ def gaussians_after(networks: Sequence[nn.Module], data, cfg: dict) -> dict:
         classes = data.protocol.task_labels(step)
         return found.cpu(), ClassGaussians.of(found.cpu(), labels.cpu(), classes)
 
-    def turned(network, step):
-        parts = turned_thirds(data.train_samples(step))
-        return [features(network, data, "train", own, cfg, turns)[0].cpu() for turns, own in parts]
+    def rotated(network, step):
+        parts = rotated_thirds(data.train_samples(step))
+        return [
+            features(network, data, "train", own, cfg, rotations)[0].cpu()
+            for rotations, own in parts
+        ]
 
     _, own = of(networks[0], 0)
     moved = by_one_map = left = own
@@ -63,7 +66,7 @@ def gaussians_after(networks: Sequence[nn.Module], data, cfg: dict) -> dict:
         (before, _), (after, own) = of(old, step), of(new, step)
         drift = linear_drift(before, after)
         moved = moved.moved(
-            torch.cat([before, *turned(old, step)]), torch.cat([after, *turned(new, step)])
+            torch.cat([before, *rotated(old, step)]), torch.cat([after, *rotated(new, step)])
         ).joined(own)
         by_one_map = ClassGaussians(
             drift.of_points(by_one_map.means), drift.of_covariance(by_one_map.covariance), step

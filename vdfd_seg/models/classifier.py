@@ -30,8 +30,8 @@ def rotated(images: Tensor) -> Tensor:
         raise InputError(
             f"model.rotations=True needs square images, not {images.shape[2]}x{images.shape[3]}."
         )
-    turns = [torch.rot90(images, k, (2, 3)) for k in range(ROTATIONS)]
-    return torch.stack(turns, 1).flatten(0, 1).contiguous(memory_format=torch.channels_last)
+    parts = [torch.rot90(images, k, (2, 3)) for k in range(ROTATIONS)]
+    return torch.stack(parts, 1).flatten(0, 1).contiguous(memory_format=torch.channels_last)
 
 
 @MODELS.register_module()
@@ -108,7 +108,7 @@ class ContinualClassifier(nn.Module):
         """Scores of the classes ``(N, C)``: logits, or in ``"predict"`` means over rotations."""
         rows = self.rows_per_class
         if mode == "predict" and rows > 1 and self.test == "average":
-            turned = self.logits(self.features(rotated(inputs)))
-            turned = turned.view(len(inputs), rows, -1, rows)
-            return turned.diagonal(dim1=1, dim2=3).mean(-1)
+            scores = self.logits(self.features(rotated(inputs)))
+            scores = scores.view(len(inputs), rows, -1, rows)
+            return scores.diagonal(dim1=1, dim2=3).mean(-1)
         return self.logits(self.features(inputs))[:, ::rows]

@@ -61,7 +61,7 @@ class GaussianClassifier(Method):
                     f"gaussians and carries none; set method.gaussians=0, or train from step 0."
                 )
             upright, _ = features_of(context, context.samples)
-            self._features_before = torch.cat([upright, turned_features(context)]).float()
+            self._features_before = torch.cat([upright, rotated_features(context)]).float()
         super().before_task(context)
 
     def after_task(self, context: TaskContext) -> dict:
@@ -71,7 +71,7 @@ class GaussianClassifier(Method):
         classes = context.protocol.task_labels(context.step)
         gaussians = ClassGaussians.of(after, labels, classes)
         if context.step:
-            seen = torch.cat([after, turned_features(context)])
+            seen = torch.cat([after, rotated_features(context)])
             old = _gaussians(context.carried["gaussians"])
             gaussians = old.moved(self._features_before, seen).joined(gaussians)
             del self._features_before
@@ -117,16 +117,16 @@ def with_gaussians(kind: type[Method]) -> type[Method]:
     return type(kind.__name__, (GaussianClassifier, kind), {"__doc__": kind.__doc__})
 
 
-def turned_features(context: TaskContext) -> Tensor:
-    """Features ``(N, d)`` of a step's images, each turned as :func:`turned_thirds` says."""
-    parts = turned_thirds(context.samples)
-    return torch.cat([features_of(context, own, turns)[0] for turns, own in parts])
+def rotated_features(context: TaskContext) -> Tensor:
+    """Features ``(N, d)`` of a step's images, each rotated as :func:`rotated_thirds` says."""
+    parts = rotated_thirds(context.samples)
+    return torch.cat([features_of(context, own, rotations)[0] for rotations, own in parts])
 
 
-def turned_thirds(samples: list[Sample]) -> list[tuple[int, list[Sample]]]:
-    """By how many times 90 degrees images are turned, once, twice or thrice, and every third."""
-    parts = [(turns, samples[turns - 1 :: 3]) for turns in (1, 2, 3)]
-    return [(turns, own) for turns, own in parts if own]
+def rotated_thirds(samples: list[Sample]) -> list[tuple[int, list[Sample]]]:
+    """By how many times 90 degrees images are rotated, once, twice or thrice, and every third."""
+    parts = [(rotations, samples[rotations - 1 :: 3]) for rotations in (1, 2, 3)]
+    return [(rotations, own) for rotations, own in parts if own]
 
 
 def within_tasks(heads: Tensor, scores: Tensor, sizes: Sequence[int], weight: float) -> Tensor:

@@ -10,14 +10,14 @@ from vdfd_seg.methods.common.context import TaskContext
 
 @torch.no_grad()
 def features_of(
-    context: TaskContext, samples: list[Sample], turns: int = 0
+    context: TaskContext, samples: list[Sample], rotations: int = 0
 ) -> tuple[Tensor, Tensor]:
     """A classifier's features of all samples, without augmentation and in evaluation mode.
 
     Args:
         context: The step.
         samples: Training images.
-        turns: By how many times 90 degrees they are rotated; default 0.
+        rotations: By how many times 90 degrees they are rotated; default 0.
 
     Returns:
         Features ``(N, d)`` float64 and labels ``(N,)`` int64, in the order of the samples, on the
@@ -27,7 +27,10 @@ def features_of(
     training = adapter.network.training
     adapter.network.eval()
     parts = [
-        (adapter.outputs(inputs.rot90(turns, (2, 3))).embedding.double().cpu(), batch.labels.cpu())
+        (
+            adapter.outputs(inputs.rot90(rotations, (2, 3))).embedding.double().cpu(),
+            batch.labels.cpu(),
+        )
         for inputs, batch in context.batches(samples=samples)
     ]
     adapter.network.train(training)

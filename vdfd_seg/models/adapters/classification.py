@@ -13,12 +13,12 @@ from vdfd_seg.models.classifier import ContinualClassifier, rotated
 from vdfd_seg.models.growth import check_names, check_shape
 
 
-def _forward(network: ContinualClassifier, inputs: Tensor, turned: bool) -> Outputs:
-    """One forward pass; with ``turned``, of all four rotations of the images."""
+def _forward(network: ContinualClassifier, inputs: Tensor, rotations: bool) -> Outputs:
+    """One forward pass; with ``rotations``, of all four rotations of the images."""
     rows = network.rows_per_class
-    features = network.features(rotated(inputs) if turned else inputs)
+    features = network.features(rotated(inputs) if rotations else inputs)
     logits = network.logits(features)
-    each = rows if turned else 1
+    each = rows if rotations else 1
     return Outputs(inputs, features[::each], logits[::each, ::rows], logits)
 
 
@@ -73,8 +73,8 @@ class ClassificationAdapter:
 
     def outputs(self, inputs: Tensor) -> Outputs:
         """One forward pass in the network's current mode."""
-        turned = self.network.rows_per_class > 1 and self.network.training
-        return _forward(self.network, inputs, turned)
+        rotations = self.network.rows_per_class > 1 and self.network.training
+        return _forward(self.network, inputs, rotations)
 
     def logits(self, inputs: Tensor) -> Tensor:
         """``(N, C)`` logits of the classes."""
@@ -86,8 +86,8 @@ class ClassificationAdapter:
         Its ``all_logits`` correspond to the first columns of those of the current network.
         """
         with torch.no_grad():
-            turned = len(outputs.all_logits) > len(outputs.inputs)
-            return _forward(network, outputs.inputs, turned)
+            rotations = len(outputs.all_logits) > len(outputs.inputs)
+            return _forward(network, outputs.inputs, rotations)
 
     def at_labels(self, logits: Tensor, samples: LabelledImages) -> Tensor:
         """The same: an image has one label."""
@@ -98,8 +98,8 @@ class ClassificationAdapter:
         labels, tasks, rows = samples.labels, samples.tasks, self.network.rows_per_class
         logits = wide(outputs.all_logits)
         if len(logits) > len(labels):
-            turns = torch.arange(rows, device=labels.device)
-            labels = (rows * labels[:, None] + turns).flatten()
+            rotation = torch.arange(rows, device=labels.device)
+            labels = (rows * labels[:, None] + rotation).flatten()
             tasks = tasks.repeat_interleave(rows)
         else:
             labels = rows * labels
