@@ -10,7 +10,7 @@ from vdfd_seg.cli import run_guarded
 def main(argv: Sequence[str] | None = None) -> None:
     """Convert the data set."""
     parse = argparse.ArgumentParser(
-        description="Convert CIFAR-100, or images in folders by class, to arrays."
+        description="Convert CIFAR-100, or images in a folder for each class, to arrays."
     )
     parse.add_argument(
         "source",

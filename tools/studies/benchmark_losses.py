@@ -3,7 +3,7 @@
 
     python tools/studies/benchmark_losses.py --batch 2 --image-size 512
 
-For each: the processor's time of a forward and backward pass, and the peak of memory besides the
+For each: the processor's time of a forward and backward pass, and the peak of memory without the
 logits or maps, the best of the repeats. Maps have 256 channels and an eighth of the image's side.
 On a GPU (``--device cuda``) the time is that of the clock.
 """

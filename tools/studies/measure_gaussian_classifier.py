@@ -117,7 +117,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("config", help="config file, or its name among the packaged configs")
     parser.add_argument("work_dirs", type=Path, nargs="+", help="finished runs of it")
-    parser.add_argument("--weight", type=float, default=0.1, help="of the Gaussians, besides heads")
+    parser.add_argument("--weight", type=float, default=0.1, help="of the Gaussians, next to heads")
     parser.add_argument("--cfg-options", nargs="+", action=DictAction, default={}, metavar="K=V")
     args = parser.parse_args(argv)
     with quiet_imports():

@@ -123,7 +123,7 @@ def write_rectangles(root: Path, classes: int, images: int = 6) -> Path:
 
     Args:
         root: Folder to make.
-        classes: Classes besides the background, each a colour.
+        classes: Classes without the background, each a colour.
         images: Training images of a class.
     """
     generator = np.random.default_rng(0)
@@ -152,7 +152,7 @@ def sequence_config(root: Path, classes: int, method: dict, iters: int, workers:
 
     Args:
         root: Of :func:`write_rectangles`.
-        classes: Classes besides the background.
+        classes: Classes without the background.
         method: The config's ``method``.
         iters: Iterations of a step.
         workers: Processes of each data loader.

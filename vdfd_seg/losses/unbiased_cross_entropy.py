@@ -51,7 +51,7 @@ def unbiased_cross_entropy(
 
 
 class _Sum(torch.autograd.Function):
-    r"""The sum over pixels, in memory for one map of all classes besides the logits.
+    r"""The sum over pixels, in memory for one map of all classes next to the logits.
 
     Autograd would keep the map of logarithms and copy it for the background. The gradient of a
     pixel is :math:`q_c - [c = y]`, and of one in the background

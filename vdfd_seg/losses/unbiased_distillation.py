@@ -52,7 +52,7 @@ def unbiased_distillation(new: Tensor, old: Tensor, alpha: float = 1.0) -> Tenso
 
 
 class _Mean(torch.autograd.Function):
-    r"""The loss, in memory for one map of all classes besides the logits and the target.
+    r"""The loss, in memory for one map of all classes next to the logits and the target.
 
     Autograd would keep the map of logarithms, copies of it, and their product. The gradient of a
     pixel is :math:`q_c - \tilde q_c` for :math:`1 \le c < K`, and

@@ -110,7 +110,7 @@ class ICaRL(LogitsDistillation):
 
 
 def exemplar_samples(carried: dict) -> list[Sample]:
-    """The exemplars that a carried state names, class by class."""
+    """The exemplars that a carried state names, in the order of their classes."""
     kept = carried.get("exemplars", {})
     return [Sample(i, (), task) for label in sorted(kept, key=int) for i, task in kept[label]]
 

@@ -16,7 +16,7 @@ def custom(
     scenario: str = "class",
     **rules,
 ) -> Protocol:
-    """A protocol whose tasks are listed by class name, or by domain (folder) name.
+    """A protocol whose tasks are lists of names: of classes, or of domains (folders).
 
     Args:
         classes: All class names; a class's position is its id in the masks.

@@ -1,3 +1,3 @@
 _base_ = './voc.py'
-# The first task has one class: the head keeps what the backbone knows besides.
+# The first task has one class: the head keeps what else the backbone knows.
 method = dict(reconstruct=100)
