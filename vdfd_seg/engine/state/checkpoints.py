@@ -137,7 +137,8 @@ def check_states(run: WorkDir, steps: Iterable[int], tag_of: Callable[[int], dic
 def _parts(tag):
     """What of a state's tag is settings, by the config's keys, and its protocol's history."""
     rest = {key: value for key, value in tag.items() if key not in ("trained_with", "history")}
-    return rest | tag["trained_with"], tag["history"]
+    # A state of an earlier version has neither, and differs.
+    return rest | tag.get("trained_with", {}), tag.get("history")
 
 
 def check_origin(saved: dict, data: ContinualData, settings: Settings, path: Path) -> None:
