@@ -82,9 +82,9 @@ class Method(WithOptions):
     """
 
     requires: frozenset[str] = frozenset()
-    unbiased_loss = False
-    new_rows = "random"
-    fuse: bool | float = False
+    unbiased_loss: bool = COMMON["unbiased_loss"].default
+    new_rows: str = COMMON["new_rows"].default
+    fuse: bool | float = COMMON["fuse"].default
     num_views: int | None = None
     training_features: Dataset | None = None
     closed_form = False
