@@ -64,7 +64,7 @@ class Ear(nn.Module):
         return F.conv2d(features, self.row[:, :-1, None, None], self.row[:, -1])
 
 
-def read_out(x: Tensor, ears, rows: Tensor, bias) -> tuple[list[Tensor], list[Tensor]]:
+def scores_of_steps(x: Tensor, ears, rows: Tensor, bias) -> tuple[list[Tensor], list[Tensor]]:
     """Each step's features ``(N, d, h, w)`` and scores ``(N, 1 + classes, h, w)``.
 
     The first score is the background's, later its residual, then come those of the step's classes.
@@ -115,8 +115,8 @@ class BARM(CachedOutputsMethod):
     what the network gave at the start of the step. After a step 0 that another method trained,
     :func:`~vdfd_seg.methods.common.sigmoid_rows.subtract_background` makes sigmoids of a softmax.
 
-    The features of a step read the classifier's input here, and begin as it. In the released code
-    they read the ASPP's output, and begin as the 3x3 convolution before the first classifier. They
+    The features of a step read the classifier's input here, and start as it. In the released code
+    they read the ASPP's output, and start as the 3x3 convolution before the first classifier. They
     and the residuals are carried, for :meth:`predict`. Constants are the released code's for VOC.
 
     Args:
@@ -148,7 +148,7 @@ class BARM(CachedOutputsMethod):
         self.ears = nn.ModuleList()
 
     def check(self, protocol: Protocol) -> None:
-        """Refuse what has no background, and new rows that begin as shares of it."""
+        """Refuse what has no background, and new rows that start as shares of it."""
         check_background(self, protocol)
 
     def before_task(self, context: TaskContext) -> None:
@@ -195,9 +195,9 @@ class BARM(CachedOutputsMethod):
 
     def later_losses(self, adapter, new: Tensor, old: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """The weighted terms, of the classifier's input now and at the start of the step."""
-        maps, (*earlier, own) = read_out(new, self.ears, *adapter.classifier())
+        maps, (*earlier, own) = scores_of_steps(new, self.ears, *adapter.classifier())
         with torch.no_grad():
-            old_maps, old_scores = read_out(old, *self._old)
+            old_maps, old_scores = scores_of_steps(old, *self._old)
             scores = adapter.upsample(unified(old_scores), labels).sigmoid()
             flat = scores.movedim(1, -1).flatten(0, 2)
             pseudo = with_old_classes(labels.flatten(), flat, self.threshold).view_as(labels)
@@ -238,7 +238,7 @@ class BARM(CachedOutputsMethod):
 
         def replaced(layer, arguments: tuple[Tensor], _) -> Tensor:
             (x,) = arguments
-            return unified(read_out(x, self.ears.to(x.device), *adapter.classifier())[1])
+            return unified(scores_of_steps(x, self.ears.to(x.device), *adapter.classifier())[1])
 
         layer = adapter.network.get_submodule(adapter.classifier_name)
         handle = layer.register_forward_hook(replaced)
