@@ -3,6 +3,7 @@
 import copy
 import logging
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -116,11 +117,17 @@ class StepRunner(Runner):
     def _log_env(self, env_cfg: dict) -> None:
         # MMEngine's shows the derived seed, and of the config what the Runner was given of it.
         run = {"seed": self._settings.seed, "Processes": self.world_size}
-        found = {**collect_env(), **env_cfg, **run}
+        found = {**_environment(), **env_cfg, **run}
         del found["numpy_random_seed"]
         lines = (f"\n    {key}: {value}" for key, value in found.items())
         self.logger.info(f"System environment:{''.join(lines)}")
         self.logger.info(f"Config:\n{self._settings.text}")
+
+
+@cache
+def _environment() -> dict:
+    """MMEngine's description of the machine; once a process, since it starts the C compiler."""
+    return collect_env()
 
 
 def _default_hooks(given: dict) -> dict:
