@@ -56,8 +56,8 @@ def _keep_freed_memory() -> None:
     """Let glibc's allocator keep what is freed for what comes next, up to 64 MiB.
 
     These are the thresholds that it comes to by itself when a tensor of 32 MiB is freed. Where all
-    are smaller, it returns memory to the system after every batch, and to take the pages anew is
-    a tenth of an estimate over images.
+    are smaller, it returns memory to the system after every batch, and getting the pages back
+    costs up to a tenth of a pass over images.
     """
     chosen = {"GLIBC_TUNABLES", "MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"}
     if chosen.isdisjoint(os.environ) and (mallopt := _of_glibc("mallopt")):
