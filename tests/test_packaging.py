@@ -11,7 +11,7 @@ import pytest
 
 import vdfd_seg
 from tests.python_process import ROOT, run_python
-from vdfd_seg.utils import environment
+from vdfd_seg.utils import installation
 
 # Modules whose distribution has another name.
 DISTRIBUTIONS = {
@@ -143,4 +143,4 @@ class TestDistributions:
                         continue
                     where = f"{path.relative_to(ROOT)}:{node.lineno} imports {module}"
                     assert DISTRIBUTIONS.get(module, module) in required, where
-                    assert module in environment._REQUIRED, where
+                    assert module in installation._REQUIRED, where
