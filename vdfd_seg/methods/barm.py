@@ -10,15 +10,13 @@ from vdfd_seg.losses import sigmoid_cross_entropy, sigmoid_distillation, wide
 from vdfd_seg.methods.common.context import TaskContext
 from vdfd_seg.methods.common.feature_cache import at_middle
 from vdfd_seg.methods.common.options import not_negative, positive
-from vdfd_seg.methods.common.output_cache import CachedOutputsMethod
 from vdfd_seg.methods.common.pseudo_labels import with_old_classes
 from vdfd_seg.methods.common.sigmoid_rows import (
-    check_background,
-    freeze_statistics,
+    SigmoidMethod,
     mean_where,
     subtract_background,
 )
-from vdfd_seg.protocols import IGNORE_INDEX, Protocol
+from vdfd_seg.protocols import IGNORE_INDEX
 from vdfd_seg.registry import METHODS
 
 
@@ -88,7 +86,7 @@ def unified(scores: list[Tensor]) -> Tensor:
 
 
 @METHODS.register_module()
-class BARM(CachedOutputsMethod):
+class BARM(SigmoidMethod):
     r"""Residuals of the background, and distillation of the scores of all earlier steps.
 
     .. math::
@@ -131,7 +129,6 @@ class BARM(CachedOutputsMethod):
         num_views: Augmented views of an image whose features are cached.
     """
 
-    problems = ("segmentation",)
     threshold: float = not_negative(0.7)
     residual_weight: float = not_negative(5.0)
     new_weight: float = not_negative(1.0)
@@ -139,17 +136,12 @@ class BARM(CachedOutputsMethod):
     kd_weight: float = not_negative(1.0)
     ear_lr: float = positive(0.001)
     old_ear_lr: float = positive(0.0001)
-    num_old = 0
     # Ears, rows and biases at the start of the step. In a tuple: they are not trained or saved.
     _old: tuple = ()
 
     def __init__(self, **options):
         super().__init__(**options)
         self.ears = nn.ModuleList()
-
-    def check(self, protocol: Protocol) -> None:
-        """Refuse what has no background, and new rows that start as shares of it."""
-        check_background(self, protocol)
 
     def before_task(self, context: TaskContext) -> None:
         """Take the carried features and residuals, cache the classifier's input, and add an ear."""
@@ -175,12 +167,6 @@ class BARM(CachedOutputsMethod):
     def cached(self, adapter, outputs) -> Tensor:
         """The classifier's input."""
         return outputs.embedding
-
-    def loss(self, adapter, inputs: Tensor, samples: list) -> dict[str, Tensor]:
-        """All terms of one iteration, with frozen statistics after the first step."""
-        if self.num_old:
-            freeze_statistics(adapter.network)
-        return super().loss(adapter, inputs, samples)
 
     def task_loss(self, adapter, outputs, samples: list) -> dict[str, Tensor]:
         """All terms, from one pass through each step's features."""

@@ -1,4 +1,4 @@
-"""The base of methods whose classes have a sigmoid each, and whose background has none."""
+"""The bases of methods whose classes have a sigmoid each."""
 
 from typing import Any
 
@@ -63,7 +63,28 @@ def mean_where(values: Tensor, mask: Tensor) -> Tensor:
     return values.masked_fill(~mask, 0).sum() / count.clamp(min=1e-6)
 
 
-class SigmoidRows(CachedOutputsMethod):
+class SigmoidMethod(CachedOutputsMethod):
+    """Needs a background; after the first step, batch norms and dropouts are in evaluation mode.
+
+    Attributes:
+        num_old: How many classes are old, the background among them; 0 in the first step.
+    """
+
+    problems = ("segmentation",)
+    num_old = 0
+
+    def check(self, protocol: Protocol) -> None:
+        """Refuse what has no background, and new rows that start as shares of it."""
+        check_background(self, protocol)
+
+    def loss(self, adapter, inputs: Tensor, samples: list) -> dict[str, Tensor]:
+        """All terms of one iteration, with frozen statistics after the first step."""
+        if self.num_old:
+            freeze_statistics(adapter.network)
+        return super().loss(adapter, inputs, samples)
+
+
+class SigmoidRows(SigmoidMethod):
     r"""Trains a sigmoid for each foreground class; a pixel of none of them is background.
 
     Row 0 of the classifier, the background's, is zero: its logit is 0, that of probability 1/2. So
@@ -73,29 +94,19 @@ class SigmoidRows(CachedOutputsMethod):
     softmax keeps its predictions.
 
     :func:`~vdfd_seg.losses.sigmoid_cross_entropy` over the step's classes, a mean over labelled
-    pixels, replaces the config's loss of the main head; auxiliary heads keep theirs. After the
-    first step, batch norms and dropouts are in evaluation mode.
+    pixels, replaces the config's loss of the main head; auxiliary heads keep theirs.
 
     Args:
         num_views: Augmented views of an image.
         pos_weight: :math:`\beta`.
-
-    Attributes:
-        num_old: How many classes are old, the background among them; 0 in the first step.
     """
 
-    problems = ("segmentation",)
     pos_weight: float = positive(1.0)
-    num_old = 0
 
     @property
     def first(self) -> int:
         """The first class of the step that has a sigmoid."""
         return max(self.num_old, 1)
-
-    def check(self, protocol: Protocol) -> None:
-        """Refuse what has no background, and new rows that start as shares of it."""
-        check_background(self, protocol)
 
     def before_task(self, context: TaskContext) -> None:
         """Make the background's row zero, and cache the outputs."""
@@ -103,12 +114,6 @@ class SigmoidRows(CachedOutputsMethod):
         subtract_background(context.adapter, self.num_old)
         if context.step:
             self.cache_outputs(context)
-
-    def loss(self, adapter, inputs: Tensor, samples: list) -> dict[str, Tensor]:
-        """All terms of one iteration, with frozen statistics after the first step."""
-        if self.num_old:
-            freeze_statistics(adapter.network)
-        return super().loss(adapter, inputs, samples)
 
     def task_loss(self, adapter, outputs, samples: list) -> dict[str, Tensor]:
         """The loss of the step's classes, and those of the auxiliary heads."""
