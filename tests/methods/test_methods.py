@@ -157,3 +157,13 @@ def test_the_teacher_computes_as_precisely_as_the_network_that_trains(taught, lo
     with torch.autocast("cpu", torch.bfloat16):
         losses_of(step)
     assert kinds == {"new": torch.bfloat16, "old": torch.bfloat16}
+
+
+def test_a_process_without_an_image_takes_the_teacher_as_it_is(taught, losses_of, monkeypatch):
+    """A step may have fewer images than there are processes."""
+    step, _ = taught({"type": "MiB"}, updates=0)
+    folded = losses_of(step)
+    context = step.context
+    monkeypatch.setattr(context, "batches", lambda limit=None: iter(()))
+    step.method.before_task(context)
+    torch.testing.assert_close(losses_of(step), folded)

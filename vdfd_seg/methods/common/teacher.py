@@ -34,12 +34,13 @@ class TeacherMethod(Method):
     def before_task(self, context: TaskContext) -> None:
         """Take the network of the step before as teacher."""
         if context.old_network is not None:
-            # An image for each process.
-            inputs, _ = next(context.batches(limit=get_world_size()))
-            scenario = context.protocol.scenario
-            teacher = fold_batch_norms(
-                context.old_network(), lambda network: adapter_of(network, scenario).logits(inputs)
-            )
+            teacher, scenario = context.old_network(), context.protocol.scenario
+            # An image for each process, where the step has so many.
+            batch = next(context.batches(limit=get_world_size()), None)
+            if batch is not None:
+                teacher = fold_batch_norms(
+                    teacher, lambda network: adapter_of(network, scenario).logits(batch[0])
+                )
             self._old = (teacher,)
             self.num_old = context.num_old
             self.hides = self.num_hidden(context) > 0
