@@ -121,6 +121,29 @@ sys.exit("torch" in sys.modules)
     assert done.returncode == 0 and done.stdout.count("usage: ") > len(cli.COMMANDS)
 
 
+def test_what_trains_nothing_waits_for_no_compiler():
+    """The compiler is half a second's import, PyG more than one; the first use imports them."""
+    code = """
+import sys
+import vdfd_seg.engine, vdfd_seg.inference, vdfd_seg.methods
+sys.exit(" ".join({"torch._dynamo", "torch_geometric"} & set(sys.modules)) or None)
+"""
+    done = run_python("-c", code)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_process_ends_without_a_last_look_for_cycles():
+    """It would go through all that was imported, when the command has said all it has to say."""
+    code = """
+import atexit, gc
+atexit.register(lambda: print("frozen" if gc.get_freeze_count() else "not frozen"))
+from vdfd_seg.cli import main
+main(["train", "--help"])
+"""
+    done = run_python("-c", code)
+    assert done.stdout.endswith("frozen\n") and "not frozen" not in done.stdout
+
+
 @pytest.mark.parametrize("first", ["vdfd_seg.losses", "vdfd_seg.datasets"])
 def test_importing_says_nothing(first):
     """MMSegmentation has notices of optional parts that are absent, and of a loss's option."""

@@ -4,6 +4,8 @@
 module of its name, imported only when called: that takes seconds, a usage text should not.
 """
 
+import atexit
+import gc
 import importlib
 import signal
 import sys
@@ -61,6 +63,8 @@ def run_guarded(
 
         Any other exception is a defect, and passes through with its traceback.
     """
+    # The interpreter would look through all modules for cycles when it ends, a second's work.
+    atexit.register(gc.freeze)
     try:
         check_distributions()
         return main(argv) or 0

@@ -60,6 +60,8 @@ class VDFD(RowFreezingMethod):
     # The background shift is not VDFD's matter: the paper has no class-incremental segmentation.
     unbiased_loss = True
     new_rows = "balanced"
+    # The penalty's gradient comes from elsewhere, and the GCN would break the loss's graph.
+    uncompiled = ("extra_losses",)
     weight: float = not_negative(1.0)
     rank: int = at_least_one(1)
     precision: Precision = option("gcn", known_precision)
@@ -105,8 +107,6 @@ class VDFD(RowFreezingMethod):
             if self.penalty.precision is not None:
                 self.optimizer = self.penalty.precision.optimizer(self.penalty.parameters())
 
-    # Not of a compiled loss: the gradient comes from elsewhere, and the GCN would break its graph.
-    @torch.compiler.disable
     def extra_losses(self, adapter, outputs, samples) -> dict[str, Tensor]:
         """The weighted penalty; its two terms next to it, for the log."""
         if self.penalty is None:

@@ -1,7 +1,9 @@
 """Compiling what a step trains."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
 import torch
 
@@ -29,16 +31,29 @@ def compiled(learner: ContinualLearner, options: bool | Mapping | None) -> Itera
         yield
         return
     arguments = {"dynamic": False, **({} if options is True else options)}
+    changed: list[tuple[Any, str]] = []
+
+    def change(owner: Any, name: str, function: Callable) -> None:
+        # An attribute of the instance, found before the method of its class.
+        setattr(owner, name, function(getattr(owner, name)))
+        changed.append((owner, name))
+
     if isinstance(learner.network, ContinualClassifier):
-        owner, name = learner.method, "loss"
+        method = learner.method
+        for path in method.uncompiled:
+            *owners, name = path.split(".")
+            owner = method if not owners else getattr(method, owners[0])
+            if owner is not None:
+                change(owner, name, torch.compiler.disable)
+        change(method, "loss", partial(torch.compile, **arguments))
     else:
-        owner, name = learner.network.get_submodule("backbone"), "forward"
-    # An attribute of the instance, found before the method of its class.
-    setattr(owner, name, torch.compile(getattr(owner, name), **arguments))
+        backbone = learner.network.get_submodule("backbone")
+        change(backbone, "forward", partial(torch.compile, **arguments))
     try:
         yield
     finally:
-        delattr(owner, name)
+        for owner, name in changed:
+            delattr(owner, name)
         # PyTorch keeps a few graphs of a function, and after those runs it as it is: the next
         # step, which has another network, must not inherit this one's.
         torch.compiler.reset()

@@ -76,6 +76,8 @@ class Method(WithOptions):
             :class:`~vdfd_seg.models.adapters.features.FeatureAdapter`.
         closed_form: Whether only :meth:`after_task` learns the later steps: these have no
             iterations, whatever the config has.
+        uncompiled: Functions of its own, or of an attribute, as ``"cache.lookup"``, that a
+            compiled loss calls as they are.
         without_background: What it is in a class-incremental protocol without a background, for
             methods that are defined by one; "" for others.
         problems: What it is for: ``"segmentation"``, ``"classification"``, or both.
@@ -88,6 +90,7 @@ class Method(WithOptions):
     num_views: int | None = None
     training_features: Dataset | None = None
     closed_form = False
+    uncompiled: tuple[str, ...] = ()
     without_background = ""
     problems: tuple[str, ...] = PROBLEMS
     optimizer: Optimizer | None = None

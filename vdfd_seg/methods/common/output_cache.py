@@ -40,7 +40,6 @@ class OutputCache:
             del self._fetched[next(iter(self._fetched))]
         self._fetched[numbers] = send(self.values[list(numbers)], device)
 
-    @torch.compiler.disable
     def lookup(self, samples, device) -> Tensor:
         """The outputs of a batch's views ``(N, ...)``, float32, on a device."""
         numbers = tuple(draws_of(samples).tolist())
@@ -66,6 +65,7 @@ class CachedOutputsMethod(Method):
     """
 
     requires = frozenset({"old_outputs"})
+    uncompiled = ("cache.lookup",)
     num_views: int = at_least_one(4)
     cache: OutputCache | None = None
 
