@@ -92,7 +92,7 @@ def test_the_schedule_is_counted_in_passes_over_the_images(sequence):
         ({"train_dataloader.dataset.type": "CIFAR100"}, "Valid names: vdfd_seg.ImageArrays"),
         ({"train_dataloader.dataset.splt": "x"}, "Did you mean 'split'"),
         ({"method": {"type": "VDFD", "old_rows": "frozen"}}, "old_rows='frozen' is for"),
-        ({"model": tiny_config("none")["model"]}, "EncoderDecoder is not for protocol"),
+        ({"model": tiny_config("none")["model"]}, "EncoderDecoder is for segmentation; protocol"),
     ],
 )
 def test_configs_that_are_refused(refused, digits, tmp_path, trained_steps, changes, message):

@@ -171,4 +171,4 @@ def test_augmentation_averages_the_softmax_of_the_views(finetune_run, monkeypatc
 def test_both_are_for_segmentation(refused, tmp_path, option):
     (tmp_path / "checkpoint.pth").touch()
     arguments = ("lwf_digits-task_5", tmp_path / "checkpoint.pth", option)
-    assert "are for segmentation" in refused("test", *arguments)
+    assert "is for segmentation" in refused("test", *arguments)

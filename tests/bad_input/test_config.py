@@ -27,7 +27,7 @@ CONFIGS = {
         "does not exist", "--cfg-options",
     ),
     "a method for another problem": (
-        {"method": {"type": "ICaRL"}}, "method ICaRL is not for segmentation",
+        {"method": {"type": "ICaRL"}}, "method ICaRL is for classification",
     ),
     "unknown model": (
         {"model.type": "EncoderDecodr"}, "model cannot be built", "EncoderDecodr",

@@ -2,8 +2,10 @@ import os
 
 import pytest
 import torch
+from mmengine.config import Config
 
 from tests.methods.test_contract import CASES
+from vdfd_seg.engine.input.validation import check_method
 from vdfd_seg.errors import InputError
 from vdfd_seg.methods import build_method
 
@@ -32,10 +34,10 @@ UNFIT = [
     *(({"type": name, "new_rows": start}, "classes", f"new_rows='{start}'")
       for name in ("BARM", "DFT", "DKD", "SSUL", "STAR") for start in ("pretuned", "balanced")),
     ({"type": "DFT"}, "domains", "method DFT: it is for class-incremental"),
-    ({"type": "EWC", "estimator": "facil"}, "classes", "estimator='facil' is for classification"),
-    ({"type": "MAS", "estimator": "facil"}, "classes", "estimator='facil' is for classification"),
+    ({"type": "EWC", "estimator": "facil"}, "classes", "facil' is for class.* Take 'image'"),
+    ({"type": "MAS", "estimator": "facil"}, "classes", "facil' is for class.* Take 'image'"),
     ({"type": "ICaRL", "exemplars": 5}, "images", "exemplars=5 is less than one for each of the 6"),
-    ({"type": "LwF", "gaussians": 0.5}, "classes", "gaussians is for classification"),
+    ({"type": "LwF", "gaussians": 0.5}, "classes", "gaussians=0.5 is for classification"),
     ({"type": "SSUL", "saliency": "/no/maps"}, "classes", "saliency='/no/maps' is not a folder"),
     ({"type": "VDFD", "old_rows": "penalised"}, "images", "old_rows='penalised' is for segm"),
     ({"type": "VDFD", "old_rows": "frozen"}, "domains", "frozen.*class-incremental"),
@@ -55,7 +57,7 @@ def test_a_protocol_that_a_method_is_not_for_is_refused(
         "no background": tiny_protocol(background=None, unseen="ignore"),
     }[kind]
     with pytest.raises(InputError, match=message):
-        build_method(cfg).check(protocol)
+        check_method(build_method(cfg), Config({"method": cfg, "model": {}}), protocol)
 
 
 @pytest.mark.parametrize(

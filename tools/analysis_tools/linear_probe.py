@@ -17,7 +17,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from vdfd_seg.cli import run_guarded
 from vdfd_seg.cli.arguments import add_checkpoint_arguments, add_config_arguments, settings_of
-from vdfd_seg.errors import InputError
 from vdfd_seg.utils.paths import find_checkpoints
 
 
@@ -61,8 +60,7 @@ def probe(settings, checkpoint: Path, iterations: int) -> list[tuple[str, dict]]
     set_up()
     saved = load_step(checkpoint)
     data = open_data(settings)
-    if data.protocol.problem != "segmentation":
-        raise InputError("linear_probe is for segmentation.")
+    data.protocol.check_problem("linear_probe", "segmentation")
     step = saved["meta"]["step"]
     loader = settings.for_step(step).test_dataloader
     learner = load_learner(settings, step, saved)

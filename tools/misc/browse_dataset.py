@@ -15,7 +15,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from vdfd_seg.cli import run_guarded
 from vdfd_seg.cli.arguments import add_config_arguments, settings_of, step_of
-from vdfd_seg.errors import InputError
 
 
 def write_pictures(settings, step: int, count: int, out: Path) -> list[Path]:
@@ -31,8 +30,7 @@ def write_pictures(settings, step: int, count: int, out: Path) -> list[Path]:
     from vdfd_seg.visualization.overlay import as_rgb, colourise, grid, with_legend
 
     protocol = settings.protocol
-    if protocol.problem != "segmentation":
-        raise InputError("browse_dataset is for segmentation: classified images have no masks.")
+    protocol.check_problem("browse_dataset", "segmentation")
     set_up()
     data = open_data(settings)
     seed = derived_seed(settings.seed, "step", step)

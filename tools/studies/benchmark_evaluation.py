@@ -32,7 +32,6 @@ from vdfd_seg.engine.input.data import open_data
 from vdfd_seg.engine.networks import network_of_step
 from vdfd_seg.engine.run.environment import forget_runner, set_up
 from vdfd_seg.engine.run.evaluation import confusions_of_step, step_metrics
-from vdfd_seg.errors import InputError
 from vdfd_seg.models import ContinualLearner
 
 WAYS = ("one by one", "in batches", "ours")
@@ -47,8 +46,7 @@ class Evaluation:
     def __init__(self, config: str, options: dict, folder: str):
         self.settings = load_run(config, options=options)
         protocol = self.settings.protocol
-        if protocol.problem != "segmentation":
-            raise InputError(f"{config} is not about segmentation.")
+        protocol.check_problem("this benchmark", "segmentation")
         self.step = len(protocol.tasks) - 1
         config_of_step = self.settings.for_step(self.step)
         self.loader = config_of_step.test_dataloader

@@ -8,7 +8,6 @@ from torch import nn
 from vdfd_seg.engine import open_data, set_up
 from vdfd_seg.engine.input.settings import load_run
 from vdfd_seg.engine.networks import finished_network
-from vdfd_seg.errors import InputError
 from vdfd_seg.utils.checkpoint import load_step
 from vdfd_seg.utils.paths import step_name
 
@@ -35,8 +34,7 @@ class FinishedRun:
     def __init__(self, config: str, work_dir: Path, options: dict | None = None):
         set_up()
         settings = load_run(config, options=options)
-        if settings.protocol.problem != "classification":
-            raise InputError(f"'{config}' is not of a classifier.")
+        settings.protocol.check_problem("this study", "classification")
         self._model = settings.config.model
         self.data = open_data(settings)
         self.protocol = settings.protocol

@@ -170,11 +170,7 @@ def checked_adapter(
 ) -> SegmentationAdapter | ClassificationAdapter:
     """The adapter of a network, refused where the protocol is about another problem."""
     adapter = adapter_of(network, protocol.scenario)
-    if adapter.problem != protocol.problem:
-        raise InputError(
-            f"model type {type(network).__name__} is not for protocol '{protocol.name}' of "
-            f"{protocol.dataset}, which is about {protocol.problem}."
-        )
+    protocol.check_problem(f"model type {type(network).__name__}", adapter.problem)
     return adapter
 
 

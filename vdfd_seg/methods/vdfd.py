@@ -67,17 +67,15 @@ class VDFD(RowFreezingMethod):
     precision: Precision = option("gcn", known_precision)
     eps: float = positive(1e-3)
     images: int | None = none_or(at_least_one(256))
-    old_rows: str = one_of("free", "frozen", "penalised")
+    old_rows: str = one_of("free", "frozen", "penalised").only_for(
+        "segmentation",
+        advice="With model.label_trick=True a classifier's old heads stay as they are.",
+    )
     unknown: str = one_of("error", "skip")
     accumulation: str = one_of(*ACCUMULATIONS)
 
     def check(self, protocol: Protocol) -> None:
-        """Refuse ``old_rows`` where old rows are not a matter of the method."""
-        if self.old_rows != "free" and protocol.problem == "classification":
-            raise InputError(
-                f"method VDFD: old_rows='{self.old_rows}' is for segmentation: the heads of a "
-                f"classifier's old tasks stay as they are with model.label_trick=True."
-            )
+        """Refuse ``old_rows="frozen"`` where no row is old."""
         if self.old_rows == "frozen" and protocol.scenario != "class":
             raise InputError(
                 "method VDFD: old_rows='frozen' is for class-incremental protocols: here every "

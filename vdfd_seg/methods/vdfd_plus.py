@@ -15,7 +15,6 @@ from vdfd_seg.methods.common.options import not_negative, option
 from vdfd_seg.methods.common.output_cache import CachedOutputsMethod
 from vdfd_seg.methods.common.reconstruction import reconstruct_backbone
 from vdfd_seg.methods.frozen_trunk import freeze_trunk
-from vdfd_seg.protocols import Protocol
 from vdfd_seg.registry import METHODS
 
 
@@ -61,7 +60,9 @@ class VDFDPlus(CachedOutputsMethod):
     new_rows = "balanced"
     weight: float = not_negative(1.0)
     divergence: Divergence = option("Softmax", build_divergence)
-    replay: int = not_negative(0)
+    replay: int = not_negative(0).only_for(
+        "segmentation", advice="Leave it at 0; for classification there is method.gaussians."
+    )
     reconstruct: int = not_negative(0)
     memory: FeatureGaussians | None = None
     num_old = 0
@@ -71,14 +72,6 @@ class VDFDPlus(CachedOutputsMethod):
         super().__init__(**options)
         if self.replay:
             self.requires = self.requires | {"features", "labels"}
-
-    def check(self, protocol: Protocol) -> None:
-        """Refuse the replay of features of images."""
-        if self.replay and protocol.problem != "segmentation":
-            raise InputError(
-                "method VDFDPlus: replay is for segmentation; leave it at 0. For classification "
-                "there is method.gaussians."
-            )
 
     def before_task(self, context: TaskContext) -> None:
         """Cache features and outputs, and prepare the divergence."""

@@ -90,6 +90,18 @@ class Protocol:
         for refusal in refusals(self):
             raise InputError(f"protocol '{self.name}': {refusal}")
 
+    def check_problem(self, what: str, *problems: str, advice: str = "") -> None:
+        """Refuse what is for other problems.
+
+        Raises:
+            InputError: Naming ``what`` and the problems, with sentences of ``advice``.
+        """
+        if self.problem not in problems:
+            raise InputError(
+                f"{what} is for {' and '.join(problems)}; protocol '{self.name}' of "
+                f"{self.dataset} is about {self.problem}. {advice}".rstrip()
+            )
+
     @property
     def hides(self) -> bool:
         """Whether the labels of a step hide all other classes in a background."""

@@ -7,7 +7,7 @@ from mmengine.config import Config
 from vdfd_seg.engine.input.unsupported import check_supported
 from vdfd_seg.errors import InputError, nearest, warn
 from vdfd_seg.losses import TaskAwareLoss
-from vdfd_seg.methods import Method
+from vdfd_seg.methods.common.base import COMMON, Method
 from vdfd_seg.protocols import Protocol
 from vdfd_seg.registry import MODELS
 from vdfd_seg.utils.nested import types_in
@@ -114,16 +114,17 @@ def _check_cycle(cycle):
 
 def check_method(method: Method, config: Config, protocol: Protocol) -> None:
     """Refuse a method that does not fit the protocol; warn where a part of it has no effect."""
-    kind, segments = config.method.type, protocol.problem == "segmentation"
+    what = f"method {config.method.type}"
     # Domain-incremental no row is new, and nothing is hidden.
     domains = protocol.scenario == "domain"
-    lacks_background = segments and not domains and protocol.background is None
-    if protocol.problem not in method.problems:
-        raise InputError(f"method {kind} is not for {protocol.problem}.")
+    lacks_background = not domains and protocol.background is None
+    protocol.check_problem(what, *method.problems)
+    for name, each in {**COMMON, **method.options}.items():
+        value = config.method.get(name, each.default)
+        if value not in each.elsewhere:
+            protocol.check_problem(f"{what}: {name}={value!r}", *each.problems, advice=each.advice)
     method.check(protocol)
     rows = config.method.get("new_rows", "random")
-    if rows != "random" and not segments:
-        raise InputError(f"method.new_rows='{rows}' is for segmentation.")
     if rows != "random" and lacks_background:
         raise InputError(
             f"method.new_rows='{rows}' takes the rows of new classes from the background's, which "
@@ -138,7 +139,7 @@ def check_method(method: Method, config: Config, protocol: Protocol) -> None:
     if lacks_background:
         notes = []
         if method.without_background:
-            notes.append(f"method {kind} is {method.without_background}")
+            notes.append(f"{what} is {method.without_background}")
         if config.method.get("unbiased_loss") or any(map(_task_aware, types_in(config.model))):
             notes.append("a loss that expects old classes in the background becomes the plain one")
         if notes:

@@ -104,13 +104,8 @@ def checked_weights(settings: Settings, path: str | Path) -> dict[str, Tensor]:
 
 
 def _check_method(settings):
-    kind, protocol = settings.config.method.type, settings.protocol
-    needs = settings.method().requires
-    if protocol.problem != "segmentation":
-        raise InputError(
-            f"adopt is for segmentation networks; protocol '{protocol.name}' is about "
-            f"{protocol.problem}."
-        )
+    kind, needs = settings.config.method.type, settings.method().requires
+    settings.protocol.check_problem("adopt", "segmentation")
     if "own_training" in needs:
         raise InputError(
             f"adopt: method {kind} remembers a task while it trains, so it must train step 0 "

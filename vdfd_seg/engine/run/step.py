@@ -24,7 +24,7 @@ from vdfd_seg.engine.state.work_dir import WorkDir
 from vdfd_seg.hooks import IterationSeedHook, MethodHook, StepStateHook
 from vdfd_seg.methods import TaskContext
 from vdfd_seg.methods.common.pretuning import pretune
-from vdfd_seg.models import ContinualLearner, SegmentationAdapter
+from vdfd_seg.models import ContinualLearner
 from vdfd_seg.models.fusion import ewf_share, fuse
 from vdfd_seg.utils.checkpoint import to_plain
 from vdfd_seg.utils.seeding import derived_seed
@@ -81,8 +81,6 @@ class StepTrainer:
         rows = method.new_rows if protocol.hides else "random"
         old, model = self.previous["state_dict"] if self.previous else None, self.config.model
         adapter = network_of_step(self.settings, self.step, old, rows, start is None)
-        if method.unbiased_loss and protocol.hides and isinstance(adapter, SegmentationAdapter):
-            adapter.use_unbiased_loss()
         if start is not None:
             with fitting(start, self.settings, self.step):
                 adapter.load(start["state_dict"], protocol.num_classes(self.step))
@@ -105,6 +103,8 @@ class StepTrainer:
             log=self._pending_log.append,
         )
         needs = method.requires
+        if method.unbiased_loss and protocol.hides:
+            context.adapter.use_unbiased_loss()
         adapter.begin(method.num_hidden(context), "old_images" in needs, "old_heads" in needs)
         begun = time.perf_counter()
         if rows == "pretuned" and self.step:

@@ -16,7 +16,6 @@ from vdfd_seg.engine.run.evaluation import confusions_of_step, step_metrics
 from vdfd_seg.engine.run.tta import augmented, averaging
 from vdfd_seg.engine.state.checkpoints import check_origin, fitting
 from vdfd_seg.engine.state.results_writer import ResultsWriter
-from vdfd_seg.errors import InputError
 from vdfd_seg.methods.finetune import FineTune
 from vdfd_seg.models import ContinualLearner
 from vdfd_seg.protocols import Protocol
@@ -48,8 +47,8 @@ def evaluate_checkpoints(
     Returns:
         Results as in ``results.json``; rows of steps that were not asked for are null.
     """
-    if (pictures or tta) and settings.protocol.problem != "segmentation":
-        raise InputError("--show-dir and --tta are for segmentation.")
+    if pictures or tta:
+        settings.protocol.check_problem("--show-dir or --tta", "segmentation")
     set_up(launcher)
     saved = [load_step(path) for path in paths]
     data = open_data(settings)

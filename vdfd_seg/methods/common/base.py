@@ -34,9 +34,9 @@ REQUIREMENTS = {
 
 COMMON: dict[str, Option] = {
     "unbiased_loss": option(False),
-    "new_rows": one_of(*INITIALISATIONS),
+    "new_rows": one_of(*INITIALISATIONS).only_for("segmentation"),
     "fuse": share(False),
-    "gaussians": not_negative(0.0),
+    "gaussians": not_negative(0.0).only_for("classification"),
 }
 """Options of every method, whatever its constructor takes. ``gaussians`` above 0 adds a
 :class:`~vdfd_seg.methods.common.gaussian_classifier.GaussianClassifier`."""

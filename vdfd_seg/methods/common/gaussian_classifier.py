@@ -12,7 +12,6 @@ from vdfd_seg.errors import InputError
 from vdfd_seg.methods.common.base import Method
 from vdfd_seg.methods.common.context import TaskContext
 from vdfd_seg.methods.common.image_features import features_of
-from vdfd_seg.protocols import Protocol
 
 
 class GaussianClassifier(Method):
@@ -43,14 +42,6 @@ class GaussianClassifier(Method):
         """The means are of labelled images."""
         super().__init_subclass__(**kwargs)
         cls.requires = cls.requires | {"labels"}
-
-    def check(self, protocol: Protocol) -> None:
-        """Refuse Gaussians of pixels."""
-        super().check(protocol)
-        if protocol.problem != "classification":
-            raise InputError(
-                f"method {type(self).__name__}: gaussians is for classification; leave it at 0."
-            )
 
     def before_task(self, context: TaskContext) -> None:
         """Note the features of the step's images."""

@@ -7,12 +7,10 @@ import torch
 from mmengine.dist import all_reduce, get_dist_info
 from torch import Tensor
 
-from vdfd_seg.errors import InputError
 from vdfd_seg.losses.half_precision import wide
 from vdfd_seg.methods.common.base import Method
 from vdfd_seg.methods.common.context import TaskContext
 from vdfd_seg.methods.common.options import at_least_one, none_or, not_negative, one_of, share
-from vdfd_seg.protocols import Protocol
 from vdfd_seg.utils.seeding import derived_seed
 
 
@@ -102,7 +100,9 @@ class RunningImportance(ImportancePenalty):
     weight: float = none_or(not_negative(None))
     alpha: float = share(0.5)
     images: int | None = none_or(at_least_one(None))
-    estimator: str | None = one_of(None, "facil", "image")
+    estimator: str | None = one_of(None, "facil", "image").only_for(
+        "classification", "image", advice="Take 'image'."
+    )
     batch_size: int = at_least_one(64)
 
     def before_task(self, context: TaskContext) -> None:
@@ -112,14 +112,6 @@ class RunningImportance(ImportancePenalty):
         self.estimator = self.estimator or ("facil" if classifies else "image")
         if self.weight is None:
             self.weight = self.weights[self.estimator]
-
-    def check(self, protocol: Protocol) -> None:
-        """Refuse FACIL's estimator for segmentation."""
-        if self.estimator == "facil" and protocol.problem != "classification":
-            raise InputError(
-                f"method {type(self).__name__}: estimator='facil' is for classification; "
-                f"for segmentation take 'image'."
-            )
 
     def merge(self, old: dict[str, Tensor], new: dict[str, Tensor]) -> dict[str, Tensor]:
         """The running importances."""

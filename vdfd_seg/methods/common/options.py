@@ -2,26 +2,37 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from inspect import Parameter, Signature, get_annotations, signature
 from typing import Any, ClassVar
 
 from torch import nn
 
 from vdfd_seg.errors import InputError
+from vdfd_seg.protocols.checks import PROBLEMS
 
 
 @dataclass(frozen=True)
 class Option:
     """A default, the values that are accepted, and what a message says of others.
 
-    ``read`` makes of an accepted value what the object has.
+    ``read`` makes of an accepted value what the object has. What an option that is not for all
+    ``problems`` may be for others is ``elsewhere``; other values are refused with the ``advice``.
     """
 
     default: Any
     fits: Callable[[Any], bool] = lambda value: True
     rule: str = ""
     read: Callable[[Any], Any] = lambda value: value
+    problems: tuple[str, ...] = PROBLEMS
+    elsewhere: tuple = ()
+    advice: str = ""
+
+    def only_for(self, problem: str, *elsewhere: Any, advice: str = "") -> Any:
+        """For one problem; for others it has its default, or a value of ``elsewhere``."""
+        advice = advice or f"Leave it at {self.default!r}."
+        elsewhere = (self.default, *elsewhere)
+        return replace(self, problems=(problem,), elsewhere=elsewhere, advice=advice)
 
     def set(self, owner: object, name: str, value: Any) -> None:
         """Set an owner's option, or refuse the value.
