@@ -60,6 +60,12 @@ def test_a_protocol_that_a_method_is_not_for_is_refused(
         check_method(build_method(cfg), Config({"method": cfg, "model": {}}), protocol)
 
 
+@pytest.mark.parametrize("options", [{"estimator": "image"}, {"estimator": None, "gaussians": 0}])
+def test_an_option_for_the_other_problem_may_have_values_that_are_for_both(tiny_protocol, options):
+    cfg = {"type": "EWC", **options}
+    check_method(build_method(cfg), Config({"method": cfg, "model": {}}), tiny_protocol())
+
+
 @pytest.mark.parametrize(
     "cfg",
     [

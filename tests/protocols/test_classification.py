@@ -50,3 +50,11 @@ def test_an_order_is_the_order_of_learning_and_not_of_the_labels_in_the_files():
 def test_what_is_no_protocol_is_refused(rules, message):
     with pytest.raises(InputError, match=message):
         cifar(**rules)
+
+
+def test_a_class_called_background_hides_nothing():
+    """Images have one label each, whatever their classes are called."""
+    names = ["background", "cat", "dog"]
+    cfg = {"type": "Custom", "classes": names, "tasks": [names[:2], names[2:]]}
+    assert build_protocol(cfg).hides
+    assert not build_protocol({**cfg, "problem": "classification"}).hides

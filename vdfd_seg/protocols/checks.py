@@ -38,7 +38,7 @@ def _of_rules(protocol):
         if not 0 <= getattr(protocol, key) < 1:
             yield f"{key} must be in [0, 1)."
     unseen = protocol.unseen
-    if protocol.scenario == "class" and not protocol.hides and "background" in unseen:
+    if protocol.scenario == "class" and protocol.background is None and "background" in unseen:
         yield f"unseen='{unseen}' needs a background class; use unseen='ignore'."
     if unseen == "ignore_background" and protocol.average == "all":
         yield "average='all' counts the background, which unseen ignores; use 'present'."

@@ -105,7 +105,8 @@ class Protocol:
     @property
     def hides(self) -> bool:
         """Whether the labels of a step hide all other classes in a background."""
-        return self.scenario == "class" and self.background is not None
+        hidden = self.scenario == "class" and self.background is not None
+        return hidden and self.problem == "segmentation"
 
     @property
     def label_names(self) -> tuple[str, ...]:

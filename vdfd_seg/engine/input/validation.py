@@ -55,8 +55,7 @@ def check_step(config: Config, protocol: Protocol) -> None:
                 raise InputError(f"the key '{key}.{part}' is missing.")
         if protocol.problem == "segmentation" and "pipeline" not in config[key].dataset:
             raise InputError(f"the key '{key}.dataset.pipeline' is missing.")
-    if protocol.problem == "segmentation":
-        _check_sizes(config.model)
+    _check_sizes(config.model)
     _check_cycle(config.train_cfg)
     base = (config.get("auto_scale_lr") or {}).get("base_batch_size")
     if scales_rate(config) and (not isinstance(base, int) or base < 1):

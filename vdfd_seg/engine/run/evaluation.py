@@ -57,7 +57,7 @@ def confusions_of_step(
         Class-incremental evaluation, and classification, have the single task 0.
     """
     learner.eval()
-    evaluate, _ = _OF_PROBLEM[data.protocol.problem]
+    evaluate = _segmented if data.protocol.problem == "segmentation" else _classified
     return evaluate(learner, data, step, cfg, prediction_dir, pictures)
 
 
@@ -129,38 +129,21 @@ def step_metrics(protocol: Protocol, step: int, confusions: dict[int, np.ndarray
     ``hiou``.
     """
     pooled, names = pool(confusions), protocol.classes_seen(step)
-    _, metrics = _OF_PROBLEM[protocol.problem]
-    return {
-        "confusions": {str(task): matrix.tolist() for task, matrix in confusions.items()},
-        **metrics(protocol, step, confusions, pooled, names),
-    }
-
-
-def _accuracies(protocol, step, confusions, pooled, names):
-    return {
-        "overall": accuracy(pooled),
-        "per_class": per_class(accuracy_per_class(pooled), names),
-        "row": row_by_classes(pooled, protocol.task_of_class(step), accuracy),
-    }
-
-
-def _ious(protocol, step, confusions, pooled, names):
-    metrics: dict = {
-        "overall": mean_iou(pooled, average=protocol.average),
-        "mean_accuracy": mean_accuracy(pooled, average=protocol.average),
+    owners, average = protocol.task_of_class(step), protocol.average
+    found: dict = {"confusions": {str(task): m.tolist() for task, m in confusions.items()}}
+    if protocol.problem == "classification":
+        return found | {
+            "overall": accuracy(pooled),
+            "per_class": per_class(accuracy_per_class(pooled), names),
+            "row": row_by_classes(pooled, owners, accuracy),
+        }
+    found |= {
+        "overall": mean_iou(pooled, average=average),
+        "mean_accuracy": mean_accuracy(pooled, average=average),
         "pixel_accuracy": accuracy(pooled),
         "per_class": per_class(iou_per_class(pooled), names),
     }
     if protocol.scenario == "class":
-        owners = protocol.task_of_class(step)
-        metrics["row"] = row_by_classes(pooled, owners, partial(mean_iou, average=protocol.average))
-        metrics.update(old_new_all(pooled, owners, protocol.average))
-    else:
-        metrics["row"] = row_by_domains(confusions, protocol.average)
-    return metrics
-
-
-_OF_PROBLEM = {
-    "segmentation": (_segmented, _ious),
-    "classification": (_classified, _accuracies),
-}
+        row = row_by_classes(pooled, owners, partial(mean_iou, average=average))
+        return found | {"row": row, **old_new_all(pooled, owners, average)}
+    return found | {"row": row_by_domains(confusions, average)}
