@@ -1,4 +1,9 @@
-"""The terminal is spared what every step's Runner says of itself; log files have it all."""
+"""MMEngine's Runner: what the terminal is spared of, and when the workers end."""
+
+import gc
+import multiprocessing
+
+from vdfd_seg.engine.run import sequence
 
 HIDDEN = (
     "Hooks will be executed in the following order", "paramwise_options -- ", "Config:\n",
@@ -6,7 +11,7 @@ HIDDEN = (
 )  # fmt: skip
 
 
-def test_run(registered_modules, train, capfd):
+def test_the_terminal_is_spared_what_log_files_have(registered_modules, train, capfd):
     run = train(
         "--seed", 41,
         config={
@@ -33,3 +38,21 @@ def test_run(registered_modules, train, capfd):
         assert "paramwise_options -- decode_head" in text
         # MMEngine's own file of what the Runner was given of the config.
         assert not list(folder.rglob("*.py"))
+
+
+def test_workers_end_with_the_training(train, monkeypatch):
+    """Garbage collection would wait five seconds for each."""
+    left, finish = [], sequence.finish_step
+
+    def counted(trainer):
+        left.append(len(multiprocessing.active_children()))
+        return finish(trainer)
+
+    monkeypatch.setattr(sequence, "finish_step", counted)
+    gc.disable()
+    try:
+        changes = {"train_cfg": {"max_iters": 2}, "train_dataloader.num_workers": 2}
+        train("--steps", "0", config={"method": {"type": "FineTune"}, **changes})
+    finally:
+        gc.enable()
+    assert left == [0]

@@ -54,6 +54,17 @@ class ResumableLoop(IterBasedTrainLoop):
             count = self.max_iters - start
             self.dataloader_iterator = Ahead(self.dataloader_iterator, count, device, fetch)
 
+    def run(self) -> Any:
+        """Train; then the loader's workers end.
+
+        Left to the garbage collector, which finds their queues first, each would be waited for
+        in vain for five seconds.
+        """
+        try:
+            return super().run()
+        finally:
+            del self.dataloader, self.dataloader_iterator
+
 
 class StepRunner(Runner):
     """A Runner for one step, that logs the run's config and seed, and keeps the terminal short.
