@@ -136,6 +136,14 @@ def test_an_iteration_waits_for_nothing(case):
         assert names == [], names
 
 
+def test_a_run_warns_of_nothing(case):
+    """Nothing that a user of its default options could mend, or has to think about."""
+    logs = [log for run in (case.whole, case.resumed) for log in run.path.rglob("*.log")]
+    assert len(logs) > 2
+    # The configs log warnings and nothing less.
+    assert not [line for log in logs for line in log.read_text().splitlines()]
+
+
 def test_images_of_earlier_steps_are_read_only_where_declared(case):
     own = {sample.image for sample in case.data.train_samples(1)}
     assert case.images > own if "old_images" in case.method.requires else case.images == own

@@ -31,6 +31,8 @@ HIDDEN = (
 )
 """How messages start that take hundreds of lines a step: of the Runner, its hooks and the learning
 rate of every parameter. The terminal does not show them; the log file of each step has them all."""
+UNTRUE = "Skip advancing dataloader"
+"""How MMEngine's warning starts that a resumed step may draw other images; here it does not."""
 
 
 class ResumableLoop(IterBasedTrainLoop):
@@ -115,9 +117,10 @@ class StepRunner(Runner):
         )
 
     def build_logger(self, *args, **kwargs) -> MMLogger:
-        """MMEngine's logger, with a filter on what writes to the terminal."""
+        """MMEngine's logger, without :data:`UNTRUE`, and on the terminal without :data:`HIDDEN`."""
         logger = super().build_logger(*args, **kwargs)
         for handler in logger.handlers:
+            handler.addFilter(lambda record: not str(record.msg).startswith(UNTRUE))
             if not isinstance(handler, logging.FileHandler):
                 handler.addFilter(lambda record: not str(record.msg).startswith(HIDDEN))
         return logger

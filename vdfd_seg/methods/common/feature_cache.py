@@ -30,6 +30,8 @@ class FeatureCache(Dataset):
 
     def __init__(self, context: TaskContext, num_views: int):
         self.num_views = num_views
+        # MMEngine hands it to the visualizer.
+        self.metainfo = {"classes": context.protocol.classes_seen(context.step)}
         batches = features_of_views(context, num_views)
         self.features, self.labels = in_order(
             (numbers, features.half(), labels.to(torch.uint8))
