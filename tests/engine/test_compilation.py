@@ -1,5 +1,6 @@
 """``compile``: the same training, whatever part of it is one graph."""
 
+import shutil
 from collections import OrderedDict
 from types import SimpleNamespace
 
@@ -54,6 +55,14 @@ def test_the_whole_loss_of_a_classifier_is_compiled_and_equals_eager(
     found, expected = (checkpoint(run, 1)["state_dict"] for run in (same, plain))
     for name, value in expected.items():
         assert torch.allclose(found[name], value, rtol=1e-6, atol=1e-7), name
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("c++"), reason="PyTorch's own backend needs a C++ compiler")
+def test_pytorchs_own_backend_trains_and_its_gradients_are_measured(file_of, train):
+    hooks = {"default_hooks.loss_health": {"interval": 1}}
+    run = train("--steps", "0:2", file=file_of("LwF", True, rehearsal=False, **hooks))
+    assert checkpoint(run, 1)
 
 
 def test_resumed_equals_uninterrupted(file_of, train, interrupt, tmp_path):

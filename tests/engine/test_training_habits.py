@@ -112,3 +112,17 @@ def test_numbers_of_a_schedule_by_epoch_are_passes_over_the_images():
     assert sorted(steps.milestones) == [3, 6] and (steps.begin, steps.end) == (3, 9)
     assert restarts.periods == [3, 6] and (restarts.begin, restarts.end) == (0, 49)
     assert not steps.by_epoch and not restarts.by_epoch
+
+
+def test_frozen_parameters_are_not_told_one_by_one(capfd):
+    """MMEngine warns of each that an optimiser with ``paramwise_cfg`` leaves out."""
+    network = nn.Linear(1, 1)
+    network.bias.requires_grad_(False)
+    settings = {"optimizer": {"type": "SGD", "lr": 1.0}, "type": "OptimWrapper"}
+    settings["paramwise_cfg"] = {"custom_keys": {"weight": {"lr_mult": 2.0}}}
+    config = Config({"optim_wrapper": settings, "train_cfg": {"max_iters": 1},
+                     "train_dataloader": {"batch_size": 1}})  # fmt: skip
+    wrapper, _ = optimisation(config, network, 1)
+    shown = "".join(capfd.readouterr())
+    assert "requires_grad" not in shown
+    assert [group["lr"] for group in wrapper.param_groups] == [2.0]

@@ -34,3 +34,11 @@ def test_a_step_takes_its_rows_and_leaves_the_rest_waiting(first, begin, end):
     for taken, left, before in zip(rows, end(step).carried["rows"], waiting, strict=True):
         assert torch.equal(taken[num_old:], before[:new])
         assert torch.equal(left, before[new:])
+
+
+def test_the_rows_follow_the_seed_whatever_was_drawn_before(first, end):
+    """Workers that read images draw in their own process."""
+    step, previous = first
+    torch.manual_seed(0)
+    again = end(step).carried["rows"]
+    assert all(map(torch.equal, again, previous.carried["rows"]))

@@ -14,7 +14,6 @@ Prints a Markdown table.
 
 import argparse
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -99,14 +98,12 @@ def measured(contenders: Sequence[Contender], rounds: int, iterations: int) -> l
 
 def peak_of(contender: Contender, iterations: int) -> int:
     """Greatest memory, in bytes, of this process (CPU) or of its tensors (GPU)."""
-    import torch
+    from vdfd_seg.engine.run.peak_memory import PeakMemory
 
-    if torch.cuda.is_available():
-        torch.cuda.reset_peak_memory_stats()
-        contender.iterate(iterations)
-        return torch.cuda.max_memory_allocated()
+    # Not getrusage's, which a process inherits from the one that starts it.
+    peak = PeakMemory()
     contender.iterate(iterations)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return peak.read()
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -66,8 +66,9 @@ class StepStateHook(Hook):
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None) -> None:
         """Save every ``interval`` iterations and after the last."""
         done = runner.iter + 1
-        self.due |= done % self.interval == 0 or done == runner.max_iters
-        self.stop = self.stop or asked_to_stop(done)
+        last = done == runner.max_iters
+        self.due |= done % self.interval == 0 or last
+        self.stop = self.stop or asked_to_stop(done, last)
         # Not between the iterations whose gradients are summed: those are not in the state.
         if not (self.due or self.stop) or not runner.optim_wrapper.should_update():
             return

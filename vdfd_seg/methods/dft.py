@@ -11,6 +11,7 @@ from vdfd_seg.methods.common.options import at_least_one, one_of, positive
 from vdfd_seg.methods.frozen_trunk import FrozenTrunk
 from vdfd_seg.protocols import IGNORE_INDEX, Protocol
 from vdfd_seg.registry import METHODS
+from vdfd_seg.utils.seeding import derived_seed
 
 
 @METHODS.register_module()
@@ -69,13 +70,15 @@ class DFT(FrozenTrunk):
         known, bias = context.adapter.classifier()
         known = known.detach()
         later = len(context.protocol.classes) - len(known)
-        rows = torch.zeros(later, known.shape[1], device=known.device).normal_(std=0.01)
+        # Of its own: what the global one has drawn depends on the workers that read the images.
+        random = torch.Generator().manual_seed(derived_seed(context.seed, "rows"))
+        rows = torch.randn(later, known.shape[1], generator=random).mul_(0.01).to(known.device)
         offsets = torch.zeros(later, device=known.device)
         trained = [rows.requires_grad_()] + ([] if bias is None else [offsets.requires_grad_()])
         optimizer = torch.optim.Adam(trained, lr=self.lr)
         cache = FeatureCache(context, 1)
         for _ in range(self.iterations):
-            views = torch.randint(len(cache), (8,))
+            views = torch.randint(len(cache), (8,), generator=random)
             features = cache.features[views].to(known.device).float()
             scores = F.conv2d(
                 features,

@@ -10,7 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
@@ -57,15 +57,15 @@ def training() -> Iterator[None]:
         _State.training = False
 
 
-def asked_to_stop(iteration: int) -> int:
+def asked_to_stop(iteration: int, last: bool = False) -> int:
     """The number of the signal that came, 0 if none; called after ``iteration`` iterations.
 
     All processes get the same answer, since one that left alone would keep the others waiting:
-    they ask each other every :data:`AGREE_EVERY` iterations.
+    they ask each other every :data:`AGREE_EVERY` iterations, and after the last.
     """
     if get_world_size() == 1:
         return _State.number
-    if iteration % AGREE_EVERY:
+    if iteration % AGREE_EVERY and not last:
         return 0
     number = torch.tensor(_State.number, device=get_device())
     all_reduce(number, "max")
@@ -99,13 +99,22 @@ def lost_process(error: Exception) -> bool:
 
 
 @FUNCTIONS.register_module()
-def ignore_signals(worker_id: int) -> None:
+def ignore_signals(worker_id: int, then: Mapping | None = None) -> None:
     """Let the workers of a data loader ignore signals to the process that trains.
 
     A terminal, torchrun and Slurm signal the whole process group, which would end the workers
     before the iteration that waits for them. Their parent ends them.
+
+    Args:
+        worker_id: The worker's number.
+        then: What it calls next, as a config's ``worker_init_fn``.
     """
     os.setpgid(0, 0)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if then:
+        options = dict(then)
+        kind = options.pop("type")
+        (FUNCTIONS.get(kind) if isinstance(kind, str) else kind)(worker_id, **options)
 
 
 def _handle(number, _):

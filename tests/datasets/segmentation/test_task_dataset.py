@@ -1,16 +1,19 @@
 """What a step reads: relabelled images whose randomness is a function of the draw."""
 
+import os
 import shutil
 from itertools import islice
 
 import numpy as np
 import pytest
 import torch
+from mmengine.runner import Runner
 from mmseg.datasets.transforms import LoadAnnotations
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from vdfd_seg.datasets.data import Sample
 from vdfd_seg.datasets.sampler import DrawSampler
+from vdfd_seg.datasets.segmentation.data import one_pass
 from vdfd_seg.datasets.segmentation.task_dataset import TaskDataset
 from vdfd_seg.errors import InputError
 
@@ -64,6 +67,37 @@ def test_workers_change_nothing(dataset):
     pairs = list(zip(batches(0), batches(2), strict=True))
     assert len(pairs) == 12
     assert all(same(a, b) for a, b in pairs)
+
+
+class Groups(Dataset):
+    """The process group of who reads, and what the config's own function has left there."""
+
+    started: tuple = ()
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, key):
+        return {"group": os.getpgid(0), "started": self.started}
+
+
+def note(worker_id, number):
+    Groups.started = (worker_id, number)
+
+
+def test_workers_have_a_group_of_their_own_and_call_the_configs_function(tiny_data):
+    """A terminal's Ctrl-C, which the whole group gets, must reach only who trains."""
+    data, cfg = tiny_data(), {"num_workers": 1, "batch_size": 1, "dataset": {"pipeline": []}}
+    own = {"worker_init_fn": {"type": note, "number": 7}}
+    endless = data._endless(Groups(), DrawSampler(Groups(), 1), {**cfg, **own})
+    for loader, started in (
+        (one_pass(Groups(), cfg), ()),
+        (one_pass(Groups(), {**cfg, **own}), (0, 7)),
+        (Runner.build_dataloader(endless), (0, 7)),
+    ):
+        batch = next(iter(loader))
+        assert batch["group"] != [os.getpgid(0)]
+        assert tuple(part for values in batch["started"] for part in values) == started
 
 
 def kinds(served):

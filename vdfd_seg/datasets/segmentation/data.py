@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from mmengine.dataset import worker_init_fn
+from mmengine.dist import get_rank
 from mmengine.runner import Runner
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
@@ -134,7 +136,7 @@ class SegmentationData(ContinualData):
             "dataset": dataset,
             "sampler": draws,
             "persistent_workers": cfg.get("num_workers", 0) > 0,
-            "worker_init_fn": {"type": "vdfd_seg.ignore_signals"},
+            "worker_init_fn": _worker_start(cfg),
         }
 
 
@@ -155,4 +157,12 @@ def one_pass(dataset: Any, cfg: dict, order: Any = None) -> DataLoader:
     skipped = ("dataset", "sampler", "batch_sampler", "drop_last", "persistent_workers")
     loader = {key: value for key, value in cfg.items() if key not in skipped}
     loader["dataset"], loader["sampler"] = dataset, range(len(dataset)) if order is None else order
+    loader["worker_init_fn"] = _worker_start(cfg)
     return Runner.build_dataloader(loader, seed=0)
+
+
+def _worker_start(cfg: dict) -> dict:
+    """What each worker of a config's loader calls first: ours, then the config's or MMEngine's."""
+    seeds = {"num_workers": cfg.get("num_workers", 0), "rank": get_rank(), "seed": 0}
+    default = {"type": worker_init_fn, **seeds}
+    return {"type": "vdfd_seg.ignore_signals", "then": cfg.get("worker_init_fn", default)}

@@ -50,7 +50,10 @@ def compiled(learner: ContinualLearner, options: bool | Mapping | None) -> Itera
         backbone = learner.network.get_submodule("backbone")
         change(backbone, "forward", partial(torch.compile, **arguments))
     try:
-        yield
+        # A graph that gives its buffers away can be gone back through once, and the gradients of
+        # every term are measured now and then.
+        with torch._functorch.config.patch(donated_buffer=False):
+            yield
     finally:
         for owner, name in changed:
             delattr(owner, name)

@@ -1,5 +1,6 @@
 """How long a step trains, and with which optimiser and schedules."""
 
+import logging
 import math
 from contextlib import contextmanager
 from fractions import Fraction
@@ -8,6 +9,7 @@ import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.dist import get_dist_info, is_distributed
+from mmengine.logging import MMLogger
 from mmengine.optim import AmpOptimWrapper, OptimWrapper, build_optim_wrapper
 from mmengine.registry import OPTIMIZERS, PARAM_SCHEDULERS
 from torch import nn
@@ -60,7 +62,12 @@ def optimisation(config: Config, network: nn.Module, images: int) -> tuple[Optim
             f"there is none: start with 'bash tools/dist_train.sh CONFIG PROCESSES' (1 will do), "
             f"or take optimizer.type='{given.get('optimizer_type')}'."
         )
-    wrapper = build_optim_wrapper(network, dict(config.optim_wrapper))
+    logger = MMLogger.get_current_instance()
+    logger.addFilter(_is_news)
+    try:
+        wrapper = build_optim_wrapper(network, dict(config.optim_wrapper))
+    finally:
+        logger.removeFilter(_is_news)
     if scales_rate(config):
         for group in wrapper.param_groups:
             group["lr"] *= total_batch(config) / config.auto_scale_lr["base_batch_size"]
@@ -74,6 +81,11 @@ def optimisation(config: Config, network: nn.Module, images: int) -> tuple[Optim
         default = {"optimizer": wrapper, "epoch_length": epoch}
         schedulers.append(PARAM_SCHEDULERS.build(scheduler, default_args=default))
     return wrapper, schedulers
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Not that a parameter does not train: a method has frozen it, or the config."""
+    return "is skipped since its requires_grad=False" not in str(record.msg)
 
 
 @OPTIM_WRAPPERS.register_module()
