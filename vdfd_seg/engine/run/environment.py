@@ -6,6 +6,7 @@ import importlib.metadata
 import os
 import platform
 import sys
+import warnings
 from typing import Any
 
 import cv2
@@ -36,6 +37,8 @@ def set_up(launcher: str = "none") -> None:
     _keep_freed_memory()
     # For every image that the run reads, whether its index is cached or not.
     set_image_limit()
+    # MMEngine's wrapper says it so; nothing here goes wrong before PyTorch takes it away.
+    warnings.filterwarnings("ignore", ".*broadcast_buffers", FutureWarning)
     if launcher != "none" and not is_distributed():
         needed = {"pytorch": "RANK", "slurm": "SLURM_PROCID"}[launcher]
         if needed not in os.environ:
