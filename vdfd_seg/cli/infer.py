@@ -78,7 +78,8 @@ def _segment(args, source, predict, out: Path) -> None:
         return
     text = csv_text([(source.unit, "from", "to", "pixels"), *rows])
     atomic_write_text(out / "changes.csv", text)
-    _print_changes(predict, "pixels", f"pictures and every change: {out}, changes.csv")
+    _print_changes(predict, "pixels")
+    print(f"pictures and every change: {out}, changes.csv")
 
 
 def _classify(args, source, predict, out: Path) -> None:
@@ -94,15 +95,15 @@ def _classify(args, source, predict, out: Path) -> None:
     if one.scenario == "task" and args.task is None:
         print("trained task-incrementally, and no --task given: the classes of all tasks compete")
     if args.diff:
-        _print_changes(predict, f"{source.unit}s", f"every change: {table}")
+        _print_changes(predict, f"{source.unit}s")
+        print(f"every change: {table}")
     else:
         print(f"{len(rows)} {source.unit}s with the {len(one.classes)} classes of step "
               f"{one.step}: {table}")  # fmt: skip
 
 
-def _print_changes(differences, unit: str, where: str) -> None:
+def _print_changes(differences, unit: str) -> None:
     from vdfd_seg.inference.differences import format_changes
 
     print(f"from step {differences.old.step} to step {differences.new.step}: ", end="")
     print(format_changes(differences.counts, differences.classes, unit))
-    print(where)

@@ -123,6 +123,7 @@ class StepTrainer:
             new = context.protocol.num_classes(self.step) - context.num_old
             share = ewf_share(context.num_old, new) if method.fuse is True else method.fuse
             fuse(self.learner.network, self.previous["state_dict"], share)
+        # What was drawn before differs where the training was resumed after its last iteration.
         torch.manual_seed(derived_seed(self.seed, "after task"))
         return to_plain(method.after_task(context), "the method's carried state")
 
