@@ -95,6 +95,15 @@ def test_where_nothing_trains_the_run_is_left_at_once(whole, monkeypatch, tmp_pa
     assert load_plain(tmp_path / "work" / "step_00" / kept)
 
 
+def test_several_processes_ask_each_other_after_the_last_iteration_too(monkeypatch):
+    """Evaluation comes next, and a launcher does not wait that long."""
+    monkeypatch.setattr(stopping, "get_world_size", lambda: 2)
+    monkeypatch.setattr(stopping, "all_reduce", lambda *_: None)
+    monkeypatch.setattr(stopping._State, "number", signal.SIGTERM)
+    asked = [stopping.asked_to_stop(done, last=done == 7) for done in range(4, 8)]
+    assert asked == [0, signal.SIGTERM, 0, signal.SIGTERM]
+
+
 def test_a_real_process_is_stopped_by_a_signal_to_its_group(config_file, tmp_path):
     """With a process that loads images, which the signal must not end first."""
     endless = {"train_cfg": {"max_iters": 5000}, "train_dataloader.num_workers": 1}
