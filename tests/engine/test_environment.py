@@ -19,6 +19,7 @@ def test_the_limit_on_images_is_set_for_the_whole_run(monkeypatch):
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="a setting of glibc's allocator")
+@pytest.mark.slow  # Other load on the machine can take pages away.
 def test_freed_memory_is_used_again(monkeypatch):
     """Unless the user has set when it goes back to the system."""
 
